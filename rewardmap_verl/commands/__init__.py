@@ -1,0 +1,1 @@
+"""The command line program `rewardmap`; one file per command."""

@@ -1,0 +1,1 @@
+"""A network drawn as a map that a person can read."""

@@ -1,0 +1,1 @@
+"""From networks and map images to the folder that training reads."""

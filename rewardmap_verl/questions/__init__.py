@@ -1,0 +1,1 @@
+"""Questions about a transit map: six types, each with its gold answer and process annotation."""

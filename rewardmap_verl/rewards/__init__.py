@@ -1,0 +1,1 @@
+"""The reward: reading an answer, scoring its parts, weighing them."""

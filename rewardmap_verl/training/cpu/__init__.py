@@ -1,0 +1,1 @@
+"""verl, Ray and vLLM on machines without accelerator."""

@@ -1,0 +1,1 @@
+"""Transit networks: names, stops and lines, reading them, planning routes, map difficulty."""
