@@ -1,0 +1,298 @@
+"""Map images: read whatever people have, resize once to the pixel budget, store once.
+
+Qwen2-VL and Qwen2.5-VL see an image as square patches of 28 x 28 pixels, one visual token each.
+Their processor resizes every image to that grid; an image that already lies on the grid and inside
+the budget passes through unchanged, so training only has to decode it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.preparation.atomic import write_bytes
+from rewardmap_verl.preparation.png_strips import read_header, strips
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "PixelBudget",
+    "StoredImage",
+    "encode_png",
+    "fit",
+    "grid_size",
+    "read_map",
+    "store",
+]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+
+# Only plain raster formats: Pillow would hand an EPS file to Ghostscript.
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF")
+
+# Pillow keeps 4 bytes a pixel and converting makes a second copy: 100 Mpx stay below 1 GB.
+_WHOLE_PIXELS = 100_000_000
+
+_ORIENTATION_TAG = 0x0112
+_LONGEST_ASPECT = 200  # the model's own processor refuses anything longer
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBudget:
+    """How many pixels of a map the model gets to see.
+
+    Raises:
+        ConfigError: The limits are not positive, contradict each other, or leave no size on the grid.
+    """
+
+    max_pixels: int = 12_845_056
+    """At most this many pixels; the default is 16,384 visual tokens, the most that Qwen2.5-VL takes."""
+
+    min_pixels: int = 3_136
+    """Smaller images are enlarged to this many pixels; the default is 4 visual tokens."""
+
+    patch: int = 28
+    """Side of the square that becomes one visual token: 14-pixel patches merged 2 x 2."""
+
+    pixel_limit: int = 300_000_000
+    """Safety limit on the pixels of a source image (decompression bombs); the largest map of
+    ReasonMap has 278 million."""
+
+    def __post_init__(self) -> None:
+        if self.patch < 1 or self.min_pixels < 1:
+            raise ConfigError("images", "min_pixels, patch", self, "Both are at least 1.")
+        if self.max_pixels < max(self.min_pixels, self.patch**2):
+            raise ConfigError(
+                "images",
+                "max_pixels",
+                self.max_pixels,
+                f"It is at least min_pixels and one visual token ({self.patch**2} pixels).",
+            )
+        if self.pixel_limit < 1:
+            raise ConfigError("images", "pixel_limit", self.pixel_limit, "It is at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One map image in the prepared folder."""
+
+    path: str  # relative to the prepared folder, "images/<hash>.png"
+    width: int  # pixels, a multiple of the patch
+    height: int  # pixels, a multiple of the patch
+    tokens: int  # visual tokens
+
+
+def grid_size(width: int, height: int, budget: PixelBudget, where: object = "image") -> tuple[int, int]:
+    """Return the (width, height) on the patch grid closest to the image and inside the budget.
+
+    The result is a fixed point: asked again for it, the function, like the processor of Qwen2-VL,
+    returns the same size.
+
+    Raises:
+        DataError: The image is empty or longer than 200 times its breadth, or no size of its shape
+            fits between the two limits.
+    """
+    if min(width, height) < 1 or max(width, height) > _LONGEST_ASPECT * min(width, height):
+        raise DataError(
+            where, "size", f"{width}x{height}", f"One side is more than {_LONGEST_ASPECT} times the other."
+        )
+    size = _rounded(width, height, budget.patch)
+    if math.prod(size) < budget.min_pixels:
+        size = _scaled_up(width, height, budget)
+    if math.prod(size) > budget.max_pixels:
+        size = _scaled_down(width, height, budget)
+    if not budget.min_pixels <= math.prod(size) <= budget.max_pixels:
+        raise DataError(
+            where,
+            "size",
+            f"{width}x{height}",
+            f"No size of this shape on a {budget.patch}-pixel grid has between {budget.min_pixels} "
+            f"and {budget.max_pixels} pixels; widen the pixel budget.",
+        )
+    return size
+
+
+def _rounded(width: int, height: int, patch: int) -> tuple[int, int]:
+    return max(1, round(width / patch)) * patch, max(1, round(height / patch)) * patch
+
+
+def _scaled_up(width: int, height: int, budget: PixelBudget) -> tuple[int, int]:
+    scale = math.sqrt(budget.min_pixels / (width * height))
+    patch = budget.patch
+    return math.ceil(width * scale / patch) * patch, math.ceil(height * scale / patch) * patch
+
+
+def _scaled_down(width: int, height: int, budget: PixelBudget) -> tuple[int, int]:
+    """Round both sides down; a side that is raised to one patch takes from the other."""
+    scale = math.sqrt(budget.max_pixels / (width * height))
+    patch, cells = budget.patch, budget.max_pixels // budget.patch**2
+    across, down = int(width * scale) // patch, int(height * scale) // patch
+    across, down = max(1, across), max(1, down)
+    return min(across, cells // down) * patch, min(down, cells // across) * patch
+
+
+def read_map(path: Path, budget: PixelBudget) -> Image.Image:
+    """Read a map image of any common kind and resize it (Lanczos) to the pixel budget.
+
+    Palette, grey, 16-bit, CMYK and transparent images (on white) become 8-bit RGB; the orientation
+    of a photograph is applied. A large PNG is read in strips, so that memory stays far below what
+    the whole image would take.
+
+    Returns:
+        An RGB image of :func:`grid_size`.
+
+    Raises:
+        DataError: The image cannot be read, is animated, or is larger than the safety limit.
+    """
+    try:
+        with _no_pillow_limit(), Image.open(path, formats=_FORMATS) as image:
+            _check(image, path, budget)
+            if _must_stream(image, path):
+                size = grid_size(image.width, image.height, budget, path)
+                return _resize_strips(_png_strips(path), image.size, size)
+            return fit(_load(image, path, budget), budget, path)
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError(path, mend="The map image is not there.") from error
+    # Decoders of damaged files raise nearly anything (OSError, SyntaxError, struct.error, ...).
+    except Exception as error:
+        raise DataError(
+            path,
+            mend=f"The image cannot be read ({error}); it may be truncated or damaged. Open it in "
+            "an image editor and save it as PNG.",
+        ) from error
+
+
+def fit(image: Image.Image, budget: PixelBudget, where: object = "image") -> Image.Image:
+    """Resize an image in memory (Lanczos) to the pixel budget, as 8-bit RGB."""
+    size = grid_size(image.width, image.height, budget, where)
+    rgb = _to_rgb(image, where)
+    return rgb if rgb.size == size else rgb.resize(size, Image.Resampling.LANCZOS)
+
+
+def _check(image: Image.Image, path: Path, budget: PixelBudget) -> None:
+    """Refuse, before a pixel is decoded, what is too large or has no single picture."""
+    pixels = image.width * image.height
+    if pixels > budget.pixel_limit:
+        raise DataError(
+            path,
+            "size",
+            f"{image.width}x{image.height}",
+            f"That is {pixels:,} pixels and the safety limit is {budget.pixel_limit:,}; raise "
+            "pixel_limit if you trust the file.",
+        )
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # MPO: a photograph with its preview
+        raise DataError(path, "frames", frames, "It is animated; save one frame as PNG.")
+
+
+def _must_stream(image: Image.Image, path: Path) -> bool:
+    """Whether to read the image in strips: a PNG that allows it and is not rotated."""
+    header = read_header(path) if image.format == "PNG" else None
+    return header is not None and header.streamable and not _is_rotated(image)
+
+
+def _is_rotated(image: Image.Image) -> bool:
+    exif = Image.Exif()  # ``image.getexif()`` would decode the whole PNG to look for it at the end
+    exif.load(image.info.get("exif", b""))
+    return exif.get(_ORIENTATION_TAG, 1) != 1
+
+
+def _load(image: Image.Image, path: Path, budget: PixelBudget) -> Image.Image:
+    """Decode an image in one piece; a large JPEG at a half, a quarter or an eighth of its size."""
+    if image.width * image.height > _WHOLE_PIXELS:
+        target = grid_size(image.width, image.height, budget, path)
+        image.draft("RGB", (2 * target[0], 2 * target[1]))
+    if image.width * image.height > _WHOLE_PIXELS:
+        raise DataError(
+            path,
+            "size",
+            f"{image.width}x{image.height}",
+            f"Above {_WHOLE_PIXELS:,} pixels only JPEG and plain PNG (8 bits a channel, not "
+            "interlaced) can be read in little memory; save it as one of these.",
+        )
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def _png_strips(path: Path) -> Iterator[Image.Image]:
+    header = read_header(path)
+    assert header is not None
+    for strip in strips(path, header):
+        yield _to_rgb(strip, path)
+
+
+def _resize_strips(
+    parts: Iterator[Image.Image], size: tuple[int, int], target: tuple[int, int]
+) -> Image.Image:
+    """Resize strip by strip: across first, then the narrow whole downwards.
+
+    Lanczos is separable and Pillow works in this order too, so the result is the same to the bit.
+    """
+    narrow = Image.new("RGB", (target[0], size[1]))
+    top = 0
+    for part in parts:
+        narrow.paste(part.resize((target[0], part.height), Image.Resampling.LANCZOS), (0, top))
+        top += part.height
+    return narrow.resize(target, Image.Resampling.LANCZOS)
+
+
+def _to_rgb(image: Image.Image, where: object) -> Image.Image:
+    """Convert to 8-bit RGB; transparent parts become white, as paper would be."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        high_bytes = np.asarray(image).astype(np.uint32) // 257
+        return Image.fromarray(high_bytes.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise DataError(where, "mode", image.mode, "Save it with 8 bits for each colour channel.")
+    if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
+        opaque = Image.new("RGB", image.size, "white")
+        rgba = image.convert("RGBA")
+        opaque.paste(rgba, mask=rgba.getchannel("A"))
+        return opaque
+    return image.convert("RGB")
+
+
+@contextlib.contextmanager
+def _no_pillow_limit() -> Iterator[None]:
+    """Lift Pillow's own limit, which real maps exceed; :func:`_check` applies ours instead."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # oddities in metadata that do not touch the pixels
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encode as PNG; the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def store(image: Image.Image, folder: Path, patch: int) -> StoredImage:
+    """Write an image to ``folder/images`` under a hash of its pixels; a second time costs nothing.
+
+    The name comes from the pixels and not from the file: compressors differ between machines, and
+    the rows that name the image should not.
+    """
+    header = f"{image.mode} {image.width}x{image.height} ".encode()
+    name = f"images/{hashlib.sha256(header + image.tobytes()).hexdigest()[:16]}.png"
+    if not (folder / name).exists():
+        write_bytes(folder / name, encode_png(image))
+    tokens = (image.width // patch) * (image.height // patch)
+    return StoredImage(name, image.width, image.height, tokens)
