@@ -1,0 +1,231 @@
+"""One way to compare names of stops and lines, applied to both sides of every comparison.
+
+``normalise("Bois-du-Lan Station") == normalise("bois du lan") == "boisdulan"``
+
+The station lists, the printed maps, the questions and the models spell one stop in many ways.
+:func:`normalise` maps a spelling to a key; two spellings mean one stop when their keys are equal.
+It is idempotent, runs in linear time, and touches whole words only ("Broadway" stays itself).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from itertools import groupby
+from types import MappingProxyType
+from typing import Final
+
+__all__ = ["line_key", "loose_line_key", "normalise", "outer_key", "strip_markers"]
+
+MARKERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "transfer station": "transfer",
+        "换乘站": "transfer",
+        "branch-starting station": "branch",
+        "支线起始站": "branch",
+    }
+)
+"""What a listed name may carry in a closing bracket, and what it means."""
+
+_SUFFIXES: Final = frozenset({"station", "stations", "站", "駅", "역"})
+"""Last words that only say "this is a stop"."""
+
+_CJK_SUFFIXES: Final = "站駅"
+"""The same, written without a space after the name."""
+
+_SHORT_FORMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "university": "univ",
+        "avenue": "av",
+        "ave": "av",
+        "avs": "av",
+        "avenues": "av",
+        "street": "st",
+        "sts": "st",
+        "streets": "st",
+        "saint": "st",
+        "square": "sq",
+        "center": "ctr",
+        "centre": "ctr",
+        "road": "rd",
+        "drive": "dr",
+        "boulevard": "blvd",
+        "bl": "blvd",
+        "parkway": "pkwy",
+        "highway": "hwy",
+        "freeway": "fwy",
+        "turnpike": "tpke",
+        "heights": "hts",
+        "park": "pk",
+        "place": "pl",
+        "district": "dist",
+        "mount": "mt",
+        "fort": "ft",
+        "junior": "jr",
+        "doctor": "dr",
+    }
+)
+"""Whole words that maps print long or short; both sides are folded to the short one."""
+
+_LETTERS: Final[Mapping[int, str]] = MappingProxyType(
+    str.maketrans(
+        {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+    )
+)
+"""Latin letters that Unicode does not take apart into a base letter and an accent."""
+
+_ORDINALS: Final = frozenset({"st", "nd", "rd", "th"})
+_BRACKETS: Final[Mapping[str, str]] = MappingProxyType(
+    dict(zip("([{【〔〈《「", ")]}】〕〉》」", strict=True))
+)
+_CLOSING: Final = frozenset(_BRACKETS.values())
+_MOST_MARKERS: Final = 8
+_MOST_PASSES: Final = 8
+
+_LINE_WORDS: Final = frozenset(
+    {"line", "lines", "linea", "linha", "ligne", "linje", "号线", "號線", "线", "線"}
+)
+_NETWORK_WORDS: Final = frozenset(
+    {"metro", "subway", "mrt", "lrt", "tram", "train", "route", "地铁", "地鐵", "轨道交通"}
+)
+
+
+def strip_markers(text: str) -> tuple[str, frozenset[str]]:
+    """Split a listed name into the name and its markers (``"transfer"``, ``"branch"``).
+
+    ReasonMap's lists mark stops in four ways, with or without a space before the bracket, and a
+    stop may carry two: ``"Promenade Station (Transfer Station) (Branch-starting Station)"``.
+    Only these brackets are markers; "Branch Ave Station" and "四方河（省中医院）站" are names.
+    """
+    name = text.strip()
+    found: set[str] = set()
+    for _ in range(_MOST_MARKERS):
+        opening = max(name.rfind("("), name.rfind("（"))
+        if opening < 0 or name[-1] not in ")）":
+            break
+        meaning = MARKERS.get(name[opening + 1 : -1].strip().casefold())
+        if meaning is None:
+            break
+        found.add(meaning)
+        name = name[:opening].rstrip()
+    return name, frozenset(found)
+
+
+def _fold(text: str) -> str:
+    """Fold full-width forms, case and Latin accents; other scripts keep their vowel signs."""
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    plain = "".join(char for char in apart if not "\u0300" <= char <= "\u036f")
+    return unicodedata.normalize("NFKC", plain).casefold().translate(_LETTERS)
+
+
+def _kind(char: str) -> str:
+    if char.isdecimal():
+        return "digits"
+    if char.isalnum() or unicodedata.category(char)[0] == "M":
+        return "letters"
+    return "gap"
+
+
+def _words(text: str) -> list[str]:
+    """Return the runs of digits and the runs of letters; the "th" of "7th St" is left out."""
+    runs = [(kind, "".join(chars)) for kind, chars in groupby(text.replace("&", " and "), _kind)]
+    words = []
+    for i, (kind, run) in enumerate(runs):
+        after_digits = i > 0 and runs[i - 1][0] == "digits"
+        before_word = i + 2 < len(runs) and runs[i + 1][0] == "gap" and runs[i + 2][0] == "letters"
+        if kind != "gap" and not (run in _ORDINALS and after_digits and before_word):
+            words.append(run)
+    return words
+
+
+def _segments(text: str) -> tuple[str, str]:
+    """Split into what stands outside of brackets and what stands inside them."""
+    parts: tuple[list[str], list[str]] = ([], [])
+    depth = 0
+    for char in text:
+        if char in _BRACKETS:
+            depth += 1
+        elif char in _CLOSING:
+            depth = max(depth - 1, 0)
+        parts[depth > 0].append(char)
+    return "".join(parts[0]), "".join(parts[1])
+
+
+def _without_suffix(words: list[str]) -> list[str]:
+    """Drop the words at the end that only say "station", as long as something is left."""
+    end = len(words)
+    while end > 1 and words[end - 1] in _SUFFIXES:
+        end -= 1
+    kept = words[:end]
+    if kept:
+        kept[-1] = kept[-1].rstrip(_CJK_SUFFIXES) or kept[-1]
+    return kept
+
+
+def _join(words: list[str]) -> str:
+    """Join letters to letters; keep a space beside digits, for "1 11 St" is not "11 1 St"."""
+    parts: list[str] = []
+    for digits, run in groupby(words, lambda word: word[0].isdecimal()):
+        parts.extend(run if digits else ["".join(run)])
+    return " ".join(parts)
+
+
+def _name_words(segment: str) -> list[str]:
+    return [_SHORT_FORMS.get(word, word) for word in _without_suffix(_words(segment))]
+
+
+def _normalise_once(text: str) -> str:
+    outer, inner = _segments(_fold(strip_markers(text)[0]))
+    return _join(_name_words(outer) + _name_words(inner))
+
+
+def normalise(text: str) -> str:
+    """Map a spelling of a stop to the key by which stops are compared.
+
+    Folds case, full-width forms, Latin accents, white space, punctuation, common short forms of
+    whole words ("University" and "Univ"), the closing word "Station" or "站" as often as it is
+    repeated, and the lists' markers. What stands in brackets stays part of the key, last.
+
+    Returns:
+        The key; ``normalise(key) == key``. Empty when the text holds no letter and no digit.
+    """
+    key = _normalise_once(text)
+    for _ in range(_MOST_PASSES):
+        again = _normalise_once(key)
+        if again == key:
+            break
+        key = again
+    return key
+
+
+def outer_key(text: str) -> str:
+    """Return the key of a spelling without its bracketed second name; empty when nothing is left."""
+    return normalise(_segments(_fold(strip_markers(text)[0]))[0])
+
+
+def _line_words(text: str, dropped: frozenset[str]) -> list[str]:
+    kept = []
+    for word in _words(_fold(text)):
+        bare = word.lstrip("0") or word
+        if bare not in dropped:
+            kept.append(bare if bare in dropped else bare.rstrip("线線") or bare)
+    return kept
+
+
+def line_key(text: str) -> str:
+    """Map a spelling of a line to the key by which lines are compared.
+
+    "Line 1", "line 1.", "1号线", "Line 01" and "1" share a key, as do "Azul" and "Linha Azul".
+    A name that consists of nothing but such words ("Line") keeps them.
+    """
+    return _join(_line_words(text, _LINE_WORDS)) or _join(_words(_fold(text)))
+
+
+def loose_line_key(text: str) -> str:
+    """Return the line key without the words that name the network, and without its brackets.
+
+    For "地铁5号线(南湖东--姑娘桥)" and "Metro A Line", as map services write them. Only tried when
+    :func:`line_key` finds nothing.
+    """
+    outer = _segments(_fold(text))[0]
+    return _join(_line_words(outer, _LINE_WORDS | _NETWORK_WORDS))

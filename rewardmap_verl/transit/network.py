@@ -1,0 +1,154 @@
+"""A city's transit network as immutable data: stops, lines, and what a spelling may mean in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from rewardmap_verl.transit.names import line_key, loose_line_key, normalise, outer_key
+
+__all__ = ["Line", "Network", "Stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One place where trains call; which spellings on which lines mean it is already decided."""
+
+    index: int
+    """Position in :attr:`Network.stops`."""
+    name: str
+    """Display spelling without markers, e.g. "Termini Station"."""
+    spellings: tuple[str, ...]
+    """Every distinct spelling without markers that the source uses; the display spelling first."""
+    lines: tuple[str, ...]
+    """Names of the lines that call here, in the order of the network's lines."""
+    aliases: tuple[str, ...] = ()
+    """Further spellings under which an answer may name it; never printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the network."""
+
+    name: str
+    """As the source spells it: "Line A", "1", "Azul"."""
+    listed: tuple[int, ...]
+    """Stop indexes in the order of the source, branches appended after the trunk."""
+    paths: tuple[tuple[int, ...], ...]
+    """True running order: the trunk, then each branch starting at its junction. Neighbours in a
+    path are neighbours on the line. A loop ends with its first stop again."""
+    color: str | None = None
+    """``"#rrggbb"`` where known."""
+    aliases: tuple[str, ...] = ()
+    """Further names under which an answer may call it, e.g. "八通线" for Beijing's Line 1."""
+    doubtful: bool = False
+    """True when the source marks a branch without saying where it is appended, so that one pair of
+    neighbours in :attr:`paths` may be false. Nothing that counts stops is asked about it."""
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The stops of the line, each once, in listed order."""
+        return tuple(dict.fromkeys(self.listed))
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network of one city.
+
+    Look-ups are tolerant of spelling (see :mod:`rewardmap_verl.transit.names`) and exact in
+    meaning: they return every stop that a spelling may mean, and never guess between them.
+    """
+
+    country: str
+    city: str
+    stops: tuple[Stop, ...]
+    lines: tuple[Line, ...]
+
+    @cached_property
+    def _stops_by_key(self) -> Mapping[str, tuple[int, ...]]:
+        return _index(
+            (normalise(text), stop.index)
+            for stop in self.stops
+            for text in (stop.name, *stop.spellings, *stop.aliases)
+        )
+
+    @cached_property
+    def _stops_by_outer_key(self) -> Mapping[str, tuple[int, ...]]:
+        return _index(
+            (outer_key(text), stop.index)
+            for stop in self.stops
+            for text in (stop.name, *stop.spellings)
+        )
+
+    @cached_property
+    def _lines_by_key(self) -> Mapping[str, tuple[int, ...]]:
+        return _index(
+            (line_key(text), i)
+            for i, line in enumerate(self.lines)
+            for text in (line.name, *line.aliases)
+        )
+
+    @cached_property
+    def _members(self) -> Mapping[str, frozenset[int]]:
+        return {line.name: frozenset(line.listed) for line in self.lines}
+
+    def find_line(self, text: str) -> Line | None:
+        """Return the line that a spelling means, or ``None`` when it means none."""
+        for key in (line_key(text), loose_line_key(text)):
+            found = self._lines_by_key.get(key, ())
+            if key and len(found) == 1:
+                return self.lines[found[0]]
+        return None
+
+    def find_stops(self, text: str) -> tuple[Stop, ...]:
+        """Return every stop that a spelling may mean, in order of index; homonyms give several.
+
+        The full name decides; a name given without its bracketed second name is tried after it.
+        """
+        key = normalise(text)
+        found = self._stops_by_key.get(key) or self._stops_by_outer_key.get(key, ())
+        return tuple(self.stops[i] for i in found) if key else ()
+
+    def find_stops_on(self, text: str, line: Line) -> tuple[Stop, ...]:
+        """Return the stops of ``line`` that a spelling may mean.
+
+        At most one in almost every network; two for New York's "7 Av" on line B and "36 St" on R.
+        """
+        return tuple(stop for stop in self.find_stops(text) if self.serves(line, stop.index))
+
+    def find_stop_on(self, text: str, line: Line) -> Stop | None:
+        """Return the one stop of ``line`` that a spelling means; ``None`` for none or two."""
+        found = self.find_stops_on(text, line)
+        return found[0] if len(found) == 1 else None
+
+    def serves(self, line: Line, stop: int) -> bool:
+        """Say whether a line calls at a stop."""
+        return stop in self._members[line.name]
+
+    def line(self, name: str) -> Line:
+        """Return the line of exactly this name.
+
+        Raises:
+            KeyError: No line has it.
+        """
+        for line in self.lines:
+            if line.name == name:
+                return line
+        raise KeyError(name)
+
+    def interchanges(self) -> tuple[Stop, ...]:
+        """Return the stops that more than one line serves; the lists' markers play no part."""
+        return tuple(stop for stop in self.stops if len(stop.lines) > 1)
+
+    def is_homonym(self, stop: Stop) -> bool:
+        """Say whether the printed name of a stop may also mean another stop of the network."""
+        return len(self.find_stops(stop.name)) > 1
+
+
+def _index(pairs: Iterable[tuple[str, int]]) -> Mapping[str, tuple[int, ...]]:
+    gathered: dict[str, dict[int, None]] = {}
+    for key, index in pairs:
+        if key:
+            gathered.setdefault(key, {})[index] = None
+    return {key: tuple(sorted(found)) for key, found in gathered.items()}

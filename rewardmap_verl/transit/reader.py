@@ -1,0 +1,312 @@
+"""Read a network from ReasonMap's station lists, or from the exact form that this project writes.
+
+A station list is ``{"Line A": ["Battistini Station", …], …}``: the stops of each line in order,
+with markers in brackets. Three things are not written there and are put right here: which stops
+of different lines are one place, where a branch leaves its trunk, and which lines are loops.
+
+* Stops whose names compare equal are one stop, also when no marker says so, unless the notes of
+  the city separate them (``cities.yaml``).
+* A list that ends with its first stop is a loop. A marked junction that is listed a second time
+  starts a branch there. Loops and branches of known cities that are written otherwise are in the
+  notes. A branch marker that nothing explains makes the line ``doubtful``.
+* Markers are hints: an interchange is a stop that several lines serve, marked or not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.transit.cities import CityNotes, city_notes
+from rewardmap_verl.transit.names import line_key, normalise, strip_markers
+from rewardmap_verl.transit.network import Line, Network, Stop
+
+__all__ = ["network_to_json", "network_to_station_lists", "parse_network", "read_network"]
+
+FORMAT_KEY: Final = "rewardmap_network"
+FORMAT: Final = 1
+MAX_BYTES: Final = 8 * 1024 * 1024
+MAX_LINES: Final = 500
+MAX_STOPS_PER_LINE: Final = 2000
+MAX_NAME: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One row of one line's list."""
+
+    line: str
+    name: str
+    identity: tuple[str, str]
+    """What decides which stop this is: the key of the name and the group among its homonyms."""
+    branch: bool
+
+
+def read_network(path: str | Path) -> Network:
+    """Read ``<country>/<city>.json``; country and city are the names of the folder and the file.
+
+    Raises:
+        DataError: The file is missing, too large, not JSON, or not a network.
+    """
+    path = Path(path)
+    country, city = path.resolve().parent.name, path.stem
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(
+                path, "size", path.stat().st_size, f"A network has at most {MAX_BYTES} bytes."
+            )
+        text = path.read_bytes().decode("utf-8-sig")
+        source = json.loads(text, object_pairs_hook=lambda pairs: _unique_keys(pairs, path))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            path, f"line {error.lineno}, column {error.colno}", error.msg, "Mend the JSON there."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"byte {error.start}", error.reason, "Save it as UTF-8.") from error
+    except RecursionError as error:
+        raise DataError(path, mend="It is nested too deeply to be a network.") from error
+    except OSError as error:
+        raise DataError(
+            path, found=error.strerror, mend="Give a readable file <country>/<city>.json."
+        ) from error
+    return parse_network(source, country, city, path)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]], where: object) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise DataError(where, key, "the same key twice", "Keep one of the two.")
+        seen[key] = value
+    return seen
+
+
+def parse_network(source: object, country: str, city: str, where: object = "") -> Network:
+    """Build a network from decoded JSON: a station list, or what :func:`network_to_json` returned.
+
+    Args:
+        source: The decoded JSON.
+        country: Name of the country, as folders spell it ("united_arab_emirates").
+        city: Name of the city, as files spell it.
+        where: What to call the source in an error; "country/city" when empty.
+
+    Raises:
+        DataError: The source is not a network.
+    """
+    where = where or f"{country}/{city}"
+    if not isinstance(source, Mapping) or not source:
+        raise DataError(
+            where, found=source, mend='A network is an object {"line name": ["stop", …], …}.'
+        )
+    if FORMAT_KEY in source:
+        return _parse_exact(source, where)
+    lists = _checked_lists(source, where)
+    notes = city_notes(country, city)
+    entries = {line: list(_entries(line, rows, notes)) for line, rows in lists.items()}
+    stops, index = _stops(entries, notes)
+    lines = tuple(_line(name, rows, index, notes, where) for name, rows in entries.items())
+    return Network(country, city, stops, lines)
+
+
+def _checked_lists(source: Mapping[Any, Any], where: object) -> dict[str, list[str]]:
+    """Check the shape of a station list, so that all that follows may trust it."""
+    if len(source) > MAX_LINES:
+        raise DataError(where, "lines", len(source), f"At most {MAX_LINES} lines are read.")
+    keys: dict[str, str] = {}
+    for name, rows in source.items():
+        _check_name(name, where, "line name", line_key)
+        other = keys.setdefault(line_key(name), name)
+        if other != name:
+            raise DataError(
+                where, name, f"the same line as {other!r}", "Give each line a name of its own."
+            )
+        if not isinstance(rows, list) or not 2 <= len(rows) <= MAX_STOPS_PER_LINE:
+            raise DataError(
+                where, name, rows, f"A line is a list of 2 to {MAX_STOPS_PER_LINE} stop names."
+            )
+        for i, row in enumerate(rows):
+            _check_name(row, where, f"{name}, stop {i + 1}", normalise)
+            if i and normalise(row) == normalise(rows[i - 1]):
+                raise DataError(
+                    where, f"{name}, stop {i + 1}", row, "It is listed twice in a row; keep one."
+                )
+    return dict(source)
+
+
+def _check_name(name: object, where: object, field: str, key: Any) -> None:
+    if not isinstance(name, str) or len(name) > MAX_NAME or not key(name):
+        raise DataError(
+            where, field, name, f"A name is a text of 1 to {MAX_NAME} characters with a letter."
+        )
+
+
+def _entries(line: str, rows: Sequence[str], notes: CityNotes) -> Iterator[_Entry]:
+    seen: dict[str, int] = {}
+    one_name = {normalise(name): normalise(group[0]) for group in notes.same for name in group}
+    homonyms = {normalise(name): groups for name, groups in notes.separate.items()}
+    for row in rows:
+        name, markers = strip_markers(row)
+        key = one_name.get(normalise(name), normalise(name))
+        seen[key] = seen.get(key, 0) + 1
+        group = _group(homonyms.get(key, ()), line, seen[key])
+        yield _Entry(line, name, (key, group), "branch" in markers)
+
+
+def _group(groups: Sequence[Sequence[str]], line: str, occurrence: int) -> str:
+    for group in groups:
+        if line in group or f"{line}:{occurrence}" in group:
+            return " ".join(group)
+    return ""
+
+
+def _stops(
+    entries: Mapping[str, Sequence[_Entry]], notes: CityNotes
+) -> tuple[tuple[Stop, ...], dict[tuple[str, str], int]]:
+    spellings: dict[tuple[str, str], dict[str, None]] = {}
+    lines: dict[tuple[str, str], dict[str, None]] = {}
+    for rows in entries.values():
+        for entry in rows:
+            spellings.setdefault(entry.identity, {})[entry.name] = None
+            lines.setdefault(entry.identity, {})[entry.line] = None
+    aliases = {normalise(name): names for name, names in notes.stop_aliases.items()}
+    index = {identity: i for i, identity in enumerate(spellings)}
+    stops = tuple(
+        Stop(
+            i, next(iter(names)), tuple(names), tuple(lines[identity]), aliases.get(identity[0], ())
+        )
+        for i, (identity, names) in enumerate(spellings.items())
+    )
+    return stops, index
+
+
+def _line(
+    name: str,
+    rows: Sequence[_Entry],
+    index: Mapping[tuple[str, str], int],
+    notes: CityNotes,
+    where: object,
+) -> Line:
+    listed = tuple(index[row.identity] for row in rows)
+    paths, doubtful = _paths(name, rows, listed, notes)
+    return Line(name, listed, paths, aliases=notes.line_aliases.get(name, ()), doubtful=doubtful)
+
+
+def _paths(
+    name: str, rows: Sequence[_Entry], listed: tuple[int, ...], notes: CityNotes
+) -> tuple[tuple[tuple[int, ...], ...], bool]:
+    """Return the true running order of a line, and whether a branch in it stays unexplained."""
+    keys = [row.identity[0] for row in rows]
+    ends = notes.loops.get(name)
+    if ends and [normalise(end) for end in ends] == [keys[0], keys[-1]]:
+        return ((*listed, listed[0]),), False
+    noted = _noted_joints(name, keys, notes)
+    marked = {stop for stop, row in zip(listed, rows, strict=True) if row.branch}
+    repeated = {
+        i: listed[i] for i in range(1, len(listed)) if listed[i] in marked & set(listed[:i])
+    }
+    joints = {at: listed[junction] for at, junction in noted.items()} | repeated
+    if listed[0] == listed[-1]:
+        joints.pop(len(listed) - 1, None)
+    unexplained = marked - {listed[0], listed[-1]} and not joints and name not in notes.branches
+    return _cut(listed, joints), bool(unexplained)
+
+
+def _noted_joints(name: str, keys: Sequence[str], notes: CityNotes) -> dict[int, int]:
+    """Return where the noted branches begin in the list, with the position of their junction."""
+    joints = {}
+    for branch in notes.branches.get(name, ()):
+        at, first = normalise(branch.at), normalise(branch.first)
+        if at in keys and first in keys and keys[keys.index(first) - 1] != at:
+            joints[keys.index(first)] = keys.index(at)
+    return joints
+
+
+def _cut(listed: tuple[int, ...], joints: Mapping[int, int]) -> tuple[tuple[int, ...], ...]:
+    """Cut the list before each joint, and start each branch with its junction."""
+    bounds = [0, *sorted(joints), len(listed)]
+    paths = []
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        part = listed[start:end]
+        junction = joints.get(start, part[0])
+        paths.append(part if part[0] == junction else (junction, *part))
+    return tuple(path for path in paths if len(path) > 1)
+
+
+def network_to_json(network: Network) -> dict[str, Any]:
+    """Return a network as JSON that :func:`parse_network` reads back exactly, notes and all."""
+    return {
+        FORMAT_KEY: FORMAT,
+        "country": network.country,
+        "city": network.city,
+        "stops": [
+            {"name": stop.name, "spellings": list(stop.spellings), "aliases": list(stop.aliases)}
+            for stop in network.stops
+        ],
+        "lines": [
+            {
+                "name": line.name,
+                "color": line.color,
+                "listed": list(line.listed),
+                "paths": [list(path) for path in line.paths],
+                "aliases": list(line.aliases),
+                "doubtful": line.doubtful,
+            }
+            for line in network.lines
+        ],
+    }
+
+
+def _parse_exact(source: Mapping[Any, Any], where: object) -> Network:
+    if source[FORMAT_KEY] != FORMAT:
+        raise DataError(
+            where, FORMAT_KEY, source[FORMAT_KEY], "Prepare the data again with this version."
+        )
+    try:
+        lines = tuple(_exact_line(line, len(source["stops"])) for line in source["lines"])
+        stops = tuple(_exact_stop(i, stop, lines) for i, stop in enumerate(source["stops"]))
+        return Network(str(source["country"]), str(source["city"]), stops, lines)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(
+            where, found=f"{type(error).__name__}: {error}", mend="Prepare the data again."
+        ) from error
+
+
+def _exact_line(line: Mapping[str, Any], count: int) -> Line:
+    listed = tuple(line["listed"])
+    paths = tuple(tuple(path) for path in line["paths"])
+    for stop in (*listed, *(stop for path in paths for stop in path)):
+        if type(stop) is not int or not 0 <= stop < count:
+            raise IndexError(f"line {line['name']!r} has stop {stop!r} of {count}")
+    aliases = tuple(line.get("aliases", ()))
+    return Line(
+        line["name"], listed, paths, line.get("color"), aliases, line.get("doubtful", False)
+    )
+
+
+def _exact_stop(index: int, stop: Mapping[str, Any], lines: Sequence[Line]) -> Stop:
+    serving = tuple(line.name for line in lines if index in line.listed)
+    return Stop(
+        index, stop["name"], tuple(stop["spellings"]), serving, tuple(stop.get("aliases", ()))
+    )
+
+
+def network_to_station_lists(network: Network) -> dict[str, list[str]]:
+    """Return a network as a station list in ReasonMap's layout, with its markers.
+
+    Loops are closed and branches start with their junction again, so that the list needs no
+    notes. Display spellings are used; homonyms are written alike, as ReasonMap writes them.
+    """
+    return {line.name: list(_rows(network, line)) for line in network.lines}
+
+
+def _rows(network: Network, line: Line) -> Iterator[str]:
+    junctions = {path[0] for path in line.paths[1:]}
+    for path in line.paths:
+        for i in path:
+            stop = network.stops[i]
+            transfer = " (Transfer Station)" if len(stop.lines) > 1 else ""
+            yield stop.name + transfer + (" (Branch-starting Station)" if i in junctions else "")
