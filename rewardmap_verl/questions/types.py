@@ -1,4 +1,4 @@
-"""What a question is: its type, its text, its gold answer, and the steps that lead to the answer."""
+"""What a question is: its type, its text, its gold answer, and the steps that lead there."""
 
 from __future__ import annotations
 

@@ -165,7 +165,8 @@ def _without_suffix(words: list[str]) -> list[str]:
 def _join(words: list[str]) -> str:
     """Join letters to letters; keep a space beside digits, for "1 11 St" is not "11 1 St"."""
     parts: list[str] = []
-    for digits, run in groupby(words, lambda word: word[0].isdecimal()):
+    for digits, group in groupby(words, lambda word: word[0].isdecimal()):
+        run = list(group)
         parts.extend(run if digits else ["".join(run)])
     return " ".join(parts)
 
@@ -199,7 +200,7 @@ def normalise(text: str) -> str:
 
 
 def outer_key(text: str) -> str:
-    """Return the key of a spelling without its bracketed second name; empty when nothing is left."""
+    """Return the key of a spelling without its bracketed second name; empty if nothing is left."""
     return normalise(_segments(_fold(strip_markers(text)[0]))[0])
 
 

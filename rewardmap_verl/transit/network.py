@@ -25,6 +25,9 @@ class Stop:
     """Names of the lines that call here, in the order of the network's lines."""
     aliases: tuple[str, ...] = ()
     """Further spellings under which an answer may name it; never printed."""
+    marked: bool = False
+    """True when the source marks it as an interchange. A marked stop that one line serves is an
+    interchange with something that the source does not list, a railway for example."""
 
 
 @dataclass(frozen=True, slots=True)

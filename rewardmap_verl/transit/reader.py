@@ -15,8 +15,10 @@ of different lines are one place, where a branch leaves its trunk, and which lin
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +34,7 @@ FORMAT: Final = 1
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_LINES: Final = 500
 MAX_STOPS_PER_LINE: Final = 2000
-MAX_NAME: Final = 300
+MAX_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class _Entry:
     name: str
     identity: tuple[str, str]
     """What decides which stop this is: the key of the name and the group among its homonyms."""
-    branch: bool
+    markers: frozenset[str]
 
 
 def read_network(path: str | Path) -> Network:
@@ -142,6 +144,9 @@ def _check_name(name: object, where: object, field: str, key: Any) -> None:
         raise DataError(
             where, field, name, f"A name is a text of 1 to {MAX_NAME} characters with a letter."
         )
+    # Names go into prompts, where "<image>" has a meaning, and into files, as UTF-8.
+    if any(char in "<>" or unicodedata.category(char) in ("Cc", "Cs") for char in name.strip()):
+        raise DataError(where, field, name, "Take out control characters, < and >.")
 
 
 def _entries(line: str, rows: Sequence[str], notes: CityNotes) -> Iterator[_Entry]:
@@ -149,11 +154,11 @@ def _entries(line: str, rows: Sequence[str], notes: CityNotes) -> Iterator[_Entr
     one_name = {normalise(name): normalise(group[0]) for group in notes.same for name in group}
     homonyms = {normalise(name): groups for name, groups in notes.separate.items()}
     for row in rows:
-        name, markers = strip_markers(row)
+        name, markers = strip_markers(" ".join(row.split()))
         key = one_name.get(normalise(name), normalise(name))
         seen[key] = seen.get(key, 0) + 1
         group = _group(homonyms.get(key, ()), line, seen[key])
-        yield _Entry(line, name, (key, group), "branch" in markers)
+        yield _Entry(line, name, (key, group), markers)
 
 
 def _group(groups: Sequence[Sequence[str]], line: str, occurrence: int) -> str:
@@ -172,11 +177,17 @@ def _stops(
         for entry in rows:
             spellings.setdefault(entry.identity, {})[entry.name] = None
             lines.setdefault(entry.identity, {})[entry.line] = None
+    marked = {e.identity for rows in entries.values() for e in rows if "transfer" in e.markers}
     aliases = {normalise(name): names for name, names in notes.stop_aliases.items()}
     index = {identity: i for i, identity in enumerate(spellings)}
     stops = tuple(
         Stop(
-            i, next(iter(names)), tuple(names), tuple(lines[identity]), aliases.get(identity[0], ())
+            index=i,
+            name=next(iter(names)),
+            spellings=tuple(names),
+            lines=tuple(lines[identity]),
+            aliases=aliases.get(identity[0], ()),
+            marked=identity in marked,
         )
         for i, (identity, names) in enumerate(spellings.items())
     )
@@ -204,7 +215,7 @@ def _paths(
     if ends and [normalise(end) for end in ends] == [keys[0], keys[-1]]:
         return ((*listed, listed[0]),), False
     noted = _noted_joints(name, keys, notes)
-    marked = {stop for stop, row in zip(listed, rows, strict=True) if row.branch}
+    marked = {stop for stop, row in zip(listed, rows, strict=True) if "branch" in row.markers}
     repeated = {
         i: listed[i] for i in range(1, len(listed)) if listed[i] in marked & set(listed[:i])
     }
@@ -229,7 +240,7 @@ def _cut(listed: tuple[int, ...], joints: Mapping[int, int]) -> tuple[tuple[int,
     """Cut the list before each joint, and start each branch with its junction."""
     bounds = [0, *sorted(joints), len(listed)]
     paths = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         part = listed[start:end]
         junction = joints.get(start, part[0])
         paths.append(part if part[0] == junction else (junction, *part))
@@ -243,7 +254,12 @@ def network_to_json(network: Network) -> dict[str, Any]:
         "country": network.country,
         "city": network.city,
         "stops": [
-            {"name": stop.name, "spellings": list(stop.spellings), "aliases": list(stop.aliases)}
+            {
+                "name": stop.name,
+                "spellings": list(stop.spellings),
+                "aliases": list(stop.aliases),
+                "marked": stop.marked,
+            }
             for stop in network.stops
         ],
         "lines": [
@@ -290,7 +306,12 @@ def _exact_line(line: Mapping[str, Any], count: int) -> Line:
 def _exact_stop(index: int, stop: Mapping[str, Any], lines: Sequence[Line]) -> Stop:
     serving = tuple(line.name for line in lines if index in line.listed)
     return Stop(
-        index, stop["name"], tuple(stop["spellings"]), serving, tuple(stop.get("aliases", ()))
+        index=index,
+        name=stop["name"],
+        spellings=tuple(stop["spellings"]),
+        lines=serving,
+        aliases=tuple(stop.get("aliases", ())),
+        marked=bool(stop.get("marked", False)),
     )
 
 

@@ -1,0 +1,98 @@
+"""What the makers of all types share: the network, its planner, who may be asked about, chance."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from rewardmap_verl.questions.types import Question, QuestionType
+from rewardmap_verl.transit.difficulty import MapDifficulty
+from rewardmap_verl.transit.network import Line, Network, Stop
+from rewardmap_verl.transit.planner import Planner
+
+__all__ = ["Context", "balanced", "line_names", "question", "random_source", "shuffled_pairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One network, ready to be asked about."""
+
+    network: Network
+    planner: Planner
+    difficulty: MapDifficulty
+    brief: bool = False
+    """Whether to use the brief wording."""
+
+    @property
+    def askable(self) -> tuple[Stop, ...]:
+        """The stops whose printed name means them alone; homonyms are never asked about."""
+        return tuple(s for s in self.network.stops if not self.network.is_homonym(s))
+
+    def askable_on(self, line: Line) -> tuple[Stop, ...]:
+        """The askable stops of one line, in listed order."""
+        stops = (self.network.stops[i] for i in line.stops)
+        return tuple(stop for stop in stops if not self.network.is_homonym(stop))
+
+    def shared_lines(self, first: Stop, second: Stop) -> tuple[Line, ...]:
+        """The lines that call at both stops."""
+        return tuple(self.network.line(name) for name in first.lines if name in second.lines)
+
+
+def random_source(context: Context, seed: int, kind: QuestionType) -> random.Random:
+    """Return the source of chance for one type: a function of seed, city and type alone."""
+    network = context.network
+    return random.Random(f"{seed}/questions/{network.country}/{network.city}/{kind.value}")
+
+
+def shuffled_pairs(rng: random.Random, stops: Sequence[Stop]) -> Iterator[tuple[Stop, Stop]]:
+    """Yield every pair of stops once, pairs in random order and each in a random direction."""
+    pairs = list(combinations(stops, 2))
+    rng.shuffle(pairs)
+    for first, second in pairs:
+        yield (first, second) if rng.random() < 0.5 else (second, first)
+
+
+def balanced(
+    rng: random.Random, yes: Sequence[Question], no: Sequence[Question], count: int
+) -> list[Question]:
+    """Mix as many questions with the answer yes as with no, up to ``count``.
+
+    With an odd count chance decides which has one more. Where one of them is missing, as "no" is
+    on a network of one line, there is nothing to ask.
+    """
+    halves = [count // 2, count - count // 2]
+    rng.shuffle(halves)
+    least = min(len(yes), len(no))
+    mixed = [*yes[: min(halves[0], least + 1)], *no[: min(halves[1], least + 1)]] if least else []
+    rng.shuffle(mixed)
+    return mixed
+
+
+def line_names(stop: Stop) -> list[str]:
+    """Return the names of the lines of a stop, as an annotation."""
+    return list(stop.lines)
+
+
+def question(context: Context, kind: QuestionType, text: str, answer: int, **rest: Any) -> Question:
+    """Make a question of a context's network; what a type does not have is left empty."""
+    given: dict[str, Any] = {
+        "station_1": "",
+        "station_2": "",
+        "line": "",
+        "question_transfer_count": 0,
+        "form": "",
+        "annotation": {},
+        "plans": (),
+    }
+    return Question(
+        type=kind,
+        country=context.network.country,
+        city=context.network.city,
+        text=text,
+        answer=answer,
+        difficulty_city=context.difficulty,
+        **(given | rest),
+    )

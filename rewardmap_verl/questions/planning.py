@@ -1,0 +1,126 @@
+"""planning: how does one get from a stop to another? All best routes that tie are references."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from rewardmap_verl.questions.context import Context, question, random_source, shuffled_pairs
+from rewardmap_verl.questions.types import Question, QuestionType
+from rewardmap_verl.questions.wording import FORMS, planning_text
+from rewardmap_verl.transit.network import Network, Stop
+from rewardmap_verl.transit.planner import Leg, Plan
+
+__all__ = ["generate", "share_out"]
+
+_SHARES: Final = (20, 15, 5)
+"""Trips with no, one, and two or more transfers (ReasonMap, arXiv 2505.18675, 3.2)."""
+
+_MOST_PLANS: Final = 8
+_FEWEST_RIDES: Final = 2
+
+
+def share_out(count: int) -> tuple[int, int, int]:
+    """Divide a number of trips 20 : 15 : 5 by transfers; they add up to it."""
+    total = sum(_SHARES)
+    direct, one = (count * share // total for share in _SHARES[:2])
+    # What rounding leaves over goes to the kind that lost most by it.
+    many = count * _SHARES[2] // total
+    parts = [direct, one, many]
+    lost = sorted(range(3), key=lambda i: -(count * _SHARES[i] % total))
+    for i in lost[: count - sum(parts)]:
+        parts[i] += 1
+    return parts[0], parts[1], parts[2]
+
+
+def generate(
+    context: Context, seed: int, count: int, forms: Sequence[str] = FORMS
+) -> list[Question]:
+    """Make up to ``count`` questions, 20 : 15 : 5 by the transfers that the trip needs.
+
+    A kind that the network has too few of stays short; nothing fills its place. The forms go round.
+    Trips to the next stop are not asked about, nor are those with a leg that the names of its stops
+    do not settle, or that leads from the trunk of a branched line into its branch: which trains run
+    through there is not known.
+    """
+    rng = random_source(context, seed, QuestionType.PLANNING)
+    wanted = share_out(count)
+    asked: dict[frozenset[int], tuple[Stop, Stop, list[Plan]]] = {}
+    for kind, number in enumerate(wanted):
+        found = 0
+        for first, second in _candidates(context, rng, kind) if number else ():
+            key = frozenset((first.index, second.index))
+            plans = [] if key in asked else _usable_plans(context, first, second, kind)
+            if plans:
+                asked[key] = first, second, plans
+                found += 1
+            if found == number:
+                break
+    trips = list(asked.values())
+    rng.shuffle(trips)
+    return [_ask(context, *trip, forms[i % len(forms)]) for i, trip in enumerate(trips)]
+
+
+def _candidates(context: Context, rng: random.Random, kind: int) -> Iterator[tuple[Stop, Stop]]:
+    if kind:
+        yield from shuffled_pairs(rng, context.askable)
+        return
+    lines = [shuffled_pairs(rng, context.askable_on(line)) for line in context.network.lines]
+    while lines:
+        line = lines.pop(rng.randrange(len(lines)))
+        pair = next(line, None)
+        if pair is not None:
+            yield pair
+            lines.append(line)
+
+
+def _usable_plans(context: Context, first: Stop, second: Stop, kind: int) -> list[Plan]:
+    """Return the reference routes if the trip needs ``kind`` transfers, 2 standing for more."""
+    transfers = context.planner.fewest_transfers(first.index, second.index)
+    if transfers is None or min(transfers, len(_SHARES) - 1) != kind:
+        return []
+    plans = context.planner.best_plans(first.index, second.index, _MOST_PLANS)
+    usable = [plan for plan in plans if _is_plain(context.network, plan)]
+    return [plan for plan in usable if plan.rides >= _FEWEST_RIDES]
+
+
+def _is_plain(network: Network, plan: Plan) -> bool:
+    return all(_is_plain_leg(network, leg) for leg in plan.legs)
+
+
+def _is_plain_leg(network: Network, leg: Leg) -> bool:
+    line = network.line(leg.line)
+    settled = all(
+        network.find_stop_on(network.stops[i].name, line) == network.stops[i]
+        for i in (leg.departure, leg.arrival)
+    )
+    one_train = any(leg.departure in path and leg.arrival in path for path in line.paths)
+    return settled and one_train and not line.doubtful
+
+
+def _leg_dict(network: Network, leg: Leg) -> dict[str, Any]:
+    return {
+        "route_name": leg.line,
+        "departure_stop": network.stops[leg.departure].name,
+        "arrival_stop": network.stops[leg.arrival].name,
+        "via_stops": [network.stops[i].name for i in leg.via],
+        "num_via_stops": len(leg.via),
+    }
+
+
+def _ask(context: Context, first: Stop, second: Stop, plans: list[Plan], form: str) -> Question:
+    network = context.network
+    routes = tuple(tuple(_leg_dict(network, leg) for leg in plan.legs) for plan in plans)
+    return question(
+        context,
+        QuestionType.PLANNING,
+        planning_text(first.name, second.name, form, context.brief),
+        -1,
+        station_1=first.name,
+        station_2=second.name,
+        question_transfer_count=plans[0].transfers,
+        form=form,
+        annotation={"transfer_stops": [leg["departure_stop"] for leg in routes[0][1:]]},
+        plans=routes,
+    )

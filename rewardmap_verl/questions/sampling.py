@@ -1,0 +1,77 @@
+"""All questions about one map: how many of each type, and in which order they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.questions import counting1, counting2, counting3, planning, torf1, torf2
+from rewardmap_verl.questions.context import Context
+from rewardmap_verl.questions.types import Question
+from rewardmap_verl.questions.wording import FORMS
+from rewardmap_verl.transit.difficulty import canonical_difficulty
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.planner import Planner
+
+__all__ = ["Quotas", "generate_questions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How many questions of each type to make about one map, at most.
+
+    The defaults are the sizes of ReasonMap-Plus (RewardMap, arXiv 2510.02240, A.1) and of ReasonMap
+    (arXiv 2505.18675, 3.2). A small network yields fewer where it has no more to ask about.
+
+    Raises:
+        ConfigError: A number is negative, or a form is unknown.
+    """
+
+    torf1: int = 35
+    torf2: int = 35
+    counting1: int = 35
+    counting2: int = 35
+    counting3: int = 1
+    planning: int = 40
+    """Divided 20 : 15 : 5 by trips with no, one, and two or more transfers."""
+    forms: tuple[str, ...] = FORMS
+    """The forms of planning questions, which go round."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self)[:6]:
+            value = getattr(self, field.name)
+            if type(value) is not int or value < 0:
+                raise ConfigError("quotas", field.name, value, "Give a whole number of 0 or more.")
+        if not self.forms or not set(self.forms) <= set(FORMS):
+            raise ConfigError("quotas", "forms", self.forms, f"Choose from {', '.join(FORMS)}.")
+
+
+def generate_questions(
+    network: Network, difficulty: str, seed: int, quotas: Quotas | None = None, brief: bool = False
+) -> list[Question]:
+    """Make the questions about one map, by type; a function of its arguments alone.
+
+    No question occurs twice, and none has two readings: homonyms, loops that can be ridden both
+    ways, the two arms of a branch and branches that the source does not explain are avoided.
+
+    Args:
+        network: The network that the map shows.
+        difficulty: Level of the map: easy, middle (or medium), hard.
+        seed: Seed of everything random.
+        quotas: How many of each type, at most; the papers' numbers when left out.
+        brief: Use the brief wording.
+
+    Raises:
+        DataError: The difficulty is none of the three levels.
+    """
+    quotas = quotas or Quotas()
+    level = canonical_difficulty(difficulty, f"{network.country}/{network.city}: difficulty_city")
+    context = Context(network, Planner(network), level, brief)
+    return [
+        *torf1.generate(context, seed, quotas.torf1),
+        *torf2.generate(context, seed, quotas.torf2),
+        *counting2.generate(context, seed, quotas.counting2),
+        *counting3.generate(context, seed, quotas.counting3),
+        *counting1.generate(context, seed, quotas.counting1),
+        *planning.generate(context, seed, quotas.planning, quotas.forms),
+    ]

@@ -1,0 +1,165 @@
+r"""The words of every question and of its perfect answer, fixed here once.
+
+Each wording has a full and a brief variant. They ask for the same answer in the same form; the
+brief one fits models with a short context. The answer of the first five types is asked for in
+``\boxed{}``; a route is asked for as blocks of labelled lines, divided by ``--``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rewardmap_verl.questions.types import Question, QuestionType
+
+__all__ = [
+    "BLOCK_DIVIDER",
+    "FORMS",
+    "NO_VIA_STOPS",
+    "OPTION_LETTERS",
+    "boxed",
+    "counting1_text",
+    "counting2_text",
+    "counting3_text",
+    "gold_answer",
+    "planning_text",
+    "route_text",
+    "torf1_text",
+    "torf2_text",
+]
+
+FORMS: Final = ("short", "long_count", "long_via")
+"""The forms of a planning question: legs only, with the number of via stops, with their names."""
+
+OPTION_LETTERS: Final = "ABCD"
+BLOCK_DIVIDER: Final = "--"
+NO_VIA_STOPS: Final = "none"
+"""What a leg without via stops says in the form ``long_via``."""
+
+_BLOCK: Final = "Route Name: Line x\nDeparture Stop: xx Station\nArrival Stop: xx Station"
+_FORM_LINE: Final = {
+    "short": "",
+    "long_count": "\nNumber of Via Stops: x",
+    "long_via": "\nVia Stops: xx Station, xx Station",
+}
+_FORM_HINT: Final = {
+    "short": "",
+    "long_count": " Via stops are those between departure and arrival.",
+    "long_via": f" Via stops are those between departure and arrival; write {NO_VIA_STOPS} if"
+    " there are none.",
+}
+
+
+def boxed(answer: object) -> str:
+    r"""Return ``\boxed{answer}``."""
+    return f"\\boxed{{{answer}}}"
+
+
+def torf1_text(station_1: str, station_2: str, brief: bool = False) -> str:
+    """Ask whether two stops are on one line."""
+    if brief:
+        return f"Are {station_1} and {station_2} on one line? yes or no in {boxed('')}."
+    return (
+        f"Look at the transit map. Is there a line that stops at both {station_1} and {station_2}?"
+        f" Put only yes or no in {boxed('')}."
+    )
+
+
+def torf2_text(station: str, line: str, brief: bool = False) -> str:
+    """Ask whether a stop is on a line."""
+    if brief:
+        return f"Is {station} on {_line_phrase(line)}? yes or no in {boxed('')}."
+    return (
+        f"Look at the transit map. Does {_line_phrase(line)} stop at {station}?"
+        f" Put only yes or no in {boxed('')}."
+    )
+
+
+def _line_phrase(line: str) -> str:
+    """Name a line in a sentence: "Line 1" as it is, "Azul" and "7" as "the line Azul"."""
+    says_so = "line" in line.casefold() or line.endswith("线")
+    return line if says_so else f"the line {line}"
+
+
+def counting1_text(
+    station_1: str, station_2: str, options: Sequence[int], brief: bool = False
+) -> str:
+    """Ask how many stops lie between two stops of one line; four options."""
+    choices = "\n".join(
+        f"{letter}) {option}" for letter, option in zip(OPTION_LETTERS, options, strict=True)
+    )
+    if brief:
+        question = f"How many stops between {station_1} and {station_2}? letter in {boxed('')}."
+    else:
+        question = (
+            f"Look at the transit map. One line runs from {station_1} to {station_2}. How many"
+            " stops does it make between the two, not counting them? Put only the letter of the"
+            f" right option, one of A, B, C and D, in {boxed('')}."
+        )
+    return f"{question}\n{choices}"
+
+
+def counting2_text(station: str, brief: bool = False) -> str:
+    """Ask how many lines pass through a stop."""
+    if brief:
+        return f"How many lines at {station}? number in {boxed('')}."
+    return (
+        f"Look at the transit map. How many different lines stop at {station}?"
+        f" Put only the number in {boxed('')}."
+    )
+
+
+def counting3_text(brief: bool = False) -> str:
+    """Ask how many lines the map shows."""
+    if brief:
+        return f"How many lines in total? number in {boxed('')}."
+    return (
+        "Look at the transit map. How many different lines does it show in total?"
+        f" Put only the number in {boxed('')}."
+    )
+
+
+def planning_text(station_1: str, station_2: str, form: str, brief: bool = False) -> str:
+    """Ask for the best route between two stops, in one of :data:`FORMS`."""
+    block = _BLOCK + _FORM_LINE[form]
+    if brief:
+        return (
+            f"Best route from {station_1} to {station_2}? One block per line,"
+            f" {BLOCK_DIVIDER} between blocks:\n{block}"
+        )
+    return (
+        f"Look at the transit map. What is the best way from {station_1} to {station_2}, with as"
+        " few changes of line as possible and then as few stops as possible? Give one route only."
+        " Write one block for each line that you ride, in order, with names as the map prints"
+        f" them, and a line of {BLOCK_DIVIDER} between blocks.{_FORM_HINT[form]}"
+        f" Write each block exactly like this:\n{block}"
+    )
+
+
+def _leg_text(leg: dict[str, Any], form: str) -> str:
+    lines = [
+        f"Route Name: {leg['route_name']}",
+        f"Departure Stop: {leg['departure_stop']}",
+        f"Arrival Stop: {leg['arrival_stop']}",
+    ]
+    if form == "long_count":
+        lines.append(f"Number of Via Stops: {leg['num_via_stops']}")
+    if form == "long_via":
+        lines.append(f"Via Stops: {', '.join(leg['via_stops']) or NO_VIA_STOPS}")
+    return "\n".join(lines)
+
+
+def route_text(legs: Sequence[dict[str, Any]], form: str) -> str:
+    """Return a route as the blocks that a planning question asks for."""
+    return f"\n{BLOCK_DIVIDER}\n".join(_leg_text(leg, form) for leg in legs)
+
+
+def gold_answer(question: Question) -> str:
+    """Return the perfect response to a question: right, and exactly in the form asked for."""
+    if question.type is QuestionType.PLANNING:
+        return route_text(question.plans[0], question.form)
+    if question.type in (QuestionType.TORF1, QuestionType.TORF2):
+        return boxed("yes" if question.answer else "no")
+    if question.type is QuestionType.COUNTING1:
+        return boxed(OPTION_LETTERS[question.answer])
+    return boxed(question.answer)

@@ -1,0 +1,188 @@
+"""Best routes through a network: fewest transfers, then fewest stops, with every tie.
+
+A route is a sequence of legs, each a ride on one line. It is found on a graph with one node for
+each stop and one for each pair of a stop and a line that calls there: boarding costs more than
+riding through the whole network, riding to the neighbour costs one, alighting is free. Trains run
+both ways on every line, around loops too, and between the arms of a branched line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice, pairwise
+from typing import Any
+
+import networkx as nx
+
+from rewardmap_verl.transit.network import Line, Network
+
+__all__ = [
+    "Leg",
+    "Plan",
+    "Planner",
+    "best_plans",
+    "fewest_transfers",
+    "line_graph",
+    "stops_between",
+]
+
+_Node = tuple[int, int]
+_PLATFORM_FREE = -1
+"""Stands for the line in the node of a stop itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One ride on one line. Stops are given by index."""
+
+    line: str
+    departure: int
+    arrival: int
+    via: tuple[int, ...]
+    """The stops passed on the way in running order, without the two ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A route: one leg or more, each starting where the one before it ends."""
+
+    legs: tuple[Leg, ...]
+
+    @property
+    def transfers(self) -> int:
+        """How often the traveller changes lines."""
+        return len(self.legs) - 1
+
+    @property
+    def rides(self) -> int:
+        """How many times the train moves from a stop to its neighbour."""
+        return sum(len(leg.via) + 1 for leg in self.legs)
+
+
+class Planner:
+    """Plans in one network. Keeps what it worked out for each origin, so keep the object.
+
+    The answers do not depend on what was asked before.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._boarding = 1 + sum(len(path) for line in network.lines for path in line.paths)
+        self._graph = _travel_graph(network, self._boarding)
+        self._from: dict[int, tuple[dict[_Node, list[_Node]], dict[_Node, float]]] = {}
+
+    def _search(self, origin: int) -> tuple[dict[_Node, list[_Node]], dict[_Node, float]]:
+        if origin not in self._from:
+            self._from[origin] = nx.dijkstra_predecessor_and_distance(
+                self._graph, (_PLATFORM_FREE, origin)
+            )
+        return self._from[origin]
+
+    def fewest_transfers(self, origin: int, destination: int) -> int | None:
+        """Return how often one must change lines; ``None`` when no route leads there.
+
+        Raises:
+            IndexError: The network has no such stop.
+        """
+        self._check(origin, destination)
+        cost = self._search(origin)[1].get((_PLATFORM_FREE, destination))
+        return None if cost is None or origin == destination else int(cost) // self._boarding - 1
+
+    def best_plans(self, origin: int, destination: int, limit: int = 8) -> tuple[Plan, ...]:
+        """Return the routes with the fewest transfers and, of these, the fewest stops.
+
+        Args:
+            origin: Index of the first stop.
+            destination: Index of the last stop.
+            limit: At most so many of the routes that tie; always the same ones.
+
+        Returns:
+            The routes; none when there is no way, or when the two stops are one.
+
+        Raises:
+            IndexError: The network has no such stop.
+        """
+        if self.fewest_transfers(origin, destination) is None:
+            return ()
+        walks = _walks_back(self._search(origin)[0], origin, (_PLATFORM_FREE, destination))
+        return tuple(_plan(self.network, walk) for walk in islice(walks, limit))
+
+    def _check(self, *stops: int) -> None:
+        for stop in stops:
+            if not 0 <= stop < len(self.network.stops):
+                raise IndexError(f"{self.network.city} has no stop {stop}")
+
+
+def _travel_graph(network: Network, boarding: int) -> nx.DiGraph[_Node]:
+    graph: nx.DiGraph[_Node] = nx.DiGraph()
+    for number, line in enumerate(network.lines):
+        for stop in line.stops:
+            graph.add_edge((_PLATFORM_FREE, stop), (number, stop), weight=boarding)
+            graph.add_edge((number, stop), (_PLATFORM_FREE, stop), weight=0)
+        for path in line.paths:
+            for here, there in pairwise(path):
+                graph.add_edge((number, here), (number, there), weight=1)
+                graph.add_edge((number, there), (number, here), weight=1)
+    return graph
+
+
+def _walks_back(
+    before: dict[_Node, list[_Node]], origin: int, node: _Node
+) -> Iterator[list[_Node]]:
+    """Yield the shortest walks to a node one by one; the stack keeps one walk, not all of them."""
+    walk = [node]
+    choices = [iter(sorted(before[node]))]
+    while choices:
+        step = next(choices[-1], None)
+        if step is None:
+            choices.pop()
+            walk.pop()
+        elif step == (_PLATFORM_FREE, origin):
+            yield [step, *reversed(walk)]
+        else:
+            walk.append(step)
+            choices.append(iter(sorted(before[step])))
+
+
+def _plan(network: Network, walk: Sequence[_Node]) -> Plan:
+    legs = []
+    for number, nodes in groupby(walk, lambda node: node[0]):
+        if number != _PLATFORM_FREE:
+            stops = [stop for _, stop in nodes]
+            legs.append(Leg(network.lines[number].name, stops[0], stops[-1], tuple(stops[1:-1])))
+    return Plan(tuple(legs))
+
+
+def best_plans(network: Network, origin: int, destination: int, limit: int = 8) -> tuple[Plan, ...]:
+    """Plan once; see :meth:`Planner.best_plans`. Keep a :class:`Planner` for many questions."""
+    return Planner(network).best_plans(origin, destination, limit)
+
+
+def fewest_transfers(network: Network, origin: int, destination: int) -> int | None:
+    """Count once; see :meth:`Planner.fewest_transfers`."""
+    return Planner(network).fewest_transfers(origin, destination)
+
+
+def line_graph(line: Line) -> nx.Graph[Any]:
+    """Return the neighbours on one line as a graph over stop indexes."""
+    graph: nx.Graph[Any] = nx.Graph()
+    for path in line.paths:
+        nx.add_path(graph, path)
+    return graph
+
+
+def stops_between(line: Line, departure: int, arrival: int) -> tuple[int, ...] | None:
+    """Return the intermediate stops of a ride, in running order, if there is only one way to ride.
+
+    ``None`` when a person counting on the map could come to another number: two ways around a
+    loop, the trunk and the branch of a line (one may have to change trains), a line whose branch is not
+    explained, a stop that the line does not serve, one stop given twice.
+    """
+    if line.doubtful or departure == arrival:
+        return None
+    together = [path for path in line.paths if departure in path and arrival in path]
+    if not together:
+        return None
+    ways = list(islice(nx.all_simple_paths(line_graph(line), departure, arrival), 2))
+    return tuple(ways[0][1:-1]) if len(ways) == 1 else None
