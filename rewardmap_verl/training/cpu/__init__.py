@@ -1,4 +1,4 @@
-"""verl on the CPU: everything that stock verl and vLLM need in order to train without an accelerator.
+"""verl on the CPU: what stock verl and vLLM need in order to train without an accelerator.
 
 verl has no CPU platform (its users ask for one in verl issue 3266). This package adds one through
 verl's and vLLM's own entry points; no file of theirs is edited. Each adaptation is one module that

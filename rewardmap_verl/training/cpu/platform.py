@@ -51,7 +51,7 @@ class CpuPlatform(PlatformBase):
         return cpu_is_selected()
 
     def current_device(self) -> Any:
-        """The ``torch.device`` of the CPU; verl's annotation says int, which torch reads as CUDA."""
+        """The ``torch.device`` of the CPU; an int, as verl annotates it, means CUDA to torch."""
         return device_module.current_device()
 
     def device_count(self) -> int:
@@ -104,8 +104,8 @@ class CpuPlatform(PlatformBase):
     def ray_resource_name(self) -> str:
         """``GPU``, of which the recipe tells Ray that the host has some (``ray_init.num_gpus``).
 
-        verl reads ``get_accelerator_ids()[resource][0]`` in every worker, and Ray hands such ids out
-        for the accelerators that it knows, never for CPUs or custom resources. (Ray 2.60)
+        verl reads ``get_accelerator_ids()[resource][0]`` in every worker, and Ray hands such ids
+        out for the accelerators that it knows, not for CPUs or custom resources. (Ray 2.60)
         """
         return "GPU"
 
@@ -122,5 +122,7 @@ class CpuPlatform(PlatformBase):
 
 
 def register() -> None:
-    """Make ``VERL_PLATFORM=cpu`` known to verl."""
+    """Make ``VERL_PLATFORM=cpu`` known to verl, once."""
+    if PlatformRegistry.get(NAME) is CpuPlatform:
+        return
     PlatformRegistry.register(platform=NAME)(CpuPlatform)

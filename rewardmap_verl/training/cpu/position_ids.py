@@ -41,7 +41,7 @@ def _is_packed_along_axes(position_ids: torch.Tensor) -> bool:
 
     The offsets count whatever is packed. (Both can only be true of four tokens in all.)
     """
-    values, offsets = position_ids._values, position_ids._offsets  # type: ignore[attr-defined]
+    values, offsets = position_ids._values, position_ids._offsets
     return values.shape[0] == int(offsets[-1])
 
 
@@ -49,7 +49,7 @@ def _repack_along_length(position_ids: torch.Tensor) -> torch.Tensor:
     """A nested tensor with the same sequences whose ragged dimension is the length."""
     from verl.utils.tensordict_utils import nested_tensor_from_tensor_list
 
-    values, offsets = position_ids._values, position_ids._offsets  # type: ignore[attr-defined]
+    values, offsets = position_ids._values, position_ids._offsets
     sequences = offsets.numel() - 1
     per_sequence = values.view(sequences, values.shape[0] // sequences, values.shape[1])
     return nested_tensor_from_tensor_list(list(per_sequence.unbind(0)), ragged_idx=RAGGED_DIMENSION)

@@ -1,7 +1,7 @@
 """Start torch.distributed on one backend.
 
-Upstream: ``verl/utils/distributed.py`` builds ``f"cpu:gloo,{device}:{backend}"``. On the CPU that is
-``"cpu:gloo,cpu:gloo"``, which torch refuses ("Duplicate device type"). The trainer's workers use
+Upstream: ``verl/utils/distributed.py`` builds ``f"cpu:gloo,{device}:{backend}"``. On the CPU that
+is ``"cpu:gloo,cpu:gloo"``, which torch refuses ("Duplicate device type"). The trainer's workers use
 ``initialize_global_process_group_ray``, the SFT trainer ``initialize_global_process_group``.
 Seen in verl 0.9.1 with torch 2.11.0.
 """
@@ -26,12 +26,16 @@ def initialize_global_process_group(timeout_second: int = 36000) -> tuple[int, i
     """
     import torch.distributed
 
+    rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    # verl leaves rank and size out, which only the env:// method allows; file:// needs them.
     torch.distributed.init_process_group(
         backend=BACKEND,
+        rank=rank,
+        world_size=world_size,
         timeout=timedelta(seconds=timeout_second),
         init_method=os.environ.get("DIST_INIT_METHOD"),
     )
-    return int(os.environ["LOCAL_RANK"]), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    return int(os.environ["LOCAL_RANK"]), rank, world_size
 
 
 def apply() -> None:

