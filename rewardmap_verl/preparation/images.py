@@ -37,10 +37,12 @@ __all__ = [
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 # Only plain raster formats: Pillow would hand an EPS file to Ghostscript.
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 
 # Pillow keeps 4 bytes a pixel and converting makes a second copy: 100 Mpx stay below 1 GB.
 _WHOLE_PIXELS = 100_000_000
+
+_LEAST_TOKENS = 4
 
 _ORIENTATION_TAG = 0x0112
 _LONGEST_ASPECT = 200  # the model's own processor refuses anything longer
@@ -68,14 +70,18 @@ class PixelBudget:
     ReasonMap has 278 million."""
 
     def __post_init__(self) -> None:
-        if self.patch < 1 or self.min_pixels < 1:
-            raise ConfigError("images", "min_pixels, patch", self, "Both are at least 1.")
-        if self.max_pixels < max(self.min_pixels, self.patch**2):
+        if self.patch < 1 or self.min_pixels < _LEAST_TOKENS * self.patch**2:
+            # Below that, the loader of Qwen2.5-VL enlarges the image again.
             raise ConfigError(
                 "images",
-                "max_pixels",
-                self.max_pixels,
-                f"It is at least min_pixels and one visual token ({self.patch**2} pixels).",
+                "min_pixels",
+                self.min_pixels,
+                f"It is at least {_LEAST_TOKENS} visual tokens ({_LEAST_TOKENS * self.patch**2} "
+                "pixels), and patch is at least 1.",
+            )
+        if self.max_pixels < self.min_pixels:
+            raise ConfigError(
+                "images", "max_pixels", self.max_pixels, f"It is at least {self.min_pixels}, min_pixels."
             )
         if self.pixel_limit < 1:
             raise ConfigError("images", "pixel_limit", self.pixel_limit, "It is at least 1.")
@@ -237,7 +243,7 @@ def _resize_strips(
 ) -> Image.Image:
     """Resize strip by strip: across first, then the narrow whole downwards.
 
-    Lanczos is separable and Pillow works in this order too, so the result is the same to the bit.
+    Lanczos is separable, so the result is that of one piece, up to the rounding between the passes.
     """
     narrow = Image.new("RGB", (target[0], size[1]))
     top = 0

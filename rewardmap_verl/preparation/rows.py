@@ -1,0 +1,127 @@
+"""The rows of the prepared parquet files: verl's row format, one schema for all question types."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.atomic import write_bytes
+from rewardmap_verl.questions.types import Question
+from rewardmap_verl.rewards.score import GroundTruth
+
+__all__ = ["SCHEMA", "RowPlace", "build_row", "write_rows"]
+
+ABILITY: Final = "transit_map"
+IMAGE_MARK: Final = "<image>"
+_MEDIA_MARKS: Final = (IMAGE_MARK, "<video>", "<audio>")  # verl splits the prompt at these
+
+SCHEMA: Final = pa.schema(
+    [
+        ("data_source", pa.string()),
+        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("images", pa.list_(pa.struct([("image", pa.string()), ("max_pixels", pa.int64())]))),
+        ("ability", pa.string()),
+        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
+        (
+            "extra_info",
+            pa.struct(
+                [
+                    ("index", pa.int64()),
+                    ("split", pa.string()),
+                    ("type", pa.string()),
+                    ("country", pa.string()),
+                    ("city", pa.string()),
+                    ("station_1", pa.string()),
+                    ("station_2", pa.string()),
+                    ("line", pa.string()),
+                    ("question_transfer_count", pa.int64()),
+                    ("difficulty_city", pa.string()),
+                    ("form", pa.string()),
+                    ("source", pa.string()),
+                    ("network", pa.string()),
+                    ("image_tokens", pa.int64()),
+                    ("prompt_tokens", pa.int64()),
+                ]
+            ),
+        ),
+    ]
+)
+"""What a row holds. Paths are relative to the folder of the parquet file; ``extra_info.index`` is the
+row's number in its split, and ``prompt_tokens`` an upper bound unless a tokenizer was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlace:
+    """What a row says beside its question: where it stands and which files it refers to."""
+
+    split: str
+    index: int
+    source: str
+    network: str
+    image: str
+    max_pixels: int
+    image_tokens: int
+    prompt_tokens: int
+
+    def __str__(self) -> str:
+        """Name the row in an error."""
+        return f"{self.split} row {self.index}"
+
+
+def build_row(question: Question, place: RowPlace) -> dict[str, Any]:
+    """Return one row of :data:`SCHEMA`.
+
+    Raises:
+        DataError: The question's text holds a marker that verl would take for a picture, or its
+            gold answer is not one that the reward accepts.
+    """
+    for mark in _MEDIA_MARKS:
+        if mark in question.text:
+            raise DataError(
+                f"{question.country}/{question.city}, {place}",
+                "text",
+                mark,
+                "No name of a stop or line may hold this marker; rename it in the station list.",
+            )
+    return {
+        "data_source": f"rewardmap/{question.type.value}",
+        "prompt": [{"role": "user", "content": f"{IMAGE_MARK}\n{question.text}"}],
+        "images": [{"image": place.image, "max_pixels": place.max_pixels}],
+        "ability": ABILITY,
+        "reward_model": {
+            "style": "rule",
+            "ground_truth": GroundTruth.from_question(question).to_json(),
+        },
+        "extra_info": {
+            "index": place.index,
+            "split": place.split,
+            "type": question.type.value,
+            "country": question.country,
+            "city": question.city,
+            "station_1": question.station_1,
+            "station_2": question.station_2,
+            "line": question.line,
+            "question_transfer_count": question.question_transfer_count,
+            "difficulty_city": question.difficulty_city,
+            "form": question.form,
+            "source": place.source,
+            "network": place.network,
+            "image_tokens": place.image_tokens,
+            "prompt_tokens": place.prompt_tokens,
+        },
+    }
+
+
+def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write rows as parquet, atomically; the same rows give the same bytes."""
+    buffer = io.BytesIO()
+    table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    pq.write_table(table, buffer, compression="zstd", row_group_size=1000)
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,70 @@
+"""Everything that decides what a prepared folder holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rewardmap_verl.drawing import MapStyle, standard_style, tiny_style
+from rewardmap_verl.preparation.images import PixelBudget
+from rewardmap_verl.questions.sampling import Quotas
+from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
+
+__all__ = ["PrepareSettings", "embedded_settings", "local_settings", "synthetic_settings"]
+
+_TINY_TOKENS = 36
+_TINY_PROMPT = 640
+
+
+class PrepareSettings(BaseModel):
+    """What to prepare, from what, and where to. Paths, ``workers`` and ``force`` do not change the bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    source: Literal["local", "synthetic"]
+    out: Path
+    """The prepared folder. It is replaced as a whole when everything else has succeeded."""
+    root: Path | None = None
+    """local: the folder with ``maps/`` and ``stations/``."""
+    seed: int = 0
+    quotas: Quotas
+    """Questions for each map and type."""
+    budget: PixelBudget = Field(default_factory=PixelBudget)
+    max_prompt_length: int = Field(20_000, ge=1)
+    """Longest prompt in tokens, image and text together; RewardMap trains with 20,000."""
+    tokenizer: Path | None = None
+    """Folder of a tokenizer that counts prompts exactly; None counts by an upper bound."""
+    test_cities: tuple[str, ...] | None = None
+    """local: cities kept as test; None takes the eleven of the papers."""
+    train_maps: int = Field(24, ge=1)
+    """synthetic: number of maps to train on."""
+    test_maps: int = Field(8, ge=1)
+    """synthetic: number of maps kept as test."""
+    networks: SyntheticSettings = Field(default_factory=standard_settings)
+    """synthetic: what the networks look like."""
+    style: MapStyle = Field(default_factory=standard_style)
+    """synthetic: what the maps look like."""
+    strict: bool = False
+    """Whether a city without an image is an error, not a city left out."""
+    workers: int = Field(0, ge=0)
+    """Processes that work on maps; 0 takes one for each core."""
+    force: bool = False
+    """Whether to prepare again what is up to date."""
+
+    @model_validator(mode="after")
+    def _check_source(self) -> PrepareSettings:
+        if self.source == "local" and self.root is None:
+            raise ValueError("the source `local` needs root, a folder with maps/ and stations/")
+        return self
+
+    def that_matter(self) -> dict[str, object]:
+        """Return, JSON-able, the settings that decide the bytes of the folder."""
+        of_one_source = {
+            "local": {"train_maps", "test_maps", "networks", "style"},
+            "synthetic": {"test_cities", "strict"},
+        }
+        exclude = {"out", "root", "tokenizer", "workers", "force", *of_one_source[self.source]}
+        settings = self.model_dump(mode="json", exclude=exclude)
+        return settings | {"exact_prompt_tokens": self.tokenizer is not None}

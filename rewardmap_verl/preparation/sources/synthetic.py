@@ -1,0 +1,88 @@
+"""Invented networks, drawn by us: as many maps as wanted, and a test set that no model has seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewardmap_verl.drawing import MapStyle, draw_map
+from rewardmap_verl.preparation.images import PixelBudget, fit
+from rewardmap_verl.preparation.sources.base import City, Contents, Rendered
+from rewardmap_verl.transit.difficulty import grade_maps
+from rewardmap_verl.transit.placement import PlacedNetwork
+from rewardmap_verl.transit.reader import network_to_json
+from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
+
+__all__ = ["DrawnPicture", "read_synthetic"]
+
+_FIRST_TEST_INDEX = 1_000_000  # test networks stay the same when more are asked for training
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPicture:
+    """A map that is drawn from its network."""
+
+    placed: PlacedNetwork
+    style: MapStyle
+
+    def identity(self) -> str:
+        """A hash of everything that is drawn, and how."""
+        content = json.dumps(
+            [
+                network_to_json(self.placed.network),
+                self.placed.positions,
+                self.placed.courses,
+                self.placed.title,
+                self.style.model_dump(mode="json"),
+            ]
+        )
+        return f"drawn {hashlib.sha256(content.encode()).hexdigest()}"
+
+    def render(self, budget: PixelBudget) -> Rendered:
+        """Draw the map at its natural size and reduce it to the budget, positions alike."""
+        drawn = draw_map(self.placed, self.style)
+        where = f"{self.placed.network.country}/{self.placed.network.city}"
+        image = fit(drawn.image, budget, where)
+        across, down = image.width / drawn.image.width, image.height / drawn.image.height
+        return Rendered(image, _scaled(drawn.to_json(), across, down))
+
+
+def read_synthetic(
+    seed: int, train_maps: int, test_maps: int, settings: SyntheticSettings, style: MapStyle
+) -> Contents:
+    """Invent networks for training and others for testing.
+
+    Args:
+        seed: Every map is a function of the seed, its number and the settings.
+        train_maps: Number of maps to train on; asking for more leaves the first ones as they are.
+        test_maps: Number of maps kept apart.
+        settings: What the networks look like.
+        style: What the maps look like.
+    """
+    numbered = [("train", i) for i in range(train_maps)]
+    numbered += [("test", _FIRST_TEST_INDEX + i) for i in range(test_maps)]
+    placed = [(split, generate_network(seed, index, settings)) for split, index in numbered]
+    grades = grade_maps(place.network for _, place in placed)
+    cities = (
+        City(
+            place.network,
+            grades[place.network.country, place.network.city],
+            (split,),
+            DrawnPicture(place, style),
+        )
+        for split, place in placed
+    )
+    return Contents(tuple(sorted(cities, key=lambda city: city.key)))
+
+
+def _scaled(value: object, across: float, down: float) -> object:
+    """Scale every point (x, y) and box (x, y, x, y) in nested JSON-able data."""
+    if isinstance(value, dict):
+        return {key: _scaled(item, across, down) for key, item in value.items()}
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return value
+    if value and all(isinstance(item, int | float) for item in value):
+        return [round(item * (down if i % 2 else across), 2) for i, item in enumerate(value)]
+    return [_scaled(item, across, down) for item in value]
