@@ -1,0 +1,191 @@
+"""verl's training data in the order of a curriculum (``data.custom_cls``).
+
+verl 0.9.1 has no curriculum sampler any more (removed in 0.8). What it offers is a dataset class of
+one's own, read in order when ``data.shuffle=false``, by a dataloader whose position is saved and
+restored exactly. So the whole order is laid out here, once: position ``i`` of the dataset is
+:attr:`Schedule.slots` ``[i]``, and one epoch of the trainer is the whole curriculum.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from verl.utils.dataset.rl_dataset import RLHFDataset
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.curriculum_config import (
+    CurriculumConfig,
+    StageConfig,
+    check_run,
+    file_names,
+    read_curriculum,
+)
+from rewardmap_verl.training.fingerprint import fingerprint, refuse_changes
+from rewardmap_verl.training.rows import Files, check_rows
+from rewardmap_verl.training.schedule import (
+    Schedule,
+    Slot,
+    Stage,
+    Stream,
+    build_schedule,
+    chosen_rows,
+)
+from rewardmap_verl.training.settings import root_of
+
+__all__ = ["VALIDATION_STAGE", "CurriculumDataset", "plan_stages"]
+
+VALIDATION_STAGE = "validation"
+_FOLDER = "data_folder"  # column added to the rows: index of the folder that their paths start from
+
+
+class CurriculumDataset(RLHFDataset):
+    """verl's dataset; the training rows come in the order of the curriculum.
+
+    verl builds it twice, for training and for validation, and says nowhere which is which; the one
+    whose files are ``data.train_files`` is the training set. Validation rows keep their own order.
+
+    Every row gets these keys in ``extra_info``: ``stage``, ``stage_epoch`` (from 0), ``slot``
+    (its place in the training order, from 0), ``row`` (its number in the data files, from 0),
+    ``repeat`` (True where it only fills the last batch of a stage). Paths of images and networks,
+    relative to the parquet file's folder on disk, become absolute.
+
+    Raises:
+        ConfigError: The settings do not fit the data or each other.
+        DataError: A row that training could not use.
+    """
+
+    dataframe: Any  # datasets.Dataset
+
+    def __init__(
+        self,
+        data_files: Any,
+        tokenizer: Any,
+        config: DictConfig,
+        processor: Any = None,
+        max_samples: int = -1,
+    ) -> None:
+        check_run(root_of(config) or OmegaConf.create({"data": config}))
+        # Kept apart from RLHFDataset.data_files, which may point at copies in a cache or in
+        # /dev/shm, where no image lies beside them.
+        self.files = Files.from_names(file_names(data_files))
+        super().__init__(data_files, tokenizer, config, processor, max_samples)
+        self.types = check_rows(self.dataframe, self.files)
+        self.schedule: Schedule | None = None
+        if file_names(data_files) == file_names(config.train_files):
+            settings = read_curriculum(config)
+            self.schedule = build_schedule(
+                plan_stages(settings, self.types), settings.seed, config.train_batch_size
+            )
+            self._fingerprint = fingerprint(
+                settings, config.train_batch_size, self.files.paths, len(self.dataframe)
+            )
+
+    def _read_files_and_tokenize(self) -> None:
+        super()._read_files_and_tokenize()
+        folders = self.files.folder_of_each_row()[: len(self.dataframe)]
+        self.dataframe = self.dataframe.add_column(_FOLDER, folders)
+
+    def __len__(self) -> int:
+        return len(self.dataframe) if self.schedule is None else len(self.schedule.slots)
+
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        """The row at a position of the training order, or of the validation data."""
+        slot = None if self.schedule is None else self.schedule.slots[item]
+        row = super().__getitem__(item if slot is None else slot.row)
+        folder = row.pop(_FOLDER)
+        info = row["extra_info"]
+        info["network"] = self.files.resolve(folder, info["network"])
+        info.update(self._place(item, slot))
+        return row
+
+    def _place(self, item: int, slot: Slot | None) -> dict[str, Any]:
+        """What the metrics and the record need to know about where a row stands."""
+        if slot is None or self.schedule is None:
+            return {
+                "stage": VALIDATION_STAGE,
+                "stage_epoch": 0,
+                "slot": item,
+                "row": item,
+                "repeat": False,
+            }
+        return {
+            "stage": self.schedule.stages[slot.stage].name,
+            "stage_epoch": slot.epoch,
+            "slot": item,
+            "row": slot.row,
+            "repeat": slot.repeat,
+        }
+
+    def _build_messages(self, example: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """verl's messages, with each image as an absolute path: no pixel travels with a row."""
+        folder = example[_FOLDER]
+        example[self.image_key] = [
+            {name: value for name, value in image.items() if value is not None}
+            | {"image": self.files.resolve(folder, image["image"])}
+            for image in example[self.image_key]
+        ]
+        return super()._build_messages(example, key)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What torchdata saves beside the position: the settings that give it its meaning."""
+        return {} if self.schedule is None else {"fingerprint": self._fingerprint}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Check that the saved position still means the same rows.
+
+        Raises:
+            ConfigError: The run that saved it had another order.
+        """
+        if self.schedule is not None and "fingerprint" in state:
+            refuse_changes(state["fingerprint"], self._fingerprint)
+
+
+def plan_stages(settings: CurriculumConfig, types: list[str]) -> list[Stage]:
+    """Find each stage's rows.
+
+    Args:
+        settings: The block ``data.curriculum``.
+        types: The question type of every training row.
+
+    Raises:
+        ConfigError: A stage names a type that no row has, or no stage trains a type that rows have.
+    """
+    counts = Counter(types)
+    _check_types(settings, counts)
+    return [
+        Stage(
+            name=stage.name,
+            streams=(Stream("main", _stage_rows(stage, types, settings.seed)),),
+            epochs=stage.epochs,
+            max_steps=stage.max_steps,
+        )
+        for stage in settings.stages
+    ]
+
+
+def _stage_rows(stage: StageConfig, types: list[str], seed: int) -> tuple[int, ...]:
+    rows = [row for row, name in enumerate(types) if name in stage.types]
+    return chosen_rows(rows, stage.rows, stage.name, seed)
+
+
+def _check_types(settings: CurriculumConfig, counts: Counter[str]) -> None:
+    present = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    for index, stage in enumerate(settings.stages):
+        for name in stage.types:
+            if name not in counts:
+                raise ConfigError(
+                    f"data.curriculum.stages[{index}].types ({stage.name})",
+                    found=name,
+                    mend=f"No training row has this type. The data have: {present}.",
+                )
+    trained = {name for stage in settings.stages for name in stage.types}
+    forgotten = sorted(counts.keys() - trained - set(settings.leave_out))
+    missing = ", ".join(f"{name} ({counts[name]} rows)" for name in forgotten)
+    if forgotten:
+        raise ConfigError(
+            "data.curriculum.stages",
+            found=f"no stage for {missing}",
+            mend="Give these types a stage, or name them in data.curriculum.leave_out.",
+        )

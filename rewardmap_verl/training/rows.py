@@ -1,0 +1,166 @@
+"""The rows of the prepared parquet files: where their paths lead, and whether they are usable.
+
+Everything is checked before the first step. A row that fails in the middle of training would cost
+its whole group, and verl would fill the gap with sequences without an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rewardmap_verl.errors import DataError
+
+__all__ = ["Files", "check_rows"]
+
+_PREPARE = "Prepare the data again with `make prep-data` or `rewardmap prepare`."
+_IMAGE_MARK = "<image>"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Parquet files, and the folders that the paths in their rows start from."""
+
+    paths: tuple[Path, ...]
+    row_counts: tuple[int, ...]
+    _resolved: dict[tuple[int, str], str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_names(cls, names: Iterable[str]) -> Files:
+        """Find the files.
+
+        Raises:
+            DataError: One is missing, or is not a parquet file on a disk.
+        """
+        paths = tuple(_existing(name) for name in names)
+        return cls(paths, tuple(_row_count(path) for path in paths))
+
+    def folder_of_each_row(self) -> list[int]:
+        """For every row of all files, one after the other, the index of its file."""
+        return [index for index, count in enumerate(self.row_counts) for _ in range(count)]
+
+    def name_row(self, row: int) -> str:
+        """A row of all files together, as a person would look it up: its file and number there."""
+        for path, count in zip(self.paths, self.row_counts, strict=True):
+            if row < count:
+                return f"{path}, row {row}"
+            row -= count
+        return f"row {row}"
+
+    def resolve(self, folder: int, path: str) -> str:
+        """The absolute path of something that a row of file ``folder`` points at.
+
+        Raises:
+            DataError: It leads out of the file's folder (also through a link), or nowhere.
+        """
+        key = (folder, path)
+        if key not in self._resolved:
+            self._resolved[key] = str(_inside(self.paths[folder].parent, path))
+        return self._resolved[key]
+
+
+def check_rows(rows: Iterable[Mapping[str, Any]], files: Files) -> list[str]:
+    """Check every row of a data set.
+
+    Args:
+        rows: In the order of the files, each with ``data_folder``, the index of its file.
+        files: The files that they come from.
+
+    Returns:
+        The question type of every row.
+
+    Raises:
+        DataError: Names the file, the row and the field of the first row that cannot be used.
+    """
+    types = []
+    for number, row in enumerate(rows):
+        try:
+            types.append(_check_row(row, files))
+        except DataError as error:
+            raise DataError(
+                files.name_row(number),
+                f"{error.where}: {error.field}" if error.field else error.where,
+                error.found,
+                error.mend,
+            ) from error
+    return types
+
+
+def _check_row(row: Mapping[str, Any], files: Files) -> str:
+    info = _part(row, "extra_info")
+    folder = row["data_folder"]
+    _check_images(row, files)
+    files.resolve(folder, _text(info, "extra_info.network"))
+    _text(_part(row, "reward_model"), "reward_model.ground_truth")
+    return _text(info, "extra_info.type")
+
+
+def _check_images(row: Mapping[str, Any], files: Files) -> None:
+    images = row.get("images") or []
+    marks = sum(str(message["content"]).count(_IMAGE_MARK) for message in row["prompt"])
+    if marks != len(images):
+        raise DataError(
+            "prompt", found=f"{marks} × {_IMAGE_MARK} for {len(images)} images", mend=_PREPARE
+        )
+    for index, image in enumerate(images):
+        where = f"images[{index}]"
+        if not isinstance(image, Mapping):
+            raise DataError(where, found=image, mend=f"Expected a struct. {_PREPARE}")
+        if image.get("bytes") is not None:
+            raise DataError(
+                where,
+                "bytes",
+                mend="Images inside rows are copied with every rollout and fill the host's memory. "
+                "Keep them as files and put their paths here. " + _PREPARE,
+            )
+        files.resolve(row["data_folder"], _text(image, f"{where}.image"))
+
+
+def _part(row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = row.get(name)
+    if not isinstance(part, Mapping):
+        raise DataError(name, found=part, mend=f"Expected a struct. {_PREPARE}")
+    return part
+
+
+def _text(part: Mapping[str, Any], name: str) -> str:
+    value = part.get(name.rsplit(".", 1)[-1])
+    if not isinstance(value, str) or not value:
+        raise DataError(name, found=value, mend=f"Expected a text. {_PREPARE}")
+    return value
+
+
+def _existing(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.suffix != ".parquet":
+        raise DataError(name, mend="Expected a parquet file. " + _PREPARE)
+    if not path.is_file():
+        raise DataError(name, mend=f"There is no such file on this machine's disks. {_PREPARE}")
+    return path.absolute()
+
+
+def _row_count(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(
+            path, found=str(error), mend=f"Not a whole parquet file. {_PREPARE}"
+        ) from None
+
+
+def _inside(folder: Path, path: str) -> Path:
+    target = (folder / path).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise DataError(
+            path,
+            found=str(target),
+            mend=f"It leads out of {folder}; rows may only point at files beside them.",
+        )
+    if not target.is_file():
+        raise DataError(path, found=str(target), mend=f"There is no such file. {_PREPARE}")
+    return target
