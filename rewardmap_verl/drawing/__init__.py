@@ -1,1 +1,18 @@
-"""A network drawn as a map that a person can read."""
+"""Drawing transit maps: a placed network becomes a schematic map as PNG and SVG.
+
+The labels, stops, tracks and legend are known in pixels, so that everything asked about a map can
+be checked on it.
+"""
+
+from rewardmap_verl.drawing.render import DrawnMap, LabelBox, LegendBox, draw_map
+from rewardmap_verl.drawing.style import MapStyle, standard_style, tiny_style
+
+__all__ = [
+    "DrawnMap",
+    "LabelBox",
+    "LegendBox",
+    "MapStyle",
+    "draw_map",
+    "standard_style",
+    "tiny_style",
+]

@@ -1,0 +1,213 @@
+"""From grid courses to pixels: lines side by side on shared track, with soft bends."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rewardmap_verl.drawing.scene import Point
+from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
+
+Edge = tuple[GridPoint, GridPoint]
+
+_ARC_STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The drawn courses, in pixels before the map is shifted onto its canvas."""
+
+    curves: tuple[tuple[tuple[Point, ...], ...], ...]
+    """For each line and path, the polyline that is drawn."""
+    calls: tuple[dict[str, Point], ...]
+    """For each stop, where each line that calls there passes it, by the name of the line."""
+    tracks: tuple[tuple[Point, Point, float], ...]
+    """Each piece of track: its ends and the width of the whole bundle."""
+
+
+def lay_lanes(placed: PlacedNetwork, unit: float, width: float, gap: float, bend: float) -> Lanes:
+    """Place every line on a grid of ``unit`` pixels.
+
+    ``width`` is that of one line, ``gap`` the space between lines on shared track, ``bend`` the
+    radius of curves, all in pixels.
+    """
+    bundles = _bundles(placed)
+    flipped = _flips(placed, bundles)
+    pitch = width + gap
+    stops = {point: i for i, point in enumerate(placed.positions)}
+    calls: list[dict[str, Point]] = [{} for _ in placed.positions]
+    curves = []
+    for line, paths in enumerate(placed.courses):
+        name = placed.network.lines[line].name
+        drawn = []
+        for path in paths:
+            offsets = [_offset(bundles, flipped, line, a, b, pitch) for a, b in _pairs(path)]
+            corners = _corners(path, offsets, unit)
+            called = {i for p in placed.network.lines[line].paths for i in p}
+            for point, corner in zip(path, corners, strict=True):
+                if stops.get(point) in called:
+                    calls[stops[point]].setdefault(name, corner)
+            drawn.append(_soften(path, corners, offsets, bend, stops))
+        curves.append(tuple(drawn))
+    tracks = tuple(
+        (_scaled(a, unit), _scaled(b, unit), len(lines) * pitch - gap)
+        for (a, b), lines in bundles.items()
+    )
+    return Lanes(tuple(curves), tuple(calls), tracks)
+
+
+def _pairs(path: Sequence[GridPoint]) -> Iterator[Edge]:
+    return itertools.pairwise(path)
+
+
+def _key(a: GridPoint, b: GridPoint) -> Edge:
+    return (a, b) if a <= b else (b, a)
+
+
+def _scaled(point: GridPoint, unit: float) -> Point:
+    return point[0] * unit, point[1] * unit
+
+
+def _bundles(placed: PlacedNetwork) -> dict[Edge, tuple[int, ...]]:
+    """The lines on each piece of track, in the order of the network."""
+    found: dict[Edge, list[int]] = {}
+    for line, paths in enumerate(placed.courses):
+        for path in paths:
+            for a, b in _pairs(path):
+                lines = found.setdefault(_key(a, b), [])
+                if line not in lines:
+                    lines.append(line)
+    return {edge: tuple(lines) for edge, lines in found.items()}
+
+
+def _flips(placed: PlacedNetwork, bundles: dict[Edge, tuple[int, ...]]) -> dict[Edge, bool]:
+    """Which bundles are counted from the other side, so that lanes do not swap at bends.
+
+    A bundle is walked in one sense from end to end; whoever comes first along some line fixes it.
+    """
+    flipped: dict[Edge, bool] = {}
+    for paths in placed.courses:
+        for path in paths:
+            along = True
+            before: tuple[int, ...] = ()
+            for a, b in _pairs(path):
+                edge = _key(a, b)
+                lines = bundles[edge]
+                forward = edge == (a, b)
+                if edge in flipped:
+                    along = forward != flipped[edge]
+                elif len(lines) > 1:
+                    if len(set(lines) & set(before)) < 2:
+                        along = True
+                    flipped[edge] = forward != along
+                before = lines
+    return flipped
+
+
+def _offset(
+    bundles: dict[Edge, tuple[int, ...]],
+    flipped: dict[Edge, bool],
+    line: int,
+    a: GridPoint,
+    b: GridPoint,
+    pitch: float,
+) -> float:
+    """How far right of the track's middle the line runs, seen in its own direction."""
+    edge = _key(a, b)
+    lines = bundles[edge]
+    offset = (lines.index(line) - (len(lines) - 1) / 2) * pitch
+    return offset if (edge == (a, b)) != flipped.get(edge, False) else -offset
+
+
+def _unit(a: GridPoint, b: GridPoint) -> Point:
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = (dx * dx + dy * dy) ** 0.5
+    return dx / length, dy / length
+
+
+def _corners(path: Sequence[GridPoint], offsets: Sequence[float], unit: float) -> list[Point]:
+    """Where the lane passes each node: the meeting of the shifted pieces of track."""
+    units = [_unit(a, b) for a, b in _pairs(path)]
+    closed = path[0] == path[-1]
+    corners = []
+    for i, node in enumerate(path):
+        x, y = _scaled(node, unit)
+        into = i - 1 if i > 0 else (len(units) - 1 if closed else 0)
+        out = i if i < len(units) else (0 if closed else len(units) - 1)
+        dx, dy = _meeting(units[into], units[out], offsets[into], offsets[out])
+        corners.append((x + dx, y + dy))
+    return corners
+
+
+def _meeting(d1: Point, d2: Point, o1: float, o2: float) -> Point:
+    """Where two lanes meet, seen from the node: right of ``d1`` by ``o1``, of ``d2`` by ``o2``."""
+    cross = _cross(d1, d2)
+    n1, n2 = (-d1[1], d1[0]), (-d2[1], d2[0])
+    if cross == 0:
+        middle = (o1 + o2) / 2
+        return n1[0] * middle, n1[1] * middle
+    t = (o2 - o1 * (n1[0] * n2[0] + n1[1] * n2[1])) / (d1[0] * n2[0] + d1[1] * n2[1])
+    return n1[0] * o1 + d1[0] * t, n1[1] * o1 + d1[1] * t
+
+
+def _soften(
+    path: Sequence[GridPoint],
+    corners: Sequence[Point],
+    offsets: Sequence[float],
+    bend: float,
+    stops: dict[GridPoint, int],
+) -> tuple[Point, ...]:
+    """Replace bends without a stop by arcs; lanes of one bundle get arcs around one centre.
+
+    Where a straight lane changes its place in the bundle it does so within the symbol of a stop, so
+    that all of it beyond the symbol stays octilinear.
+    """
+    units = [_unit(a, b) for a, b in _pairs(path)]
+    curve = [corners[0]]
+    for i in range(1, len(corners) - 1):
+        before, here, after = corners[i - 1], corners[i], corners[i + 1]
+        if _cross(units[i - 1], units[i]) == 0 and offsets[i - 1] != offsets[i]:
+            curve.extend(_jog(here, units[i], offsets[i - 1], offsets[i]))
+        elif path[i] in stops:
+            curve.append(here)
+        else:
+            curve.extend(_arc(before, here, after, bend, offsets[i - 1]))
+    curve.append(corners[-1])
+    return tuple(curve)
+
+
+def _cross(a: Point, b: Point) -> float:
+    value = a[0] * b[1] - a[1] * b[0]
+    return 0.0 if abs(value) < 1e-9 else value
+
+
+def _jog(middle: Point, along: Point, before: float, after: float) -> tuple[Point, Point]:
+    """Two points that move a lane from one offset to the other, half each side of ``middle``."""
+    half, length = (after - before) / 2, abs(after - before) / 2
+    (ux, uy), (nx, ny) = along, (-along[1], along[0])
+    return (
+        (middle[0] - ux * length - nx * half, middle[1] - uy * length - ny * half),
+        (middle[0] + ux * length + nx * half, middle[1] + uy * length + ny * half),
+    )
+
+
+def _arc(a: Point, b: Point, c: Point, radius: float, offset: float) -> list[Point]:
+    """Points of a curve from the leg ``a``-``b`` to the leg ``b``-``c``, inside both halves."""
+    (ux, uy), (vx, vy) = (b[0] - a[0], b[1] - a[1]), (c[0] - b[0], c[1] - b[1])
+    lu, lv = (ux * ux + uy * uy) ** 0.5, (vx * vx + vy * vy) ** 0.5
+    cross, dot = ux * vy - uy * vx, ux * vx + uy * vy
+    if abs(cross) < 1e-6 * lu * lv:
+        return [b]
+    inner = -offset if cross > 0 else offset  # a lane on the inside of the bend turns tighter
+    cut = min(max(radius + inner, 1.0) * abs(cross) / (lu * lv + dot), lu / 2, lv / 2)
+    start = (b[0] - ux / lu * cut, b[1] - uy / lu * cut)
+    end = (b[0] + vx / lv * cut, b[1] + vy / lv * cut)
+    steps = [i / _ARC_STEPS for i in range(_ARC_STEPS + 1)]
+    return [
+        (
+            (1 - t) * (1 - t) * start[0] + 2 * t * (1 - t) * b[0] + t * t * end[0],
+            (1 - t) * (1 - t) * start[1] + 2 * t * (1 - t) * b[1] + t * t * end[1],
+        )
+        for t in steps
+    ]

@@ -1,0 +1,65 @@
+"""How maps look: sizes in pixels at scale 1, and colours."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MapStyle(BaseModel):
+    """Sizes and colours of a map. All lengths are pixels of a map drawn at scale 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unit: float = Field(default=96, gt=0)
+    """Distance of two neighbouring grid nodes, before it grows to make room for labels."""
+    line_width: float = Field(default=15, gt=0)
+    lane_gap: float = Field(default=4, ge=0)
+    """Free space between lines on shared track."""
+    bend_radius: float = Field(default=60, ge=0)
+    stop_radius: float = Field(default=9, gt=0)
+    interchange_radius: float = Field(default=16, gt=0)
+    ring_width: float = Field(default=5, gt=0)
+    """Width of the dark rim around stop symbols."""
+    font_size: float = Field(default=28, ge=8)
+    legend_font_size: float = Field(default=34, ge=8)
+    title_font_size: float = Field(default=76, ge=0)
+    """Height of the heading; 0 leaves it out."""
+    label_gap: float = Field(default=7, ge=0)
+    """Free space between a stop symbol and its label, and around labels."""
+    margin: float = Field(default=90, ge=0)
+    legend_place: Literal["right", "bottom"] = "right"
+    rotated_labels: bool = True
+    """Whether labels may be set at 45 degrees."""
+    bold_labels: bool = False
+    background: str = "#ffffff"
+    ink: str = "#20262e"
+    """Colour of text and of the rims of stop symbols."""
+    paper: str = "#ffffff"
+    """Colour inside of stop symbols."""
+
+
+def standard_style() -> MapStyle:
+    """A map that looks like the one on a station wall, 2,000 to 3,000 pixels wide."""
+    return MapStyle()
+
+
+def tiny_style() -> MapStyle:
+    """Thick lines, big dots and big names that survive reduction; 450 to 900 pixels wide."""
+    return MapStyle(
+        unit=84,
+        line_width=18,
+        bend_radius=50,
+        stop_radius=13,
+        interchange_radius=20,
+        ring_width=6,
+        font_size=28,
+        legend_font_size=28,
+        title_font_size=0,
+        label_gap=5,
+        margin=28,
+        legend_place="bottom",
+        rotated_labels=False,
+        bold_labels=True,
+    )

@@ -1,0 +1,59 @@
+"""Write a scene as SVG: the same shapes at the same places, text as text."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape, quoteattr
+
+from rewardmap_verl.drawing.fonts import FAMILY
+from rewardmap_verl.drawing.scene import Area, Disc, Point, Scene, Shape, Stroke, Text
+
+
+def svg_text(scene: Scene) -> str:
+    """The scene as one SVG document."""
+    size = f'width="{_number(scene.width)}" height="{_number(scene.height)}"'
+    view = f'viewBox="0 0 {_number(scene.width)} {_number(scene.height)}"'
+    rows = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} '
+            f'font-family="{FAMILY}, sans-serif">'
+        ),
+        f'<rect width="100%" height="100%" fill={quoteattr(scene.background)}/>',
+        *(_element(shape) for shape in scene.shapes),
+        "</svg>",
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _element(shape: Shape) -> str:
+    match shape:
+        case Stroke(points, width, colour):
+            return (
+                f'<polyline points="{_points(points)}" fill="none" stroke={quoteattr(colour)} '
+                f'stroke-width="{_number(width)}" stroke-linecap="round" stroke-linejoin="round"/>'
+            )
+        case Disc((x, y), radius, colour):
+            place = f'cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"'
+            return f"<circle {place} fill={quoteattr(colour)}/>"
+        case Area(points, colour):
+            return f'<polygon points="{_points(points)}" fill={quoteattr(colour)}/>'
+        case Text():
+            return _text(shape)
+
+
+def _text(text: Text) -> str:
+    x, y = (_number(value) for value in text.origin)
+    turned = f' transform="rotate({text.angle} {x} {y})"' if text.angle else ""
+    bold = ' font-weight="bold"' if text.bold else ""
+    return (
+        f'<text x="{x}" y="{y}" font-size="{_number(text.size)}" fill={quoteattr(text.colour)} '
+        f'textLength="{_number(text.width)}" lengthAdjust="spacingAndGlyphs"{bold}{turned}>'
+        f"{escape(text.text)}</text>"
+    )
+
+
+def _points(points: tuple[Point, ...]) -> str:
+    return " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,203 @@
+"""New transit networks from a seed: as many as wanted, none of them in any training corpus.
+
+``generate_network(7, 0, standard_settings())`` is the same network on every machine: it depends on
+(seed, index, settings) alone and is computed on an integer grid.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.transit.network import Line, Network, Stop
+from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
+from rewardmap_verl.transit.synthesis.calls import calls_of, choose_stops
+from rewardmap_verl.transit.synthesis.invented import stop_names
+from rewardmap_verl.transit.synthesis.lay import Extras, Laid, lay_lines
+from rewardmap_verl.transit.synthesis.palette import PALETTE
+
+__all__ = ["SyntheticSettings", "generate_network", "standard_settings", "tiny_settings"]
+
+_ATTEMPTS = 80
+
+
+def _ordered(value: tuple[int, int]) -> tuple[int, int]:
+    if value[0] > value[1]:
+        raise ValueError(f"the smaller number comes first; got {value}")
+    return value
+
+
+Range = Annotated[tuple[int, int], AfterValidator(_ordered)]
+"""Smallest and largest number, both included."""
+ShapeName = Literal["radial", "grid", "ring", "grown"]
+Script = Literal["short", "latin"]
+
+
+class SyntheticSettings(BaseModel):
+    """What the generated networks look like. Ranges are (smallest, largest), both included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lines: Range = (5, 10)
+    """Number of lines, 2 to 20."""
+    stops: Range = (30, 90)
+    """Number of stops, 4 to 400."""
+    shapes: tuple[ShapeName, ...] = Field(default=("radial", "grid", "ring", "grown"), min_length=1)
+    """Families of networks, one drawn for each network."""
+    branches: Range = (0, 2)
+    """How many lines have a second arm."""
+    shared: Range = (0, 2)
+    """How many lines run on another line's track for a part of their way."""
+    express: Range = (0, 1)
+    """How many lines run on the whole of another line and call at few of its stops."""
+    lines_at_node: int = Field(default=3, ge=2, le=4)
+    """The most lines that meet in one stop (express lines come on top)."""
+    spacing: int = Field(default=150, ge=100, le=400)
+    """Grid nodes per 100 stops: how much empty track, and so room for labels, between stops."""
+    scripts: tuple[Script, ...] = Field(default=("latin",), min_length=1)
+    """Kinds of names, one drawn for each network."""
+    line_names: tuple[Literal["numbers", "letters", "colours"], ...] = Field(
+        default=("numbers",), min_length=1
+    )
+    """How lines are called: "Line 1", "Line A" or "Red Line"."""
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> SyntheticSettings:
+        if not 2 <= self.lines[0] <= self.lines[1] <= len(PALETTE):
+            raise ValueError(f"lines must lie within 2 to {len(PALETTE)}; got {self.lines}")
+        if not 4 <= self.stops[0] <= self.stops[1] <= 400:
+            raise ValueError(f"stops must lie within 4 to 400; got {self.stops}")
+        if self.stops[1] < 3 * self.lines[0]:
+            raise ValueError(
+                f"{self.stops[1]} stops are too few for {self.lines[0]} lines; "
+                "allow at least three stops for each line"
+            )
+        return self
+
+
+def tiny_settings() -> SyntheticSettings:
+    """Networks for a model that sees some tens of visual tokens: 2 to 4 lines, 6 to 14 stops."""
+    return SyntheticSettings(
+        lines=(2, 4),
+        stops=(6, 14),
+        shapes=("radial", "grid", "grown"),
+        branches=(0, 0),
+        shared=(0, 0),
+        express=(0, 0),
+        spacing=130,
+        scripts=("short",),
+    )
+
+
+def standard_settings() -> SyntheticSettings:
+    """Networks of the size of a middling city: 5 to 10 lines, 30 to 90 stops."""
+    return SyntheticSettings()
+
+
+def generate_network(seed: int, index: int, settings: SyntheticSettings) -> PlacedNetwork:
+    """Make network number ``index`` of a seed: connected, and placed on a grid for drawing.
+
+    Raises:
+        ConfigError: No network of the wished size fits together; name the sizes to change.
+    """
+    sizes = random.Random(f"{seed}/{index}/size")
+    lines = sizes.randint(*settings.lines)
+    stops = sizes.randint(max(settings.stops[0], 3 * lines), max(settings.stops[1], 3 * lines))
+    for attempt in range(_ATTEMPTS):
+        rng = random.Random(f"{seed}/{index}/{attempt}")
+        laid = _lay(rng, settings, lines, stops, attempt)
+        chosen = choose_stops(rng, laid.tracks, stops) if laid else None
+        if laid and chosen:
+            return _name_and_place(rng, settings, laid, chosen, f"{seed}_{index}")
+    raise ConfigError(
+        "synthetic settings",
+        "lines, stops, branches, shared, express",
+        f"no network of {lines} lines and {stops} stops in {_ATTEMPTS} attempts",
+        "Ask for more stops or fewer lines, branches and express lines.",
+    )
+
+
+def _lay(
+    rng: random.Random, settings: SyntheticSettings, lines: int, stops: int, attempt: int
+) -> Laid | None:
+    shape = rng.choice(settings.shapes)
+    extras = Extras(
+        ring=shape == "ring" and lines >= 3,
+        branches=rng.randint(*settings.branches),
+        shared=min(rng.randint(*settings.shared), lines - 2),
+        express=rng.randint(*settings.express),
+    )
+    size = _grid_size(stops * settings.spacing // 100, lines, attempt)
+    return lay_lines(rng, size, shape, lines, extras, settings.lines_at_node)
+
+
+def _grid_size(nodes: int, lines: int, attempt: int) -> GridPoint:
+    """A grid about a third filled with track, wider than high, wide enough for long lines.
+
+    Later attempts try other sizes: one is too small for the lines, one too large for the stops.
+    """
+    along = nodes * 10 // (8 * lines)
+    area = 25 * nodes // 10
+    width = 4
+    while width * (width * 7 // 10) < area:
+        width += 1
+    width = max(5, max(along, width) * (100 + (0, 15, -12, 30)[attempt % 4]) // 100)
+    return width, max(4, width * 7 // 10)
+
+
+def _name_and_place(
+    rng: random.Random, settings: SyntheticSettings, laid: Laid, chosen: frozenset, label: str
+) -> PlacedNetwork:
+    script = rng.choice(settings.scripts)
+    calls = _calls(rng, laid, chosen)
+    positions = tuple(dict.fromkeys(point for paths in calls for path in paths for point in path))
+    where = {point: i for i, point in enumerate(positions)}
+    names = stop_names(rng, len(positions) + 1, script)
+    colours = rng.sample(PALETTE[: max(8, len(calls))], len(calls))
+    titles = _line_names(rng.choice(settings.line_names), [name for name, _ in colours])
+    lines = tuple(
+        _line(title, colour, [tuple(where[p] for p in path) for path in paths])
+        for title, (_, colour), paths in zip(titles, colours, calls, strict=True)
+    )
+    stops = tuple(
+        Stop(i, name, (name,), tuple(line.name for line in lines if i in line.listed))
+        for i, name in enumerate(names[:-1])
+    )
+    city = f"{names[-1].lower().replace(' ', '_')}_{label}"
+    courses = tuple(tuple(paths) for _, paths in sorted(laid.tracks.paths.items()))
+    return PlacedNetwork(Network("synthetic", city, stops, lines), positions, courses, names[-1])
+
+
+def _calls(rng: random.Random, laid: Laid, chosen: frozenset) -> list[list[tuple]]:
+    """The stops that each line calls at, in running order, for each of its paths."""
+    calls = []
+    for line, paths in sorted(laid.tracks.paths.items()):
+        stops = [calls_of(path, chosen) for path in paths]
+        calls.append([_fast(rng, laid, stops[0])] if line in laid.express else stops)
+    return calls
+
+
+def _fast(rng: random.Random, laid: Laid, stops: tuple) -> tuple:
+    """The stops of an express line: both ends, where other lines meet, and few between."""
+    kept = [
+        stop
+        for i, stop in enumerate(stops)
+        if i in (0, len(stops) - 1) or len(laid.tracks.nodes[stop]) > 2 or rng.random() < 0.25
+    ]
+    return tuple(kept) if len(kept) > 2 else (stops[0], stops[len(stops) // 2], stops[-1])
+
+
+def _line(name: str, colour: str, paths: list[tuple[int, ...]]) -> Line:
+    listed = paths[0] + tuple(stop for path in paths[1:] for stop in path[1:])
+    return Line(name, listed, tuple(paths), colour)
+
+
+def _line_names(kind: str, colours: list[str]) -> list[str]:
+    if kind == "colours":
+        return [f"{colour} Line" for colour in colours]
+    if kind == "letters":
+        return [f"Line {chr(ord('A') + i)}" for i in range(len(colours))]
+    return [f"Line {i + 1}" for i in range(len(colours))]
