@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 from rewardmap_verl.questions.types import Question, QuestionType
@@ -47,12 +46,25 @@ def random_source(context: Context, seed: int, kind: QuestionType) -> random.Ran
     return random.Random(f"{seed}/questions/{network.country}/{network.city}/{kind.value}")
 
 
+def _shuffled_range(rng: random.Random, size: int) -> Iterator[int]:
+    """Yield 0 to size - 1 in random order, at a cost for what is taken and not for the rest."""
+    moved: dict[int, int] = {}
+    for i in range(size):
+        j = rng.randrange(i, size)
+        yield moved.get(j, j)
+        moved[j] = moved.get(i, i)
+
+
 def shuffled_pairs(rng: random.Random, stops: Sequence[Stop]) -> Iterator[tuple[Stop, Stop]]:
     """Yield every pair of stops once, pairs in random order and each in a random direction."""
-    pairs = list(combinations(stops, 2))
-    rng.shuffle(pairs)
-    for first, second in pairs:
-        yield (first, second) if rng.random() < 0.5 else (second, first)
+    others = len(stops) - 1
+    seen: set[frozenset[int]] = set()
+    for number in _shuffled_range(rng, len(stops) * others):
+        first, rest = divmod(number, others)
+        second = rest + (rest >= first)
+        if frozenset((first, second)) not in seen:
+            seen.add(frozenset((first, second)))
+            yield stops[first], stops[second]
 
 
 def balanced(

@@ -15,7 +15,14 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["line_key", "loose_line_key", "normalise", "outer_key", "strip_markers"]
+__all__ = [
+    "bracket_keys",
+    "line_key",
+    "loose_key",
+    "loose_line_key",
+    "normalise",
+    "strip_markers",
+]
 
 MARKERS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -86,7 +93,19 @@ _LINE_WORDS: Final = frozenset(
     {"line", "lines", "linea", "linha", "ligne", "linje", "号线", "號線", "线", "線"}
 )
 _NETWORK_WORDS: Final = frozenset(
-    {"metro", "subway", "mrt", "lrt", "tram", "train", "route", "地铁", "地鐵", "轨道交通"}
+    {
+        "metro",
+        "subway",
+        "underground",
+        "mrt",
+        "lrt",
+        "tram",
+        "train",
+        "route",
+        "地铁",
+        "地鐵",
+        "轨道交通",
+    }
 )
 
 
@@ -199,9 +218,27 @@ def normalise(text: str) -> str:
     return key
 
 
-def outer_key(text: str) -> str:
-    """Return the key of a spelling without its bracketed second name; empty if nothing is left."""
-    return normalise(_segments(_fold(strip_markers(text)[0]))[0])
+def bracket_keys(text: str) -> tuple[str, ...]:
+    """Return the keys of the two names of a spelling such as "Waitematā (Britomart) Station".
+
+    Empty when the spelling has no second name in brackets. An answer may give either name alone.
+    """
+    outer, inner = (normalise(part) for part in _segments(_fold(strip_markers(text)[0])))
+    return (outer, inner) if outer and inner else ()
+
+
+def loose_key(text: str) -> str:
+    """Return the key of an answer without what it added: a bracket, or the word "metro" at the end.
+
+    For "Senawang Metro Station", "岔街地铁站" and "Borgen (Transfer)". Only tried when nothing in
+    the network has the key of the full text, so that it never makes two stops one.
+    """
+    words = _without_suffix(_words(_segments(_fold(strip_markers(text)[0]))[0]))
+    while len(words) > 1 and words[-1] in _NETWORK_WORDS:
+        words.pop()
+    if words:
+        words[-1] = words[-1].removesuffix("地铁").removesuffix("地鐵") or words[-1]
+    return normalise(" ".join(words))
 
 
 def _line_words(text: str, dropped: frozenset[str]) -> list[str]:

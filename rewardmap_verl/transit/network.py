@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
+from typing import Final
 
-from rewardmap_verl.transit.names import line_key, loose_line_key, normalise, outer_key
+import networkx as nx
 
-__all__ = ["Line", "Network", "Stop"]
+from rewardmap_verl.transit.names import (
+    bracket_keys,
+    line_key,
+    loose_key,
+    loose_line_key,
+    normalise,
+)
+
+__all__ = ["LONGEST_NAME", "Line", "Network", "Stop"]
+
+LONGEST_NAME: Final = 400
+"""Longer texts name nothing and are not looked up. No network has a name half as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +90,38 @@ class Network:
         )
 
     @cached_property
-    def _stops_by_outer_key(self) -> Mapping[str, tuple[int, ...]]:
+    def _stops_by_half_a_name(self) -> Mapping[str, tuple[int, ...]]:
         return _index(
-            (outer_key(text), stop.index)
+            (key, stop.index)
             for stop in self.stops
             for text in (stop.name, *stop.spellings)
+            for key in bracket_keys(text)
         )
+
+    @cached_property
+    def _stops_by_spelling(self) -> Mapping[str, tuple[int, ...]]:
+        """What :meth:`find_stops` finds for the spellings of the source, which most answers use."""
+        return {
+            text: self._stops_by_key[normalise(text)]
+            for stop in self.stops
+            for text in (stop.name, *stop.spellings)
+            if normalise(text)
+        }
+
+    @cached_property
+    def changes_by_name(self) -> Mapping[str, Mapping[str, int]]:
+        """How often one must change to come from one line to another, by names of lines.
+
+        Two lines meet where both list a stop of the same name: homonyms count as one place here,
+        as in ReasonMap's check of a route (arXiv 2505.18675, algorithm 1), and only here.
+        A line that cannot be reached is left out.
+        """
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_nodes_from(line.name for line in self.lines)
+        for found in self._stops_by_key.values():
+            meeting = dict.fromkeys(name for i in found for name in self.stops[i].lines)
+            graph.add_edges_from(combinations(meeting, 2))
+        return dict(nx.all_pairs_shortest_path_length(graph))
 
     @cached_property
     def _lines_by_key(self) -> Mapping[str, tuple[int, ...]]:
@@ -93,11 +132,23 @@ class Network:
         )
 
     @cached_property
+    def _lines_by_name(self) -> Mapping[str, Line]:
+        return {line.name: line for line in self.lines}
+
+    @cached_property
     def _members(self) -> Mapping[str, frozenset[int]]:
         return {line.name: frozenset(line.listed) for line in self.lines}
 
+    @cached_property
+    def _homonyms(self) -> frozenset[int]:
+        return frozenset(s.index for s in self.stops if len(self.find_stops(s.name)) > 1)
+
     def find_line(self, text: str) -> Line | None:
         """Return the line that a spelling means, or ``None`` when it means none."""
+        if len(text) > LONGEST_NAME:
+            return None
+        if text in self._lines_by_name:
+            return self._lines_by_name[text]
         for key in (line_key(text), loose_line_key(text)):
             found = self._lines_by_key.get(key, ())
             if key and len(found) == 1:
@@ -107,11 +158,20 @@ class Network:
     def find_stops(self, text: str) -> tuple[Stop, ...]:
         """Return every stop that a spelling may mean, in order of index; homonyms give several.
 
-        The full name decides; a name given without its bracketed second name is tried after it.
+        The full name decides. Where no stop has it, one of the two names of a stop that has a
+        second name in brackets does, and then the text without what an answer may add to a name.
         """
+        if len(text) > LONGEST_NAME:
+            return ()
+        if text in self._stops_by_spelling:
+            return tuple(self.stops[i] for i in self._stops_by_spelling[text])
         key = normalise(text)
-        found = self._stops_by_key.get(key) or self._stops_by_outer_key.get(key, ())
-        return tuple(self.stops[i] for i in found) if key else ()
+        found = (
+            self._stops_by_key.get(key)
+            or self._stops_by_half_a_name.get(key)
+            or self._stops_by_key.get(loose_key(text), ())
+        )
+        return tuple(self.stops[i] for i in found)
 
     def find_stops_on(self, text: str, line: Line) -> tuple[Stop, ...]:
         """Return the stops of ``line`` that a spelling may mean.
@@ -135,10 +195,7 @@ class Network:
         Raises:
             KeyError: No line has it.
         """
-        for line in self.lines:
-            if line.name == name:
-                return line
-        raise KeyError(name)
+        return self._lines_by_name[name]
 
     def interchanges(self) -> tuple[Stop, ...]:
         """Return the stops that more than one line serves; the lists' markers play no part."""
@@ -146,7 +203,7 @@ class Network:
 
     def is_homonym(self, stop: Stop) -> bool:
         """Say whether the printed name of a stop may also mean another stop of the network."""
-        return len(self.find_stops(stop.name)) > 1
+        return stop.index in self._homonyms
 
 
 def _index(pairs: Iterable[tuple[str, int]]) -> Mapping[str, tuple[int, ...]]:
