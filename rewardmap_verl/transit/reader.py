@@ -55,7 +55,7 @@ def read_network(path: str | Path) -> Network:
         DataError: The file is missing, too large, not JSON, or not a network.
     """
     path = Path(path)
-    country, city = path.resolve().parent.name, path.stem
+    country, city = path.absolute().parent.name, path.stem
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(
