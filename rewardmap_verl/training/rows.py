@@ -6,8 +6,9 @@ its whole group, and verl would fill the gap with sequences without an image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.reader import read_network
 
 __all__ = ["Files", "check_rows"]
 
 _PREPARE = "Prepare the data again with `make prep-data` or `rewardmap prepare`."
 _IMAGE_MARK = "<image>"
+
+Networks = Callable[[str], Network]
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,11 @@ def check_rows(rows: Iterable[Mapping[str, Any]], files: Files) -> list[str]:
     Raises:
         DataError: Names the file, the row and the field of the first row that cannot be used.
     """
+    networks = cache(read_network)
     types = []
     for number, row in enumerate(rows):
         try:
-            types.append(_check_row(row, files))
+            types.append(_check_row(row, files, networks))
         except DataError as error:
             raise DataError(
                 files.name_row(number),
@@ -91,13 +98,20 @@ def check_rows(rows: Iterable[Mapping[str, Any]], files: Files) -> list[str]:
     return types
 
 
-def _check_row(row: Mapping[str, Any], files: Files) -> str:
+def _check_row(row: Mapping[str, Any], files: Files, networks: Networks) -> str:
     info = _part(row, "extra_info")
-    folder = row["data_folder"]
     _check_images(row, files)
-    files.resolve(folder, _text(info, "extra_info.network"))
-    _text(_part(row, "reward_model"), "reward_model.ground_truth")
-    return _text(info, "extra_info.type")
+    network = networks(files.resolve(row["data_folder"], _text(info, "extra_info.network")))
+    truth = GroundTruth.from_json(_text(_part(row, "reward_model"), "reward_model.ground_truth"))
+    check_against_network(truth, network)
+    kind = _text(info, "extra_info.type")
+    if kind != truth.type:
+        raise DataError(
+            "extra_info.type",
+            found=kind,
+            mend=f"Its gold answer is of type {truth.type}. {_PREPARE}",
+        )
+    return kind
 
 
 def _check_images(row: Mapping[str, Any], files: Files) -> None:

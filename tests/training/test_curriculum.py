@@ -295,6 +295,12 @@ def change_first_row(folder: Path, change: Callable[[dict[str, Any]], object]) -
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
+def edit_truth(row: dict[str, Any], **changes: object) -> None:
+    """Edit the gold answer of a row."""
+    truth = json.loads(row["reward_model"]["ground_truth"])
+    row["reward_model"]["ground_truth"] = json.dumps(truth | changes)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -307,6 +313,11 @@ def change_first_row(folder: Path, change: Callable[[dict[str, Any]], object]) -
         (lambda row: row["extra_info"].update(network="../../etc/passwd"), "leads out of"),
         (lambda row: row["extra_info"].update(type=None), "extra_info.type"),
         (lambda row: row["reward_model"].update(ground_truth=""), "reward_model.ground_truth"),
+        (lambda row: row["reward_model"].update(ground_truth="{"), "It must be JSON"),
+        (lambda row: edit_truth(row, station_1="Nowhere"), "station_1: found 'Nowhere'"),
+        (lambda row: edit_truth(row, answer=7), "answer: found 7"),
+        (lambda row: edit_truth(row, city="two"), "Give the network of the question's own city"),
+        (lambda row: row["extra_info"].update(type="TorF2"), "Its gold answer is of type TorF1"),
     ],
 )
 def test_rows_that_cannot_be_used_are_named(

@@ -1,0 +1,30 @@
+"""``rewardmap summary``: what a run trained and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rewardmap_verl.errors import DataError
+
+__all__ = ["summary"]
+
+
+def summary(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of the run's checkpoints (trainer.default_local_dir).")
+    ],
+) -> None:
+    """Show a run per stage and question type: steps, rewards, accuracy, groups without signal."""
+    from rich.console import Console
+
+    from rewardmap_verl.training.summary import summary_of, summary_table
+
+    try:
+        found = summary_of(run)
+    except DataError as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from None
+    Console().print(summary_table(found))

@@ -1,0 +1,88 @@
+"""Training metrics per stage and question type, which stock verl 0.9.1 does not report.
+
+verl shows a reward's parts (``reward_extra_info``) in validation only. Its replay buffer is where a
+whole batch lies together with them: ``PPOTrainer._step_once`` adds what ``sample()`` returns beside
+the batch to the metrics of the step, which go to every logger of ``trainer.logger``. So a replay
+buffer of one's own (``trainer.v1.sampler.custom_sampler``) is all that it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import transfer_queue as tq
+from pydantic import BaseModel, ConfigDict, Field
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
+
+from rewardmap_verl.training.groups import Group
+from rewardmap_verl.training.metrics import final_keys, make_groups, training_metrics
+from rewardmap_verl.training.record import RecordWriter
+from rewardmap_verl.training.settings import read_block
+
+__all__ = ["RewardMapReplayBuffer", "RewardMapReplayBufferAsync", "SamplerSettings"]
+
+
+class SamplerSettings(BaseModel):
+    """The block ``trainer.v1.sampler.sampler_kwargs``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    poll_interval: float = Field(default=2.0, gt=0)
+    """Seconds between two looks for finished rollouts. verl's 2 s is most of a step on a CPU."""
+    record: Path | None = None
+    """Where to keep what each group of each step scored; nowhere when empty."""
+
+
+class _Recording:
+    """What both replay buffers do: measure what they sample, and write it down."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        settings = read_block(
+            SamplerSettings, kwargs.get("sampler_kwargs"), "trainer.v1.sampler.sampler_kwargs"
+        )
+        super().__init__(*args, **{"poll_interval": settings.poll_interval, **kwargs})
+        self._record = RecordWriter(settings.record.absolute()) if settings.record else None
+
+    def sample(
+        self, global_steps: int, partition_id: str, batch_size: int
+    ) -> tuple[KVBatchMeta, dict[str, Any]]:
+        """verl's batch and metrics, with ours added to those of a training step."""
+        batch, metrics = super().sample(  # type: ignore[misc]
+            global_steps=global_steps, partition_id=partition_id, batch_size=batch_size
+        )
+        groups = fetch_groups(batch)
+        is_validation = partition_id == "val"
+        if self._record is not None:
+            self._record.write("val" if is_validation else "train", global_steps, groups)
+        if is_validation:
+            return batch, metrics
+        return batch, {**metrics, **training_metrics(groups)}
+
+
+class RewardMapReplayBuffer(_Recording, ReplayBuffer):
+    """verl's replay buffer of synchronous training, with training metrics and a record."""
+
+
+class RewardMapReplayBufferAsync(_Recording, ReplayBufferAsync):
+    """verl's replay buffer of asynchronous training, with training metrics and a record."""
+
+
+def fetch_groups(batch: KVBatchMeta) -> list[Group]:
+    """Read what the rollouts of a sampled batch scored, in the training order."""
+    keys = final_keys(batch.keys, batch.tags)
+    if not keys:
+        return []
+    data = tq.kv_batch_get(
+        keys=keys, partition_id=batch.partition_id, select_fields=["extra_info", "extra_fields"]
+    )
+    columns = (plain_values(data[name]) for name in ("extra_info", "extra_fields"))
+    return make_groups(keys, *columns)
+
+
+def plain_values(column: Any) -> Iterator[Any]:
+    """Items of a column of the transfer queue, which wraps what is no tensor (by backend)."""
+    for item in column.tolist() if hasattr(column, "tolist") else column:
+        yield getattr(item, "data", item)

@@ -1,0 +1,90 @@
+"""The reward, as verl's reward workers call it (``reward.reward_manager``, source ``importlib``).
+
+verl runs ``reward.num_workers`` Ray actors; each holds one manager and asks it for one answer at a
+time, many at once. All the thinking is in :mod:`rewardmap_verl.rewards`; here are only the way in
+and out, and what a process keeps: networks and gold answers, read once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+from omegaconf import OmegaConf
+from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
+
+from rewardmap_verl.rewards.config import load_reward_config
+from rewardmap_verl.rewards.score import score_answer
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.reader import read_network
+
+__all__ = ["RewardMapRewardManager"]
+
+NETWORKS_KEPT = 256
+"""Networks that a process keeps. Real ones take up to a few MB; there are 30 in ReasonMap."""
+
+TRUTHS_KEPT = 4096
+"""Gold answers that a process keeps; the rollouts of a group follow one another."""
+
+
+class RewardMapRewardManager(RewardManagerBase):
+    """Scores answers about transit maps.
+
+    Settings are in ``reward.rewardmap``. A row must have ``reward_model.ground_truth`` and
+    ``extra_info.network``, an absolute path, as
+    :class:`~rewardmap_verl.training.curriculum.CurriculumDataset` gives it.
+    """
+
+    def __init__(
+        self, config: Any, tokenizer: Any, compute_score: Any = None, **_unused: Any
+    ) -> None:
+        super().__init__(config, tokenizer, compute_score)
+        block = config.reward.get("rewardmap")
+        plain = OmegaConf.to_container(block, resolve=True) if block is not None else None
+        self._settings = load_reward_config(plain)
+        self._network = lru_cache(maxsize=NETWORKS_KEPT)(read_network)
+        self._truth = lru_cache(maxsize=TRUTHS_KEPT)(GroundTruth.from_json)
+        # One thread: scoring holds the interpreter lock, more threads would only take turns. It
+        # keeps the event loop free to take further calls, and it loads no network twice.
+        self._scorer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rewardmap")
+
+    async def run_single(self, data: Any) -> dict[str, Any]:
+        """Score one answer.
+
+        Args:
+            data: verl's DataProto of one rollout; of several outputs the last one counts.
+
+        Returns:
+            ``reward_score`` and, as ``reward_extra_info``, the parts: the same keys every time.
+
+        Raises:
+            DataError: The row cannot be scored, whatever the answer. The dataset has checked all
+                rows before training, so this means that a file has changed since.
+        """
+        item = data[-1:][0]
+        row = item.non_tensor_batch
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._scorer, self._score, answer_tokens(item), row["reward_model"], row["extra_info"]
+        )
+
+    def _score(
+        self, tokens: Any, reward_model: Mapping[str, Any], info: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        answer = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        truth = self._truth(reward_model["ground_truth"])
+        network: Network = self._network(info["network"])
+        score = score_answer(answer, truth, network, self._settings)
+        parts = score.as_dict()
+        return {"reward_score": parts["score"], "reward_extra_info": parts}
+
+
+def answer_tokens(item: Any) -> Any:
+    """The token ids that the model wrote, without the filling behind them."""
+    answer = item.batch["responses"]
+    length = int(item.batch["attention_mask"][-answer.shape[-1] :].sum())
+    return answer[:length]

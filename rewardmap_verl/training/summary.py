@@ -1,0 +1,186 @@
+"""The table at the end of a run, from its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group as Rows
+from rich.console import RenderableType
+from rich.table import Table
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.training.groups import (
+    EVERY_TYPE,
+    Group,
+    figures,
+    figures_by_type,
+    without_repeats,
+)
+from rewardmap_verl.training.record import RECORD_NAME, Entry, read_record
+
+__all__ = ["StageLine", "ValidationLine", "find_record", "summarise", "summary_table"]
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """Training of one question type in one stage."""
+
+    stage: str
+    kind: str
+    steps: int  # training steps in which the type occurred
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationLine:
+    """Validation of one question type before the first and after the last training step."""
+
+    kind: str
+    first_step: int
+    last_step: int
+    before: Figures
+    after: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run in figures."""
+
+    steps: int  # training steps recorded
+    stages: tuple[StageLine, ...]
+    validation: tuple[ValidationLine, ...]
+
+
+def find_record(folder: Path) -> Path:
+    """The record of a run: in its folder, or in the one folder below it that has one.
+
+    Raises:
+        DataError: There is none, or several.
+    """
+    if folder.is_file():
+        return folder
+    if (folder / RECORD_NAME).is_file():
+        return folder / RECORD_NAME
+    found = sorted(folder.rglob(RECORD_NAME)) if folder.is_dir() else []
+    if len(found) == 1:
+        return found[0]
+    raise DataError(
+        folder,
+        found=[str(path) for path in found] if found else f"no {RECORD_NAME}",
+        mend="Name the folder of one run's checkpoints (trainer.default_local_dir).",
+    )
+
+
+def summarise(entries: Iterable[Entry]) -> Summary:
+    """Gather a record's entries by stage and type."""
+    entries = list(entries)
+    steps = {entry.step: entry.groups for entry in entries if entry.part == "train"}
+    return Summary(
+        steps=len(steps),
+        stages=tuple(_stage_lines(steps)),
+        validation=tuple(_validation_lines(entries)),
+    )
+
+
+def summary_table(summary: Summary) -> RenderableType:
+    """The summary for a terminal."""
+    parts: list[RenderableType] = [_training_table(summary)]
+    if summary.validation:
+        parts.append(_validation_table(summary.validation))
+    return Rows(*parts)
+
+
+def _stage_lines(steps: dict[int, tuple[Group, ...]]) -> Iterable[StageLine]:
+    due = [(step, group) for step, groups in steps.items() for group in without_repeats(groups)]
+    for stage, kind, values in figures_by_type([group for _, group in due]):
+        occurred = {
+            step for step, group in due if group.stage == stage and kind in (group.kind, EVERY_TYPE)
+        }
+        yield StageLine(stage, kind, len(occurred), values)
+
+
+def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationLine]:
+    rounds: dict[int, dict[int, Group]] = {}
+    for entry in entries:
+        if entry.part == "val":
+            # A resumed run validates its first step again; the later result stands for both.
+            rounds.setdefault(entry.step, {}).update({group.row: group for group in entry.groups})
+    if not rounds:
+        return
+    first, last = min(rounds), max(rounds)
+    kinds = dict.fromkeys(group.kind for _, group in sorted(rounds[last].items()))
+    for kind in [*kinds, EVERY_TYPE]:
+        before, after = (
+            figures([g for g in rounds[step].values() if kind in (g.kind, EVERY_TYPE)])
+            for step in (first, last)
+        )
+        yield ValidationLine(kind, first, last, before, after)
+
+
+_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("reward", "score", "{:.2f}"),
+    ("format", "format", "{:.2f}"),
+    ("correct", "correctness", "{:.2f}"),
+    ("detail", "detail", "{:.2f}"),
+    ("accuracy", "acc", "{:.0%}"),
+    ("unreadable", "unreadable", "{:.0%}"),
+    ("no signal", "no_signal", "{:.0%}"),
+    ("…if binary", "no_signal_binary", "{:.0%}"),
+)
+
+
+def _training_table(summary: Summary) -> Table:
+    table = Table(
+        title=f"Training, {summary.steps} steps",
+        caption="reward and its parts: mean over answers; no signal: groups whose answers all "
+        "score the same, with our reward and with correctness alone",
+    )
+    for name in ("stage", "type"):
+        table.add_column(name)
+    for name in ("steps", "groups", *(title for title, _, _ in _COLUMNS)):
+        table.add_column(name, justify="right")
+    shown = ""
+    for line in summary.stages:
+        table.add_row(
+            line.stage if line.stage != shown else "",
+            line.kind,
+            str(line.steps),
+            f"{line.figures['groups']:.0f}",
+            *(_cell(line.figures, name, form) for _, name, form in _COLUMNS),
+        )
+        shown = line.stage
+    return table
+
+
+def _validation_table(lines: Sequence[ValidationLine]) -> Table:
+    table = Table(title=f"Validation, after {lines[0].first_step} and {lines[0].last_step} steps")
+    table.add_column("type")
+    for name in ("questions", "accuracy", "→", "reward", "→"):
+        table.add_column(name, justify="right")
+    for line in lines:
+        table.add_row(
+            line.kind,
+            f"{line.after['groups']:.0f}",
+            _cell(line.before, "acc", "{:.0%}"),
+            _cell(line.after, "acc", "{:.0%}"),
+            _cell(line.before, "score", "{:.2f}"),
+            _cell(line.after, "score", "{:.2f}"),
+        )
+    return table
+
+
+def _cell(values: Figures, name: str, form: str) -> str:
+    return form.format(values[name]) if name in values else "–"
+
+
+def summary_of(folder: Path) -> Summary:
+    """Read and summarise the run in a folder.
+
+    Raises:
+        DataError: There is no record of a run.
+    """
+    return summarise(read_record(find_record(folder)))
