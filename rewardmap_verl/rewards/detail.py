@@ -1,0 +1,245 @@
+"""Partial credit for a route: both ends, the lines, the transfers, the number of legs.
+
+Algorithm 1 of RewardMap (arXiv 2510.02240, appendix) names these items; docs/reward.md says which
+of its values were kept and why the rest was repaired. In short:
+
+* A right route earns every item. Each leg beyond those allowed takes ``surplus_leg`` away.
+* A wrong route earns each end, each line and each transfer that is right on its own:
+
+  - a line, when both stops lie on it and the ride brings the traveller one line nearer to the
+    destination, on a way that the allowed number of legs suffices for;
+  - a transfer, when both legs name one interchange that lies on such a way.
+
+  Each step of the way earns once, whatever is repeated. Legs that stay where they are earn nothing.
+  A wrong route that comes back to a stop it has left, or has more legs than allowed, earns nothing:
+  it goes in circles, or lists alternatives.
+* The sum is scaled so that a perfect route has the cap whatever its number of transfers.
+
+How near a stop is to the destination is counted in lines and not in stops, and is the same on every
+route with as few transfers: no route of a tie is preferred to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+from rewardmap_verl.rewards.config import DetailItems, RewardConfig
+from rewardmap_verl.rewards.correctness import Place, Ride, find_place, look_up, same_place
+from rewardmap_verl.rewards.parts import Item, detail_value
+from rewardmap_verl.rewards.routes import LegText
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.network import Network
+
+__all__ = ["RouteDetail", "Trip", "route_detail", "trip_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """What a planning question asks for, measured in legs."""
+
+    network: Network
+    origin: Place
+    destination: Place
+    required: int
+    """Fewest legs with which one gets there; at least 1."""
+    allowed: int
+    """Legs that an answer may have: the question's own count, or ``required`` if that is more."""
+
+    def legs_left(self, stops: Sequence[int]) -> int | None:
+        """Return the fewest legs from any of the stops to the destination, 0 at it."""
+        return _legs_between(self.network, stops, self.destination.namesakes)
+
+    def legs_done(self, stops: Sequence[int]) -> int | None:
+        """Return the fewest legs from the origin to any of the stops, 0 at it."""
+        return _legs_between(self.network, self.origin.namesakes, stops)
+
+    def suffices(self, done: int | None, left: int | None) -> bool:
+        """Say whether the allowed legs suffice for so many before and so many to come."""
+        return done is not None and left is not None and done + left <= self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDetail:
+    """The detail reward of a route and what it is made of."""
+
+    value: float
+    items: tuple[Item, ...]
+    surplus: int
+    """Legs beyond those allowed."""
+    lines: float
+    """Share of the required lines that are right, 0 to 1."""
+    transfers: float | None
+    """Share of the required transfers that are right; ``None`` when none is required."""
+
+
+def _lines_of(network: Network, stops: Iterable[int]) -> dict[str, None]:
+    return dict.fromkeys(name for stop in stops for name in network.stops[stop].lines)
+
+
+def _legs_between(network: Network, here: Sequence[int], there: Sequence[int]) -> int | None:
+    if not set(here).isdisjoint(there):
+        return 0
+    changes = network.changes_by_name
+    goals = _lines_of(network, there)
+    counts = [
+        changes[start][goal]
+        for start in _lines_of(network, here)
+        for goal in goals
+        if goal in changes[start]
+    ]
+    return min(counts) + 1 if counts else None
+
+
+def trip_of(truth: GroundTruth, network: Network) -> Trip:
+    """Work out what a planning question asks for. The network must have its two stops."""
+    origin = find_place(network, truth.station_1)
+    destination = find_place(network, truth.station_2)
+    counted = truth.question_transfer_count + 1
+    required = _legs_between(network, origin.namesakes, destination.namesakes)
+    required = max(counted if required is None else required, 1)
+    return Trip(network, origin, destination, required, max(counted, required))
+
+
+def _full_marks(trip: Trip, surplus: int, values: DetailItems) -> list[Item]:
+    """Return the items of a right route."""
+    line = values.direct_line if trip.required == 1 else values.line
+    items = [
+        Item("origin", values.origin, values.origin, "the route is right"),
+        Item("destination", values.destination, values.destination, "the route is right"),
+        *(Item(f"line {i + 1}", line, line, "the route is right") for i in range(trip.required)),
+        *(
+            Item(f"transfer {i + 1}", values.transfer, values.transfer, "the route is right")
+            for i in range(trip.required - 1)
+        ),
+    ]
+    if surplus:
+        reason = f"{surplus} more than the {trip.allowed} allowed"
+        items.append(Item("surplus legs", -values.surplus_leg * surplus, 0.0, reason))
+    return items
+
+
+def _goes_in_circles(rides: Sequence[Ride]) -> bool:
+    """Say whether a route comes back to a stop that it has left."""
+    visits = [rides[0].departure] if rides else []
+    for here, there in pairwise(rides):
+        visits.append(here.arrival)
+        if not same_place(here.arrival, there.departure):
+            visits.append(there.departure)
+    visits += [ride.arrival for ride in rides[-1:]]
+    return any(same_place(one, other) for one, other in combinations(visits, 2))
+
+
+def _right_lines(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
+    """Return, by how many legs it leaves to go, which leg has a right line."""
+    found: dict[int, int] = {}
+    for number, ride in enumerate(rides):
+        if not ride.is_real:
+            continue
+        before = trip.legs_left(ride.departure.namesakes)
+        after = trip.legs_left(ride.arrival.namesakes)
+        done = trip.legs_done(ride.departure.namesakes)
+        if before is None or after != before - 1 or before > trip.required or done is None:
+            continue
+        if trip.suffices(done + 1, after):
+            found.setdefault(before, number)
+    return found
+
+
+def _right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
+    """Return, by how many legs are left there, after which leg a right transfer stands."""
+    found: dict[int, int] = {}
+    for number, (here, there) in enumerate(pairwise(rides)):
+        stop = here.arrival.namesakes
+        if not stop or not same_place(here.arrival, there.departure):
+            continue
+        left, done = trip.legs_left(stop), trip.legs_done(stop)
+        if not left or not done or left >= trip.required or not trip.suffices(done, left):
+            continue
+        if len(_lines_of(trip.network, stop)) > 1:
+            found.setdefault(left, number)
+    return found
+
+
+def _step_items(
+    name: str, steps: Iterable[int], found: Mapping[int, int], worth: float
+) -> list[Item]:
+    """Return an item for each step of the way, counted from the origin."""
+    return [
+        Item(f"{name} {i}", worth, worth, f"right in leg {found[step] + 1}")
+        if step in found
+        else Item(f"{name} {i}", 0.0, worth, "no leg has it right")
+        for i, step in enumerate(steps, 1)
+    ]
+
+
+def _no_marks(trip: Trip, values: DetailItems, reason: str) -> list[Item]:
+    return [Item(item.name, 0.0, item.worth, reason) for item in _full_marks(trip, 0, values)]
+
+
+def _partial_marks(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> list[Item]:
+    """Return the items of a wrong route of no more legs than allowed."""
+    moves = [ride for ride in rides if not ride.stays]
+    if not moves:
+        return _no_marks(trip, values, "no leg goes anywhere")
+    if _goes_in_circles(moves):
+        return _no_marks(trip, values, "the route comes back to a stop that it has left")
+    begins = same_place(moves[0].departure, trip.origin)
+    ends = same_place(moves[-1].arrival, trip.destination)
+    steps = range(trip.required, 0, -1)
+    lines = _right_lines(moves, trip)
+    transfers = _right_transfers(moves, trip)
+    return [
+        Item(
+            "origin",
+            values.origin * begins,
+            values.origin,
+            f"the first departure is {moves[0].departure.text!r}",
+        ),
+        Item(
+            "destination",
+            values.destination * ends,
+            values.destination,
+            f"the last arrival is {moves[-1].arrival.text!r}",
+        ),
+        *_step_items(
+            "line", steps, lines, values.direct_line if trip.required == 1 else values.line
+        ),
+        *_step_items("transfer", steps[1:], transfers, values.transfer),
+    ]
+
+
+def _share(items: Iterable[Item], name: str) -> float | None:
+    """Return which share of the items of a kind earned all that they are worth."""
+    earned = [item.credit > 0 or item.worth == 0 for item in items if item.name.startswith(name)]
+    return sum(earned) / len(earned) if earned else None
+
+
+def route_detail(
+    legs: Sequence[LegText], right: bool, trip: Trip, config: RewardConfig
+) -> RouteDetail:
+    """Compute the detail reward of a readable route.
+
+    Args:
+        legs: The route; at least one leg.
+        right: What :func:`~rewardmap_verl.rewards.correctness.route_is_right` says of it.
+        trip: What the question asks for.
+        config: The reward's numbers.
+    """
+    surplus = max(0, len(legs) - trip.allowed)
+    if right:
+        items = _full_marks(trip, surplus, config.items)
+    elif surplus:
+        reason = f"a wrong route of {len(legs)} legs, {trip.allowed} allowed"
+        items = _no_marks(trip, config.items, reason)
+    else:
+        rides = [look_up(trip.network, leg) for leg in legs]
+        items = _partial_marks(rides, trip, config.items)
+    return RouteDetail(
+        value=detail_value(items, right, config),
+        items=tuple(items),
+        surplus=surplus,
+        lines=_share(items, "line") or 0.0,
+        transfers=_share(items, "transfer"),
+    )

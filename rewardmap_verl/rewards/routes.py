@@ -1,0 +1,285 @@
+r"""Reading a planned route: blocks of labelled lines, divided by lines of dashes.
+
+``"Route Name: Line 1\nDeparture Stop: A Station\nArrival Stop: B Station"`` → one leg.
+
+The labels are read wherever they stand and however they are dressed; what decides is that each
+stands before its value. A leg has all three of route name, departure stop and arrival stop; what
+has less is no leg. Whether the form is as asked is noted in :attr:`RouteAnswer.off_form`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Final
+
+from rewardmap_verl.rewards.text import answer_windows
+
+__all__ = ["LegText", "OffForm", "RouteAnswer", "read_route"]
+
+
+class OffForm(str, Enum):
+    """In what an answer differs from the asked form."""
+
+    LABELS = "labels"
+    """A label is not spelled as asked at the beginning of its line, or its value is dressed up."""
+    BLOCKS = "blocks"
+    """The lines of a block are not in the asked order, or no line of dashes divides two blocks."""
+    FIELDS = "fields"
+    """A block lacks a line that is asked for, or has one that is not, or one twice."""
+    AROUND = "around"
+    """There is text between the blocks, after them or around them (a fence, a box, a tag)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegText:
+    """One leg as written, cleaned of decoration."""
+
+    line: str
+    departure: str
+    arrival: str
+    via_count: int | None = None
+    """From "Number of Via Stops"; ``None`` when it is not there or no number."""
+    via_names: tuple[str, ...] | None = None
+    """From "Via Stops"; ``None`` when it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAnswer:
+    """What was read."""
+
+    legs: tuple[LegText, ...]
+    off_form: frozenset[OffForm]
+    text: str
+    """The piece of the response that was read."""
+
+
+class _Field(str, Enum):
+    LINE = "route name"
+    DEPARTURE = "departure stop"
+    ARRIVAL = "arrival stop"
+    VIA_COUNT = "number of via stops"
+    VIA_NAMES = "via stops"
+
+
+_REQUIRED: Final = (_Field.LINE, _Field.DEPARTURE, _Field.ARRIVAL)
+_ORDER: Final = MappingProxyType({name: i for i, name in enumerate(_Field)})
+_SPELLING: Final = MappingProxyType(
+    {
+        _Field.LINE: "Route Name: ",
+        _Field.DEPARTURE: "Departure Stop: ",
+        _Field.ARRIVAL: "Arrival Stop: ",
+        _Field.VIA_COUNT: "Number of Via Stops: ",
+        _Field.VIA_NAMES: "Via Stops: ",
+    }
+)
+"""The labels exactly as the question gives them."""
+
+_ASKED_VIA: Final = MappingProxyType(
+    {
+        "": frozenset({frozenset(), frozenset({_Field.VIA_COUNT}), frozenset({_Field.VIA_NAMES})}),
+        "short": frozenset({frozenset[_Field]()}),
+        "long_count": frozenset({frozenset({_Field.VIA_COUNT})}),
+        "long_via": frozenset({frozenset({_Field.VIA_NAMES})}),
+    }
+)
+"""Which further lines a block of each form may have; an unknown form allows any of the three."""
+
+_LABEL: Final = re.compile(
+    r"(route[ \t]{1,4}name|departure[ \t]{1,4}stop|arrival[ \t]{1,4}stop"
+    r"|number[ \t]{1,4}of[ \t]{1,4}via[ \t]{1,4}stops|via[ \t]{1,4}stops)[ \t*_`]{0,6}:",
+    re.IGNORECASE,
+)
+_DASHES: Final = "-–—―−─ \t>"
+_DRESSING: Final = " \t\"'“”‘’`*_<>[]{}|$,;.、\\"
+_LONGEST_VALUE: Final = 4000
+
+
+@dataclass(slots=True)
+class _Block:
+    """The fields of one leg while they are being read."""
+
+    values: dict[_Field, str] = field(default_factory=dict)
+    order: list[_Field] = field(default_factory=list)
+    twice: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return all(name in self.values for name in _REQUIRED)
+
+    def put(self, name: _Field, value: str) -> None:
+        """Take a value. Of two departures the first counts and of two arrivals the last: the leg
+        runs from the first stop that it names to the last."""
+        self.order.append(name)
+        self.twice = self.twice or name in self.values
+        if name is _Field.ARRIVAL or name not in self.values:
+            self.values[name] = value
+
+    def leg(self) -> LegText:
+        count = self.values.get(_Field.VIA_COUNT)
+        names = self.values.get(_Field.VIA_NAMES)
+        return LegText(
+            self.values[_Field.LINE],
+            self.values[_Field.DEPARTURE],
+            self.values[_Field.ARRIVAL],
+            int(count) if count and count.isdecimal() and len(count) <= 6 else None,
+            None if names is None else _name_list(names),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One labelled value, or a line of dashes (``name`` is ``None``)."""
+
+    name: _Field | None
+    value: str
+    exact: bool
+    """The label stands as asked at the beginning of its line and the value is undressed."""
+
+
+def _name_list(text: str) -> tuple[str, ...]:
+    """Split "A Station, B Station"; "None" and a dash say that there is none."""
+    names = [name.strip(_DRESSING) for name in re.split(r"[,;、]", text)]
+    return tuple(name for name in names if name and name.lower() not in ("none", "n/a", "-"))
+
+
+def _clean(value: str) -> str:
+    """Take decoration off a value: Markdown, quotes, brackets, a closing tag, a final full stop."""
+    return value[:_LONGEST_VALUE].split("</", 1)[0].strip(_DRESSING)
+
+
+def _kind(label: str) -> _Field:
+    return _Field(" ".join(label.lower().split()))
+
+
+def _is_dashes(line: str) -> bool:
+    return any(char in "-–—―−─" for char in line[:2]) and not line.strip(_DASHES)
+
+
+def _line_pieces(line: str) -> Iterator[_Piece]:
+    """Yield the labelled values of one line."""
+    labels = list(_LABEL.finditer(line))
+    ends = [label.start() for label in labels[1:]] + [len(line)]
+    for label, end in zip(labels, ends, strict=False):
+        name = _kind(label.group(1))
+        value = line[label.end() : end]
+        exact = len(labels) == 1 and line.startswith(_SPELLING[name])
+        clean = _clean(value)
+        yield _Piece(name, clean, exact and value.strip() == clean)
+
+
+def _pieces(text: str) -> tuple[list[_Piece], bool]:
+    """Return labelled values and dashes in order, and whether text stands among or after them."""
+    pieces: list[_Piece] = []
+    waiting = False  # a label without a value on its line: the value may be on the next
+    around = False
+    for line in text.split("\n"):
+        line = line.strip(" \t")
+        if not line:
+            continue
+        found = list(_line_pieces(line)) if ":" in line else []
+        if found:
+            pieces += found
+            waiting = not found[-1].value
+        elif waiting and not _is_dashes(line):
+            pieces[-1] = _Piece(pieces[-1].name, _clean(line), False)
+            waiting = False
+        elif _is_dashes(line):
+            waiting = False
+            if pieces:
+                pieces.append(_Piece(None, "", line.count("-") >= 2 and not line.strip("-")))
+        else:
+            around = around or bool(pieces)
+    return pieces, around
+
+
+def _wrapped(text: str) -> bool:
+    return "```" in text or "<answer>" in text.lower() or "oxed{" in text
+
+
+def _blocks(pieces: list[_Piece]) -> tuple[list[_Block], bool]:
+    """Gather pieces into legs, and say whether a line of dashes stands between each two.
+
+    A leg ends at a line of dashes, and where the next one obviously begins: another route name
+    after a stop, or another label of a leg that is complete.
+    """
+    blocks: list[_Block] = []
+    divided = True
+    block: _Block | None = None
+    for piece in pieces:
+        if piece.name is None:
+            block = None
+        elif piece.value:
+            if block is None or _begins_anew(block, piece.name):
+                divided = divided and block is None
+                block = _Block()
+                blocks.append(block)
+            block.put(piece.name, piece.value)
+    return blocks, divided
+
+
+def _begins_anew(block: _Block, name: _Field) -> bool:
+    if name is _Field.LINE:
+        return _Field.LINE in block.values and len(block.values) > 1
+    return name is _Field.DEPARTURE and name in block.values and block.complete
+
+
+def _off_form(
+    pieces: list[_Piece], blocks: list[_Block], divided: bool, around: bool, form: str
+) -> frozenset[OffForm]:
+    faults = set()
+    if not all(piece.exact for piece in pieces):
+        faults.add(OffForm.LABELS)
+    if not divided or any(
+        _ORDER[here] > _ORDER[there] for block in blocks for here, there in pairwise(block.order)
+    ):
+        faults.add(OffForm.BLOCKS)
+    via = {frozenset(block.values) - frozenset(_REQUIRED) for block in blocks}
+    whole = all(block.complete and not block.twice for block in blocks)
+    if not whole or len(via) > 1 or not via <= _ASKED_VIA[form]:
+        faults.add(OffForm.FIELDS)
+    if around:
+        faults.add(OffForm.AROUND)
+    return frozenset(faults)
+
+
+def _read_window(text: str, form: str, most_legs: int) -> RouteAnswer:
+    region = _answer_region(text)
+    pieces, among = _pieces(region)
+    blocks, divided = _blocks(pieces)
+    legs = tuple(block.leg() for block in blocks if block.complete)
+    around = among or _wrapped(text)
+    return RouteAnswer(legs[:most_legs], _off_form(pieces, blocks, divided, around, form), region)
+
+
+def _answer_region(text: str) -> str:
+    """Return what stands in the last ``<answer>…</answer>``, if a route does; else the text."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a letter whose small form is longer shifts all positions
+        return text
+    begin = lowered.rfind("<answer>")
+    if begin < 0:
+        return text
+    region = text[begin + len("<answer>") :]
+    end = lowered.find("</answer>", begin)
+    region = region if end < 0 else text[begin + len("<answer>") : end]
+    return region if _LABEL.search(region) else text
+
+
+def read_route(response: object, form: str, limit: int, most_legs: int) -> RouteAnswer:
+    """Read a route.
+
+    Args:
+        response: What the model returned; anything but a string holds no leg.
+        form: The asked form, see :data:`~rewardmap_verl.rewards.truth.FORMS`.
+        limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
+        most_legs: Legs beyond so many are not read.
+    """
+    nothing = RouteAnswer((), frozenset(), "")
+    windows = answer_windows(response, limit)
+    answers = (_read_window(window, form, most_legs) for window in windows)
+    return next((answer for answer in answers if answer.legs), nothing)

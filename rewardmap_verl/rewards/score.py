@@ -1,0 +1,106 @@
+"""Score one answer: the reward, 0 at the least and at most what :func:`bounds` says.
+
+>>> score_answer("\\\\boxed{yes}", truth, None, RewardConfig()).score   # a TorF1 question, easy map
+11.0
+"""
+
+from __future__ import annotations
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
+from rewardmap_verl.rewards.correctness import route_is_right
+from rewardmap_verl.rewards.detail import route_detail, trip_of
+from rewardmap_verl.rewards.difficulty import difficulty_weight
+from rewardmap_verl.rewards.formatting import route_form, short_form
+from rewardmap_verl.rewards.parts import Judgement, Score, combine
+from rewardmap_verl.rewards.routes import read_route
+from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.rewards.vqa import read_short_answer
+from rewardmap_verl.transit.network import Network
+
+__all__ = [
+    "FACTS",
+    "GroundTruth",
+    "RewardConfig",
+    "Score",
+    "bounds",
+    "check_against_network",
+    "judge",
+    "load_reward_config",
+    "score_answer",
+]
+
+FACTS = ("legs", "leg_surplus", "origin", "destination", "lines", "transfers")
+"""Figures of a route beside its reward: its legs, those beyond the allowed ones, and what of it is
+right, 0 to 1. ``None`` for other types, and all but ``legs`` for a route that cannot be read."""
+
+
+def judge(
+    response: object, truth: GroundTruth, network: Network | None, config: RewardConfig
+) -> Judgement:
+    """Read an answer and judge it, without weighing the parts."""
+    if truth.is_planning:
+        return _judge_route(response, truth, network, config)
+    answer = read_short_answer(response, truth.type, config.max_characters)
+    return Judgement(
+        readable=answer.value is not None,
+        right=answer.value == truth.answer,
+        form=short_form(answer, config),
+        detail=None,
+        weight=difficulty_weight(truth, config),
+        facts=dict.fromkeys(FACTS),
+    )
+
+
+def _judge_route(
+    response: object, truth: GroundTruth, network: Network | None, config: RewardConfig
+) -> Judgement:
+    if network is None:
+        raise DataError(
+            truth.place(), "network", truth.city, "A planning question needs its city's network."
+        )
+    answer = read_route(response, truth.form, config.max_characters, config.max_legs)
+    weight = difficulty_weight(truth, config)
+    if not answer.legs:
+        facts = {**dict.fromkeys(FACTS), "legs": 0.0}
+        return Judgement(False, False, 0.0, 0.0, weight, facts)
+    trip = trip_of(truth, network)
+    right = route_is_right(network, answer.legs, trip.origin, trip.destination)
+    detail = route_detail(answer.legs, right, trip, config)
+    facts = {
+        "legs": float(len(answer.legs)),
+        "leg_surplus": float(detail.surplus),
+        "origin": float(detail.items[0].credit > 0),
+        "destination": float(detail.items[1].credit > 0),
+        "lines": detail.lines,
+        "transfers": detail.transfers,
+    }
+    return Judgement(True, right, route_form(answer, config), detail.value, weight, facts)
+
+
+def score_answer(
+    response: object, truth: GroundTruth, network: Network | None, config: RewardConfig
+) -> Score:
+    """Score one answer of a model.
+
+    Args:
+        response: What the model returned. Nothing that it can be raises an error: what cannot be
+            read, and what is no string, scores 0.
+        truth: The gold answer, checked when the data was loaded.
+        network: The network of the question's city; only planning needs it.
+        config: The reward's numbers.
+
+    Raises:
+        DataError: The data is at fault: a planning question without its network.
+    """
+    return combine(judge(response, truth, network, config), config)
+
+
+def bounds(truth: GroundTruth, config: RewardConfig) -> tuple[float, float]:
+    """Return the least and the greatest reward that any answer to a question can have.
+
+    The greatest is what a perfect answer has.
+    """
+    detail = config.detail_weight * config.detail_cap if truth.is_planning else 0.0
+    highest = config.format_value + config.correctness + detail
+    return 0.0, difficulty_weight(truth, config) * highest
