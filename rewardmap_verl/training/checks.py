@@ -1,0 +1,311 @@
+"""What must hold between the settings of a run; each check is one function to findings.
+
+Most are about behaviours of verl 0.9.1 that fail late, in the middle of a step, or never.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.training.curriculum_config import check_run, read_curriculum
+from rewardmap_verl.training.findings import Finding
+from rewardmap_verl.training.settings import read_block
+
+__all__ = ["CHECKS", "Check"]
+
+Check = Callable[[DictConfig], Iterator[Finding]]
+
+OUR_MANAGER = "pkg://rewardmap_verl.training.reward_manager"
+OUR_DATASET = "pkg://rewardmap_verl.training.curriculum"
+
+
+def pick(config: DictConfig, key: str, default: Any = None) -> Any:
+    """The value at a dotted key; ``default`` where there is none or it is null."""
+    found = OmegaConf.select(config, key, default=None)
+    return default if found is None else found
+
+
+def whole(config: DictConfig, key: str, default: int | None = None, least: int = 1) -> int:
+    """The whole number at a dotted key.
+
+    Raises:
+        ConfigError: There is none, or it is below ``least``.
+    """
+    found = pick(config, key, default)
+    if not isinstance(found, int) or isinstance(found, bool) or found < least:
+        raise ConfigError(key, found=found, mend=f"Give a whole number of at least {least}.")
+    return found
+
+
+def sequence_parallel(config: DictConfig) -> int:
+    """GPUs that share one sequence (Ulysses)."""
+    keys = ("ulysses_sequence_parallel_size", "fsdp_config.ulysses_sequence_parallel_size")
+    return max(whole(config, f"actor_rollout_ref.actor.{key}", 1) for key in keys)
+
+
+def gpus(config: DictConfig) -> int:
+    """Devices of the run, over all nodes."""
+    return whole(config, "trainer.n_gpus_per_node") * whole(config, "trainer.nnodes")
+
+
+def check_ignored_keys(config: DictConfig) -> Iterator[Finding]:
+    """Keys that verl 0.9.1 still accepts and no longer reads."""
+    for old, new in (
+        ("custom_reward_function.path", "reward.custom_reward_function.path"),
+        ("reward_model.reward_manager", "reward.reward_manager"),
+        ("reward_model.reward_loop_module_path", "reward.reward_manager.module.path"),
+        ("reward_model.enable", "reward.reward_model.enable"),
+        ("reward_model.model.path", "reward.reward_model.model_path"),
+        ("reward_model.num_workers", "reward.num_workers"),
+    ):
+        if (found := pick(config, old)) is not None:
+            yield Finding(old, f"verl 0.9.1 ignores this key. Use {new}.", found)
+    if (found := pick(config, "data.sampler")) is not None:
+        yield Finding(
+            "data.sampler", "verl has had no samplers since 0.8. Use data.curriculum.", found
+        )
+    if pick(config, "data.mm_processor_kwargs.max_pixels") is not None:
+        yield Finding(
+            "data.mm_processor_kwargs.max_pixels",
+            "transformers 5.9 ignores it. Prepare the data with another pixel budget instead: "
+            "rewardmap prepare --help.",
+        )
+    if pick(config, "actor_rollout_ref.actor.freeze_vision_tower", False):
+        yield Finding(
+            "actor_rollout_ref.actor.freeze_vision_tower",
+            "Nothing in verl 0.9.1 reads it. To spare the vision tower, train adapters of the "
+            "rest: '+recipe/rewardmap=[lora]'.",
+        )
+
+
+_BROKEN_ESTIMATORS = {
+    "remax": "reinforce_plus_plus, rloo or grpo",
+    "gdpo": "grpo",
+}
+
+
+def check_estimator(config: DictConfig) -> Iterator[Finding]:
+    """Advantage estimators that fail in verl's current trainer, or undo the difficulty weight."""
+    key = "algorithm.adv_estimator"
+    name = str(pick(config, key, ""))
+    if name in _BROKEN_ESTIMATORS and pick(config, "trainer.use_v1", True):
+        yield Finding(
+            key, f"It fails in verl 0.9.1's trainer. Use {_BROKEN_ESTIMATORS[name]}.", name
+        )
+    if name == "grpo_vectorized" and not divided_by_deviation(config):
+        yield Finding(
+            key,
+            "It ignores norm_adv_by_std_in_grpo=False and divides all the same. Use grpo.",
+            name,
+        )
+    if name.startswith(("grpo", "rloo")) and whole(config, "actor_rollout_ref.rollout.n") == 1:
+        yield Finding(
+            "actor_rollout_ref.rollout.n", f"A group of one has no signal for {name}. Use 8.", 1
+        )
+
+
+def divided_by_deviation(config: DictConfig) -> bool:
+    """Whether GRPO divides advantages by the deviation of their group."""
+    return bool(pick(config, "algorithm.norm_adv_by_std_in_grpo", True))
+
+
+def check_batch(config: DictConfig) -> Iterator[Finding]:
+    """Batches that verl would pad: its padding has no image, and Qwen2.5-VL crashes on it."""
+    batch = whole(config, "data.train_batch_size")
+    answers = whole(config, "actor_rollout_ref.rollout.n")
+    update = whole(config, "actor_rollout_ref.actor.ppo_mini_batch_size")
+    ranks = gpus(config) // sequence_parallel(config)
+    if ranks * sequence_parallel(config) != gpus(config):
+        yield Finding(
+            "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+            f"It must divide the number of GPUs, {gpus(config)}.",
+            sequence_parallel(config),
+        )
+        return
+    if update * answers % ranks:
+        yield Finding(
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            f"{update} prompts × {answers} answers cannot be shared out to {ranks} ranks. "
+            f"Choose a multiple of {ranks // math.gcd(ranks, answers)}.",
+            update,
+        )
+    elif batch % update:
+        yield Finding(
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            f"It must divide data.train_batch_size={batch}, or verl pads {batch * answers} "
+            f"sequences to {-(-batch // update) * update * answers}, and padding without an image "
+            f"crashes Qwen2.5-VL. Set it to {batch}.",
+            update,
+        )
+    fetched = pick(config, "data.gen_batch_size", batch)
+    if fetched != batch:
+        yield Finding(
+            "data.gen_batch_size",
+            f"Leave it null, or stages end inside a step of {batch}.",
+            fetched,
+        )
+
+
+def check_tokens(config: DictConfig) -> Iterator[Finding]:
+    """Token budgets below the longest prompt with its answer."""
+    longest = whole(config, "data.max_prompt_length") + whole(config, "data.max_response_length")
+    shared = longest // sequence_parallel(config)
+    role = "actor_rollout_ref."
+    for key, needed, used in (
+        ("actor.ppo_max_token_len_per_gpu", shared, "actor.use_dynamic_bsz"),
+        ("ref.log_prob_max_token_len_per_gpu", shared, "ref.log_prob_use_dynamic_bsz"),
+        ("rollout.log_prob_max_token_len_per_gpu", shared, "rollout.log_prob_use_dynamic_bsz"),
+        ("rollout.max_model_len", longest, "rollout.name"),
+    ):
+        found = pick(config, role + key)
+        if pick(config, role + used) and isinstance(found, int) and found < needed:
+            yield Finding(
+                role + key,
+                f"The longest prompt with its answer has {needed} tokens "
+                "(data.max_prompt_length + data.max_response_length). Raise this, or lower those.",
+                found,
+            )
+
+
+def check_replicas(config: DictConfig) -> Iterator[Finding]:
+    """vLLM engines that do not fill the devices evenly."""
+    key = "actor_rollout_ref.rollout.tensor_model_parallel_size"
+    size = whole(config, key, 1)
+    if whole(config, "trainer.n_gpus_per_node") % size:
+        yield Finding(
+            key,
+            "It must divide trainer.n_gpus_per_node="
+            f"{pick(config, 'trainer.n_gpus_per_node')}: an engine does not span nodes.",
+            size,
+        )
+
+
+def check_files(config: DictConfig) -> Iterator[Finding]:
+    """Data that is not there, or not whole."""
+    for key in ("data.train_files", "data.val_files"):
+        found = pick(config, key)
+        names = [found] if isinstance(found, str) else list(found or ())
+        if not names:
+            yield Finding(key, "Name at least one parquet file, or set data.folder.", found)
+        for name in names:
+            yield from _check_file(key, str(name))
+
+
+def _check_file(key: str, name: str) -> Iterator[Finding]:
+    if "://" in name:
+        return
+    path = Path(name).expanduser()
+    if not path.is_file():
+        yield Finding(
+            key,
+            f"There is no such file, looked for from {Path.cwd()}. Prepare the data (make "
+            "prep-data, or rewardmap prepare --help) and set data.folder to the folder that it wrote.",
+            name,
+        )
+    elif not (path.parent / "manifest.json").is_file():
+        yield Finding(
+            key,
+            f"{path.parent} has no manifest.json, so its preparation did not come to its end. "
+            "Prepare the data again.",
+            name,
+        )
+
+
+def check_model(config: DictConfig) -> Iterator[Finding]:
+    """A model folder that is not there."""
+    key = "actor_rollout_ref.model.path"
+    name = str(pick(config, key, ""))
+    path = Path(name).expanduser()
+    local = name.startswith(("/", ".", "~")) or len(path.parts) > 2 or Path(path.parts[0]).is_dir()
+    if not name or (local and not (path / "config.json").is_file()):
+        yield Finding(
+            key,
+            "There is no model in this folder (no config.json). Give the folder of a Hugging Face "
+            "model or its name, such as Qwen/Qwen2.5-VL-7B-Instruct; `make train` builds a tiny "
+            "one.",
+            name,
+        )
+
+
+def check_device(config: DictConfig) -> Iterator[Finding]:
+    """The platform of verl and the device of the trainer must be the same."""
+    device = str(pick(config, "trainer.device", "cuda"))
+    platform = os.environ.get("VERL_PLATFORM", "").strip().lower()
+    if device == "cpu" and platform != "cpu":
+        yield Finding(
+            "trainer.device",
+            "verl chooses its platform when it is imported, so set VERL_PLATFORM=cpu in the "
+            "environment.",
+            device,
+        )
+    if platform == "cpu" and device != "cpu":
+        yield Finding(
+            "trainer.device",
+            "VERL_PLATFORM=cpu is set. Add '+recipe/rewardmap=[cpu]', or unset the variable.",
+            device,
+        )
+
+
+def check_managers(config: DictConfig) -> Iterator[Finding]:
+    """Our settings without the classes that read them."""
+    for key, ours, block in (
+        ("reward.reward_manager.module.path", OUR_MANAGER, "reward.rewardmap"),
+        ("data.custom_cls.path", OUR_DATASET, "data.curriculum"),
+    ):
+        found = pick(config, key)
+        if found != ours and pick(config, block) is not None:
+            yield Finding(
+                key, f"{block} is read by {ours} only and has no effect here.", found, stops=False
+            )
+
+
+def check_weights(config: DictConfig) -> Iterator[Finding]:
+    """Difficulty weights, which are the same for a whole group, and what cancels them."""
+    settings = read_block(RewardConfig, pick(config, "reward.rewardmap"), "reward.rewardmap")
+    name = str(pick(config, "algorithm.adv_estimator", ""))
+    if name == "grpo" and divided_by_deviation(config) and weights_differ(settings):
+        yield Finding(
+            "algorithm.norm_adv_by_std_in_grpo",
+            "Difficulty weights are on, and dividing advantages by the deviation of their group "
+            "cancels them. Set it to False, or reward.rewardmap.use_difficulty=False.",
+            True,
+            stops=False,
+        )
+
+
+def weights_differ(settings: RewardConfig) -> bool:
+    """Whether the reward weighs some questions more than others."""
+    maps, questions = settings.map_weights, settings.question_weights
+    values = {maps.easy, maps.middle, maps.hard}
+    return settings.use_difficulty and (len(values) > 1 or questions.direct != questions.transfers)
+
+
+def check_curriculum(config: DictConfig) -> Iterator[Finding]:
+    """The block of the curriculum, and the settings under which it holds."""
+    if pick(config, "data.custom_cls.path") == OUR_DATASET:
+        read_curriculum(config.data)
+        check_run(config)
+    yield from ()
+
+
+CHECKS: tuple[Check, ...] = (
+    check_weights,
+    check_curriculum,
+    check_ignored_keys,
+    check_estimator,
+    check_batch,
+    check_tokens,
+    check_replicas,
+    check_managers,
+    check_device,
+    check_model,
+    check_files,
+)

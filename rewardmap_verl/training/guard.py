@@ -1,0 +1,103 @@
+"""Stops a run before Ray starts when its configuration cannot be what its user means.
+
+The recipes name :class:`Guard` as a Hydra callback, so it sees the composed configuration between
+Hydra and the program. Hydra turns an ``Exception`` of a callback into a warning and goes on (seen
+in 1.3.8); only ``SystemExit`` ends the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.checks import CHECKS, Check
+from rewardmap_verl.training.findings import Finding, report
+from rewardmap_verl.training.known_keys import reference_keys, unknown_keys
+from rewardmap_verl.training.overrides import added_keys
+from rewardmap_verl.training.plugin_state import plugin_problem
+
+__all__ = ["Guard", "examine"]
+
+
+class Guard(Callback):
+    """Checks the configuration of a run of verl's PPO trainer when it is about to start."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra for a single run, before anything is written."""
+        refuse_or_warn(config)
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra for every run; those of a sweep have not been checked yet."""
+        if "MULTIRUN" in str(OmegaConf.select(config, "hydra.mode", default="")):
+            refuse_or_warn(config)
+
+
+def refuse_or_warn(config: DictConfig) -> None:
+    """Write warnings to standard error, and end the program where a finding stops the run.
+
+    Raises:
+        SystemExit: With what to mend as its message; the program then ends with code 1.
+    """
+    try:
+        findings = list(examine(config))
+    except Exception as error:  # Hydra would swallow it and train unchecked
+        raise SystemExit(
+            f"rewardmap: the check of the configuration failed ({type(error).__name__}: {error}), "
+            "so the run was not started. `rewardmap doctor` checks the installation. To run "
+            "unchecked: '~hydra.callbacks.rewardmap_guard'."
+        ) from error
+    if any(one.stops for one in findings):
+        raise SystemExit(
+            f"rewardmap: the run was stopped before it started:\n{report(findings)}\n"
+            "`rewardmap doctor` checks the installation."
+        )
+    if findings:
+        sys.stderr.write(f"rewardmap:\n{report(findings)}\n")
+
+
+def examine(config: DictConfig) -> Iterator[Finding]:
+    """Everything about a composed configuration that its user should mend or know."""
+    if problem := plugin_problem():
+        yield Finding("verl's plugin rewardmap", problem[0].upper() + problem[1:])
+    broken = list(_unresolved(config))
+    yield from broken
+    yield from _unknown(config)
+    if not broken:
+        for check in CHECKS:
+            yield from _run(check, config)
+
+
+def _unresolved(config: DictConfig) -> Iterator[Finding]:
+    """References between keys that lead nowhere; the first of them."""
+    try:
+        OmegaConf.to_container(_without_hydra(config), resolve=True)
+    except OmegaConfBaseException as error:
+        yield Finding(error.full_key or "configuration", f"{str(error).splitlines()[0]}.")
+
+
+def _unknown(config: DictConfig) -> Iterator[Finding]:
+    engine = OmegaConf.select(config, "hydra.runtime.choices.model_engine", default="dp")
+    known = reference_keys(str(engine))
+    plain = OmegaConf.to_container(_without_hydra(config), resolve=False)
+    if known is not None and isinstance(plain, dict):
+        typed = OmegaConf.select(config, "hydra.overrides.task", default=[])
+        yield from unknown_keys(
+            {str(key): value for key, value in plain.items()}, known, added_keys(typed)
+        )
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def _run(check: Check, config: DictConfig) -> Iterator[Finding]:
+    try:
+        yield from check(config)
+    except ConfigError as error:
+        yield Finding.of(error)

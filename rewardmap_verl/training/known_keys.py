@@ -1,0 +1,115 @@
+"""Keys of a composed configuration that nobody reads.
+
+Hydra lets a recipe add any key, so a mistyped one would change nothing and be missed. Here every
+key is looked up in verl's own reference configuration, in the dataclass that its block is turned
+into, and in our own blocks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from rewardmap_verl.training.findings import Finding
+
+__all__ = ["reference_keys", "unknown_keys"]
+
+OURS: Mapping[str, Any] = {
+    "model_engine": None,
+    "ray_kwargs": {"ray_init": None},
+    "data": {"folder": None, "curriculum": None},
+    "reward": {"rewardmap": None},
+}
+"""Keys that verl's reference lacks. ``None``: what is below is checked elsewhere, or free."""
+
+_REFERENCES = {
+    "dp": "_generated_ppo_trainer.yaml",
+    "megatron": "_generated_ppo_megatron_trainer.yaml",
+    "torchtitan": "_generated_ppo_torchtitan_trainer.yaml",
+    "veomni": "_generated_ppo_veomni_trainer.yaml",
+}
+
+
+def reference_keys(model_engine: str = "dp") -> dict[str, Any] | None:
+    """verl's reference configuration with our keys; ``None`` where verl ships none."""
+    name = _REFERENCES.get(model_engine)
+    path = files("verl.trainer.config") / name if name else None
+    if path is None or not path.is_file():
+        return None
+    return _merged(yaml.safe_load(path.read_text(encoding="utf-8")), OURS)
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(one)
+    for key, value in other.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = _merged(below, value)
+        result[key] = value
+    return result
+
+
+def unknown_keys(
+    config: Mapping[str, Any],
+    known: Mapping[str, Any],
+    on_purpose: Collection[str] = (),
+    path: str = "",
+) -> Iterator[Finding]:
+    """Keys of ``config`` that ``known`` lacks.
+
+    Args:
+        config: The composed configuration, as plain mappings.
+        known: :func:`reference_keys`, or the part of it at ``path``. An empty mapping or
+            a value that is no mapping is free: anything may stand below.
+        on_purpose: Keys that the user added with ``+`` on the command line.
+        path: Where both stand, for messages.
+
+    Yields:
+        A finding for each. It stops the run where a known key is spelt alike or where verl would
+        refuse the key later; otherwise, or where the user added the key on purpose, it warns.
+    """
+    declared = _declared(config.get("_target_"))
+    for key, value in config.items():
+        name = f"{path}.{key}" if path else str(key)
+        if key in known:
+            below = known[key]
+            if isinstance(below, Mapping) and below and isinstance(value, Mapping):
+                yield from unknown_keys(value, below, on_purpose, name)
+        elif declared and key not in declared:
+            yield _refused(name, str(key), {*known, *declared})
+        elif not declared:
+            yield _unread(name, str(key), known, name in on_purpose)
+
+
+def _declared(target: object) -> frozenset[str]:
+    """Fields of the dataclass that a block is turned into; empty where there is none."""
+    module, _, name = str(target or "").rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None) if module else None
+    except ImportError:
+        return frozenset()
+    if not (isinstance(found, type) and is_dataclass(found)):
+        return frozenset()
+    return frozenset(field.name for field in fields(found))
+
+
+def _refused(name: str, key: str, known: Collection[str]) -> Finding:
+    guess = _guess(key, known)
+    return Finding(name, f"This key is unknown and verl would refuse it.{guess}")
+
+
+def _unread(name: str, key: str, known: Collection[str], on_purpose: bool) -> Finding:
+    guess = _guess(key, known)
+    text = f"Neither verl nor rewardmap-verl reads this key, so it changes nothing.{guess}"
+    return Finding(name, text, stops=bool(guess) and not on_purpose)
+
+
+def _guess(key: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(key, [str(one) for one in known], n=1, cutoff=0.75)
+    return f" Did you mean {close[0]!r}?" if close else ""
