@@ -132,6 +132,8 @@ def strip_markers(text: str) -> tuple[str, frozenset[str]]:
 
 def _fold(text: str) -> str:
     """Fold full-width forms, case and Latin accents; other scripts keep their vowel signs."""
+    if text.isascii():
+        return text.lower()
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     plain = "".join(char for char in apart if not "\u0300" <= char <= "\u036f")
     return unicodedata.normalize("NFKC", plain).casefold().translate(_LETTERS)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -120,8 +120,7 @@ def _checked_lists(source: Mapping[Any, Any], where: object) -> dict[str, list[s
         raise DataError(where, "lines", len(source), f"At most {MAX_LINES} lines are read.")
     keys: dict[str, str] = {}
     for name, rows in source.items():
-        _check_name(name, where, "line name", line_key)
-        other = keys.setdefault(line_key(name), name)
+        other = keys.setdefault(_check_name(name, where, "line name", line_key), name)
         if other != name:
             raise DataError(
                 where, name, f"the same line as {other!r}", "Give each line a name of its own."
@@ -130,23 +129,28 @@ def _checked_lists(source: Mapping[Any, Any], where: object) -> dict[str, list[s
             raise DataError(
                 where, name, rows, f"A line is a list of 2 to {MAX_STOPS_PER_LINE} stop names."
             )
-        for i, row in enumerate(rows):
-            _check_name(row, where, f"{name}, stop {i + 1}", normalise)
-            if i and normalise(row) == normalise(rows[i - 1]):
+        before = ""
+        for i, row in enumerate(rows, start=1):
+            key = _check_name(row, where, f"{name}, stop {i}", normalise)
+            if key == before:
                 raise DataError(
-                    where, f"{name}, stop {i + 1}", row, "It is listed twice in a row; keep one."
+                    where, f"{name}, stop {i}", row, "It is listed twice in a row; keep one."
                 )
+            before = key
     return dict(source)
 
 
-def _check_name(name: object, where: object, field: str, key: Any) -> None:
-    if not isinstance(name, str) or len(name) > MAX_NAME or not key(name):
+def _check_name(name: object, where: object, field: str, key_of: Callable[[str], str]) -> str:
+    """Check one name and return its key."""
+    key = key_of(name) if isinstance(name, str) and len(name) <= MAX_NAME else ""
+    if not isinstance(name, str) or not key:
         raise DataError(
             where, field, name, f"A name is a text of 1 to {MAX_NAME} characters with a letter."
         )
     # Names go into prompts, where "<image>" has a meaning, and into files, as UTF-8.
     if any(char in "<>" or unicodedata.category(char) in ("Cc", "Cs") for char in name.strip()):
         raise DataError(where, field, name, "Take out control characters, < and >.")
+    return key
 
 
 def _entries(line: str, rows: Sequence[str], notes: CityNotes) -> Iterator[_Entry]:
@@ -155,7 +159,8 @@ def _entries(line: str, rows: Sequence[str], notes: CityNotes) -> Iterator[_Entr
     homonyms = {normalise(name): groups for name, groups in notes.separate.items()}
     for row in rows:
         name, markers = strip_markers(" ".join(row.split()))
-        key = one_name.get(normalise(name), normalise(name))
+        key = normalise(name)
+        key = one_name.get(key, key)
         seen[key] = seen.get(key, 0) + 1
         group = _group(homonyms.get(key, ()), line, seen[key])
         yield _Entry(line, name, (key, group), markers)
