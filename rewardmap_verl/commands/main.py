@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rewardmap_verl.commands.prepare import prepare
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)
 
 
@@ -20,7 +22,11 @@ def show_version(wanted: bool) -> None:
 @app.callback()
 def main(
     _version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Train vision-language models on transit maps with verl."""
+
+
+app.command()(prepare)

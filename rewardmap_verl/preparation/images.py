@@ -53,11 +53,11 @@ class PixelBudget:
     """How many pixels of a map the model gets to see.
 
     Raises:
-        ConfigError: The limits are not positive, contradict each other, or leave no size on the grid.
+        ConfigError: The limits are not positive or contradict each other.
     """
 
     max_pixels: int = 12_845_056
-    """At most this many pixels; the default is 16,384 visual tokens, the most that Qwen2.5-VL takes."""
+    """At most this many pixels; the default is 16,384 visual tokens, what Qwen2.5-VL takes."""
 
     min_pixels: int = 3_136
     """Smaller images are enlarged to this many pixels; the default is 4 visual tokens."""
@@ -81,7 +81,10 @@ class PixelBudget:
             )
         if self.max_pixels < self.min_pixels:
             raise ConfigError(
-                "images", "max_pixels", self.max_pixels, f"It is at least {self.min_pixels}, min_pixels."
+                "images",
+                "max_pixels",
+                self.max_pixels,
+                f"It is at least {self.min_pixels}, min_pixels.",
             )
         if self.pixel_limit < 1:
             raise ConfigError("images", "pixel_limit", self.pixel_limit, "It is at least 1.")
@@ -97,7 +100,9 @@ class StoredImage:
     tokens: int  # visual tokens
 
 
-def grid_size(width: int, height: int, budget: PixelBudget, where: object = "image") -> tuple[int, int]:
+def grid_size(
+    width: int, height: int, budget: PixelBudget, where: object = "image"
+) -> tuple[int, int]:
     """Return the (width, height) on the patch grid closest to the image and inside the budget.
 
     The result is a fixed point: asked again for it, the function, like the processor of Qwen2-VL,
@@ -109,7 +114,10 @@ def grid_size(width: int, height: int, budget: PixelBudget, where: object = "ima
     """
     if min(width, height) < 1 or max(width, height) > _LONGEST_ASPECT * min(width, height):
         raise DataError(
-            where, "size", f"{width}x{height}", f"One side is more than {_LONGEST_ASPECT} times the other."
+            where,
+            "size",
+            f"{width}x{height}",
+            f"One side is more than {_LONGEST_ASPECT} times the other.",
         )
     size = _rounded(width, height, budget.patch)
     if math.prod(size) < budget.min_pixels:

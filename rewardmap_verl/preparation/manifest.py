@@ -71,7 +71,7 @@ class MapRecord(_Record):
     network: str
     """Path in the folder."""
     positions: str = ""
-    """Path in the folder of the pixel positions of stops and labels; "" for a map not drawn here."""
+    """Path of the pixel positions of stops and labels; "" for a map that was not drawn here."""
 
 
 class Skipped(_Record):

@@ -20,7 +20,7 @@ def inside(root: Path, relative: str, where: object = "path", field: str = "") -
 
     Args:
         root: The folder that the data may use; it may itself be reached through a link.
-        relative: A path as the data spells it, with ``/`` between the parts; a leading ``./`` is fine.
+        relative: A path as the data spells it; a leading ``./`` is fine.
         where: What to name in the error, such as the file or row that holds the path.
         field: The field of the row that holds the path.
 

@@ -144,8 +144,10 @@ class _Inflater:
 def _decode(header: PngHeader, palette: bytes, above: bytes, filtered: bytes) -> Image.Image:
     """Decode a strip; ``above`` is the raw row over it, empty for the first strip."""
     lead = b"\0" + above if above else b""  # filter type 0: the row as it is
-    height = len(lead + filtered) // (header.row_bytes + 1) if above else (
-        len(filtered) // (header.row_bytes + 1)
+    height = (
+        len(lead + filtered) // (header.row_bytes + 1)
+        if above
+        else (len(filtered) // (header.row_bytes + 1))
     )
     size = struct.pack(">IIBBBBB", header.width, height, 8, header.color, 0, 0, 0)
     png = b"".join(

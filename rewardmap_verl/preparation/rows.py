@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.questions.types import Question
-from rewardmap_verl.rewards.score import GroundTruth
+from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.transit.network import Network
 
 __all__ = ["SCHEMA", "RowPlace", "build_row", "write_rows"]
 
@@ -53,8 +54,8 @@ SCHEMA: Final = pa.schema(
         ),
     ]
 )
-"""What a row holds. Paths are relative to the folder of the parquet file; ``extra_info.index`` is the
-row's number in its split, and ``prompt_tokens`` an upper bound unless a tokenizer was given."""
+"""What a row holds. Paths are relative to the folder of the parquet file; ``extra_info.index`` is
+the row's number in its split, ``prompt_tokens`` an upper bound unless a tokenizer was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,12 @@ class RowPlace:
         return f"{self.split} row {self.index}"
 
 
-def build_row(question: Question, place: RowPlace) -> dict[str, Any]:
+def build_row(question: Question, network: Network, place: RowPlace) -> dict[str, Any]:
     """Return one row of :data:`SCHEMA`.
 
     Raises:
-        DataError: The question's text holds a marker that verl would take for a picture, or its
-            gold answer is not one that the reward accepts.
+        DataError: The question's text holds a marker that verl would take for a picture, the reward
+            does not accept its gold answer, or the network lacks something that it names.
     """
     for mark in _MEDIA_MARKS:
         if mark in question.text:
@@ -90,6 +91,8 @@ def build_row(question: Question, place: RowPlace) -> dict[str, Any]:
                 mark,
                 "No name of a stop or line may hold this marker; rename it in the station list.",
             )
+    truth = GroundTruth.from_row({**asdict(question), "type": question.type.value}, str(place))
+    check_against_network(truth, network, str(place))
     return {
         "data_source": f"rewardmap/{question.type.value}",
         "prompt": [{"role": "user", "content": f"{IMAGE_MARK}\n{question.text}"}],
@@ -97,7 +100,7 @@ def build_row(question: Question, place: RowPlace) -> dict[str, Any]:
         "ability": ABILITY,
         "reward_model": {
             "style": "rule",
-            "ground_truth": GroundTruth.from_question(question).to_json(),
+            "ground_truth": truth.to_json(),
         },
         "extra_info": {
             "index": place.index,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,14 +15,14 @@ from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
 
-__all__ = ["PrepareSettings", "embedded_settings", "local_settings", "synthetic_settings"]
-
-_TINY_TOKENS = 36
-_TINY_PROMPT = 640
+__all__ = ["SIZES", "PrepareSettings", "Size"]
 
 
 class PrepareSettings(BaseModel):
-    """What to prepare, from what, and where to. Paths, ``workers`` and ``force`` do not change the bytes."""
+    """What to prepare, from what, and where to.
+
+    Paths, ``workers`` and ``force`` do not change the bytes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -31,6 +34,8 @@ class PrepareSettings(BaseModel):
     seed: int = 0
     quotas: Quotas
     """Questions for each map and type."""
+    brief: bool = False
+    """Whether questions use the brief wording, for models with a short context."""
     budget: PixelBudget = Field(default_factory=PixelBudget)
     max_prompt_length: int = Field(20_000, ge=1)
     """Longest prompt in tokens, image and text together; RewardMap trains with 20,000."""
@@ -68,3 +73,48 @@ class PrepareSettings(BaseModel):
         exclude = {"out", "root", "tokenizer", "workers", "force", *of_one_source[self.source]}
         settings = self.model_dump(mode="json", exclude=exclude)
         return settings | {"exact_prompt_tokens": self.tokenizer is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Settings that belong together: how much the model sees and what it is asked."""
+
+    max_pixels: int
+    min_pixels: int
+    max_prompt_length: int
+    brief: bool
+    quotas: Quotas
+    train_maps: int
+    test_maps: int
+    networks: SyntheticSettings
+    style: MapStyle
+
+
+SIZES: Mapping[str, Size] = MappingProxyType(
+    {
+        # For the embedded model, which is trained on a CPU within minutes: 16 to 36 visual tokens.
+        "tiny": Size(
+            max_pixels=36 * 28**2,
+            min_pixels=16 * 28**2,
+            max_prompt_length=512,
+            brief=True,
+            quotas=Quotas(2, 2, 2, 2, 1, 2, forms=("short",)),
+            train_maps=24,
+            test_maps=8,
+            networks=tiny_settings(),
+            style=tiny_style(),
+        ),
+        # For Qwen2.5-VL: as many visual tokens as it takes, and the papers' number of questions.
+        "full": Size(
+            max_pixels=16_384 * 28**2,
+            min_pixels=4 * 28**2,
+            max_prompt_length=20_000,
+            brief=False,
+            quotas=Quotas(),
+            train_maps=24,
+            test_maps=8,
+            networks=standard_settings(),
+            style=standard_style(),
+        ),
+    }
+)

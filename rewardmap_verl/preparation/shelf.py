@@ -63,7 +63,15 @@ def map_identity(picture: str, budget: PixelBudget) -> str:
     for name in ("images.py", "png_strips.py"):
         own.update((_PACKAGE / "preparation" / name).read_bytes())
     content = json.dumps(
-        [picture, budget.max_pixels, budget.min_pixels, budget.patch, code, own.hexdigest(), PIL.__version__]
+        [
+            picture,
+            budget.max_pixels,
+            budget.min_pixels,
+            budget.patch,
+            code,
+            own.hexdigest(),
+            PIL.__version__,
+        ]
     )
     return hashlib.sha256(content.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""How long a prompt is, checked when data is prepared: in training an over-long prompt fails its group."""
+"""How long a prompt is, checked when data is prepared: training fails the group of a longer one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TextTokens(Protocol):
 
 
 class BytesBound:
-    """An upper bound that needs no tokenizer: a byte-level vocabulary has no token below one byte."""
+    """An upper bound without a tokenizer: no token of a byte-level vocabulary is below a byte."""
 
     def __call__(self, text: str) -> int:
         """Bytes of the text and an allowance for the chat template."""

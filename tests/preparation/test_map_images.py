@@ -205,7 +205,9 @@ def test_damaged_byte_is_refused(tmp_path: Path) -> None:
         read_map(path, PixelBudget())
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"]
+)
 def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "map.png"
     path.write_bytes(content)
@@ -239,7 +241,7 @@ def test_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
 
 
 def test_the_largest_real_map_is_inside_the_default_limit() -> None:
-    assert 14_032 * 19_843 < PixelBudget().pixel_limit
+    assert PixelBudget().pixel_limit > 14_032 * 19_843
 
 
 def test_pillows_own_limit_is_as_before(tmp_path: Path) -> None:

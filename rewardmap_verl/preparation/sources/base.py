@@ -22,7 +22,7 @@ class Rendered:
     image: Image.Image
     """8-bit RGB on the patch grid."""
     positions: Mapping[str, object] | None = None
-    """Pixel positions of stops and labels in ``image``, JSON-able; None for a map not drawn here."""
+    """Pixel positions of stops and labels, JSON-able; None for a map that was not drawn here."""
 
 
 class Picture(Protocol):

@@ -1,12 +1,13 @@
-"""A folder on this machine, in the layout of ReasonMap:
+"""A folder on this machine, in the layout of ReasonMap.
 
-``maps/<country>/<city>.png`` (or .jpg, .webp, .tif, .bmp, .gif) and ``stations/<country>/<city>.json``.
+``maps/<country>/<city>.png`` (or .jpg, .webp, .tif, .bmp, .gif) is the picture of the map, and
+``stations/<country>/<city>.json`` lists the stops of each line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rewardmap_verl.errors import ConfigError, DataError
@@ -16,6 +17,7 @@ from rewardmap_verl.preparation.paths import inside, safe_name
 from rewardmap_verl.preparation.sources.base import City, Contents, Rendered
 from rewardmap_verl.preparation.splits import assign_splits
 from rewardmap_verl.transit.difficulty import grade_maps
+from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
 __all__ = ["LocalPicture", "read_local"]
@@ -67,7 +69,7 @@ def read_local(
     lonely = sorted(images.keys() - stations.keys())
     if strict and lonely:
         raise DataError(images[lonely[0]], mend=f"It has no stations/{lonely[0]}.json.")
-    networks = {key: read_network(path) for key, path in stations.items()}
+    networks = {key: _network(key, path) for key, path in stations.items()}
     grades = grade_maps(list(networks.values()))
     usable = [key for key in networks if key in images]
     _check_usable(root, networks.keys() - images.keys(), usable, strict)
@@ -82,11 +84,18 @@ def read_local(
         )
         for key in usable
     )
-    skipped = [Skipped(**_names(key), reason="no map image") for key in networks if key not in images]
-    skipped += [Skipped(**_names(key), reason="no station list") for key in lonely]
+    imageless = [key for key in networks if key not in images]
+    skipped = [_skipped(key, "no map image") for key in imageless]
+    skipped += [_skipped(key, "no station list") for key in lonely]
     resolved = root.resolve()
     relative = {path.relative_to(resolved).as_posix(): inputs[path] for path in sorted(inputs)}
     return Contents(cities, tuple(skipped), relative, notes)
+
+
+def _network(key: str, path: Path) -> Network:
+    """Read a network under the name that the data gives it, also where a link leads elsewhere."""
+    country, city = key.split("/")
+    return replace(read_network(path), country=country, city=city)
 
 
 def _splits(
@@ -95,14 +104,13 @@ def _splits(
     """Assign splits among the usable cities; a named test city may be one without an image."""
     if test_cities is None:
         return assign_splits(usable, None, seed)
-    assign_splits(list(networks), test_cities, seed)  # an unknown name is an error, a skipped is not
-    here = [name for name in test_cities if any(name in (k, k.rsplit("/", 1)[-1]) for k in usable)]
-    return assign_splits(usable, here, seed)
+    known, _ = assign_splits(list(networks), test_cities, seed)
+    return assign_splits(usable, [key for key in usable if "test" in known[key]], seed)
 
 
-def _names(key: str) -> dict[str, str]:
+def _skipped(key: str, reason: str) -> Skipped:
     country, city = key.split("/")
-    return {"country": country, "city": city}
+    return Skipped(country=country, city=city, reason=reason)
 
 
 def _check_usable(root: Path, without_image: set[str], usable: list[str], strict: bool) -> None:

@@ -46,7 +46,8 @@ class DrawnPicture:
         where = f"{self.placed.network.country}/{self.placed.network.city}"
         image = fit(drawn.image, budget, where)
         across, down = image.width / drawn.image.width, image.height / drawn.image.height
-        return Rendered(image, _scaled(drawn.to_json(), across, down))
+        positions = {name: _scaled(value, across, down) for name, value in drawn.to_json().items()}
+        return Rendered(image, positions)
 
 
 def read_synthetic(

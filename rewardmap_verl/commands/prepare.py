@@ -1,0 +1,267 @@
+"""``rewardmap prepare``: from networks and map images to the folder that training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.preparation.images import PixelBudget
+from rewardmap_verl.preparation.manifest import Manifest
+from rewardmap_verl.preparation.prepare import SPLITS, Report, Step
+from rewardmap_verl.preparation.prepare import prepare as prepare_folder
+from rewardmap_verl.preparation.settings import SIZES, PrepareSettings, Size
+from rewardmap_verl.questions.sampling import Quotas
+from rewardmap_verl.questions.types import QuestionType
+
+__all__ = ["prepare", "size_of"]
+
+_SHOWN = 12  # cities in a list on the screen
+
+
+class SourceName(str, Enum):
+    """Where maps come from."""
+
+    LOCAL = "local"
+    SYNTHETIC = "synthetic"
+
+
+class SizeName(str, Enum):
+    """How much the model sees."""
+
+    TINY = "tiny"
+    FULL = "full"
+
+
+def size_of(source: SourceName, size: SizeName | None) -> Size:
+    """Return the settings of a size; without one, tiny for invented maps and full for real ones."""
+    if size is None:
+        size = SizeName.TINY if source is SourceName.SYNTHETIC else SizeName.FULL
+    return SIZES[size.value]
+
+
+def prepare(
+    out: Annotated[
+        Path, typer.Option(help="Folder to write. It is replaced as a whole, at the very end.")
+    ],
+    source: Annotated[
+        SourceName,
+        typer.Option(
+            help="**synthetic**: maps invented and drawn here. **local**: your own folder."
+        ),
+    ] = SourceName.SYNTHETIC,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="local: folder with maps/COUNTRY/CITY.png and stations/COUNTRY/CITY.json."
+        ),
+    ] = None,
+    size: Annotated[
+        SizeName | None,
+        typer.Option(
+            help="Defaults for all that follows. **tiny**: 16 to 36 visual tokens, brief wording, "
+            "for the embedded model (default of synthetic). **full**: for Qwen2.5-VL, quotas of "
+            "the papers (default of local)."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 0,
+    train_maps: Annotated[
+        int | None, typer.Option(min=1, help="synthetic: maps to train on [24].")
+    ] = None,
+    test_maps: Annotated[
+        int | None, typer.Option(min=1, help="synthetic: maps kept apart for testing [8].")
+    ] = None,
+    test_city: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="local: a city kept apart for testing, CITY or COUNTRY/CITY; repeat it for more "
+            "[the eleven of the papers]."
+        ),
+    ] = None,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Questions for each map, TYPE=N, repeated: "
+            f"{', '.join(kind.value for kind in QuestionType)}."
+        ),
+    ] = None,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(help="Forms of planning questions, repeated: short, long_count, long_via."),
+    ] = None,
+    brief: Annotated[
+        bool | None, typer.Option("--brief/--wordy", help="Wording of the questions.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(help="Most pixels of a map; 784 (28 x 28) make one visual token."),
+    ] = None,
+    min_pixels: Annotated[
+        int | None, typer.Option(help="Smaller maps are enlarged to this many pixels.")
+    ] = None,
+    pixel_limit: Annotated[
+        int, typer.Option(help="Refuse source images with more pixels (decompression bombs).")
+    ] = PixelBudget().pixel_limit,
+    max_prompt_length: Annotated[
+        int | None, typer.Option(help="Longest prompt in tokens, image and text.")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a tokenizer to count prompts exactly, not by a bound."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option(help="local: a city without an image is an error.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes one for each core.")] = 0,
+    force: Annotated[bool, typer.Option(help="Prepare again what is up to date.")] = False,
+) -> None:
+    """Make training data: maps on the pixel budget, questions with gold answers, a manifest.
+
+    Reads networks and map images, asks all six types of questions about each map, resizes each
+    image once, and writes train.parquet and test.parquet in verl's row format. Test cities are kept
+    apart. The same seed gives the same bytes; what is up to date is not done again.
+
+    Try it: **rewardmap prepare --out data/synthetic**
+
+    Your own city: put a picture of the map in my/maps/country/city.png and its lines in
+    my/stations/country/city.json, {"Line 1": ["First Stop", "Second Stop"], …}, then
+    **rewardmap prepare --source local --root my --out data/my**
+    """
+    console = Console()
+    with readable_errors():
+        preset = size_of(source, size)
+        with _no_trace_of_pydantic():
+            settings = PrepareSettings(
+                source=source.value,
+                out=out,
+                root=root,
+                seed=seed,
+                quotas=_quotas(preset.quotas, quota or [], form),
+                brief=preset.brief if brief is None else brief,
+                budget=PixelBudget(
+                    max_pixels=max_pixels or preset.max_pixels,
+                    min_pixels=min_pixels
+                    or min(preset.min_pixels, max_pixels or preset.min_pixels),
+                    pixel_limit=pixel_limit,
+                ),
+                max_prompt_length=max_prompt_length or preset.max_prompt_length,
+                tokenizer=tokenizer,
+                test_cities=tuple(test_city) if test_city else None,
+                train_maps=train_maps or preset.train_maps,
+                test_maps=test_maps or preset.test_maps,
+                networks=preset.networks,
+                style=preset.style,
+                strict=strict,
+                workers=workers,
+                force=force,
+            )
+        with _progress(console) as report:
+            manifest = prepare_folder(settings, report)
+        _summarise(console, manifest, out)
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """End the program with one readable message and exit code 2 on a fault that a user can mend."""
+    try:
+        yield
+    except (DataError, ConfigError) as error:
+        Console(stderr=True).print(f"[bold red]Error[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from error
+
+
+@contextmanager
+def _no_trace_of_pydantic() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigError("prepare", field, None, f"{first['msg']}.") from error
+
+
+def _quotas(start: Quotas, given: list[str], forms: list[str] | None) -> Quotas:
+    """Apply ``TYPE=N`` options to the quotas of a size.
+
+    Raises:
+        ConfigError: An option is not of this form, or names no type.
+    """
+    changed: dict[str, Any] = {"forms": tuple(forms)} if forms else {}
+    kinds = {kind.value.lower(): kind.value for kind in QuestionType}
+    for option in given:
+        name, _, number = option.partition("=")
+        if name.lower() not in kinds or not number.isdecimal():
+            raise ConfigError(
+                "--quota",
+                found=option,
+                mend=f"Write TYPE=N with one of {', '.join(kinds.values())}.",
+            )
+        changed[name.lower()] = int(number)
+    return replace(start, **changed)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Report]:
+    """Show a bar with the map that was finished last."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("reading maps", total=None)
+
+        def report(step: Step) -> None:
+            if not step.total:
+                progress.stop()
+                console.print("Up to date: nothing has changed since it was prepared.")
+                return
+            progress.update(task, completed=step.done, total=step.total, description=step.text)
+
+        yield report
+
+
+def _summarise(console: Console, manifest: Manifest, out: Path) -> None:
+    table = Table(title=f"{escape(str(out))}  ({manifest.source}, seed {manifest.seed})")
+    table.add_column("questions")
+    for split in SPLITS:
+        table.add_column(split, justify="right")
+    for kind in QuestionType:
+        counts = [manifest.rows_by_type[split].get(kind.value, 0) for split in SPLITS]
+        table.add_row(kind.value, *(f"{count:,}" for count in counts))
+    table.add_section()
+    table.add_row("all", *(f"{manifest.rows[split]:,}" for split in SPLITS))
+    maps = [sum(split in entry.splits for entry in manifest.maps) for split in SPLITS]
+    table.add_row("maps", *(f"{count:,}" for count in maps))
+    longest = [manifest.longest_prompt[split] for split in SPLITS]
+    table.add_row("longest prompt (tokens)", *(f"{count:,}" for count in longest))
+    console.print(table)
+    console.print(f"{len(manifest.files)} files, {decimal(manifest.bytes)}")
+    for note in manifest.notes:
+        console.print(f"[yellow]Note[/] {escape(note)}", soft_wrap=True)
+    _warn_skipped(console, manifest)
+
+
+def _warn_skipped(console: Console, manifest: Manifest) -> None:
+    reasons: dict[str, list[str]] = {}
+    for city in manifest.skipped:
+        reasons.setdefault(city.reason, []).append(f"{city.country}/{city.city}")
+    for reason, cities in reasons.items():
+        listed = ", ".join(cities[:_SHOWN]) + (", …" if len(cities) > _SHOWN else "")
+        console.print(
+            f"[yellow]Left out[/] {len(cities)} cities with {reason}: {escape(listed)}",
+            soft_wrap=True,
+        )
