@@ -1,15 +1,49 @@
-"""Assembles the program ``rewardmap`` from the files of this folder."""
+"""Assembles the program ``rewardmap``: every command is a function in the file of its name."""
 
 from __future__ import annotations
 
+import importlib
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from rewardmap_verl.commands.prepare import prepare
+__all__ = ["COMMANDS", "app"]
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)
+COMMANDS = ("doctor", "prepare", "summary")
+"""In the order in which a user meets them; ``tiny-model`` is ``tiny_model`` in tiny_model.py."""
+
+
+class Commands(TyperGroup):
+    """Imports a command when it is called, so that none pays for the libraries of the others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name; ``None`` for an unknown one."""
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        function = getattr(importlib.import_module(f"rewardmap_verl.commands.{name}"), name)
+        alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        alone.command(cmd_name)(function)
+        return typer.main.get_command(alone)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    epilog=(
+        "Training itself is verl's own program: "
+        "`python -m verl.trainer.main_ppo +recipe=rewardmap data.folder=FOLDER`"
+    ),
+)
 
 
 def show_version(wanted: bool) -> None:
@@ -26,7 +60,8 @@ def main(
         typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Train vision-language models on transit maps with verl."""
+    """Train vision-language models to read transit maps, with verl.
 
-
-app.command()(prepare)
+    Start with `rewardmap doctor`, which says what this machine can run, and `rewardmap prepare`,
+    which makes the data. Every command explains itself: `rewardmap prepare --help`.
+    """

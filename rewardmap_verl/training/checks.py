@@ -207,7 +207,7 @@ def _check_file(key: str, name: str) -> Iterator[Finding]:
         yield Finding(
             key,
             f"There is no such file, looked for from {Path.cwd()}. Prepare the data (make "
-            "prep-data, or rewardmap prepare --help) and set data.folder to the folder that it wrote.",
+            "prep-data, or rewardmap prepare --help) and set data.folder to the folder it wrote.",
             name,
         )
     elif not (path.parent / "manifest.json").is_file():
