@@ -7,9 +7,12 @@ Latin, Greek and Cyrillic.
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import ImageFont
+
+from rewardmap_verl.errors import ConfigError
 
 LINE_HEIGHT = 1.15
 """Distance of baselines, as a multiple of the font size."""
@@ -22,11 +25,16 @@ def load_font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
 
     The basic layout engine is asked for because the other one depends on libraries of the machine.
     """
-    import matplotlib
-
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(_folder() / name, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _folder() -> Path:
+    """Where matplotlib keeps its fonts, found without the seconds that importing it takes."""
+    spec = find_spec("matplotlib")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError("fonts", "matplotlib", "not installed", "Install matplotlib.")
+    return Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
 
 
 @lru_cache(maxsize=8192)

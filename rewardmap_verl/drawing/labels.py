@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from rewardmap_verl.drawing.fonts import LINE_HEIGHT, text_extent
@@ -27,7 +28,7 @@ Offset = tuple[float, float, float]
 
 _HALF = 0.5**0.5
 _TURNS = {0: (1.0, 0.0), -45: (_HALF, -_HALF), 45: (_HALF, _HALF)}
-_NEARER = 1.25
+_NEARER = 1.1
 """Any other stop is at least so many times farther from a label than its own."""
 _ROUNDS = 60
 _ENOUGH = 16
@@ -115,50 +116,76 @@ class Placement:
     crowded: tuple[int, ...]
 
 
-def place_labels(
-    symbols: Sequence[Symbol],
-    wishes: Sequence[Sequence[Wish]],
-    obstacles: Sequence[tuple[int, Quad]],
-    neighbours: Sequence[Sequence[int]],
-    style: MapStyle,
-) -> Placement:
-    """Choose a place for each label among its wishes.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What labels must keep clear of: obstacles, and the symbols of other stops."""
 
-    ``obstacles`` are the shapes that no label may touch, each with the number of the symbol that it
-    belongs to or -1; ``neighbours`` are the stops before and after each stop, whose labels look
-    best in the same direction.
-    """
-    fields, dots = Neighbourhood(style.unit), Neighbourhood(style.unit)
+    symbols: tuple[Symbol, ...]
+    obstacles: tuple[tuple[int, Quad], ...]
+    """Shapes, each with the number of the symbol that it belongs to or -1."""
+    fields: Neighbourhood
+    dots: Neighbourhood
+
+
+def survey(symbols: Sequence[Symbol], obstacles: Sequence[tuple[int, Quad]], cell: float) -> Ground:
+    """Make obstacles and symbols easy to look up; ``cell`` is about the size of a label."""
+    fields, dots = Neighbourhood(cell), Neighbourhood(cell)
     for number, (_, quad) in enumerate(obstacles):
         fields.add(number, bounds(quad))
     for number, symbol in enumerate(symbols):
         dots.add(number, bounds(symbol.points))
-    options: list[list[Place]] = []
-    blocked = []
-    for number, symbol in enumerate(symbols):
-        every = (_put(wish, symbol.centre) for wish in wishes[number])
-        free = (
-            place
-            for place in every
-            if _is_clear(place, number, obstacles, fields)
-            and _is_nearest(place, number, symbols, dots)
-        )
-        some = list(islice(free, _ENOUGH))
-        options.append(some or [_put(wishes[number][0], symbol.centre)])
-        if not some:
-            blocked.append(number)
-    return _choose(options, blocked, neighbours, style)
+    return Ground(tuple(symbols), tuple(obstacles), fields, dots)
 
 
-def label_wishes(symbol: Symbol, style: MapStyle) -> list[Wish]:
+def clear_places(ground: Ground, number: int, style: MapStyle) -> list[Place]:
+    """The best places of one label that hit nothing fixed."""
+    symbol = ground.symbols[number]
+    every = (_put(wish, symbol.centre) for wish in label_wishes(symbol, style))
+    free = (
+        place
+        for place in every
+        if _is_clear(place, number, ground) and _is_nearest(place, number, ground)
+    )
+    return list(islice(free, _ENOUGH))
+
+
+def choose_places(
+    options: Sequence[list[Place]],
+    ground: Ground,
+    neighbours: Sequence[Sequence[int]],
+    style: MapStyle,
+) -> Placement:
+    """Choose a place for each label among its clear ones, or its first wish where there is none.
+
+    ``neighbours`` are the stops before and after each stop, whose labels look best in the same
+    direction.
+    """
+    blocked = [number for number, places in enumerate(options) if not places]
+    filled = [
+        places or [_put(label_wishes(symbol, style)[0], symbol.centre)]
+        for symbol, places in zip(ground.symbols, options, strict=True)
+    ]
+    return _choose(filled, blocked, neighbours, style)
+
+
+def label_wishes(symbol: Symbol, style: MapStyle) -> tuple[Wish, ...]:
     """All places that the label of a symbol might take, the best ones first."""
     (cx, cy), points = symbol.centre, symbol.points
-    around = tuple((x - cx, y - cy) for x, y in points)
+    around = tuple((round(x - cx, 4), round(y - cy, 4)) for x, y in points)
+    return _wishes(symbol.name, around, symbol.radius, style)
+
+
+@lru_cache(maxsize=2048)
+def _wishes(
+    name: str, around: tuple[Point, ...], radius: float, style: MapStyle
+) -> tuple[Wish, ...]:
+    """Wishes depend on the symbol alone and not on the size of the map, so they are kept."""
+    symbol = Symbol(name, (0.0, 0.0), around, radius)
     found = [
-        *_straight_wishes(symbol, around, style),
-        *(_slanted_wishes(symbol, around, style) if style.rotated_labels else ()),
+        *_straight_wishes(symbol, style),
+        *(_slanted_wishes(symbol, style) if style.rotated_labels else ()),
     ]
-    return sorted(found, key=lambda wish: (wish.cost, wish.kind))
+    return tuple(sorted(found, key=lambda wish: (wish.cost, wish.kind)))
 
 
 def set_text(place: Place, centre: Point, style: MapStyle) -> tuple[Text, ...]:
@@ -178,9 +205,9 @@ def set_text(place: Place, centre: Point, style: MapStyle) -> tuple[Text, ...]:
     return tuple(texts)
 
 
-def _straight_wishes(symbol: Symbol, around: tuple[Point, ...], style: MapStyle) -> Iterator[Wish]:
+def _straight_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
     """Upright text on all sides, in one row or two."""
-    _, _, right, bottom = bounds(around)
+    _, _, right, bottom = bounds(symbol.points)
     reach, kind = symbol.radius + style.label_gap, 0
     for rows, extra in zip([(symbol.name,), *_two_rows(symbol.name)], (0, 3), strict=False):
         for across in _ACROSS:
@@ -189,16 +216,16 @@ def _straight_wishes(symbol: Symbol, around: tuple[Point, ...], style: MapStyle)
                 x = across[1] * (reach + right) + across[2] * style.font_size
                 y = down[1] * (reach + bottom) + down[2] * style.font_size
                 corners = _corners(rows, (x, y), (across[0], down[0]), 0, style)
-                off = min(distance(corners, point) for point in around) - symbol.radius
+                off = min(distance(corners, point) for point in symbol.points) - symbol.radius
                 if 0.7 * style.label_gap < off < _FARTHEST * style.font_size:
                     cost = extra + int(8 * off / style.font_size) + _taste(across, down)
                     yield Wish(cost, kind, rows, (x, y), (across[0], down[0]), 0, corners)
 
 
-def _slanted_wishes(symbol: Symbol, around: tuple[Point, ...], style: MapStyle) -> Iterator[Wish]:
+def _slanted_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
     """One row at 45 degrees that starts or ends at the symbol."""
     for kind, ((dx, dy), end, angle) in enumerate(_ROTATED, start=1000):
-        reach = max(x * dx + y * dy for x, y in around) + symbol.radius + style.label_gap
+        reach = max(x * dx + y * dy for x, y in symbol.points) + symbol.radius + style.label_gap
         anchor, part, rows = (dx * reach, dy * reach), (end, 0.5), (symbol.name,)
         corners = _corners(rows, anchor, part, angle, style)
         yield Wish(9, kind, rows, anchor, part, angle, corners)
@@ -254,28 +281,23 @@ def _two_rows(name: str) -> list[tuple[str, str]]:
     return [(name[:middle], name[middle + 1 :])]
 
 
-def _is_clear(
-    place: Place,
-    number: int,
-    obstacles: Sequence[tuple[int, Quad]],
-    fields: Neighbourhood,
-) -> bool:
+def _is_clear(place: Place, number: int, ground: Ground) -> bool:
     """Whether the place hits nothing; a wish keeps clear of its own symbol by itself."""
     return not any(
-        obstacles[i][0] != number and overlap(place.quad, obstacles[i][1])
-        for i in fields.near(place.box)
+        ground.obstacles[i][0] != number and overlap(place.quad, ground.obstacles[i][1])
+        for i in ground.fields.near(place.box)
     )
 
 
-def _is_nearest(place: Place, number: int, symbols: Sequence[Symbol], dots: Neighbourhood) -> bool:
-    own = max(distance(place.quad, symbols[number].centre) * _NEARER, 1.0)
+def _is_nearest(place: Place, number: int, ground: Ground) -> bool:
+    own = max(distance(place.quad, ground.symbols[number].centre) * _NEARER, 1.0)
     left, top, right, bottom = place.box
     around = (left - own, top - own, right + own, bottom + own)
     return all(
         distance(place.quad, point) > own
-        for other in dots.near(around)
+        for other in ground.dots.near(around)
         if other != number
-        for point in symbols[other].points
+        for point in ground.symbols[other].points
     )
 
 
@@ -315,10 +337,11 @@ def _clashes(
 ) -> dict[tuple[int, int], list[tuple[int, int]]]:
     """For each (label, option), the options of other labels that it would overlap."""
     flat = [(label, i) for label, places in enumerate(options) for i in range(len(places))]
-    near, pad = Neighbourhood(style.unit), style.label_gap / 2
+    near = Neighbourhood(style.unit)
+    side, pad = style.font_size / 3, style.label_gap / 2  # names in a row must not read as one
     for number, (label, i) in enumerate(flat):
         left, top, right, bottom = options[label][i].box
-        near.add(number, (left - pad, top - pad, right + pad, bottom + pad))
+        near.add(number, (left - side, top - pad, right + side, bottom + pad))
     found: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for number, (label, i) in enumerate(flat):
         mine = options[label][i]

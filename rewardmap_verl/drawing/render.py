@@ -13,17 +13,20 @@ from PIL import Image
 from rewardmap_verl.drawing.fonts import text_extent
 from rewardmap_verl.drawing.geometry import Quad, band, bounds, square
 from rewardmap_verl.drawing.labels import (
+    Ground,
+    Place,
     Placement,
     Symbol,
-    Wish,
-    label_wishes,
-    place_labels,
+    choose_places,
+    clear_places,
     set_text,
+    survey,
 )
 from rewardmap_verl.drawing.lanes import Lanes, lay_lanes
 from rewardmap_verl.drawing.legend import arrange, dot, frame, legend_entries
 from rewardmap_verl.drawing.raster import paint, png_bytes
 from rewardmap_verl.drawing.scene import Box, Point, Scene, Shape, Stroke, Text, move, scaled_box
+from rewardmap_verl.drawing.slide import free_places, track_around, with_moved
 from rewardmap_verl.drawing.style import MapStyle
 from rewardmap_verl.drawing.vector import svg_text
 from rewardmap_verl.transit.placement import PlacedNetwork
@@ -100,27 +103,53 @@ class DrawnMap:
 def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -> DrawnMap:
     """Draw a map; ``width`` in pixels scales the whole of it, otherwise it gets its natural size.
 
-    The grid is enlarged step by step until every name has a place of its own.
+    Stops whose name finds no room are moved along their track; when that is not enough, the grid
+    is enlarged step by step until every name has a place of its own.
     """
-    unit = style.unit
-    wishes: list[list[Wish]] = []
-    for _ in range(_MOST_GROWTHS):
-        plan = _plan(placed, style, unit, wishes)
+    plan = _plan(placed, style, style.unit)
+    for growth in range(_MOST_GROWTHS):
         if not plan.placement.crowded:
             break
-        unit *= _GROWTH
-    return _compose(placed, style, plan, width)
+        plan = _plan(plan.placed, style, style.unit * _GROWTH ** (growth + 1))
+    return _compose(plan.placed, style, plan, width)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
+    placed: PlacedNetwork
     lanes: Lanes
     symbols: tuple[Symbol, ...]
     placement: Placement
 
 
-def _plan(placed: PlacedNetwork, style: MapStyle, unit: float, wishes: list[list[Wish]]) -> _Plan:
-    """Lay out at one size; wishes do not depend on the size and are filled in at the first call."""
+def _plan(placed: PlacedNetwork, style: MapStyle, unit: float) -> _Plan:
+    """Lay out at one size; stops without a place for their name are moved along their track."""
+    lanes, ground = _ground(placed, style, unit)
+    moved = placed
+    for stop, places in enumerate(_options(ground, style)):
+        if not places:
+            moved = _moved(moved, stop, style, unit) or moved
+    if moved is not placed:
+        placed, (lanes, ground) = moved, _ground(moved, style, unit)
+    placement = choose_places(_options(ground, style), ground, _neighbours(placed), style)
+    return _Plan(placed, lanes, ground.symbols, placement)
+
+
+def _options(ground: Ground, style: MapStyle) -> list[list[Place]]:
+    return [clear_places(ground, stop, style) for stop in range(len(ground.symbols))]
+
+
+def _moved(placed: PlacedNetwork, stop: int, style: MapStyle, unit: float) -> PlacedNetwork | None:
+    """The network with one stop where its name is clear; None when there is no such place."""
+    for point in free_places(placed, track_around(placed), stop):
+        other = with_moved(placed, [(stop, point)])
+        if clear_places(_ground(other, style, unit)[1], stop, style):
+            return other
+    return None
+
+
+def _ground(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[Lanes, Ground]:
+    """Tracks and stop symbols in pixels, and what labels must keep clear of."""
     lanes = lay_lanes(placed, unit, style.line_width, style.lane_gap, style.bend_radius)
     symbols = tuple(
         _symbol(stop.name, lanes.calls[stop.index], len(stop.lines) > 1, style)
@@ -135,10 +164,7 @@ def _plan(placed: PlacedNetwork, style: MapStyle, unit: float, wishes: list[list
         for i, symbol in enumerate(symbols)
         for point in symbol.points
     ]
-    if not wishes:
-        wishes += [label_wishes(symbol, style) for symbol in symbols]
-    placement = place_labels(symbols, wishes, obstacles, _neighbours(placed), style)
-    return _Plan(lanes, symbols, placement)
+    return lanes, survey(symbols, obstacles, style.unit)
 
 
 def _symbol(name: str, calls: dict[str, Point], interchange: bool, style: MapStyle) -> Symbol:

@@ -12,23 +12,23 @@ class MapStyle(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    unit: float = Field(default=96, gt=0)
+    unit: float = Field(default=88, gt=0)
     """Distance of two neighbouring grid nodes, before it grows to make room for labels."""
-    line_width: float = Field(default=15, gt=0)
-    lane_gap: float = Field(default=4, ge=0)
+    line_width: float = Field(default=12, gt=0)
+    lane_gap: float = Field(default=3, ge=0)
     """Free space between lines on shared track."""
-    bend_radius: float = Field(default=60, ge=0)
-    stop_radius: float = Field(default=9, gt=0)
-    interchange_radius: float = Field(default=16, gt=0)
-    ring_width: float = Field(default=5, gt=0)
+    bend_radius: float = Field(default=48, ge=0)
+    stop_radius: float = Field(default=8, gt=0)
+    interchange_radius: float = Field(default=13, gt=0)
+    ring_width: float = Field(default=4, gt=0)
     """Width of the dark rim around stop symbols."""
-    font_size: float = Field(default=28, ge=8)
-    legend_font_size: float = Field(default=34, ge=8)
-    title_font_size: float = Field(default=76, ge=0)
+    font_size: float = Field(default=22, ge=8)
+    legend_font_size: float = Field(default=28, ge=8)
+    title_font_size: float = Field(default=60, ge=0)
     """Height of the heading; 0 leaves it out."""
-    label_gap: float = Field(default=7, ge=0)
+    label_gap: float = Field(default=6, ge=0)
     """Free space between a stop symbol and its label, and around labels."""
-    margin: float = Field(default=90, ge=0)
+    margin: float = Field(default=72, ge=0)
     legend_place: Literal["right", "bottom"] = "right"
     rotated_labels: bool = True
     """Whether labels may be set at 45 degrees."""

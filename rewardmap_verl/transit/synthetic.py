@@ -139,8 +139,8 @@ def _grid_size(nodes: int, lines: int, attempt: int) -> GridPoint:
 
     Later attempts try other sizes: one is too small for the lines, one too large for the stops.
     """
-    along = nodes * 10 // (8 * lines)
-    area = 25 * nodes // 10
+    along = nodes * 10 // (16 * lines)
+    area = 25 * nodes // 20
     width = 4
     while width * (width * 7 // 10) < area:
         width += 1

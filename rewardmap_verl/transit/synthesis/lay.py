@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 from rewardmap_verl.transit.placement import GridPoint
 from rewardmap_verl.transit.synthesis.shapes import SHAPES, ring_path
@@ -16,6 +17,7 @@ from rewardmap_verl.transit.synthesis.tracks import (
     edges_of,
     find_way,
     find_way_through,
+    is_simple,
 )
 
 _WISHES_PER_LINE = 24
@@ -74,7 +76,8 @@ def _is_worth_building(tracks: Tracks, path: tuple[GridPoint, ...]) -> bool:
     (x0, y0), (x1, y1) = path[0], path[-1]
     reach = max(abs(x1 - x0), abs(y1 - y0))
     long_enough = reach * 5 >= 2 * min(tracks.width, tracks.height) and len(path) >= 4
-    return long_enough and len(path) <= 2 * reach + 2 and (meets > 0 or not tracks.nodes)
+    direct = 2 * (len(path) - 1) <= 3 * reach + 2
+    return long_enough and direct and (meets > 0 or not tracks.nodes)
 
 
 def _share(
@@ -127,7 +130,7 @@ def _branch(
         return None
     taken = frozenset(trunk) - {trunk[at]}
     arm = find_way(tracks, Errand(trunk[at], goal, heading, taken))
-    return arm if arm is not None and 3 <= len(arm) <= 2 * reach else None
+    return arm if arm and 3 <= len(arm) <= 3 * reach // 2 + 1 and is_simple(arm) else None
 
 
 def _add_express(rng: random.Random, tracks: Tracks, lines: range) -> Laid | None:
@@ -139,4 +142,19 @@ def _add_express(rng: random.Random, tracks: Tracks, lines: range) -> Laid | Non
         trunk = tracks.paths[host][0]
         tracks.add(line, trunk)
         express[line] = host
-    return Laid(tracks, express) if len(express) == len(lines) else None
+    return Laid(_refined(tracks), express) if len(express) == len(lines) else None
+
+
+def _refined(tracks: Tracks) -> Tracks:
+    """The same tracks on a grid twice as fine.
+
+    Lines are laid on a coarse grid and trains may call on the fine one, so that two interchanges
+    are never next to each other and every name finds room.
+    """
+    fine = Tracks(2 * tracks.width - 1, 2 * tracks.height - 1, tracks.lines_at_node)
+    for line, paths in tracks.paths.items():
+        for path in paths:
+            between = [(a[0] + b[0], a[1] + b[1]) for a, b in pairwise(path)]
+            doubled = [(2 * x, 2 * y) for x, y in path]
+            fine.add(line, [*chain(*zip(doubled, between, strict=False)), doubled[-1]])
+    return fine

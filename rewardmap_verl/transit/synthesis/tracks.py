@@ -132,7 +132,15 @@ def find_way_through(
         if leg is None:
             return None
         path += leg[1:]
-    return path
+    return path if is_simple(path) else None
+
+
+def is_simple(path: Sequence[GridPoint]) -> bool:
+    """Whether a path neither meets nor crosses itself."""
+    mine = set(edges_of(path))
+    diagonals = ((a, b) for a, b in mine if a[0] != b[0] and a[1] != b[1])
+    crossed = any(edge_between((a[0], b[1]), (b[0], a[1])) in mine for a, b in diagonals)
+    return len(set(path)) == len(path) and not crossed
 
 
 def _remaining(errand: Errand, point: GridPoint) -> int:
