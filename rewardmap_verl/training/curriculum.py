@@ -22,7 +22,8 @@ from rewardmap_verl.training.curriculum_config import (
     file_names,
     read_curriculum,
 )
-from rewardmap_verl.training.fingerprint import fingerprint, refuse_changes
+from rewardmap_verl.training.fingerprint import refuse_changes
+from rewardmap_verl.training.resume import check_resume, current_fingerprint
 from rewardmap_verl.training.rows import Files, check_rows
 from rewardmap_verl.training.schedule import (
     Schedule,
@@ -66,7 +67,8 @@ class CurriculumDataset(RLHFDataset):
         processor: Any = None,
         max_samples: int = -1,
     ) -> None:
-        check_run(root_of(config) or OmegaConf.create({"data": config}))
+        run = root_of(config) or OmegaConf.create({"data": config})
+        check_run(run)
         # Kept apart from RLHFDataset.data_files, which may point at copies in a cache or in
         # /dev/shm, where no image lies beside them.
         self.files = Files.from_names(file_names(data_files))
@@ -74,13 +76,12 @@ class CurriculumDataset(RLHFDataset):
         self.types = check_rows(self.dataframe, self.files)
         self.schedule: Schedule | None = None
         if file_names(data_files) == file_names(config.train_files):
+            check_resume(run)
             settings = read_curriculum(config)
             self.schedule = build_schedule(
                 plan_stages(settings, self.types), settings.seed, config.train_batch_size
             )
-            self._fingerprint = fingerprint(
-                settings, config.train_batch_size, self.files.paths, len(self.dataframe)
-            )
+            self._fingerprint = current_fingerprint(config)
 
     def _read_files_and_tokenize(self) -> None:
         super()._read_files_and_tokenize()

@@ -43,8 +43,8 @@ class RewardMapRewardManager(RewardManagerBase):
         self, config: Any, tokenizer: Any, compute_score: Any = None, **_unused: Any
     ) -> None:
         super().__init__(config, tokenizer, compute_score)
-        block = config.reward.get("rewardmap")
-        plain = OmegaConf.to_container(block, resolve=True) if block is not None else None
+        block: Any = config.reward.get("rewardmap") or {}
+        plain: Any = OmegaConf.to_container(block, resolve=True) if block else None
         self._settings = load_reward_config(plain)
         self._network = lru_cache(maxsize=NETWORKS_KEPT)(read_network)
         self._truth = lru_cache(maxsize=TRUTHS_KEPT)(GroundTruth.from_json)

@@ -118,3 +118,9 @@ def processor() -> Any:
 
     texts = [f"Question {index} of type {kind}?" for kind in COUNTS for index in range(10)]
     return make_processor(train_tokenizer(texts, 600))
+
+
+@pytest.fixture(scope="session")
+def row_of() -> Callable[[str, int, str], dict[str, Any]]:
+    """A function that makes one prepared row: type, index, split."""
+    return make_row

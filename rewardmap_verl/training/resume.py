@@ -1,0 +1,113 @@
+"""Before a run starts: would it go on where its checkpoint stopped, with the same rows?
+
+The dataset refuses a changed order itself when the position is restored, but verl restores it after
+the model is loaded and validated. This looks into the checkpoint first.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.curriculum_config import file_names, read_curriculum
+from rewardmap_verl.training.fingerprint import Fingerprint, fingerprint, refuse_changes
+from rewardmap_verl.training.rows import Files
+
+__all__ = ["check_resume", "current_fingerprint"]
+
+_WORKERS_KEY = "data.dataloader_num_workers"
+
+
+def check_resume(config: DictConfig) -> None:
+    """Compare the checkpoint that a run would resume with the run's settings.
+
+    Args:
+        config: The whole configuration of the run.
+
+    Raises:
+        ConfigError: The training order has changed, or the position cannot be restored.
+    """
+    folder = _checkpoint(config)
+    state = _load(folder / "data.pt") if folder else None
+    if state is None:
+        return
+    _check_workers(state, OmegaConf.select(config, _WORKERS_KEY, default=0))
+    saved = saved_fingerprint(state)
+    if saved is None:
+        raise ConfigError(
+            folder,
+            mend="This checkpoint was written without the curriculum, so its position means other "
+            "rows. Begin a new run with trainer.resume_mode=disable or another "
+            "trainer.default_local_dir.",
+        )
+    refuse_changes(saved, current_fingerprint(config.data))
+
+
+def current_fingerprint(data: DictConfig) -> Fingerprint:
+    """The fingerprint of the training order that verl's ``data`` block asks for."""
+    files = Files.from_names(file_names(data.train_files))
+    rows = sum(files.row_counts)
+    limit = data.get("train_max_samples", -1)
+    return fingerprint(
+        read_curriculum(data),
+        data.train_batch_size,
+        files.paths,
+        min(rows, limit) if limit > 0 else rows,
+    )
+
+
+def saved_fingerprint(state: Mapping[str, Any]) -> Fingerprint | None:
+    """The fingerprint in a saved state of torchdata's StatefulDataLoader; ``None`` without one.
+
+    With loader processes, each of them keeps the dataset's state; they are all the same.
+    """
+    snapshot = state.get("_snapshot")
+    if snapshot is not None:
+        workers = snapshot.get("_worker_snapshots") or {}
+        state = next(iter(workers.values()), {}) or {}
+    return (state.get("dataset_state") or {}).get("fingerprint")
+
+
+def _checkpoint(config: DictConfig) -> Path | None:
+    """The folder that PPOTrainer._load_checkpoint would load, if it exists."""
+    mode, path, root = (
+        OmegaConf.select(config, f"trainer.{key}")
+        for key in ("resume_mode", "resume_from_path", "default_local_dir")
+    )
+    if mode == "resume_path":
+        return Path(str(path))
+    if mode != "auto" or not root:
+        return None
+    root = Path(root)
+    newest = root / "latest_checkpointed_iteration.txt"
+    return root / f"global_step_{newest.read_text().strip()}" if newest.is_file() else None
+
+
+def _load(path: Path) -> Mapping[str, Any] | None:
+    """The saved position; ``None`` where there is none, or none that is plain data."""
+    import torch
+
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError):
+        return None
+    return state if isinstance(state, Mapping) else None
+
+
+def _check_workers(state: Mapping[str, Any], workers: int) -> None:
+    saved_with_workers = "_snapshot" in state
+    if saved_with_workers != (workers > 0):
+        raise ConfigError(
+            _WORKERS_KEY,
+            found=workers,
+            mend="The checkpoint was written "
+            + ("with loader processes" if saved_with_workers else "with 0")
+            + "; torchdata cannot restore a position across that. Set it as it was.",
+        )

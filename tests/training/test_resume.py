@@ -1,0 +1,111 @@
+"""A run that cannot go on where its checkpoint stopped is refused before its model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import verl  # noqa: F401  first: its plugins are loaded at its end
+from omegaconf import DictConfig
+from torchdata.stateful_dataloader import StatefulDataLoader
+from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.curriculum import CurriculumDataset
+from rewardmap_verl.training.resume import check_resume
+
+Config = Callable[..., DictConfig]
+
+
+def save_position(folder: Path, dataset: Any, workers: int = 0) -> None:
+    """Leave a checkpoint as PPOTrainer._save_checkpoint does, after one step."""
+    loader = StatefulDataLoader(
+        dataset, batch_size=4, num_workers=workers, drop_last=True, collate_fn=collate_fn
+    )
+    iterator = iter(loader)
+    next(iterator)
+    step = folder / "global_step_1"
+    step.mkdir(parents=True)
+    torch.save(loader.state_dict(), step / "data.pt")
+    (folder / "latest_checkpointed_iteration.txt").write_text("1")
+    if workers:
+        list(iterator)  # lets the loader processes end by themselves
+
+
+@pytest.fixture
+def run(data_folder: Path, tmp_path: Path, run_config: Config, processor: Any) -> DictConfig:
+    """A run with a checkpoint after its first step."""
+    config = run_config(
+        data_folder, "trainer.resume_mode=auto", f"trainer.default_local_dir={tmp_path}/run"
+    )
+    dataset = CurriculumDataset(
+        config.data.train_files, processor.tokenizer, config.data, processor
+    )
+    save_position(tmp_path / "run", dataset)
+    return config
+
+
+def test_the_same_settings_go_on(run: DictConfig) -> None:
+    check_resume(run)
+
+
+def test_a_changed_order_is_refused(run: DictConfig) -> None:
+    run.data.curriculum.seed = 9
+    with pytest.raises(ConfigError, match="seed: 3 → 9"):
+        check_resume(run)
+
+
+def test_the_dataset_refuses_it_when_it_is_built(run: DictConfig, processor: Any) -> None:
+    run.data.curriculum.seed = 9
+    with pytest.raises(ConfigError, match="seed: 3 → 9"):
+        CurriculumDataset(run.data.train_files, processor.tokenizer, run.data, processor)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["trainer.resume_mode=disable", "trainer.default_local_dir=/nowhere"],
+)
+def test_a_run_that_resumes_nothing_is_free(run: DictConfig, override: str) -> None:
+    run.data.curriculum.seed = 9
+    run.merge_with_dotlist([override])
+    check_resume(run)
+
+
+def test_a_checkpoint_named_by_path_is_looked_into(run: DictConfig) -> None:
+    path = Path(run.trainer.default_local_dir) / "global_step_1"
+    run.merge_with_dotlist(["trainer.resume_mode=resume_path", f"trainer.resume_from_path={path}"])
+    run.data.train_batch_size = 2
+    with pytest.raises(ConfigError, match="train_batch_size: 4 → 2"):
+        check_resume(run)
+
+
+def test_loader_processes_cannot_take_over_from_none(run: DictConfig) -> None:
+    run.data.dataloader_num_workers = 2
+    with pytest.raises(ConfigError, match="dataloader_num_workers"):
+        check_resume(run)
+
+
+def test_what_loader_processes_saved_is_read(
+    run: DictConfig, processor: Any, tmp_path: Path
+) -> None:
+    run.trainer.default_local_dir = str(tmp_path / "other")
+    run.data.dataloader_num_workers = 1
+    dataset = CurriculumDataset(run.data.train_files, processor.tokenizer, run.data, processor)
+    save_position(tmp_path / "other", dataset, workers=1)
+    check_resume(run)
+    run.data.curriculum.seed = 9
+    with pytest.raises(ConfigError, match="seed: 3 → 9"):
+        check_resume(run)
+
+
+def test_a_checkpoint_without_the_curriculum_is_refused(
+    run: DictConfig, processor: Any, tmp_path: Path
+) -> None:
+    stock = RLHFDataset(run.data.train_files, processor.tokenizer, run.data, processor)
+    save_position(tmp_path / "stock", stock)
+    run.trainer.default_local_dir = str(tmp_path / "stock")
+    with pytest.raises(ConfigError, match="without the curriculum"):
+        check_resume(run)
