@@ -142,6 +142,7 @@ def prepare(
     console = Console()
     with readable_errors():
         preset = size_of(source, size)
+        most, least = max_pixels or preset.max_pixels, PixelBudget().min_pixels
         with _no_trace_of_pydantic():
             settings = PrepareSettings(
                 source=source.value,
@@ -151,9 +152,8 @@ def prepare(
                 quotas=_quotas(preset.quotas, quota or [], form),
                 brief=preset.brief if brief is None else brief,
                 budget=PixelBudget(
-                    max_pixels=max_pixels or preset.max_pixels,
-                    min_pixels=min_pixels
-                    or min(preset.min_pixels, max_pixels or preset.min_pixels),
+                    max_pixels=most,
+                    min_pixels=min_pixels or max(least, min(preset.min_pixels, most)),
                     pixel_limit=pixel_limit,
                 ),
                 max_prompt_length=max_prompt_length or preset.max_prompt_length,

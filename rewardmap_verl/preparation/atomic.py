@@ -58,6 +58,7 @@ def disk_errors(target: Path) -> Iterator[None]:
         advice = {
             errno.ENOSPC: "The disk is full: free some space",
             errno.EDQUOT: "Your disk quota is used up: free some space",
+            errno.EFBIG: "The system limits the size of files (ulimit -f): raise that limit",
             errno.EACCES: "Permission denied: choose a folder that you may write",
             errno.EPERM: "Not permitted: choose a folder that you may write",
             errno.EROFS: "The disk is read-only: choose another folder",

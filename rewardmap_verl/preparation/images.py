@@ -112,18 +112,13 @@ def grid_size(
         DataError: The image is empty or longer than 200 times its breadth, or no size of its shape
             fits between the two limits.
     """
-    if min(width, height) < 1 or max(width, height) > _LONGEST_ASPECT * min(width, height):
-        raise DataError(
-            where,
-            "size",
-            f"{width}x{height}",
-            f"One side is more than {_LONGEST_ASPECT} times the other.",
-        )
+    _check_aspect(width, height, where)
     size = _rounded(width, height, budget.patch)
     if math.prod(size) < budget.min_pixels:
         size = _scaled_up(width, height, budget)
     if math.prod(size) > budget.max_pixels:
         size = _scaled_down(width, height, budget)
+    _check_aspect(*size, where)
     if not budget.min_pixels <= math.prod(size) <= budget.max_pixels:
         raise DataError(
             where,
@@ -133,6 +128,12 @@ def grid_size(
             f"and {budget.max_pixels} pixels; widen the pixel budget.",
         )
     return size
+
+
+def _check_aspect(width: int, height: int, where: object) -> None:
+    if min(width, height) < 1 or max(width, height) > _LONGEST_ASPECT * min(width, height):
+        fault = f"One side is more than {_LONGEST_ASPECT} times the other."
+        raise DataError(where, "size", f"{width}x{height}", fault)
 
 
 def _rounded(width: int, height: int, patch: int) -> tuple[int, int]:

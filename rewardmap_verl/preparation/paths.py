@@ -12,6 +12,7 @@ from rewardmap_verl.errors import DataError
 
 __all__ = ["inside", "safe_name"]
 
+_LONGEST = 1000  # characters of a path; systems allow 4,096 bytes with the root before it
 _FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|\0\n\r\t')
 
 
@@ -32,7 +33,7 @@ def inside(root: Path, relative: str, where: object = "path", field: str = "") -
             leaves ``root``, or holds a character that no file name may have.
     """
     pure = PurePosixPath(relative.replace("\\", "/"))
-    if not relative.strip() or "\0" in relative:
+    if not relative.strip() or "\0" in relative or len(relative) > _LONGEST:
         raise DataError(where, field, relative, "Give the path of a file below the data root.")
     if pure.is_absolute() or ".." in pure.parts:
         raise DataError(where, field, relative, f"Paths are relative and stay inside {root}.")
@@ -52,7 +53,7 @@ def inside(root: Path, relative: str, where: object = "path", field: str = "") -
 def _resolve(path: Path, where: object, field: str, relative: str) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError) as error:  # a loop of links, or a name that is too long
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a lone surrogate
         raise DataError(where, field, relative, f"The path cannot be followed: {error}.") from error
 
 

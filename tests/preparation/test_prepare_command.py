@@ -1,0 +1,110 @@
+"""``rewardmap prepare`` as a user sees it, and the scripts in data_prep/."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rewardmap_verl.commands.main import app
+from rewardmap_verl.preparation.manifest import read_manifest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "data_prep"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["prepare", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def test_one_word_is_enough(tmp_path: Path) -> None:
+    result = run("--out", tmp_path / "out", "--train-maps", 2, "--test-maps", 1, "--workers", 1)
+    assert result.exit_code == 0, result.output
+    manifest = read_manifest(tmp_path / "out")
+    assert (manifest.source, len(manifest.maps)) == ("synthetic", 3)
+    for kind, count in manifest.rows_by_type["train"].items():
+        assert any(kind in line and str(count) in line for line in result.output.splitlines())
+
+
+def test_every_setting_has_its_option(root: Path, tmp_path: Path) -> None:
+    options = {
+        "--source": "local",
+        "--root": root,
+        "--out": tmp_path / "out",
+        "--seed": 4,
+        "--size": "full",
+        "--max-pixels": 20 * 784,
+        "--min-pixels": 8 * 784,
+        "--max-prompt-length": 900,
+        "--workers": 1,
+    }
+    repeated = ["--quota", "TorF1=6", "--quota", "planning=3", "--quota", "counting3=0"]
+    repeated += ["--form", "long_via", "--test-city", "south/gamma", "--brief", "--strict"]
+    result = run(*(part for pair in options.items() for part in pair), *repeated)
+    assert result.exit_code == 0, result.output
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.seed == 4
+    assert manifest.settings["quotas"]["torf1"] == 6
+    assert manifest.settings["quotas"]["counting2"] == 35
+    assert manifest.settings["quotas"]["forms"] == ["long_via"]
+    assert manifest.settings["brief"] is True
+    assert "Counting3" not in manifest.rows_by_type["train"]
+    assert all(8 <= entry.image_tokens <= 20 for entry in manifest.maps)
+    assert max(manifest.longest_prompt.values()) <= 900
+
+
+def test_up_to_date_is_said(root: Path, tmp_path: Path) -> None:
+    arguments = ("--source", "local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
+    assert "Up to date" not in run(*arguments).output
+    assert "Up to date" in run(*arguments).output
+
+
+def test_what_is_left_out_is_said(root: Path, tmp_path: Path) -> None:
+    (root / "maps/north/beta.png").unlink()
+    result = run("--source", "local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
+    assert "Left out 1 cities with no map image: north/beta" in result.output
+    assert "Test cities were chosen by the seed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source", "local"], "needs root"),
+        (["--source", "local", "--root", "/no/such/folder"], "no such folder"),
+        (["--quota", "TorF9=3"], "TYPE=N"),
+        (["--quota", "TorF1=-3"], "TYPE=N"),
+        (["--form", "sonnet"], "short"),
+        (["--max-pixels", "100"], "max_pixels"),
+        (["--max-prompt-length", "30", "--train-maps", "1", "--workers", "1"], "too long"),
+    ],
+)
+def test_faults_are_one_readable_message(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    result = run("--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 2
+    assert message in result.output.replace("\n", " ")
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_teaches() -> None:
+    text = run("--help").output
+    for word in ("--source", "--root", "stations/COUNTRY/CITY.json", "rewardmap prepare --out"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("script", "source"), [("prepare_synthetic.py", "synthetic"), ("prepare_local.py", "local")]
+)
+def test_scripts(
+    monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path, script: str, source: str
+) -> None:
+    arguments = ["--root", str(root), "--train-maps", "1", "--test-maps", "1", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", [script, "--out", str(tmp_path / "out"), *arguments])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+    assert stop.value.code == 0
+    assert read_manifest(tmp_path / "out").source == source
