@@ -6,10 +6,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rewardmap_verl.drawing.bundles import Edge, edge_of, order_lanes
 from rewardmap_verl.drawing.scene import Point
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
-
-Edge = tuple[GridPoint, GridPoint]
 
 _ARC_STEPS = 8
 
@@ -22,6 +21,8 @@ class Lanes:
     """For each line and path, the polyline that is drawn."""
     calls: tuple[dict[str, Point], ...]
     """For each stop, where each line that calls there passes it, by the name of the line."""
+    passes: tuple[tuple[Point, ...], ...]
+    """For each stop, where lines pass that do not call there."""
     tracks: tuple[tuple[Point, Point, float], ...]
     """Each piece of track: its ends and the width of the whole bundle."""
 
@@ -32,92 +33,49 @@ def lay_lanes(placed: PlacedNetwork, unit: float, width: float, gap: float, bend
     ``width`` is that of one line, ``gap`` the space between lines on shared track, ``bend`` the
     radius of curves, all in pixels.
     """
-    bundles = _bundles(placed)
-    flipped = _flips(placed, bundles)
+    bundles = order_lanes(placed)
     pitch = width + gap
     stops = {point: i for i, point in enumerate(placed.positions)}
     calls: list[dict[str, Point]] = [{} for _ in placed.positions]
+    passes: list[list[Point]] = [[] for _ in placed.positions]
     curves = []
     for line, paths in enumerate(placed.courses):
         name = placed.network.lines[line].name
         drawn = []
         for path in paths:
-            offsets = [_offset(bundles, flipped, line, a, b, pitch) for a, b in _pairs(path)]
+            offsets = [_offset(bundles, line, a, b, pitch) for a, b in _pairs(path)]
             corners = _corners(path, offsets, unit)
             called = {i for p in placed.network.lines[line].paths for i in p}
             for point, corner in zip(path, corners, strict=True):
                 if stops.get(point) in called:
                     calls[stops[point]].setdefault(name, corner)
+                elif point in stops:
+                    passes[stops[point]].append(corner)
             drawn.append(_soften(path, corners, offsets, bend, stops))
         curves.append(tuple(drawn))
     tracks = tuple(
         (_scaled(a, unit), _scaled(b, unit), len(lines) * pitch - gap)
         for (a, b), lines in bundles.items()
     )
-    return Lanes(tuple(curves), tuple(calls), tracks)
+    return Lanes(tuple(curves), tuple(calls), tuple(map(tuple, passes)), tracks)
 
 
 def _pairs(path: Sequence[GridPoint]) -> Iterator[Edge]:
     return itertools.pairwise(path)
 
 
-def _key(a: GridPoint, b: GridPoint) -> Edge:
-    return (a, b) if a <= b else (b, a)
-
-
 def _scaled(point: GridPoint, unit: float) -> Point:
     return point[0] * unit, point[1] * unit
 
 
-def _bundles(placed: PlacedNetwork) -> dict[Edge, tuple[int, ...]]:
-    """The lines on each piece of track, in the order of the network."""
-    found: dict[Edge, list[int]] = {}
-    for line, paths in enumerate(placed.courses):
-        for path in paths:
-            for a, b in _pairs(path):
-                lines = found.setdefault(_key(a, b), [])
-                if line not in lines:
-                    lines.append(line)
-    return {edge: tuple(lines) for edge, lines in found.items()}
-
-
-def _flips(placed: PlacedNetwork, bundles: dict[Edge, tuple[int, ...]]) -> dict[Edge, bool]:
-    """Which bundles are counted from the other side, so that lanes do not swap at bends.
-
-    A bundle is walked in one sense from end to end; whoever comes first along some line fixes it.
-    """
-    flipped: dict[Edge, bool] = {}
-    for paths in placed.courses:
-        for path in paths:
-            along = True
-            before: tuple[int, ...] = ()
-            for a, b in _pairs(path):
-                edge = _key(a, b)
-                lines = bundles[edge]
-                forward = edge == (a, b)
-                if edge in flipped:
-                    along = forward != flipped[edge]
-                elif len(lines) > 1:
-                    if len(set(lines) & set(before)) < 2:
-                        along = True
-                    flipped[edge] = forward != along
-                before = lines
-    return flipped
-
-
 def _offset(
-    bundles: dict[Edge, tuple[int, ...]],
-    flipped: dict[Edge, bool],
-    line: int,
-    a: GridPoint,
-    b: GridPoint,
-    pitch: float,
+    bundles: dict[Edge, tuple[int, ...]], line: int, a: GridPoint, b: GridPoint, pitch: float
 ) -> float:
     """How far right of the track's middle the line runs, seen in its own direction."""
-    edge = _key(a, b)
+    edge = edge_of(a, b)
     lines = bundles[edge]
     offset = (lines.index(line) - (len(lines) - 1) / 2) * pitch
-    return offset if (edge == (a, b)) != flipped.get(edge, False) else -offset
+    return offset if edge == (a, b) else -offset
 
 
 def _unit(a: GridPoint, b: GridPoint) -> Point:

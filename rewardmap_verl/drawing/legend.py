@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rewardmap_verl.drawing.fonts import text_extent
@@ -10,58 +11,77 @@ from rewardmap_verl.drawing.style import MapStyle
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry with its top left corner at the origin."""
+class Legend:
+    """A framed legend with its top left corner at the origin."""
+
+    shapes: tuple[Shape, ...]
+    entries: tuple[tuple[int, Box], ...]
+    """Number of the line and box, for each entry that explains a line."""
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry with its top left corner at the origin; ``line`` is None for a symbol."""
 
     line: int | None
-    """Number of the line; None for the explanation of a symbol."""
     shapes: tuple[Shape, ...]
     width: float
     height: float
 
 
-def legend_entries(lines: list[tuple[str, str]], style: MapStyle) -> list[Entry]:
-    """An entry for each line, given as (name, colour), and one for each symbol."""
+def make_legend(lines: Sequence[tuple[str, str]], style: MapStyle, frame: Box) -> Legend:
+    """Explain lines, given as (name, colour), and symbols, beside or below a map of that size."""
     entries = [_line_entry(i, name, colour, style) for i, (name, colour) in enumerate(lines)]
-    plain = dot(style, (0.0, 0.0), style.stop_radius)
-    change = dot(style, (0.0, 0.0), style.interchange_radius)
-    symbols = (("Stop", plain), ("Interchange", change))
-    return entries + [_entry(None, shapes, meaning, style) for meaning, shapes in symbols]
+    for meaning, radius in (
+        ("Stop", style.stop_radius),
+        ("Interchange", style.interchange_radius),
+    ):
+        entries.append(_entry(None, _dot(style, radius), meaning, style))
+    return _arrange(entries, style, frame)
 
 
-def dot(style: MapStyle, centre: tuple[float, float], radius: float) -> tuple[Shape, ...]:
-    """The symbol of a stop: a light disc with a dark rim."""
+def _dot(style: MapStyle, radius: float) -> tuple[Shape, ...]:
     inner = max(radius - style.ring_width, radius / 3)
-    return Disc(centre, radius, style.ink), Disc(centre, inner, style.paper)
+    return Disc((0.0, 0.0), radius, style.ink), Disc((0.0, 0.0), inner, style.paper)
 
 
-def arrange(
-    entries: list[Entry], room: float, style: MapStyle
-) -> tuple[list[tuple[Entry, float, float]], float, float]:
-    """Entries in as many columns as fit into ``room``; gives places, whole width and height."""
+def _arrange(entries: list[_Entry], style: MapStyle, frame: Box) -> Legend:
+    """Set entries in columns: as wide as the map allows below it, as high as it allows beside."""
     gap = style.legend_font_size
     wide = max(entry.width for entry in entries) + gap
     high = max(entry.height for entry in entries) + 0.55 * gap
-    columns = max(1, min(len(entries), int((room + gap) // wide)))
-    rows = -(-len(entries) // columns)
+    pad = 0.8 * gap
+    if style.legend_place == "right":
+        rows = max(1, min(len(entries), int((frame[3] - frame[1] - 2 * pad) // high)))
+    else:
+        columns = max(1, int((frame[2] - frame[0] - 2 * pad + gap) // wide))
+        rows = -(-len(entries) // columns)
     columns = -(-len(entries) // rows)
-    placed = [(e, (i // rows) * wide, (i % rows) * high) for i, e in enumerate(entries)]
-    return placed, columns * wide - gap, rows * high - 0.55 * gap
+    width, height = columns * wide - gap + 2 * pad, rows * high - 0.55 * gap + 2 * pad
+    shapes: list[Shape] = [*_frame(width, height, style)]
+    boxes = []
+    for i, entry in enumerate(entries):
+        x, y = pad + (i // rows) * wide, pad + (i % rows) * high
+        shapes += [move(shape, x, y) for shape in entry.shapes]
+        if entry.line is not None:
+            boxes.append((entry.line, (x, y, x + entry.width, y + entry.height)))
+    return Legend(tuple(shapes), tuple(boxes), width, height)
 
 
-def frame(box: Box, style: MapStyle) -> tuple[Shape, ...]:
+def _frame(width: float, height: float, style: MapStyle) -> tuple[Shape, ...]:
     """A thin frame with the background inside."""
-    left, top, right, bottom = box
-    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    corners = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
     return Area(corners, style.background), Stroke((*corners, corners[0]), 2.0, "#b9c0c8")
 
 
-def _line_entry(number: int, name: str, colour: str, style: MapStyle) -> Entry:
+def _line_entry(number: int, name: str, colour: str, style: MapStyle) -> _Entry:
     swatch = (Stroke(((0.0, 0.0), (style.legend_font_size * 1.6, 0.0)), style.line_width, colour),)
     return _entry(number, swatch, name, style)
 
 
-def _entry(line: int | None, symbol: tuple[Shape, ...], name: str, style: MapStyle) -> Entry:
+def _entry(line: int | None, symbol: tuple[Shape, ...], name: str, style: MapStyle) -> _Entry:
     """A symbol drawn around the origin (a swatch reaches to the right), then its meaning."""
     size = style.legend_font_size
     width, above, _ = text_extent(name, size, False)
@@ -72,4 +92,4 @@ def _entry(line: int | None, symbol: tuple[Shape, ...], name: str, style: MapSty
     moved = tuple(move(shape, shift, middle) for shape in symbol)
     left = style.line_width + size * 2.1
     text = Text((left, middle + above / 2), name, size, style.ink, width)
-    return Entry(line, (*moved, text), left + width, height)
+    return _Entry(line, (*moved, text), left + width, height)

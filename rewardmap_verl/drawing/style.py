@@ -30,9 +30,14 @@ class MapStyle(BaseModel):
     """Free space between a stop symbol and its label, and around labels."""
     margin: float = Field(default=72, ge=0)
     legend_place: Literal["right", "bottom"] = "right"
+    """Where the legend goes when no corner of the map is free."""
     rotated_labels: bool = True
     """Whether labels may be set at 45 degrees."""
     bold_labels: bool = False
+    badges: bool = True
+    """Whether the ends of lines carry the short name of the line."""
+    scenery: tuple[Literal["zones", "water", "grid"], ...] = ()
+    """What else is on the map, under the network."""
     background: str = "#ffffff"
     ink: str = "#20262e"
     """Colour of text and of the rims of stop symbols."""
@@ -61,5 +66,6 @@ def tiny_style() -> MapStyle:
         margin=28,
         legend_place="bottom",
         rotated_labels=False,
+        badges=False,
         bold_labels=True,
     )

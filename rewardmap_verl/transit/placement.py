@@ -27,6 +27,9 @@ class PlacedNetwork:
     title: str = ""
     """What the map is headed with; empty for the name of the city."""
 
+    grain: float = 1.0
+    """How much finer the grid is than that of a generated network; the more, the less a step."""
+
     def extent(self) -> tuple[int, int, int, int]:
         """The smallest box that holds every course: left, top, right, bottom."""
         points = [point for line in self.courses for path in line for point in path]

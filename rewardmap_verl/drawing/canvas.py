@@ -1,0 +1,162 @@
+"""Put network, legend, heading and scenery on one canvas that just holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from rewardmap_verl.drawing.badges import badge_shapes
+from rewardmap_verl.drawing.fonts import text_extent
+from rewardmap_verl.drawing.geometry import Quad, band, bounds, distance, overlap
+from rewardmap_verl.drawing.labels import Symbol, set_text
+from rewardmap_verl.drawing.legend import Legend, make_legend
+from rewardmap_verl.drawing.plan import Plan
+from rewardmap_verl.drawing.scene import Area, Box, Disc, Point, Scene, Shape, Stroke, Text, move
+from rewardmap_verl.drawing.scenery import draw_scenery
+from rewardmap_verl.drawing.style import MapStyle
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A whole map, and how far the plan was moved to get there."""
+
+    scene: Scene
+    shift: Point
+    legend: tuple[tuple[int, Box], ...]
+    """Number of the line and box of each entry of the legend that explains a line."""
+    legend_box: Box
+    words: tuple[Quad, ...]
+    """Where the words of the scenery stand."""
+
+
+def compose(plan: Plan, style: MapStyle) -> Canvas:
+    """Draw the plan; the legend goes into a free corner, or else beside or below the map."""
+    legend = make_legend(
+        [(line.name, line.color or style.ink) for line in plan.placed.network.lines],
+        style,
+        plan.box(),
+    )
+    at = _legend_corner(plan, legend, style)
+    legend_box = (at[0], at[1], at[0] + legend.width, at[1] + legend.height)
+    frame = _union([plan.box(), legend_box])
+    solids = [*plan.solids(), _quad(legend_box)]
+    scenery, words = draw_scenery(plan.placed.network.city, frame, solids, style)
+    shapes = [
+        *scenery,
+        *_network_shapes(plan, style),
+        *(move(shape, *at) for shape in legend.shapes),
+    ]
+    heading, head, least = _heading(plan.placed.title, style)
+    dx, dy = style.margin - frame[0], style.margin + head - frame[1]
+    width = max(frame[2] + dx, least) + style.margin
+    height = frame[3] + dy + style.margin
+    painted = [*(move(shape, dx, dy) for shape in shapes), *heading]
+    return Canvas(
+        Scene(width, height, style.background, tuple(painted)),
+        (dx, dy),
+        tuple((line, _moved(box, at[0] + dx, at[1] + dy)) for line, box in legend.entries),
+        _moved(legend_box, dx, dy),
+        tuple(_moved_quad(quad, dx, dy) for quad in words),
+    )
+
+
+def _legend_corner(plan: Plan, legend: Legend, style: MapStyle) -> Point:
+    """The top left of the legend: a corner of the map where it covers nothing, or outside."""
+    left, top, right, bottom = plan.box()
+    gap = style.font_size
+    corners = [
+        (x, y)
+        for x in (right - legend.width, left)
+        for y in (top, bottom - legend.height)
+        if right - left > legend.width and bottom - top > legend.height
+    ]
+    solids = plan.solids()
+    for x, y in corners:
+        room = (x - gap, y - gap, x + legend.width + gap, y + legend.height + gap)
+        if not any(overlap(_quad(room), quad) for quad in solids):
+            return x, y
+    if style.legend_place == "right":
+        return right + style.margin, top
+    return left, bottom + style.margin
+
+
+def _heading(title: str, style: MapStyle) -> tuple[list[Shape], float, float]:
+    """The title in the top left corner, the height that it takes, and where it ends."""
+    size = style.title_font_size
+    if not title or not size:
+        return [], 0.0, 0.0
+    width, above, _ = text_extent(title, size, True)
+    origin = (style.margin, style.margin + above)
+    text = Text(origin, title, size, style.ink, width, bold=True)
+    return [text], size * 1.7, style.margin + width
+
+
+def _network_shapes(plan: Plan, style: MapStyle) -> list[Shape]:
+    shapes: list[Shape] = []
+    lines = plan.placed.network.lines
+    for line, paths in zip(lines, plan.lanes.curves, strict=True):
+        shapes += [Stroke(path, style.line_width, line.color or style.ink) for path in paths]
+    for symbol, passing in zip(plan.ground.symbols, plan.lanes.passes, strict=True):
+        shapes += _symbol_shapes(symbol, passing, style)
+    for symbol, place in zip(plan.ground.symbols, plan.placement.places, strict=True):
+        shapes += set_text(place, symbol.centre, style)
+    for badge in plan.badges:
+        shapes += badge_shapes(badge, lines[badge.line].color or style.ink, style)
+    return shapes
+
+
+def _symbol_shapes(symbol: Symbol, passing: Sequence[Point], style: MapStyle) -> list[Shape]:
+    """A disc, or a capsule over all lanes where lines call side by side.
+
+    Where a line passes between them without calling, the calling lanes get discs of their own,
+    joined by a thin link, so that nothing looks like a stop of the passing line.
+    """
+    pairs = list(combinations(symbol.points, 2))
+    apart = any(distance(band(a, b, 0.1), p) < style.line_width for a, b in pairs for p in passing)
+    if apart or not pairs:
+        radius = style.stop_radius if apart else symbol.radius
+        links: list[Shape] = [Stroke(pair, style.ring_width, style.ink) for pair in pairs]
+        rims: list[Shape] = [Disc(p, radius, style.ink) for p in symbol.points]
+        inner = max(radius - style.ring_width, radius / 3)
+        return [*links, *rims, *(Disc(p, inner, style.paper) for p in symbol.points)]
+    inner = max(symbol.radius - style.ring_width, symbol.radius / 3)
+    capsule: list[Shape] = [Stroke(pair, 2 * symbol.radius, style.ink) for pair in pairs]
+    capsule += [Stroke(pair, 2 * inner, style.paper) for pair in pairs]
+    hull = Area(_around(symbol.points), style.paper)
+    return [*capsule, *([hull] if len(symbol.points) > 2 else [])]
+
+
+def _around(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The convex hull (monotone chain)."""
+    ordered = sorted(points)
+    halves = []
+    for run in (ordered, ordered[::-1]):
+        half: list[Point] = []
+        for x, y in run:
+            while len(half) > 1:
+                (ax, ay), (bx, by) = half[-2], half[-1]
+                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                    break
+                half.pop()
+            half.append((x, y))
+        halves.append(half[:-1])
+    return tuple(halves[0] + halves[1])
+
+
+def _quad(box: Box) -> Quad:
+    left, top, right, bottom = box
+    return (left, top), (right, top), (right, bottom), (left, bottom)
+
+
+def _union(boxes: Sequence[Box]) -> Box:
+    return bounds([point for box in boxes for point in _quad(box)])
+
+
+def _moved(box: Box, dx: float, dy: float) -> Box:
+    return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
+
+
+def _moved_quad(quad: Quad, dx: float, dy: float) -> Quad:
+    a, b, c, d = ((x + dx, y + dy) for x, y in quad)
+    return a, b, c, d

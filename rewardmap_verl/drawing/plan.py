@@ -1,0 +1,129 @@
+"""Decide where everything on a map stands: tracks, stops, names and line badges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+from rewardmap_verl.drawing.badges import Badge, place_badges
+from rewardmap_verl.drawing.geometry import Quad, band, bounds, square
+from rewardmap_verl.drawing.labels import (
+    Ground,
+    Place,
+    Placement,
+    Symbol,
+    choose_places,
+    clear_places,
+    survey,
+)
+from rewardmap_verl.drawing.lanes import Lanes, lay_lanes
+from rewardmap_verl.drawing.scene import Box, Point
+from rewardmap_verl.drawing.slide import free_places, track_around, with_moved
+from rewardmap_verl.drawing.style import MapStyle
+from rewardmap_verl.transit.placement import PlacedNetwork
+
+_GROWTH = 1.12
+_MOST_GROWTHS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything of the map itself, in pixels that start anywhere."""
+
+    placed: PlacedNetwork
+    """The network with its stops where they are drawn."""
+    lanes: Lanes
+    ground: Ground
+    placement: Placement
+    badges: tuple[Badge, ...]
+
+    def solids(self) -> list[Quad]:
+        """The shapes that nothing else may cover: tracks, symbols, names and badges."""
+        return [
+            *(quad for _, quad in self.ground.obstacles),
+            *(place.quad for place in self.placement.places),
+            *(badge.quad for badge in self.badges),
+        ]
+
+    def box(self) -> Box:
+        """The smallest upright box around the map."""
+        return bounds(list(chain.from_iterable(self.solids())))
+
+
+def make_plan(placed: PlacedNetwork, style: MapStyle) -> Plan:
+    """Lay out a map, at the smallest size at which every name has a place of its own.
+
+    Stops whose name finds no room are moved along their track; when that is not enough, the grid
+    is enlarged step by step.
+    """
+    unit = style.unit / placed.grain
+    for _ in range(_MOST_GROWTHS):
+        placed, lanes, ground = _with_room(placed, style, unit)
+        placement = choose_places(_options(ground, style), ground, _neighbours(placed), style)
+        if not placement.crowded:
+            break
+        unit *= _GROWTH
+    badges = place_badges(placed, lanes, ground, placement, style) if style.badges else ()
+    return Plan(placed, lanes, ground, placement, badges)
+
+
+def _with_room(
+    placed: PlacedNetwork, style: MapStyle, unit: float
+) -> tuple[PlacedNetwork, Lanes, Ground]:
+    """Move stops without a place for their name along their track, as far as that helps."""
+    lanes, ground = _ground(placed, style, unit)
+    moved = placed
+    for stop, places in enumerate(_options(ground, style)):
+        if not places:
+            moved = _moved(moved, stop, style, unit) or moved
+    return (placed, lanes, ground) if moved is placed else (moved, *_ground(moved, style, unit))
+
+
+def _options(ground: Ground, style: MapStyle) -> list[list[Place]]:
+    return [clear_places(ground, stop, style) for stop in range(len(ground.symbols))]
+
+
+def _moved(placed: PlacedNetwork, stop: int, style: MapStyle, unit: float) -> PlacedNetwork | None:
+    """The network with one stop where its name is clear; None when there is no such place."""
+    for point in free_places(placed, track_around(placed), stop):
+        other = with_moved(placed, [(stop, point)])
+        if clear_places(_ground(other, style, unit)[1], stop, style):
+            return other
+    return None
+
+
+def _ground(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[Lanes, Ground]:
+    """Tracks and stop symbols in pixels, and what labels must keep clear of."""
+    lanes = lay_lanes(placed, unit, style.line_width, style.lane_gap, style.bend_radius)
+    symbols = tuple(
+        _symbol(stop.name, lanes.calls[stop.index], len(stop.lines) > 1, style)
+        for stop in placed.network.stops
+    )
+    clear = style.label_gap * 0.6
+    obstacles: list[tuple[int, Quad]] = [
+        (-1, band(a, b, bundle / 2 + clear)) for a, b, bundle in lanes.tracks
+    ]
+    obstacles += [
+        (i, square(point, symbol.radius + clear))
+        for i, symbol in enumerate(symbols)
+        for point in symbol.points
+    ]
+    return lanes, survey(symbols, obstacles, style.font_size * 4)
+
+
+def _symbol(name: str, calls: dict[str, Point], interchange: bool, style: MapStyle) -> Symbol:
+    points = tuple(dict.fromkeys(calls.values()))
+    left, top, right, bottom = bounds(points)
+    radius = style.interchange_radius if interchange else style.stop_radius
+    return Symbol(name, ((left + right) / 2, (top + bottom) / 2), points, radius)
+
+
+def _neighbours(placed: PlacedNetwork) -> Sequence[Sequence[int]]:
+    """The stops before and after each stop on any line."""
+    found: list[dict[int, None]] = [{} for _ in placed.network.stops]
+    for path in (path for line in placed.network.lines for path in line.paths):
+        for a, b in pairwise(path):
+            found[a][b] = None
+            found[b][a] = None
+    return [list(others) for others in found]

@@ -1,0 +1,177 @@
+"""What real maps show besides the network: fare zones, water and a search grid.
+
+Scenery lies under the network, is paler than any line, and its words stand clear of everything. It
+says nothing about lines and stops, so it changes no answer; it only makes a map harder to read.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from rewardmap_verl.drawing.fonts import text_extent
+from rewardmap_verl.drawing.geometry import Neighbourhood, Quad, bounds, overlap
+from rewardmap_verl.drawing.scene import Area, Box, Point, Shape, Stroke, Text
+from rewardmap_verl.drawing.style import MapStyle
+
+_ZONES = ("#f3efe6", "#faf8f3", "#f3efe6")
+_WATER = "#d3e8f6"
+_WATER_INK = "#5f9cc6"
+_PALE_INK = "#968d7a"
+_RULE = "#e1e4e8"
+_RIVERS = (
+    "Avel",
+    "Brenta",
+    "Corve",
+    "Drisse",
+    "Elvane",
+    "Isk",
+    "Lorne",
+    "Mordel",
+    "Sarrow",
+    "Tyne",
+)
+
+
+def draw_scenery(
+    key: str, frame: Box, solids: Sequence[Quad], style: MapStyle
+) -> tuple[list[Shape], list[Quad]]:
+    """The scenery of a map whose network fills ``frame``; a function of ``key`` alone.
+
+    Returns:
+        The shapes, to be painted before the network, and the boxes of the words among them.
+    """
+    rng = random.Random(f"{key}/scenery")
+    free = _Free(solids, style)
+    painters = {"zones": _zones, "water": _river, "grid": _grid}
+    shapes: list[Shape] = []
+    for kind, painter in painters.items():
+        if kind in style.scenery:
+            shapes += painter(rng, frame, free, style)
+    words = [shape for shape in shapes if isinstance(shape, Text)]
+    return [shape for shape in shapes if not isinstance(shape, Text)] + words, free.words
+
+
+class _Free:
+    """Finds room for words among everything that stands already."""
+
+    def __init__(self, solids: Sequence[Quad], style: MapStyle) -> None:
+        self.solids = list(solids)
+        self.near = Neighbourhood(style.font_size * 4)
+        self.words: list[Quad] = []
+        for number, quad in enumerate(self.solids):
+            self.near.add(number, bounds(quad))
+
+    def put(
+        self, text: str, centres: Iterator[Point] | Sequence[Point], size: float, ink: str
+    ) -> list[Shape]:
+        """The text at the first centre where it is clear of everything, or nothing."""
+        width, above, below = text_extent(text, size, False)
+        pad = size / 2
+        for x, y in centres:
+            left, top = x - width / 2, y - above / 2
+            box = (left - pad, top - pad, left + width + pad, top + above + below + pad)
+            quad = _quad(box)
+            if not any(overlap(quad, self.solids[i]) for i in self.near.near(box)):
+                self.near.add(len(self.solids), box)
+                self.solids.append(quad)
+                self.words.append(quad)
+                return [Text((left, top + above), text, size, ink, width)]
+        return []
+
+
+def _quad(box: Box) -> Quad:
+    left, top, right, bottom = box
+    return (left, top), (right, top), (right, bottom), (left, bottom)
+
+
+def _zones(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
+    """Octagons around the centre, the outermost first."""
+    left, top, right, bottom = frame
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    shapes: list[Shape] = []
+    words: list[Shape] = []
+    for number in range(len(_ZONES), 0, -1):
+        share = number / len(_ZONES) * (0.98 + rng.randrange(10) / 100)
+        wide, high = (right - left) / 2 * share, (bottom - top) / 2 * share
+        octagon = _octagon(middle, wide, high, min(wide, high) * 0.55)
+        shapes.append(Area(octagon, _ZONES[number - 1]))
+        words += free.put(f"Zone {number}", _inside(octagon), style.font_size * 1.2, _PALE_INK)
+    return shapes + words
+
+
+def _octagon(middle: Point, wide: float, high: float, cut: float) -> tuple[Point, ...]:
+    x, y = middle
+    return (
+        (x - wide + cut, y - high),
+        (x + wide - cut, y - high),
+        (x + wide, y - high + cut),
+        (x + wide, y + high - cut),
+        (x + wide - cut, y + high),
+        (x - wide + cut, y + high),
+        (x - wide, y + high - cut),
+        (x - wide, y - high + cut),
+    )
+
+
+def _inside(octagon: tuple[Point, ...]) -> Iterator[Point]:
+    """Places just within the rim of an octagon, from the top clockwise."""
+    mx = sum(x for x, _ in octagon) / 8
+    my = sum(y for _, y in octagon) / 8
+    for step in range(1, 4):
+        for i in range(8):
+            (ax, ay), (bx, by) = octagon[i], octagon[(i + 1) % 8]
+            for part in (0.5, 0.25, 0.75):
+                x, y = ax + (bx - ax) * part, ay + (by - ay) * part
+                pull = 0.06 * step
+                yield x + (mx - x) * pull, y + (my - y) * pull
+
+
+def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
+    """A wide pale band from the left to the right of the map, octilinear like the lines."""
+    left, top, right, bottom = frame
+    width = style.line_width * rng.choice((3.5, 4.5, 5.5))
+    reach, step = style.margin * 2, (right - left) / 6
+    y = top + (bottom - top) * rng.randint(25, 75) / 100
+    points = [(left - reach, y), (left + step / 2, y)]
+    while points[-1][0] < right + reach:
+        x, y = points[-1]
+        fall = rng.choice((-1, 1)) * min(step / 2, (bottom - top) / 6)
+        if not top + width < y + fall < bottom - width:
+            fall = -fall
+        points += [(x + abs(fall), y + fall), (x + abs(fall) + step, y + fall)]
+    name = f"River {rng.choice(_RIVERS)}"
+    centres = [
+        (a[0] + (b[0] - a[0]) * part / 10, a[1])
+        for a, b in pairwise(points)
+        if a[1] == b[1]
+        for part in (5, 3, 7, 2, 8)
+        if left < a[0] + (b[0] - a[0]) * part / 10 < right
+    ]
+    band = Stroke(tuple(points), width, _WATER)
+    return [band, *free.put(name, centres, min(style.font_size * 1.3, width * 0.6), _WATER_INK)]
+
+
+def _grid(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
+    """Thin rules, with letters along the top and numbers along the left side."""
+    left, top, right, bottom = frame
+    reach = style.margin * 0.35
+    columns = max(2, round((right - left) / (style.font_size * 22)))
+    rows = max(2, round((bottom - top) / (style.font_size * 22)))
+    wide, high = (right - left) / columns, (bottom - top) / rows
+    shapes: list[Shape] = []
+    for i in range(1, columns):
+        x = left + i * wide
+        shapes.append(Stroke(((x, top - reach), (x, bottom + reach)), 2.0, _RULE))
+    for i in range(1, rows):
+        y = top + i * high
+        shapes.append(Stroke(((left - reach, y), (right + reach, y)), 2.0, _RULE))
+    size = style.font_size
+    for i in range(columns):
+        middle = (left + (i + 0.5) * wide, top - style.margin * 0.45)
+        shapes += free.put(chr(ord("A") + i % 26), [middle], size, _PALE_INK)
+    for i in range(rows):
+        middle = (left - style.margin * 0.45, top + (i + 0.5) * high)
+        shapes += free.put(str(i + 1), [middle], size, _PALE_INK)
+    return shapes
