@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 __all__ = ["COMMANDS", "app"]
 
-COMMANDS = ("doctor", "prepare", "summary")
+COMMANDS = ("doctor", "prepare", "tiny-model", "cold-start", "summary")
 """In the order in which a user meets them; ``tiny-model`` is ``tiny_model`` in tiny_model.py."""
 
 

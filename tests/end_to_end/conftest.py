@@ -1,0 +1,169 @@
+"""Runs of the real stack: every program with an outer time-out, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+
+@dataclass
+class Finished:
+    """A program that has ended, of itself or stopped by us."""
+
+    code: int | None
+    output: str
+    steps: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Metrics that verl printed, by training step."""
+
+
+class Stack:
+    """Starts programs of the stack in a folder and stops whatever they leave running."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.peak_bytes = 0
+        self._started: dict[int, psutil.Process] = {}
+
+    def run(
+        self,
+        *command: str,
+        timeout: float,
+        stop_when: Callable[[], bool] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> Finished:
+        """Run a program until it ends, or is killed because ``stop_when`` says so.
+
+        Raises:
+            pytest.fail: It did not end in time.
+        """
+        log = self.folder / f"log-{len(list(self.folder.glob('log-*')))}.txt"
+        with log.open("wb") as file:
+            program = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+            try:
+                in_time = self._watch(program, timeout, stop_when)
+            finally:
+                self.stop_all()
+        output = log.read_text(encoding="utf-8", errors="replace")
+        if not in_time:
+            pytest.fail(f"no end after {timeout:g} s: {' '.join(command)}\n{output[-6000:]}")
+        return Finished(program.returncode, output, printed_steps(output))
+
+    def train(self, *overrides: str, timeout: float = 600, **options: object) -> Finished:
+        """Run verl's trainer with the recipe and its CPU option."""
+        return self.run(
+            sys.executable,
+            *("-m", "verl.trainer.main_ppo", "+recipe=rewardmap", "+recipe/rewardmap=[cpu]"),
+            *overrides,
+            timeout=timeout,
+            environment={"VERL_PLATFORM": "cpu"},
+            **options,  # type: ignore[arg-type]
+        )
+
+    def rewardmap(self, *arguments: str, timeout: float = 300) -> Finished:
+        """Run a command of ours, which must succeed."""
+        done = self.run(
+            sys.executable,
+            *("-c", "from rewardmap_verl.commands.main import app; app()"),
+            *arguments,
+            timeout=timeout,
+        )
+        assert done.code == 0, done.output
+        return done
+
+    def running(self) -> list[psutil.Process]:
+        """Processes that were started here and still run."""
+        return [process for process in self._started.values() if process.is_running()]
+
+    def stop_all(self) -> None:
+        """End every process that was started here, and every descendant seen of it."""
+        for process in self.running():
+            self._see(process)
+        for process in self.running():
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(self.running(), timeout=20)
+
+    def _watch(
+        self,
+        program: subprocess.Popen[bytes],
+        timeout: float,
+        stop_when: Callable[[], bool] | None,
+    ) -> bool:
+        end = time.monotonic() + timeout
+        while program.poll() is None:
+            try:
+                self._see(psutil.Process(program.pid))
+            except psutil.NoSuchProcess:
+                break
+            if stop_when is not None and stop_when():
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.5)
+        return True
+
+    def _see(self, process: psutil.Process) -> None:
+        try:
+            seen = [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        self._started |= {one.pid: one for one in seen if one.pid not in self._started}
+        self.peak_bytes = max(self.peak_bytes, sum(map(memory_of, seen)))
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Resident memory in bytes; 0 for a process that has just ended."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def printed_steps(output: str) -> dict[int, dict[str, float]]:
+    """Read the lines that verl's console logger prints: ``step:3 - key:0.5 - …``."""
+    steps: dict[int, dict[str, float]] = {}
+    for line in output.splitlines():
+        at = line.find("step:")
+        if at < 0 or " - " not in line[at:]:
+            continue
+        pairs = [part.rpartition(":") for part in line[at:].split(" - ")]
+        try:
+            values = {name.strip(): float(plain(value)) for name, _, value in pairs}
+        except ValueError:
+            continue
+        steps.setdefault(int(values.pop("step")), {}).update(values)
+    return steps
+
+
+def plain(value: str) -> str:
+    """``np.float64(0.5)`` → ``0.5``."""
+    value = value.strip()
+    return value[value.index("(") + 1 : -1] if value.startswith("np.") else value
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of its own folder; afterwards nothing of it runs."""
+    started = Stack(tmp_path_factory.mktemp("stack"))
+    yield started
+    started.stop_all()
+    assert started.running() == []

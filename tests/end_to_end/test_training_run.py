@@ -1,0 +1,147 @@
+"""The main job in small: embedded maps, tiny model, all stages, a kill, a resume, a merge."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewardmap_verl.training.record import RECORD_NAME, Entry, read_record
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1500)]
+
+BATCH = 8
+STEPS_OF_STAGE = {"judgment": 4, "counting": 3, "choice": 2, "planning": 2}
+STEPS = sum(STEPS_OF_STAGE.values())
+CORRELATION = "training/rollout_actor_probs_pearson_corr"
+
+
+@pytest.fixture(scope="module")
+def prepared(stack: Any) -> Path:
+    """Data of eight maps and a model that has seen the answer formats."""
+    stack.rewardmap(
+        *("prepare", "--source", "synthetic", "--size", "tiny", "--seed", "3"),
+        *("--train-maps", "8", "--test-maps", "3", "--out", "data"),
+    )
+    stack.rewardmap("tiny-model", "data", "untrained")
+    stack.rewardmap("cold-start", "untrained", "data", "model", "--steps", "40")
+    return stack.folder
+
+
+def settings(run: str) -> list[str]:
+    return [
+        "data.folder=data",
+        "actor_rollout_ref.model.path=model",
+        f"trainer.default_local_dir={run}",
+        f"data.train_batch_size={BATCH}",
+    ]
+
+
+def training(folder: Path) -> dict[int, Entry]:
+    """The record's training steps."""
+    return {one.step: one for one in read_record(folder / RECORD_NAME) if one.part == "train"}
+
+
+def rows(entries: dict[int, Entry]) -> list[list[int]]:
+    return [[group.row for group in entries[step].groups] for step in sorted(entries)]
+
+
+@pytest.fixture(scope="module")
+def whole(stack: Any, prepared: Path) -> Any:
+    """A run that nothing interrupts."""
+    done = stack.train(*settings("whole"))
+    assert done.code == 0, done.output[-6000:]
+    return done
+
+
+def test_every_stage_is_trained_in_order_to_its_last_batch(whole: Any, stack: Any) -> None:
+    entries = training(stack.folder / "whole")
+    assert sorted(entries) == list(range(1, STEPS + 1))
+    stages = [{group.stage for group in entries[step].groups} for step in sorted(entries)]
+    assert stages == [{name} for name, count in STEPS_OF_STAGE.items() for _ in range(count)]
+    assert sorted(whole.steps) == list(range(STEPS + 1)), "step 0 is the validation before"
+
+
+def test_every_row_is_seen_once(whole: Any, stack: Any) -> None:
+    import pyarrow.parquet as pq
+
+    seen = Counter(
+        group.row
+        for entry in training(stack.folder / "whole").values()
+        for group in entry.groups
+        if not group.repeat
+    )
+    assert seen == Counter(range(pq.read_metadata(stack.folder / "data/train.parquet").num_rows))
+
+
+def test_rollout_and_actor_agree_and_the_policy_moves(whole: Any) -> None:
+    steps = [values for step, values in sorted(whole.steps.items()) if step > 0]
+    assert min(values[CORRELATION] for values in steps) > 0.999
+    losses = [values["actor/kl_loss"] for values in steps]
+    assert losses[0] == pytest.approx(0, abs=1e-6)
+    assert losses[-1] > 1e-5
+
+
+def test_rewards_are_not_all_zero_and_reach_the_loggers(whole: Any) -> None:
+    keys = {key for values in whole.steps.values() for key in values}
+    for stage in STEPS_OF_STAGE:
+        assert f"rewardmap/{stage}/all/score" in keys
+    scores = [values["critic/score/mean"] for step, values in whole.steps.items() if step > 0]
+    assert max(scores) > 0
+    assert any(key.startswith("val-core/rewardmap/") for key in whole.steps[STEPS])
+
+
+def test_a_killed_run_goes_on_with_the_same_rows(whole: Any, stack: Any) -> None:
+    newest = stack.folder / "killed" / "latest_checkpointed_iteration.txt"
+    options = [*settings("killed"), "trainer.save_freq=2", "trainer.val_before_train=False"]
+    cut = stack.train(
+        *options, stop_when=lambda: newest.is_file() and newest.read_text().strip() == "6"
+    )
+    assert max(cut.steps) < STEPS, "killed in the counting stage"
+    done = stack.train(*options)
+    assert done.code == 0, done.output[-6000:]
+    resumed = [step for step in done.steps if step > 0]
+    assert min(resumed) == 7
+    assert rows(training(stack.folder / "killed")) == rows(training(stack.folder / "whole"))
+
+
+def test_changed_settings_do_not_resume(whole: Any, stack: Any) -> None:
+    refused = stack.train(*settings("whole"), "data.curriculum.seed=2", timeout=200)
+    assert refused.code not in (0, None)
+    assert "seed" in refused.output
+    assert "Traceback" not in refused.output
+    assert "Started a local Ray instance" not in refused.output
+
+
+def test_the_checkpoint_becomes_a_model(whole: Any, stack: Any) -> None:
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    merged = stack.folder / "merged"
+    done = stack.run(
+        *(sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp"),
+        *("--local_dir", f"whole/global_step_{STEPS}/actor", "--target_dir", "merged"),
+        timeout=200,
+        environment={"VERL_PLATFORM": "cpu"},
+    )
+    assert done.code == 0, done.output[-4000:]
+    after = AutoModelForImageTextToText.from_pretrained(merged, torch_dtype=torch.float32)
+    before = AutoModelForImageTextToText.from_pretrained(
+        stack.folder / "model", torch_dtype=torch.float32
+    )
+    moved = [
+        not torch.equal(one, other)
+        for one, other in zip(after.parameters(), before.parameters(), strict=True)
+    ]
+    assert sum(moved) > len(moved) / 2
+    assert all(torch.isfinite(values).all() for values in after.parameters())
+    AutoProcessor.from_pretrained(merged)
+
+
+def test_the_summary_shows_every_stage(whole: Any, stack: Any) -> None:
+    shown = stack.rewardmap("summary", "whole").output
+    for word in (*STEPS_OF_STAGE, "TorF1", "Counting3", "planning", "no signal"):
+        assert word in shown
