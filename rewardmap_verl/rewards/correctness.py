@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from rewardmap_verl.rewards.routes import LegText
@@ -78,6 +77,8 @@ def _place_on(network: Network, text: str, line: Line | None) -> tuple[Place, bo
     if line is None:
         return place, False
     there = tuple(stop for stop in place.stops if network.serves(line, stop))
+    if len(there) == len(place.stops):
+        return place, bool(there)
     return (Place(text, there, place.namesakes), True) if there else (place, False)
 
 
@@ -96,13 +97,16 @@ def route_is_right(
 
     The two ends are looked up first, so that most wrong answers cost no more than that.
     """
-    if not legs or not same_place(find_place(network, legs[0].departure), origin):
+    if not legs:
         return False
-    if not same_place(find_place(network, legs[-1].arrival), destination):
+    first = look_up(network, legs[0])
+    last = look_up(network, legs[-1]) if len(legs) > 1 else first
+    if not same_place(first.departure, origin) or not same_place(last.arrival, destination):
         return False
-    rides = []
-    for leg in legs:
-        rides.append(look_up(network, leg))
-        if not rides[-1].is_real:
+    here = first
+    for number, leg in enumerate(legs):
+        ride = first if number == 0 else last if number == len(legs) - 1 else look_up(network, leg)
+        if not ride.is_real or (number and not same_place(here.arrival, ride.departure)):
             return False
-    return all(same_place(here.arrival, there.departure) for here, there in pairwise(rides))
+        here = ride
+    return True

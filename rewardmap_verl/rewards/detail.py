@@ -10,9 +10,10 @@ of its values were kept and why the rest was repaired. In short:
     destination, on a way that the allowed number of legs suffices for;
   - a transfer, when both legs name one interchange that lies on such a way.
 
-  Each step of the way earns once, whatever is repeated. Legs that stay where they are earn nothing.
-  A wrong route that comes back to a stop it has left, or has more legs than allowed, earns nothing:
-  it goes in circles, or lists alternatives.
+  Each step of the way earns once, whatever is repeated. A wrong route earns nothing at all when it
+  has more legs than allowed or is not one simple way: when it stays at a stop, comes back to one
+  that it has left, sets out from the origin again, or goes on after the destination. So padding
+  and lists of alternatives never pay.
 * The sum is scaled so that a perfect route has the cap whatever its number of transfers.
 
 How near a stop is to the destination is counted in lines and not in stops, and is the same on every
@@ -66,12 +67,9 @@ class RouteDetail:
 
     value: float
     items: tuple[Item, ...]
+    """Origin, destination, lines, transfers, and surplus legs if there are any."""
     surplus: int
     """Legs beyond those allowed."""
-    lines: float
-    """Share of the required lines that are right, 0 to 1."""
-    transfers: float | None
-    """Share of the required transfers that are right; ``None`` when none is required."""
 
 
 def _lines_of(network: Network, stops: Iterable[int]) -> dict[str, None]:
@@ -104,31 +102,47 @@ def trip_of(truth: GroundTruth, network: Network) -> Trip:
 
 def _full_marks(trip: Trip, surplus: int, values: DetailItems) -> list[Item]:
     """Return the items of a right route."""
-    line = values.direct_line if trip.required == 1 else values.line
+    lines, transfers = _worths(trip, values)
+    why = "the route is right"
     items = [
-        Item("origin", values.origin, values.origin, "the route is right"),
-        Item("destination", values.destination, values.destination, "the route is right"),
-        *(Item(f"line {i + 1}", line, line, "the route is right") for i in range(trip.required)),
-        *(
-            Item(f"transfer {i + 1}", values.transfer, values.transfer, "the route is right")
-            for i in range(trip.required - 1)
-        ),
+        Item("origin", values.origin, values.origin, why),
+        Item("destination", values.destination, values.destination, why),
+        Item("lines", lines, lines, why),
+        Item("transfers", transfers, transfers, why),
     ]
     if surplus:
-        reason = f"{surplus} more than the {trip.allowed} allowed"
-        items.append(Item("surplus legs", -values.surplus_leg * surplus, 0.0, reason))
+        why = f"{surplus} more than the {trip.allowed} allowed"
+        items.append(Item("surplus legs", -values.surplus_leg * surplus, 0.0, why))
     return items
 
 
-def _goes_in_circles(rides: Sequence[Ride]) -> bool:
-    """Say whether a route comes back to a stop that it has left."""
-    visits = [rides[0].departure] if rides else []
+def _no_marks(trip: Trip, values: DetailItems, why: str) -> list[Item]:
+    return [Item(item.name, 0.0, item.worth, why) for item in _full_marks(trip, 0, values)]
+
+
+def _worths(trip: Trip, values: DetailItems) -> tuple[float, float]:
+    """Return what all required lines and all required transfers are worth."""
+    line = values.direct_line if trip.required == 1 else values.line
+    return line * trip.required, values.transfer * (trip.required - 1)
+
+
+def _visits(rides: Sequence[Ride]) -> list[Place]:
+    """Return the stops that a route names, in order; a stop where one changes counts once."""
+    visits = [rides[0].departure]
     for here, there in pairwise(rides):
         visits.append(here.arrival)
         if not same_place(here.arrival, there.departure):
             visits.append(there.departure)
-    visits += [ride.arrival for ride in rides[-1:]]
-    return any(same_place(one, other) for one, other in combinations(visits, 2))
+    return [*visits, rides[-1].arrival]
+
+
+def _is_one_way(rides: Sequence[Ride], trip: Trip) -> bool:
+    """Say whether a route could be one simple way from the origin to the destination."""
+    return not (
+        any(same_place(one, other) for one, other in combinations(_visits(rides), 2))
+        or any(same_place(ride.departure, trip.origin) for ride in rides[1:])
+        or any(same_place(ride.arrival, trip.destination) for ride in rides[:-1])
+    )
 
 
 def _right_lines(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
@@ -162,58 +176,33 @@ def _right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
     return found
 
 
-def _step_items(
-    name: str, steps: Iterable[int], found: Mapping[int, int], worth: float
-) -> list[Item]:
-    """Return an item for each step of the way, counted from the origin."""
-    return [
-        Item(f"{name} {i}", worth, worth, f"right in leg {found[step] + 1}")
-        if step in found
-        else Item(f"{name} {i}", 0.0, worth, "no leg has it right")
-        for i, step in enumerate(steps, 1)
-    ]
-
-
-def _no_marks(trip: Trip, values: DetailItems, reason: str) -> list[Item]:
-    return [Item(item.name, 0.0, item.worth, reason) for item in _full_marks(trip, 0, values)]
-
-
 def _partial_marks(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> list[Item]:
     """Return the items of a wrong route of no more legs than allowed."""
-    moves = [ride for ride in rides if not ride.stays]
-    if not moves:
-        return _no_marks(trip, values, "no leg goes anywhere")
-    if _goes_in_circles(moves):
-        return _no_marks(trip, values, "the route comes back to a stop that it has left")
-    begins = same_place(moves[0].departure, trip.origin)
-    ends = same_place(moves[-1].arrival, trip.destination)
-    steps = range(trip.required, 0, -1)
-    lines = _right_lines(moves, trip)
-    transfers = _right_transfers(moves, trip)
+    if not _is_one_way(rides, trip):
+        return _no_marks(trip, values, "the legs are not one simple way")
+    first, last = rides[0].departure, rides[-1].arrival
+    begins, ends = same_place(first, trip.origin), same_place(last, trip.destination)
+    lines, transfers = _worths(trip, values)
     return [
-        Item(
-            "origin",
-            values.origin * begins,
-            values.origin,
-            f"the first departure is {moves[0].departure.text!r}",
-        ),
+        Item("origin", values.origin * begins, values.origin, _named(first, begins)),
         Item(
             "destination",
             values.destination * ends,
             values.destination,
-            f"the last arrival is {moves[-1].arrival.text!r}",
+            _named(last, ends),
         ),
-        *_step_items(
-            "line", steps, lines, values.direct_line if trip.required == 1 else values.line
-        ),
-        *_step_items("transfer", steps[1:], transfers, values.transfer),
+        _steps("lines", len(_right_lines(rides, trip)), trip.required, lines),
+        _steps("transfers", len(_right_transfers(rides, trip)), trip.required - 1, transfers),
     ]
 
 
-def _share(items: Iterable[Item], name: str) -> float | None:
-    """Return which share of the items of a kind earned all that they are worth."""
-    earned = [item.credit > 0 or item.worth == 0 for item in items if item.name.startswith(name)]
-    return sum(earned) / len(earned) if earned else None
+def _named(place: Place, right: bool) -> str:
+    return f"{place.text!r} is {'right' if right else 'another stop'}"
+
+
+def _steps(name: str, right: int, required: int, worth: float) -> Item:
+    credit = worth * right / required if required else 0.0
+    return Item(name, credit, worth, f"{right} of {required} right" if required else "none needed")
 
 
 def route_detail(
@@ -240,6 +229,4 @@ def route_detail(
         value=detail_value(items, right, config),
         items=tuple(items),
         surplus=surplus,
-        lines=_share(items, "line") or 0.0,
-        transfers=_share(items, "transfer"),
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from rewardmap_verl.rewards.text import answer_windows
 
@@ -58,42 +58,45 @@ class RouteAnswer:
     """The piece of the response that was read."""
 
 
-class _Field(str, Enum):
-    LINE = "route name"
-    DEPARTURE = "departure stop"
-    ARRIVAL = "arrival stop"
-    VIA_COUNT = "number of via stops"
-    VIA_NAMES = "via stops"
-
-
-_REQUIRED: Final = (_Field.LINE, _Field.DEPARTURE, _Field.ARRIVAL)
-_ORDER: Final = MappingProxyType({name: i for i, name in enumerate(_Field)})
+_LINE: Final = "route name"
+_DEPARTURE: Final = "departure stop"
+_ARRIVAL: Final = "arrival stop"
+_VIA_COUNT: Final = "number of via stops"
+_VIA_NAMES: Final = "via stops"
+_REQUIRED: Final = (_LINE, _DEPARTURE, _ARRIVAL)
+_ORDER: Final = MappingProxyType(
+    {name: i for i, name in enumerate((*_REQUIRED, _VIA_COUNT, _VIA_NAMES))}
+)
 _SPELLING: Final = MappingProxyType(
     {
-        _Field.LINE: "Route Name: ",
-        _Field.DEPARTURE: "Departure Stop: ",
-        _Field.ARRIVAL: "Arrival Stop: ",
-        _Field.VIA_COUNT: "Number of Via Stops: ",
-        _Field.VIA_NAMES: "Via Stops: ",
+        _LINE: "Route Name: ",
+        _DEPARTURE: "Departure Stop: ",
+        _ARRIVAL: "Arrival Stop: ",
+        _VIA_COUNT: "Number of Via Stops: ",
+        _VIA_NAMES: "Via Stops: ",
     }
 )
 """The labels exactly as the question gives them."""
 
 _ASKED_VIA: Final = MappingProxyType(
     {
-        "": frozenset({frozenset(), frozenset({_Field.VIA_COUNT}), frozenset({_Field.VIA_NAMES})}),
-        "short": frozenset({frozenset[_Field]()}),
-        "long_count": frozenset({frozenset({_Field.VIA_COUNT})}),
-        "long_via": frozenset({frozenset({_Field.VIA_NAMES})}),
+        "": frozenset({frozenset(), frozenset({_VIA_COUNT}), frozenset({_VIA_NAMES})}),
+        "short": frozenset({frozenset[str]()}),
+        "long_count": frozenset({frozenset({_VIA_COUNT})}),
+        "long_via": frozenset({frozenset({_VIA_NAMES})}),
     }
 )
 """Which further lines a block of each form may have; an unknown form allows any of the three."""
+
+_BY_SPELLING: Final = MappingProxyType({text[:-2]: name for name, text in _SPELLING.items()})
 
 _LABEL: Final = re.compile(
     r"(route[ \t]{1,4}name|departure[ \t]{1,4}stop|arrival[ \t]{1,4}stop"
     r"|number[ \t]{1,4}of[ \t]{1,4}via[ \t]{1,4}stops|via[ \t]{1,4}stops)[ \t*_`]{0,6}:",
     re.IGNORECASE,
 )
+"""A label of any dress; bounded repeats only, so that it runs in linear time."""
+
 _DASHES: Final = "-–—―−─ \t>"
 _DRESSING: Final = " \t\"'“”‘’`*_<>[]{}|$,;.、\\"
 _LONGEST_VALUE: Final = 4000
@@ -103,39 +106,38 @@ _LONGEST_VALUE: Final = 4000
 class _Block:
     """The fields of one leg while they are being read."""
 
-    values: dict[_Field, str] = field(default_factory=dict)
-    order: list[_Field] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
     twice: bool = False
 
     @property
     def complete(self) -> bool:
         return all(name in self.values for name in _REQUIRED)
 
-    def put(self, name: _Field, value: str) -> None:
+    def put(self, name: str, value: str) -> None:
         """Take a value. Of two departures the first counts and of two arrivals the last: the leg
         runs from the first stop that it names to the last."""
         self.order.append(name)
         self.twice = self.twice or name in self.values
-        if name is _Field.ARRIVAL or name not in self.values:
+        if name is _ARRIVAL or name not in self.values:
             self.values[name] = value
 
     def leg(self) -> LegText:
-        count = self.values.get(_Field.VIA_COUNT)
-        names = self.values.get(_Field.VIA_NAMES)
+        count = self.values.get(_VIA_COUNT)
+        names = self.values.get(_VIA_NAMES)
         return LegText(
-            self.values[_Field.LINE],
-            self.values[_Field.DEPARTURE],
-            self.values[_Field.ARRIVAL],
+            self.values[_LINE],
+            self.values[_DEPARTURE],
+            self.values[_ARRIVAL],
             int(count) if count and count.isdecimal() and len(count) <= 6 else None,
             None if names is None else _name_list(names),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """One labelled value, or a line of dashes (``name`` is ``None``)."""
 
-    name: _Field | None
+    name: str | None
     value: str
     exact: bool
     """The label stands as asked at the beginning of its line and the value is undressed."""
@@ -152,8 +154,8 @@ def _clean(value: str) -> str:
     return value[:_LONGEST_VALUE].split("</", 1)[0].strip(_DRESSING)
 
 
-def _kind(label: str) -> _Field:
-    return _Field(" ".join(label.lower().split()))
+def _kind(label: str) -> str:
+    return " ".join(label.lower().split())
 
 
 def _is_dashes(line: str) -> bool:
@@ -162,6 +164,11 @@ def _is_dashes(line: str) -> bool:
 
 def _line_pieces(line: str) -> Iterator[_Piece]:
     """Yield the labelled values of one line."""
+    spelled, _, rest = line.partition(": ")
+    if spelled in _BY_SPELLING and ":" not in rest:  # exactly as asked, as most lines are
+        clean = _clean(rest)
+        yield _Piece(_BY_SPELLING[spelled], clean, clean == rest.strip())
+        return
     labels = list(_LABEL.finditer(line))
     ends = [label.start() for label in labels[1:]] + [len(line)]
     for label, end in zip(labels, ends, strict=False):
@@ -169,7 +176,7 @@ def _line_pieces(line: str) -> Iterator[_Piece]:
         value = line[label.end() : end]
         exact = len(labels) == 1 and line.startswith(_SPELLING[name])
         clean = _clean(value)
-        yield _Piece(name, clean, exact and value.strip() == clean)
+        yield _Piece(name, clean, exact and clean == value.strip())
 
 
 def _pieces(text: str) -> tuple[list[_Piece], bool]:
@@ -198,7 +205,7 @@ def _pieces(text: str) -> tuple[list[_Piece], bool]:
 
 
 def _wrapped(text: str) -> bool:
-    return "```" in text or "<answer>" in text.lower() or "oxed{" in text
+    return "```" in text or "oxed{" in text
 
 
 def _blocks(pieces: list[_Piece]) -> tuple[list[_Block], bool]:
@@ -222,10 +229,10 @@ def _blocks(pieces: list[_Piece]) -> tuple[list[_Block], bool]:
     return blocks, divided
 
 
-def _begins_anew(block: _Block, name: _Field) -> bool:
-    if name is _Field.LINE:
-        return _Field.LINE in block.values and len(block.values) > 1
-    return name is _Field.DEPARTURE and name in block.values and block.complete
+def _begins_anew(block: _Block, name: str) -> bool:
+    if name is _LINE:
+        return _LINE in block.values and len(block.values) > 1
+    return name is _DEPARTURE and name in block.values and block.complete
 
 
 def _off_form(
@@ -252,12 +259,14 @@ def _read_window(text: str, form: str, most_legs: int) -> RouteAnswer:
     pieces, among = _pieces(region)
     blocks, divided = _blocks(pieces)
     legs = tuple(block.leg() for block in blocks if block.complete)
-    around = among or _wrapped(text)
+    around = among or region is not text or _wrapped(text)
     return RouteAnswer(legs[:most_legs], _off_form(pieces, blocks, divided, around, form), region)
 
 
 def _answer_region(text: str) -> str:
     """Return what stands in the last ``<answer>…</answer>``, if a route does; else the text."""
+    if "<" not in text:
+        return text
     lowered = text.lower()
     if len(lowered) != len(text):  # a letter whose small form is longer shifts all positions
         return text

@@ -31,8 +31,9 @@ __all__ = [
 ]
 
 FACTS = ("legs", "leg_surplus", "origin", "destination", "lines", "transfers")
-"""Figures of a route beside its reward: its legs, those beyond the allowed ones, and what of it is
-right, 0 to 1. ``None`` for other types, and all but ``legs`` for a route that cannot be read."""
+"""Figures of a route beside its reward: its legs, those beyond the allowed ones, and the share that
+each item earned, 0 to 1. ``None`` where one does not apply: to other types, to the transfers of a
+direct trip, and to a route that cannot be read."""
 
 
 def judge(
@@ -62,19 +63,17 @@ def _judge_route(
     answer = read_route(response, truth.form, config.max_characters, config.max_legs)
     weight = difficulty_weight(truth, config)
     if not answer.legs:
-        facts = {**dict.fromkeys(FACTS), "legs": 0.0}
-        return Judgement(False, False, 0.0, 0.0, weight, facts)
+        nothing = {**dict.fromkeys(FACTS), "legs": 0.0}
+        return Judgement(False, False, 0.0, 0.0, weight, nothing)
     trip = trip_of(truth, network)
     right = route_is_right(network, answer.legs, trip.origin, trip.destination)
     detail = route_detail(answer.legs, right, trip, config)
-    facts = {
+    facts: dict[str, float | None] = {
         "legs": float(len(answer.legs)),
         "leg_surplus": float(detail.surplus),
-        "origin": float(detail.items[0].credit > 0),
-        "destination": float(detail.items[1].credit > 0),
-        "lines": detail.lines,
-        "transfers": detail.transfers,
+        **{item.name: item.credit / item.worth for item in detail.items[:4] if item.worth},
     }
+    facts = {name: facts.get(name) for name in FACTS}
     return Judgement(True, right, route_form(answer, config), detail.value, weight, facts)
 
 

@@ -7,6 +7,7 @@ whole text is done by searches that run once over it; loops only run over the bo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
@@ -32,11 +33,13 @@ def _folding() -> dict[int, str | None]:
 _FOLDING: Final = MappingProxyType(_folding())
 """Full-width forms to ASCII, every space and line break to one kind, invisible marks to nothing."""
 
+_FOLDED: Final = re.compile("[" + "".join(map(chr, _FOLDING)) + "]")
+
 
 def fold(text: str) -> str:
     """Fold what only looks different: line ends, full-width forms, odd spaces, invisible marks."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text if text.isascii() else text.translate(_FOLDING)
+    return text.translate(_FOLDING) if _FOLDED.search(text) else text
 
 
 def _first(text: str, tags: tuple[str, ...]) -> int:
@@ -53,6 +56,8 @@ def without_thinking(text: str) -> str:
     >>> without_thinking("<think>B? no, C</think>C")
     'C'
     """
+    if "<" not in text:
+        return text
     end = max(text.rfind(tag) + len(tag) * (tag in text) for tag in _THINK_CLOSES)
     begin = _first(text, _THINK_OPENS)
     if end <= 0:

@@ -14,13 +14,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.questions import wording
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.transit.difficulty import MapDifficulty, canonical_difficulty
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["FORMS", "GroundTruth", "check_against_network"]
 
-FORMS: Final = ("", "short", "long_count", "long_via")
+FORMS: Final = ("", *wording.FORMS)
 """Forms of a planning question; "" when the data does not say."""
 
 _YES_NO: Final = (QuestionType.TORF1, QuestionType.TORF2)

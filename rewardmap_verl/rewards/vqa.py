@@ -60,10 +60,11 @@ class Boxed:
 _LONGEST: Final = 200
 """Characters of a piece that may be an answer; a longer one is prose."""
 
-_BOX_TOKENS: Final = re.compile(
-    r"\\?(?:b|\x08)?oxed[ \t\n]{0,4}\{|\\.|[{}]", re.IGNORECASE | re.DOTALL
-)
-"""A box that opens (the backslash may be lost, or have eaten the b), an escaped sign, a brace."""
+_BRACES: Final = re.compile(r"[{}]|\\.", re.DOTALL)
+"""A brace, or an escaped sign, which may be one."""
+
+_BOX_BEFORE: Final = re.compile(r"oxed[ \t\n]{0,4}\Z", re.IGNORECASE)
+r"""What makes a box of a brace that follows: ``\boxed``; its backslash may have eaten the b."""
 
 _COMMAND: Final = re.compile(r"\\([a-zA-Z]{1,20}|.)", re.DOTALL)
 _LATEX: Final = MappingProxyType(
@@ -92,10 +93,10 @@ _OPTION_WORD: Final = re.compile(
     r"^(?:the )?(?:option|choice|answer|选项)\s*[:.]?\s*\(?(?=[a-d]\b)"
 )
 _STATEMENT: Final = re.compile(
-    r"(final |最终)?(?:answer|答案)[*_ \t]{0,4}"
-    r"(?:(?:is|should be|would be|must be|will be)(?![a-z])|[:=]|是|为)[*_ \t]{0,4}:?",
-    re.IGNORECASE,
+    r"(?:answer|答案)[*_ \t]{0,4}"
+    r"(?:(?:is|should be|would be|must be|will be)(?![a-z])|[:=]|是|为)[*_ \t]{0,4}:?"
 )
+_FINAL: Final = ("final ", "最终")
 _SENTENCE_END: Final = re.compile(r"\.(?=\s|$)|\.(?=[*\"')\]]{1,3}(?:\s|$))|\n|!")
 
 _Reader = Callable[[str], "int | None"]
@@ -104,20 +105,21 @@ _Reader = Callable[[str], "int | None"]
 def _boxes(text: str) -> Iterator[tuple[str, bool]]:
     """Yield content and spelling of every box whose braces balance, in the order they close."""
     stack: list[tuple[int, bool] | None] = []
-    for token in _BOX_TOKENS.finditer(text):
-        found = token.group()
-        if found == "}":
+    for token in _BRACES.finditer(text):
+        found, at = token.group(), token.start()
+        if found == "{":
+            is_box = _BOX_BEFORE.search(text, max(0, at - 8), at)
+            stack.append((at + 1, text.endswith("\\boxed", 0, at)) if is_box else None)
+        elif found == "}":
             opened = stack.pop() if stack else None
             if opened is not None:
-                yield text[opened[0] : token.start()], opened[1]
-        elif found == "{":
-            stack.append(None)
-        elif found[-1] == "{" and len(found) > 2:
-            stack.append((token.end(), found == "\\boxed{"))
+                yield text[opened[0] : at], opened[1]
 
 
 def last_box(text: str) -> Boxed | None:
     r"""Return the last ``\boxed{…}`` that holds something, or ``None``."""
+    if "oxed" not in text and "OXED" not in text:
+        return None
     last: tuple[str, bool] | None = None
     alone = True
     for content, plain in _boxes(text):
@@ -251,10 +253,11 @@ def _unboxed_value(text: str, kind: _Kind) -> int | None:
 
 def _statements(text: str) -> Iterator[tuple[bool, str]]:
     """Yield what each "the answer is X" states, and whether it says "final"."""
+    text = text.lower()
     for match in _STATEMENT.finditer(text):
         rest = text[match.end() : match.end() + _LONGEST].lstrip()
         end = _SENTENCE_END.search(rest)
-        yield bool(match.group(1)), rest[: end.start()] if end else rest
+        yield text.endswith(_FINAL, 0, match.start()), rest[: end.start()] if end else rest
 
 
 def _stated(text: str, kind: _Kind) -> tuple[str, int] | None:

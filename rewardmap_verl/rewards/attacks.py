@@ -1,0 +1,158 @@
+"""Answers that try to earn a reward without deserving it, and small faults in good ones.
+
+Used by ``rewardmap audit`` and by the tests. Everything is a function of its arguments; choices are
+made by the ``random.Random`` that is given.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.questions.wording import boxed
+from rewardmap_verl.rewards.detail import Trip
+from rewardmap_verl.rewards.routes import LegText
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.network import Line, Network
+
+__all__ = ["Legs", "faulty_routes", "padded_routes", "short_answers", "wrong_routes"]
+
+Legs = tuple[LegText, ...]
+
+_NOWHERE = "Nowhere Station"
+_NO_LINE = "Line 0 Express"
+
+
+def _lines_at(network: Network, text: str) -> list[Line]:
+    return [line for line in network.lines if network.find_stops_on(text, line)]
+
+
+def _ride_from(network: Network, text: str, rng: random.Random) -> LegText | None:
+    """Return a real ride from a stop to another stop of one of its lines."""
+    lines = _lines_at(network, text)
+    if not lines:
+        return None
+    line = rng.choice(lines)
+    here = {stop.index for stop in network.find_stops(text)}
+    others = [stop for stop in line.stops if stop not in here]
+    return LegText(line.name, text, network.stops[rng.choice(others)].name) if others else None
+
+
+def padded_routes(legs: Legs, network: Network, rng: random.Random) -> Iterator[tuple[str, Legs]]:
+    """Yield a route with padding, named: it never deserves more than the route itself."""
+    ends = [legs[0].departure, *(leg.arrival for leg in legs)]
+    at = rng.randrange(len(ends))
+    lines = _lines_at(network, ends[at]) or list(network.lines)
+    stay = LegText(rng.choice(lines).name, ends[at], ends[at])
+    yield "self-loop", (*legs[:at], stay, *legs[at:])
+    yield "self-loops", (*legs[:at], stay, stay, stay, *legs[at:])
+    out = _ride_from(network, ends[at], rng)
+    if out is not None:
+        back = LegText(out.line, out.arrival, out.departure)
+        yield "back and forth", (*legs[:at], out, back, *legs[at:])
+    yield "repeated route", legs + legs
+    yield "repeated leg", (*legs[:1], *legs)
+    yield (
+        "there and back again",
+        legs + tuple(LegText(leg.line, leg.arrival, leg.departure) for leg in reversed(legs)),
+    )
+
+
+def faulty_routes(
+    legs: Legs, network: Network, trip: Trip, rng: random.Random
+) -> Iterator[tuple[str, Legs]]:
+    """Yield a route with one fault, named: a line, an end or a stop of it replaced.
+
+    What is put in its place is no part of any way that the question allows.
+    """
+    number = rng.randrange(len(legs))
+    leg = legs[number]
+    broken = {
+        "line": replace(leg, line=_other_line(network, leg, rng)),
+        "departure": replace(leg, departure=_far_stop(network, trip, leg.line, rng)),
+        "arrival": replace(leg, arrival=_far_stop(network, trip, leg.line, rng)),
+    }
+    for field, put in broken.items():
+        yield f"{field} {number + 1}", (*legs[:number], put, *legs[number + 1 :])
+
+
+def _other_line(network: Network, leg: LegText, rng: random.Random) -> str:
+    """Return a line that does not serve both stops of a leg."""
+    serving = {line.name for line in _lines_at(network, leg.departure)}
+    serving &= {line.name for line in _lines_at(network, leg.arrival)}
+    others = [line.name for line in network.lines if line.name not in serving]
+    return rng.choice([*others, _NO_LINE])
+
+
+def _far_stop(network: Network, trip: Trip, line: str, rng: random.Random) -> str:
+    """Return a stop that lies on no way that the allowed legs suffice for; rather one of a line."""
+
+    def is_far(index: int) -> bool:
+        namesakes = [stop.index for stop in network.find_stops(network.stops[index].name)]
+        return not trip.suffices(trip.legs_done(namesakes), trip.legs_left(namesakes))
+
+    found = network.find_line(line)
+    near = [stop for stop in found.stops if is_far(stop)] if found else []
+    far = near or [stop.index for stop in network.stops if is_far(stop.index)]
+    return network.stops[rng.choice(far)].name if far else _NOWHERE
+
+
+def wrong_routes(
+    legs: Legs, network: Network, trip: Trip, rng: random.Random
+) -> Iterator[tuple[str, Legs]]:
+    """Yield wrong answers to a question whose perfect answer is ``legs``, named.
+
+    Some happen to be right in some networks; the caller asks the reward.
+    """
+    start, goal = trip.origin.text, trip.destination.text
+    first, last = legs[0], legs[-1]
+    yield "one ride on the first line", (LegText(first.line, start, goal),)
+    yield "one ride on the last line", (LegText(last.line, start, goal),)
+    yield "one ride on an invented line", (LegText(_NO_LINE, start, goal),)
+    stay = LegText(first.line, start, start)
+    false = LegText(_other_line(network, LegText("", start, goal), rng), start, goal)
+    yield "self-loops and a false ride", (*(stay,) * (trip.allowed - 1), false)
+    yield "more self-loops and a false ride", (*(stay,) * trip.allowed, false)
+    yield (
+        "all lines from start to goal",
+        tuple(LegText(line.name, start, goal) for line in network.lines[: trip.allowed + 2]),
+    )
+    yield "the legs in reverse", tuple(reversed(legs))
+    yield "the way back", tuple(LegText(x.line, x.arrival, x.departure) for x in reversed(legs))
+    yield "all but the last leg", legs[:-1] or (replace(last, arrival=_NOWHERE),)
+    yield "all but the first leg", legs[1:] or (replace(first, departure=_NOWHERE),)
+    yield "a false route and then the right one", (false, *legs)
+    yield "the right route and then a false one", (*legs, false)
+    for name, broken in faulty_routes(legs, network, trip, rng):
+        yield f"wrong {name}", broken
+        for padding, padded in padded_routes(broken, network, rng):
+            yield f"wrong {name}, {padding}", padded
+
+
+def short_answers(truth: GroundTruth) -> Iterator[tuple[str, str]]:
+    """Yield wrong or hedging answers to a question of any type but planning, named."""
+    if truth.type in (QuestionType.TORF1, QuestionType.TORF2):
+        values = ["no", "yes"]
+    elif truth.type is QuestionType.COUNTING1:
+        values = list("ABCD")
+    else:
+        values = [str(max(0, truth.answer + step)) for step in range(-2, 3)]
+    gold = values.index(str(truth.answer)) if values[0].isdigit() else truth.answer
+    right, wrong = values[gold], next(v for v in values if v != values[gold])
+    yield "another answer", boxed(wrong)
+    yield (
+        "another answer, well argued",
+        f"It is {right}. I am sure that it is {right}. {boxed(wrong)}",
+    )
+    yield "all answers in one box", boxed(", ".join(values))
+    yield "two answers in one box", boxed(f"{right} or {wrong}")
+    yield "a range", boxed(f"{wrong}-{right}")
+    yield "the right box first", f"{boxed(right)} {boxed(wrong)}"
+    yield "the right box only in thought", f"<think>{boxed(right)}</think>"
+    yield "thought without an end", f"<think>{boxed(right)}"
+    yield "all answers boxed", " ".join(boxed(v) for v in (*values, wrong))
+    yield "an empty box", boxed("")
+    yield "the word box", "\\boxed{ABCD}"
+    yield "nothing", ""

@@ -1,0 +1,122 @@
+"""What a perfect answer to a question is: for explanations, audits and checks of data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, Final
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed, route_text
+from rewardmap_verl.rewards.correctness import route_is_right
+from rewardmap_verl.rewards.detail import trip_of
+from rewardmap_verl.rewards.routes import LegText
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.planner import Plan, Planner
+
+__all__ = ["perfect_answer", "perfect_legs", "write_route"]
+
+_LEG_KEYS: Final = frozenset({"route_name", "departure_stop", "arrival_stop"})
+"""What each leg of a reference route says."""
+
+
+def write_route(legs: Sequence[LegText], form: str = "") -> str:
+    """Write a route exactly in the asked form."""
+    rows = [
+        {
+            "route_name": leg.line,
+            "departure_stop": leg.departure,
+            "arrival_stop": leg.arrival,
+            "via_stops": list(leg.via_names or ()),
+            "num_via_stops": leg.via_count or 0,
+        }
+        for leg in legs
+    ]
+    return route_text(rows, form or "short")
+
+
+def _referenced(truth: GroundTruth) -> list[tuple[LegText, ...]]:
+    """Return the reference routes that travel with the question."""
+    return [
+        tuple(_referenced_leg(leg) for leg in plan)
+        for plan in truth.plans
+        if plan and all(leg.keys() >= _LEG_KEYS for leg in plan)
+    ]
+
+
+def _referenced_leg(leg: Mapping[str, Any]) -> LegText:
+    count, names = leg.get("num_via_stops"), leg.get("via_stops")
+    return LegText(
+        str(leg["route_name"]),
+        str(leg["departure_stop"]),
+        str(leg["arrival_stop"]),
+        count if isinstance(count, int) else 0,
+        tuple(map(str, names)) if isinstance(names, list | tuple) else (),
+    )
+
+
+def _planned(network: Network, plan: Plan) -> tuple[LegText, ...]:
+    stops = network.stops
+    return tuple(
+        LegText(
+            leg.line,
+            stops[leg.departure].name,
+            stops[leg.arrival].name,
+            len(leg.via),
+            tuple(stops[i].name for i in leg.via),
+        )
+        for leg in plan.legs
+    )
+
+
+def perfect_legs(
+    truth: GroundTruth, network: Network, planner: Planner | None = None
+) -> tuple[LegText, ...]:
+    """Return a best route: a reference of the question, or else one that is planned here.
+
+    Args:
+        truth: A planning question.
+        network: Its city.
+        planner: Kept by a caller who asks often.
+
+    Raises:
+        DataError: No route leads from one stop to the other.
+    """
+    trip = trip_of(truth, network)
+    planner = planner or Planner(network)
+    planned = (
+        _planned(network, plan)
+        for ends in product(trip.origin.namesakes, trip.destination.namesakes)
+        for plan in planner.best_plans(*ends, limit=1)
+    )
+    routes = sorted((*_referenced(truth), *planned), key=len)
+    for legs in routes:
+        if route_is_right(network, legs, trip.origin, trip.destination):
+            return legs
+    raise DataError(
+        truth.place(),
+        "station_2",
+        truth.station_2,
+        f"No route of the network leads there from {truth.station_1}.",
+    )
+
+
+def perfect_answer(
+    truth: GroundTruth, network: Network | None, planner: Planner | None = None
+) -> str:
+    """Return the perfect response to a question: right, and exactly in the asked form.
+
+    Raises:
+        DataError: A planning question has no network, or no route.
+    """
+    if truth.is_planning:
+        if network is None:
+            raise DataError(truth.place(), "network", truth.city, "Give its city's network.")
+        return write_route(perfect_legs(truth, network, planner), truth.form)
+    if truth.type in (QuestionType.TORF1, QuestionType.TORF2):
+        return boxed("yes" if truth.answer else "no")
+    if truth.type is QuestionType.COUNTING1:
+        return boxed(OPTION_LETTERS[truth.answer])
+    return boxed(truth.answer)
