@@ -5,7 +5,7 @@ be checked on it.
 """
 
 from rewardmap_verl.drawing.render import DrawnMap, LabelBox, LegendBox, draw_map
-from rewardmap_verl.drawing.style import MapStyle, standard_style, tiny_style
+from rewardmap_verl.drawing.style import MapStyle, standard_style, style_at, tiny_style
 
 __all__ = [
     "DrawnMap",
@@ -14,5 +14,6 @@ __all__ = [
     "MapStyle",
     "draw_map",
     "standard_style",
+    "style_at",
     "tiny_style",
 ]

@@ -1,7 +1,8 @@
 """The fonts of the maps, and how much room text takes.
 
 DejaVu Sans comes with matplotlib, so that a map looks the same wherever it is drawn; it covers
-Latin, Greek and Cyrillic.
+Latin, Greek and Cyrillic. Chinese, Japanese and Korean names need Noto Sans SC from the package
+justmytype-intl-cjk (SIL Open Font License), which is large and therefore optional.
 """
 
 from __future__ import annotations
@@ -16,25 +17,38 @@ from rewardmap_verl.errors import ConfigError
 
 LINE_HEIGHT = 1.15
 """Distance of baselines, as a multiple of the font size."""
-FAMILY = "DejaVu Sans"
+FAMILIES = "DejaVu Sans, Noto Sans SC, sans-serif"
+"""For SVG, where the reader's own fonts are used."""
+_FIRST_WIDE = "\u2e80"
 
 
-@lru_cache(maxsize=64)
-def load_font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
-    """The map font at a size in pixels.
+@lru_cache(maxsize=128)
+def load_font(size: float, bold: bool = False, wide: bool = False) -> ImageFont.FreeTypeFont:
+    """The map font at a size in pixels; ``wide`` asks for the one with Chinese characters.
 
     The basic layout engine is asked for because the other one depends on libraries of the machine.
+
+    Raises:
+        ConfigError: A package that brings the font is not installed.
     """
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(_folder() / name, size, layout_engine=ImageFont.Layout.BASIC)
+    if not wide:
+        name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+        path = _package("matplotlib") / "mpl-data" / "fonts" / "ttf" / name
+        return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+    path = _package("justmytype_intl_cjk") / "fonts" / "ofl" / "notosanssc" / "NotoSansSC[wght].ttf"
+    font = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+    font.set_variation_by_axes([700 if bold else 400])
+    return font
 
 
-def _folder() -> Path:
-    """Where matplotlib keeps its fonts, found without the seconds that importing it takes."""
-    spec = find_spec("matplotlib")
-    if spec is None or not spec.submodule_search_locations:
-        raise ConfigError("fonts", "matplotlib", "not installed", "Install matplotlib.")
-    return Path(next(iter(spec.submodule_search_locations))) / "mpl-data" / "fonts" / "ttf"
+def font_for(text: str, size: float, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The font that covers a text."""
+    return load_font(size, bold, needs_wide_font(text))
+
+
+def needs_wide_font(text: str) -> bool:
+    """Whether a text has Chinese, Japanese or Korean characters."""
+    return any(char >= _FIRST_WIDE for char in text)
 
 
 @lru_cache(maxsize=8192)
@@ -43,7 +57,16 @@ def text_extent(text: str, size: float, bold: bool) -> tuple[float, float, float
 
     Never less high than a capital letter, so that labels of one size sit on one line.
     """
-    font = load_font(size, bold)
+    font = font_for(text, size, bold)
     left, top, right, bottom = font.getbbox(text, anchor="ls")
     cap = font.getbbox("H", anchor="ls")[1]
     return max(right, font.getlength(text)) - min(left, 0), -min(top, cap), max(bottom, 0)
+
+
+def _package(name: str) -> Path:
+    """The folder of an installed package, found without the time that importing it takes."""
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        package = name.replace("_", "-")
+        raise ConfigError("fonts", package, "not installed", f"Run: pip install {package}")
+    return Path(next(iter(spec.submodule_search_locations)))

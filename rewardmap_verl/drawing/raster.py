@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageDraw
 
-from rewardmap_verl.drawing.fonts import load_font
+from rewardmap_verl.drawing.fonts import font_for
 from rewardmap_verl.drawing.scene import (
     Area,
     Box,
@@ -128,7 +128,7 @@ def _paint_texts(image: Image.Image, texts: list[Shape], scale: float) -> None:
         if text.angle:
             _paint_rotated(image, text, (x, y), scale)
         else:
-            font = load_font(_fitting_size(text, scale), text.bold)
+            font = font_for(text.text, _fitting_size(text, scale), text.bold)
             draw.text((round(x), round(y)), text.text, text.colour, font, anchor="ls")
 
 
@@ -136,7 +136,7 @@ def _fitting_size(text: Text, scale: float) -> float:
     """The font size at this scale, a little smaller where rounded letter widths add up to more."""
     size = text.size * scale
     room = text.width * scale + 1
-    while size > 4 and load_font(size, text.bold).getlength(text.text) > room:
+    while size > 4 and font_for(text.text, size, text.bold).getlength(text.text) > room:
         size -= max(0.25, size / 100)
     return size
 
@@ -144,7 +144,7 @@ def _fitting_size(text: Text, scale: float) -> float:
 def _paint_rotated(image: Image.Image, text: Text, origin: Point, scale: float) -> None:
     """Set the text straight and large, turn it about its origin, then reduce and stamp it."""
     k = 2
-    font = load_font(_fitting_size(text, scale) * k, text.bold)
+    font = font_for(text.text, _fitting_size(text, scale) * k, text.bold)
     reach = int(font.getlength(text.text) + 2 * font.size) // (2 * k) * 2 * k + 2 * k
     mask = Image.new("L", (2 * reach, 2 * reach), 0)
     whole = (int(origin[0]), int(origin[1]))

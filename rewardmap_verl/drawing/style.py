@@ -6,6 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rewardmap_verl.errors import ConfigError
+
+Scenery = Literal["zones", "water", "grid"]
+
 
 class MapStyle(BaseModel):
     """Sizes and colours of a map. All lengths are pixels of a map drawn at scale 1."""
@@ -36,7 +40,7 @@ class MapStyle(BaseModel):
     bold_labels: bool = False
     badges: bool = True
     """Whether the ends of lines carry the short name of the line."""
-    scenery: tuple[Literal["zones", "water", "grid"], ...] = ()
+    scenery: tuple[Scenery, ...] = ()
     """What else is on the map, under the network."""
     background: str = "#ffffff"
     ink: str = "#20262e"
@@ -48,6 +52,21 @@ class MapStyle(BaseModel):
 def standard_style() -> MapStyle:
     """A map that looks like the one on a station wall, 2,000 to 3,000 pixels wide."""
     return MapStyle()
+
+
+def style_at(difficulty: float) -> MapStyle:
+    """Maps by one knob, 0 to 1: the harder, the smaller the names and the more there is around.
+
+    Goes with ``transit.synthetic.settings_at``.
+    """
+    if not 0 <= difficulty <= 1:
+        raise ConfigError("difficulty", "", difficulty, "Give a number from 0 to 1.")
+    scenery: tuple[tuple[float, Scenery], ...] = ((0.25, "water"), (0.5, "zones"), (0.75, "grid"))
+    return MapStyle(
+        font_size=round(26 - 6 * difficulty),
+        badges=difficulty < 0.9,
+        scenery=tuple(kind for least, kind in scenery if difficulty >= least),
+    )
 
 
 def tiny_style() -> MapStyle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from rewardmap_verl.drawing.fonts import FAMILY
+from rewardmap_verl.drawing.fonts import FAMILIES
 from rewardmap_verl.drawing.scene import Area, Disc, Point, Scene, Shape, Stroke, Text
 
 
@@ -13,10 +13,7 @@ def svg_text(scene: Scene) -> str:
     size = f'width="{_number(scene.width)}" height="{_number(scene.height)}"'
     view = f'viewBox="0 0 {_number(scene.width)} {_number(scene.height)}"'
     rows = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} '
-            f'font-family="{FAMILY}, sans-serif">'
-        ),
+        (f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} font-family="{FAMILIES}">'),
         f'<rect width="100%" height="100%" fill={quoteattr(scene.background)}/>',
         *(_element(shape) for shape in scene.shapes),
         "</svg>",

@@ -15,13 +15,19 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 from rewardmap_verl.transit.synthesis.calls import calls_of, choose_stops
-from rewardmap_verl.transit.synthesis.invented import stop_names
+from rewardmap_verl.transit.synthesis.invented import plain_key, stop_names
 from rewardmap_verl.transit.synthesis.lay import Extras, Laid, lay_lines
 from rewardmap_verl.transit.synthesis.palette import PALETTE
 
-__all__ = ["SyntheticSettings", "generate_network", "standard_settings", "tiny_settings"]
+__all__ = [
+    "SyntheticSettings",
+    "generate_network",
+    "settings_at",
+    "standard_settings",
+    "tiny_settings",
+]
 
-_ATTEMPTS = 80
+_ATTEMPTS = 40
 
 
 def _ordered(value: tuple[int, int]) -> tuple[int, int]:
@@ -33,7 +39,9 @@ def _ordered(value: tuple[int, int]) -> tuple[int, int]:
 Range = Annotated[tuple[int, int], AfterValidator(_ordered)]
 """Smallest and largest number, both included."""
 ShapeName = Literal["radial", "grid", "ring", "grown"]
-Script = Literal["short", "latin"]
+Language = Literal[
+    "short", "english", "german", "french", "spanish", "nordic", "cyrillic", "greek", "chinese"
+]
 
 
 class SyntheticSettings(BaseModel):
@@ -57,8 +65,9 @@ class SyntheticSettings(BaseModel):
     """The most lines that meet in one stop (express lines come on top)."""
     spacing: int = Field(default=150, ge=100, le=400)
     """Grid nodes per 100 stops: how much empty track, and so room for labels, between stops."""
-    scripts: tuple[Script, ...] = Field(default=("latin",), min_length=1)
-    """Kinds of names, one drawn for each network."""
+    languages: tuple[Language, ...] = Field(default=("english",), min_length=1)
+    """What the names sound like, one drawn for each network. "short" names have four or five
+    letters; "chinese" ones need a font that is installed apart (see ``drawing.fonts``)."""
     line_names: tuple[Literal["numbers", "letters", "colours"], ...] = Field(
         default=("numbers",), min_length=1
     )
@@ -88,13 +97,37 @@ def tiny_settings() -> SyntheticSettings:
         shared=(0, 0),
         express=(0, 0),
         spacing=130,
-        scripts=("short",),
+        languages=("short",),
     )
 
 
 def standard_settings() -> SyntheticSettings:
     """Networks of the size of a middling city: 5 to 10 lines, 30 to 90 stops."""
     return SyntheticSettings()
+
+
+def settings_at(difficulty: float) -> SyntheticSettings:
+    """Networks by one knob: 0 is a small town with 2 to 4 lines, 1 a metropolis with 16 to 20.
+
+    Raises:
+        ConfigError: The difficulty is not within 0 to 1.
+    """
+    if not 0 <= difficulty <= 1:
+        raise ConfigError("difficulty", "", difficulty, "Give a number from 0 to 1.")
+
+    def between(low: int, high: int) -> int:
+        return round(low + (high - low) * difficulty)
+
+    return SyntheticSettings(
+        lines=(between(2, 16), between(4, 20)),
+        stops=(between(16, 260), between(30, 400)),
+        branches=(0, between(0, 4)),
+        shared=(0, between(0, 4)),
+        express=(0, between(0, 2)),
+        lines_at_node=2 if difficulty < 0.25 else 3,
+        languages=("english", "german", "french", "spanish", "nordic", "cyrillic", "greek"),
+        line_names=("numbers", "letters"),
+    )
 
 
 def generate_network(seed: int, index: int, settings: SyntheticSettings) -> PlacedNetwork:
@@ -151,11 +184,11 @@ def _grid_size(nodes: int, lines: int, attempt: int) -> GridPoint:
 def _name_and_place(
     rng: random.Random, settings: SyntheticSettings, laid: Laid, chosen: frozenset, label: str
 ) -> PlacedNetwork:
-    script = rng.choice(settings.scripts)
+    language = rng.choice(settings.languages)
     calls = _calls(rng, laid, chosen)
     positions = tuple(dict.fromkeys(point for paths in calls for path in paths for point in path))
     where = {point: i for i, point in enumerate(positions)}
-    names = stop_names(rng, len(positions) + 1, script)
+    names = stop_names(rng, len(positions) + 1, language)
     colours = rng.sample(PALETTE[: max(8, len(calls))], len(calls))
     titles = _line_names(rng.choice(settings.line_names), [name for name, _ in colours])
     lines = tuple(
@@ -166,7 +199,7 @@ def _name_and_place(
         Stop(i, name, (name,), tuple(line.name for line in lines if i in line.listed))
         for i, name in enumerate(names[:-1])
     )
-    city = f"{names[-1].lower().replace(' ', '_')}_{label}"
+    city = f"{plain_key(names[-1]) or language}_{label}"
     courses = tuple(tuple(paths) for _, paths in sorted(laid.tracks.paths.items()))
     return PlacedNetwork(Network("synthetic", city, stops, lines), positions, courses, names[-1])
 

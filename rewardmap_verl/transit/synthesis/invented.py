@@ -1,93 +1,72 @@
 """Invented names for stops and cities: believable, and the name of no real place by intent.
 
-Names are put together from parts, so that a few dozen parts give thousands of names, and kept far
-enough apart that no two of one network could be taken for each other.
+Names are put together from parts, so that some dozens of parts give thousands of names, and kept
+far enough apart that no two of one network could be taken for each other.
 """
 
-# ruff: noqa: SIM905
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from itertools import chain, repeat
+import unicodedata
+from collections.abc import Iterator
 
 from rewardmap_verl.transit.names import normalise
+from rewardmap_verl.transit.synthesis.stocks import SHORT, STOCKS
 
-_SHORT = (
-    "Abel Alba Anno Arlo Axel Bari Bela Bolt Brio Cato Cleo Dale Dora Dune Echo Elba Ezra "
-    "Faro Fern Gale Gora Haze Hugo Iris Ivor Jade Juno Kite Koda Lark Lina Luma Mace Mira "
-    "Moss Nell Nova Olin Opal Otto Pike Pola Quin Rhea Rook Sage Sola Tavi Tern Ulla Umber "
-    "Vale Vera Wick Wren Xeno Yale Yuna Zeal Zola "
-).split()
-
-_STEMS = (
-    "Alder Amber Apple Arch Ash Barley Beacon Birch Black Bramble Brier Brook Cairn Candle "
-    "Cedar Clay Clover Copper Coral Corn Crane Crow Dove Drift Dun Elder Ember Falcon Fern "
-    "Finch Flint Fox Frost Gold Goose Granite Hare Harrow Hart Haw Hazel Heather Heron Holly "
-    "Honey Iron Ivy Juniper Kestrel King Lamb Larch Lark Laurel Lime Linden Loom Maple Marl "
-    "Mead Merle Mill Mint Moor Moss Myrtle North Oak Oat Orchard Otter Owl Pearl Pepper Pine "
-    "Plover Plum Quill Rain Raven Reed River Robin Rose Rowan Rush Rye Saffron Sage Salt "
-    "Sedge Shell Silver Slate Sorrel South Spring Starling Stone Swallow Swan Tawny Teal "
-    "Thistle Thorn Thrush Velvet Vine Walnut Wander Weaver West Wheat Whistle Willow Winter "
-    "Wren Yarrow Yew "
-).split()
-_ENDS = (
-    "bank borough bridge brook burn bury by cliffe combe cote cross dale den field fold ford "
-    "gate grove ham haven hill holt hurst leigh ley low mere mouth port ridge shaw side stead "
-    "stoke ton wall water way well wick wood worth "
-).split()
-_KINDS = (
-    "Park;Square;Market;Gate;Road;Hill;Lane;Green;Docks;Quay;Bridge;Gardens;Cross;Museum;College;"
-    "Hospital;Stadium;Airport;Court;Heath;Common;Mills;Harbour;Terrace;Fields;Library;Zoo;Arena"
-).split(";")
-
-NameStream = Callable[[random.Random], Iterator[str]]
+_LONGEST = 18
+_SHORTEST_FOR_DISTANCE = 4
 
 
-def short_names(rng: random.Random) -> Iterator[str]:
-    """Names of four or five letters, for maps that are seen through very few pixels."""
-    return iter(rng.sample(_SHORT, len(_SHORT)))
+def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
+    """``count`` names in one language, or of four and five letters when it is ``"short"``.
 
-
-def latin_names(rng: random.Random) -> Iterator[str]:
-    """English-sounding names such as "Alderwick" or "Copper Lane"."""
-    while True:
-        stem = rng.choice(_STEMS)
-        draw = rng.random()
-        if draw < 0.6:
-            name = stem + rng.choice(_ENDS)
-        elif draw < 0.9:
-            name = f"{stem} {rng.choice(_KINDS)}"
-        else:
-            name = f"{stem}{rng.choice(_ENDS)} {rng.choice(_KINDS)}"
-        if len(name) <= 18:
-            yield name
-
-
-NAMES: dict[str, NameStream] = {"short": short_names, "latin": latin_names}
-
-
-def stop_names(rng: random.Random, count: int, script: str) -> list[str]:
-    """``count`` names of one script, no two of them equal or one letter apart when normalised.
+    No two of them are equal or one letter apart when normalised.
 
     Raises:
-        ValueError: The script's stock of names is too small for ``count`` stops.
+        ValueError: The stock of names is too small for ``count``.
     """
     chosen: list[str] = []
     taken: set[str] = set()
-    tries = chain(NAMES[script](rng), repeat(""))
-    for name in (next(tries) for _ in range(200 * count + 200)):
-        if not name or len(chosen) == count:
-            break
+    for name in _stream(rng, language, 100 * count + 1000):
         near = _neighbourhood(normalise(name))
         if taken.isdisjoint(near):
             taken |= near
             chosen.append(name)
-    if len(chosen) < count:
-        raise ValueError(f"only {len(chosen)} names of the kind {script!r} for {count} stops")
-    return chosen
+            if len(chosen) == count:
+                return chosen
+    raise ValueError(f"only {len(chosen)} {language} names for {count} stops")
+
+
+def plain_key(text: str) -> str:
+    """Small Latin letters, digits and underscores only, for file names; may be empty."""
+    folded = unicodedata.normalize("NFKD", text.lower())
+    kept = "".join(c if c.isascii() and c.isalnum() else " " * (c in " -") for c in folded)
+    return "_".join(kept.split())
+
+
+def _stream(rng: random.Random, language: str, most: int) -> Iterator[str]:
+    if language == "short":
+        yield from rng.sample(SHORT, len(SHORT))
+        return
+    stock = STOCKS[language]
+    for _ in range(most):
+        stem, other = rng.choice(stock.stems), rng.choice(stock.stems)
+        end, kind = rng.choice(stock.ends), rng.choice(stock.kinds)
+        name = rng.choice(stock.patterns).format(s=stem, s2=other, e=end, k=kind)
+        clumsy = stem == other or (_is_vowel(stem[-1]) and _is_vowel(end[0]))
+        if len(name) <= _LONGEST and normalise(name) and not clumsy:
+            yield name
+
+
+def _is_vowel(letter: str) -> bool:
+    return unicodedata.normalize("NFKD", letter.lower())[0] in "aeiouy"
 
 
 def _neighbourhood(key: str) -> set[str]:
-    """The key and every string one letter shorter: two keys share one when they are that close."""
+    """The key and every string one letter shorter: two keys share one when they are that close.
+
+    Very short keys (Chinese names of two or three characters) stand for themselves alone.
+    """
+    if len(key) < _SHORTEST_FOR_DISTANCE:
+        return {key}
     return {key} | {key[:i] + key[i + 1 :] for i in range(len(key))}
