@@ -8,34 +8,20 @@ restored exactly. So the whole order is laid out here, once: position ``i`` of t
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
-from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.training.curriculum_config import (
-    CurriculumConfig,
-    StageConfig,
-    check_run,
-    file_names,
-    read_curriculum,
-)
+from rewardmap_verl.training.curriculum_config import check_run, file_names
 from rewardmap_verl.training.fingerprint import refuse_changes
+from rewardmap_verl.training.layout import lay_out
 from rewardmap_verl.training.resume import check_resume, current_fingerprint
 from rewardmap_verl.training.rows import Files, check_rows
-from rewardmap_verl.training.schedule import (
-    Schedule,
-    Slot,
-    Stage,
-    Stream,
-    build_schedule,
-    chosen_rows,
-)
+from rewardmap_verl.training.schedule import Schedule, Slot
 from rewardmap_verl.training.settings import root_of
 
-__all__ = ["VALIDATION_STAGE", "CurriculumDataset", "plan_stages"]
+__all__ = ["VALIDATION_STAGE", "CurriculumDataset"]
 
 VALIDATION_STAGE = "validation"
 _FOLDER = "data_folder"  # column added to the rows: index of the folder that their paths start from
@@ -73,15 +59,14 @@ class CurriculumDataset(RLHFDataset):
         # /dev/shm, where no image lies beside them.
         self.files = Files.from_names(file_names(data_files))
         super().__init__(data_files, tokenizer, config, processor, max_samples)
-        self.types = check_rows(self.dataframe, self.files)
+        check_rows(self.dataframe, self.files, self.max_prompt_length)
         self.schedule: Schedule | None = None
         if file_names(data_files) == file_names(config.train_files):
             check_resume(run)
-            settings = read_curriculum(config)
-            self.schedule = build_schedule(
-                plan_stages(settings, self.types), settings.seed, config.train_batch_size
-            )
             self._fingerprint = current_fingerprint(config)
+            layout = lay_out(config)
+            self.schedule = layout.schedule
+            self._stages = layout.settings.stages
 
     def _read_files_and_tokenize(self) -> None:
         super()._read_files_and_tokenize()
@@ -94,8 +79,10 @@ class CurriculumDataset(RLHFDataset):
     def __getitem__(self, item: int) -> dict[str, Any]:
         """The row at a position of the training order, or of the validation data."""
         slot = None if self.schedule is None else self.schedule.slots[item]
-        row = super().__getitem__(item if slot is None else slot.row)
+        row: dict[str, Any] = super().__getitem__(item if slot is None else slot.row)
         folder = row.pop(_FOLDER)
+        if slot is not None and (rollouts := self._stages[slot.stage].rollouts):
+            row["__rollout_n__"] = rollouts  # read by AgentLoopWorkerTQ._run_prompt
         info = row["extra_info"]
         info["network"] = self.files.resolve(folder, info["network"])
         info.update(self._place(item, slot))
@@ -141,52 +128,3 @@ class CurriculumDataset(RLHFDataset):
         """
         if self.schedule is not None and "fingerprint" in state:
             refuse_changes(state["fingerprint"], self._fingerprint)
-
-
-def plan_stages(settings: CurriculumConfig, types: list[str]) -> list[Stage]:
-    """Find each stage's rows.
-
-    Args:
-        settings: The block ``data.curriculum``.
-        types: The question type of every training row.
-
-    Raises:
-        ConfigError: A stage names a type that no row has, or no stage trains a type that rows have.
-    """
-    counts = Counter(types)
-    _check_types(settings, counts)
-    return [
-        Stage(
-            name=stage.name,
-            streams=(Stream("main", _stage_rows(stage, types, settings.seed)),),
-            epochs=stage.epochs,
-            max_steps=stage.max_steps,
-        )
-        for stage in settings.stages
-    ]
-
-
-def _stage_rows(stage: StageConfig, types: list[str], seed: int) -> tuple[int, ...]:
-    rows = [row for row, name in enumerate(types) if name in stage.types]
-    return chosen_rows(rows, stage.rows, stage.name, seed)
-
-
-def _check_types(settings: CurriculumConfig, counts: Counter[str]) -> None:
-    present = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
-    for index, stage in enumerate(settings.stages):
-        for name in stage.types:
-            if name not in counts:
-                raise ConfigError(
-                    f"data.curriculum.stages[{index}].types ({stage.name})",
-                    found=name,
-                    mend=f"No training row has this type. The data have: {present}.",
-                )
-    trained = {name for stage in settings.stages for name in stage.types}
-    forgotten = sorted(counts.keys() - trained - set(settings.leave_out))
-    missing = ", ".join(f"{name} ({counts[name]} rows)" for name in forgotten)
-    if forgotten:
-        raise ConfigError(
-            "data.curriculum.stages",
-            found=f"no stage for {missing}",
-            mend="Give these types a stage, or name them in data.curriculum.leave_out.",
-        )

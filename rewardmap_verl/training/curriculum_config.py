@@ -6,6 +6,7 @@ counting → multiple choice → planning (RewardMap, arXiv 2510.02240, section 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -16,12 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.training.settings import read_block
 
-__all__ = ["CurriculumConfig", "StageConfig", "check_run", "staged"]
+__all__ = ["CurriculumConfig", "PartConfig", "StageConfig", "check_run", "named_stages"]
 
 BLOCK = "data.curriculum"
 
 StageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 """Stage names become parts of metric names, where spaces and slashes have a meaning."""
+
+
+Value = str | int | bool
 
 
 class Strict(BaseModel):
@@ -30,18 +34,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StageConfig(Strict):
-    """One stage of the curriculum."""
+class PartConfig(Strict):
+    """Rows of some types, as a part of what a stage trains."""
 
-    name: StageName
     types: tuple[str, ...] = Field(min_length=1)
-    """Question types (``extra_info.type`` of the rows) that the stage trains, shuffled together."""
-    epochs: int = Field(default=1, ge=1)
-    """How often every row of the stage is trained."""
-    rows: int | None = Field(default=None, ge=1)
-    """Train only this many rows of the stage, drawn by the seed; all of them when empty."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """End the stage after this many training steps, whatever is left of its rows."""
+    """Question types (``extra_info.type`` of the rows), shuffled together."""
+    where: dict[str, Value | tuple[Value, ...]] = Field(default_factory=dict)
+    """Only rows whose ``extra_info`` has this value, or one of these, under each key, such as
+    ``{difficulty_city: [easy, middle], question_transfer_count: 1}``."""
+    weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Share of the stage's rows relative to its other parts; empty: as many as the part has."""
+    replay: bool = False
+    """Rows of earlier stages that accompany this one: its epochs do not wait for them."""
 
     @field_validator("types")
     @classmethod
@@ -51,14 +55,83 @@ class StageConfig(Strict):
         return types
 
 
-def staged() -> tuple[StageConfig, ...]:
-    """The order of the paper: judgment → counting → multiple choice → planning."""
-    return (
-        StageConfig(name="judgment", types=("TorF1", "TorF2")),
-        StageConfig(name="counting", types=("Counting2", "Counting3")),
-        StageConfig(name="choice", types=("Counting1",)),
-        StageConfig(name="planning", types=("planning",)),
-    )
+class StageConfig(Strict):
+    """One stage of the curriculum."""
+
+    name: StageName
+    types: tuple[str, ...] = ()
+    """Short for a mixture of one part with these types."""
+    where: dict[str, Value | tuple[Value, ...]] = Field(default_factory=dict)
+    """Belongs to ``types``; see :class:`PartConfig`."""
+    mixture: tuple[PartConfig, ...] = ()
+    """Instead of ``types``: parts that are trained side by side."""
+    epochs: int | None = Field(default=None, ge=1)
+    """How often every row of the stage is trained; 1 when no length is given."""
+    rows: int | None = Field(default=None, ge=1)
+    """Instead of ``epochs``: train so many rows, in the same order."""
+    steps: int | None = Field(default=None, ge=1)
+    """Instead of ``epochs``: train so many steps, in the same order."""
+    rollouts: int | None = Field(default=None, ge=2)
+    """Answers per prompt in this stage; empty: ``actor_rollout_ref.rollout.n``."""
+
+    @model_validator(mode="after")
+    def _one_source_of_rows(self) -> StageConfig:
+        if bool(self.types) == bool(self.mixture):
+            raise ValueError("give either types or mixture")
+        if self.where and self.mixture:
+            raise ValueError("where belongs to the parts of the mixture here")
+        if all(part.replay for part in self.parts):
+            raise ValueError("a stage needs a part that is not a replay")
+        if len({part.weight is None for part in self.parts}) > 1:
+            raise ValueError("give all parts of the mixture a weight, or none")
+        return self
+
+    @model_validator(mode="after")
+    def _one_length(self) -> StageConfig:
+        given = [name for name in ("epochs", "rows", "steps") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one length, not {' and '.join(given)}")
+        return self
+
+    @property
+    def parts(self) -> tuple[PartConfig, ...]:
+        """The mixture, also where ``types`` stands for it."""
+        return self.mixture or (PartConfig(types=self.types, where=self.where),)
+
+    @property
+    def all_types(self) -> frozenset[str]:
+        """Every type that the stage names."""
+        return frozenset(name for part in self.parts for name in part.types)
+
+
+JUDGMENT = ("TorF1", "TorF2")
+COUNTING = ("Counting2", "Counting3")
+CHOICE = ("Counting1",)
+PLANNING = ("planning",)
+PERCEPTION = (*JUDGMENT, *COUNTING, *CHOICE)
+
+
+def named_stages(name: str) -> tuple[StageConfig, ...]:
+    """The curricula that the paper compares, by name (RewardMap, section 5.3 and table 5).
+
+    Raises:
+        ValueError: No curriculum has this name.
+    """
+    layouts: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+        "staged": (
+            ("judgment", JUDGMENT),
+            ("counting", COUNTING),
+            ("choice", CHOICE),
+            ("planning", PLANNING),
+        ),
+        "coarse": (("perception", PERCEPTION), ("planning", PLANNING)),
+        "fine": tuple((kind, (kind,)) for kind in (*PERCEPTION, *PLANNING)),
+        "flat": (("all", (*PERCEPTION, *PLANNING)),),
+        "planning_only": (("planning", PLANNING),),
+    }
+    if name not in layouts:
+        raise ValueError(f"no curriculum has this name; known: {', '.join(layouts)}")
+    return tuple(StageConfig(name=stage, types=types) for stage, types in layouts[name])
 
 
 class CurriculumConfig(Strict):
@@ -66,11 +139,29 @@ class CurriculumConfig(Strict):
 
     seed: int = 1
     """Shuffles the rows inside each stage."""
-    stages: tuple[StageConfig, ...] = Field(default_factory=staged, min_length=1)
-    """In the order of training."""
+    stages: tuple[StageConfig, ...] = Field(
+        default_factory=lambda: named_stages("staged"), min_length=1
+    )
+    """In the order of training; or the name of a curriculum: staged, coarse, fine, flat,
+    planning_only."""
     leave_out: tuple[str, ...] = ()
     """Question types of the data that no stage trains. They must be named: nothing is dropped
     because somebody forgot it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_by_name(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("stages"), str):
+            return data
+        left_out = data.get("leave_out") or (
+            PERCEPTION if data["stages"] == "planning_only" else ()
+        )
+        return {**data, "leave_out": left_out}
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _stages_of_a_name(cls, value: Any) -> Any:
+        return named_stages(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _stages_have_their_own_names(self) -> CurriculumConfig:
@@ -80,7 +171,7 @@ class CurriculumConfig(Strict):
 
     @model_validator(mode="after")
     def _nothing_both_in_and_out(self) -> CurriculumConfig:
-        trained = {name for stage in self.stages for name in stage.types}
+        trained = frozenset[str]().union(*(stage.all_types for stage in self.stages))
         for name in sorted(trained.intersection(self.leave_out)):
             raise ValueError(f"the type {name!r} is left out and also trained by a stage")
         return self
@@ -136,6 +227,31 @@ def check_run(config: DictConfig) -> None:
         if found != value:
             raise ConfigError(key, found=found, mend=f"Set {key}={str(value).lower()}. {reason}")
     _check_files(config)
+    _check_rollouts(config)
+
+
+def _check_rollouts(config: DictConfig) -> None:
+    """verl fills a batch up to whole updates, with sequences that have no image."""
+    update, answers, batch = (
+        OmegaConf.select(config, key)
+        for key in (
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            "actor_rollout_ref.rollout.n",
+            "data.train_batch_size",
+        )
+    )
+    if update is None or answers is None or not config.get("data"):
+        return
+    for index, stage in enumerate(read_curriculum(config.data).stages):
+        if stage.rollouts and batch * stage.rollouts % (update * answers):
+            raise ConfigError(
+                f"{BLOCK}.stages[{index}].rollouts",
+                found=stage.rollouts,
+                mend=f"{batch} prompts × {stage.rollouts} answers are not whole updates of "
+                f"{update} × {answers} sequences (ppo_mini_batch_size × rollout.n). Choose a "
+                f"multiple of {update * answers // math.gcd(update * answers, batch)}, or lower "
+                "actor_rollout_ref.actor.ppo_mini_batch_size.",
+            )
 
 
 def _check_files(config: DictConfig) -> None:

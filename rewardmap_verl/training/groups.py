@@ -103,7 +103,8 @@ def figures(groups: Sequence[Group]) -> dict[str, float]:
         "groups": float(len(groups)),
         "rollouts": float(sum(group.size for group in groups)),
     }
-    for name in dict.fromkeys(name for group in groups for name in group.scores):
+    names = dict.fromkeys(name for group in groups for name in group.scores if name != "readable")
+    for name in names:
         values = _values(groups, name)
         if values:
             result[name] = float(np.mean(values))

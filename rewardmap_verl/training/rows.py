@@ -70,24 +70,21 @@ class Files:
         return self._resolved[key]
 
 
-def check_rows(rows: Iterable[Mapping[str, Any]], files: Files) -> list[str]:
+def check_rows(rows: Iterable[Mapping[str, Any]], files: Files, longest: int) -> None:
     """Check every row of a data set.
 
     Args:
         rows: In the order of the files, each with ``data_folder``, the index of its file.
         files: The files that they come from.
-
-    Returns:
-        The question type of every row.
+        longest: Most tokens of a prompt, ``data.max_prompt_length``.
 
     Raises:
         DataError: Names the file, the row and the field of the first row that cannot be used.
     """
     networks = cache(read_network)
-    types = []
     for number, row in enumerate(rows):
         try:
-            types.append(_check_row(row, files, networks))
+            _check_row(row, files, networks, longest)
         except DataError as error:
             raise DataError(
                 files.name_row(number),
@@ -95,10 +92,9 @@ def check_rows(rows: Iterable[Mapping[str, Any]], files: Files) -> list[str]:
                 error.found,
                 error.mend,
             ) from error
-    return types
 
 
-def _check_row(row: Mapping[str, Any], files: Files, networks: Networks) -> str:
+def _check_row(row: Mapping[str, Any], files: Files, networks: Networks, longest: int) -> None:
     info = _part(row, "extra_info")
     _check_images(row, files)
     network = networks(files.resolve(row["data_folder"], _text(info, "extra_info.network")))
@@ -111,7 +107,13 @@ def _check_row(row: Mapping[str, Any], files: Files, networks: Networks) -> str:
             found=kind,
             mend=f"Its gold answer is of type {truth.type}. {_PREPARE}",
         )
-    return kind
+    tokens = info.get("prompt_tokens")
+    if isinstance(tokens, int) and tokens > longest:
+        mend = (
+            f"data.max_prompt_length is {longest}, and a longer prompt fails its group. Raise it, "
+            "or prepare the data with a smaller pixel budget."
+        )
+        raise DataError("extra_info.prompt_tokens", found=tokens, mend=mend)
 
 
 def _check_images(row: Mapping[str, Any], files: Files) -> None:

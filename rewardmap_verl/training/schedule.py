@@ -7,8 +7,8 @@ draws that come next, so that each stage is a whole number of batches::
     one stage of 5 rows, one epoch, batches of 2      →  [3 0] [4 1] [2 3*]      * repeat
 
 A repeat is a row that the stage has seen already. It is trained like any other and marked, so that
-figures about the stage can leave it out. Nothing else is repeated and nothing is left out: with
-``epochs=n`` and no cap, every row of a stage is due exactly ``n`` times.
+figures about the stage can leave it out. Nothing else is repeated and nothing is left out: a stage
+of ``n`` epochs trains every row exactly ``n`` times.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ __all__ = [
     "Stage",
     "Stream",
     "build_schedule",
-    "chosen_rows",
     "draws",
     "pass_order",
 ]
@@ -52,13 +51,13 @@ class Stream:
 class Stage:
     """One step of the curriculum: what it draws, and how long it lasts.
 
-    Without ``max_steps`` it lasts ``epochs`` passes over every stream that is not a replay.
+    It lasts ``length`` draws, or ``epochs`` passes over every stream that is not a replay.
     """
 
     name: str
     streams: tuple[Stream, ...]
     epochs: int = 1
-    max_steps: int | None = None  # a cap in batches; None for no cap
+    length: int | None = None  # in draws; None to count epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +123,6 @@ def pass_order(stream: Stream, stage: str, seed: int, epoch: int) -> list[int]:
     return order
 
 
-def chosen_rows(rows: Sequence[int], count: int | None, stage: str, seed: int) -> tuple[int, ...]:
-    """At most ``count`` of a stage's rows, a function of (seed, stage) alone; ascending."""
-    if count is None or count >= len(rows):
-        return tuple(rows)
-    return tuple(sorted(random.Random(f"{seed}/{stage}/rows").sample(rows, count)))
-
-
 def draws(stage: Stage, seed: int) -> Iterator[Draw]:
     """All draws of a stage, without end.
 
@@ -183,7 +175,7 @@ def _passes(stage: Stage, seed: int, index: int) -> Iterator[Draw]:
 
 def _stage_slots(stage: Stage, index: int, seed: int, batch_size: int) -> list[Slot]:
     source = draws(stage, seed)
-    due = list(_due_draws(stage, source, batch_size))
+    due = list(_due_draws(stage, source))
     if len(due) < batch_size:
         raise ConfigError(
             f"data.curriculum.stages[{index}] ({stage.name})",
@@ -199,20 +191,20 @@ def _stage_slots(stage: Stage, index: int, seed: int, batch_size: int) -> list[S
     ]
 
 
-def _due_draws(stage: Stage, source: Iterator[Draw], batch_size: int) -> Iterator[Draw]:
+def _due_draws(stage: Stage, source: Iterator[Draw]) -> Iterator[Draw]:
     """The draws that the stage's length asks for."""
+    if stage.length is not None:
+        yield from islice(source, stage.length)
+        return
     left = {
         i: len(stream.rows) * stage.epochs
         for i, stream in enumerate(stage.streams)
         if not stream.replay
     }
-    room = None if stage.max_steps is None else stage.max_steps * batch_size
-    while any(count > 0 for count in left.values()) and room != 0:
+    while any(count > 0 for count in left.values()):
         draw = next(source)
         if draw.stream in left:
             left[draw.stream] -= 1
-        if room is not None:
-            room -= 1
         yield draw
 
 

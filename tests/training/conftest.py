@@ -53,6 +53,7 @@ def make_row(kind: str, index: int, split: str) -> dict[str, Any]:
             "question_transfer_count": 0,
             "source": "synthetic",
             "network": "networks/testland/one.json",
+            "prompt_tokens": 30,
         },
     }
 

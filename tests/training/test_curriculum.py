@@ -226,6 +226,9 @@ def test_several_files_have_paths_of_their_own(
     assert folders == {data_folder: 36, other: 36}
 
 
+UNEVEN = "[{types: [TorF1], weight: 1}, {types: [TorF2]}]"
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -239,10 +242,26 @@ def test_several_files_have_paths_of_their_own(
         ("data.curriculum.stages=[{name: a,types: [TorF1],epoch: 2}]", "stages[0].epoch"),
         ("data.curriculum.stages=[{name: a,types: [TorF1],epochs: 0}]", "stages[0].epochs"),
         ("data.curriculum.stages=[{name: a b,types: [TorF1]}]", "stages[0].name"),
-        ("data.curriculum.stages=[{name: a,types: []}]", "stages[0].types"),
+        ("data.curriculum.stages=[{name: a,types: []}]", "give either types or mixture"),
+        ("data.curriculum.stages=steep", "known: staged, coarse, fine, flat, planning_only"),
+        (
+            "data.curriculum.stages=[{name: a,types: [TorF1],epochs: 1,steps: 2}]",
+            "epochs and steps",
+        ),
+        ("data.curriculum.stages=[{name: a,types: [TorF1],where: {town: x}}]", "no such key"),
+        ("data.curriculum.stages=[{name: a,types: [TorF1],where: {city: x}}]", "one (36 rows)"),
+        (
+            "data.curriculum.stages=[{name: a,mixture: [{types: [TorF1], replay: true}]}]",
+            "a stage needs a part that is not a replay",
+        ),
+        (
+            "data.curriculum.stages=[{name: a,mixture: [{types: [TorF1], weight: 0}]}]",
+            "stages[0].mixture[0].weight",
+        ),
+        (f"data.curriculum.stages=[{{name: a,mixture: {UNEVEN}}}]", "a weight, or none"),
         ("data.curriculum.stages=[{name: a,types: [TorF1,TorF1]}]", "'TorF1' is listed twice"),
         ("data.curriculum.stages=[{name: a,types: [TorF9]}]", "No training row has this type"),
-        ("data.curriculum.stages=[{name: a,types: [TorF1]}]", "no stage for Counting1 (7 rows)"),
+        ("data.curriculum.stages=[{name: a,types: [TorF1]}]", "Counting1 (7 rows)"),
         (
             "data.curriculum.stages=[{name: a,types: [TorF1]},{name: a,types: [TorF2]}]",
             "two stages are called 'a'",
@@ -317,6 +336,7 @@ def edit_truth(row: dict[str, Any], **changes: object) -> None:
         (lambda row: edit_truth(row, station_1="Nowhere"), "station_1: found 'Nowhere'"),
         (lambda row: edit_truth(row, answer=7), "answer: found 7"),
         (lambda row: edit_truth(row, city="two"), "Give the network of the question's own city"),
+        (lambda row: row["extra_info"].update(prompt_tokens=9999), "data.max_prompt_length is"),
         (lambda row: row["extra_info"].update(type="TorF2"), "Its gold answer is of type TorF1"),
     ],
 )
@@ -355,3 +375,54 @@ def test_rows_survive_verls_conversion_to_tensordict(config: DictConfig, process
     batch = next(iter(make_loader(config, make_dataset(config, processor))))
     batch["uid"] = np.array(["a", "b", "c", "d"], dtype=object)
     assert len(tu.get_tensordict(batch)) == 4
+
+
+def test_a_curriculum_by_name(data_folder: Path, run_config: Config, processor: Any) -> None:
+    names = {}
+    for name in ("staged", "coarse", "fine", "flat", "planning_only"):
+        config = run_config(data_folder, *CUSTOM, f"data.curriculum.stages={name}")
+        schedule = make_dataset(config, processor).schedule
+        assert schedule is not None
+        names[name] = [stage.name for stage in schedule.stages]
+    assert names["staged"] == ["judgment", "counting", "choice", "planning"]
+    assert names["coarse"] == ["perception", "planning"]
+    assert len(names["fine"]) == 6 and names["flat"] == ["all"]
+    assert names["planning_only"] == ["planning"]
+
+
+def test_a_mixture_with_replay_a_filter_and_rollouts(
+    data_folder: Path, run_config: Config, processor: Any
+) -> None:
+    stages = [
+        {"name": "perception", "types": ["TorF1", "TorF2", "Counting1"], "steps": 2},
+        {
+            "name": "planning",
+            "mixture": [
+                {"types": ["planning"], "where": {"city": "one"}, "weight": 3},
+                {"types": ["Counting2", "Counting3"], "weight": 1, "replay": True},
+            ],
+            "rollouts": 4,
+        },
+    ]
+    config = run_config(data_folder, *CUSTOM)
+    config.data.curriculum.stages = stages
+    dataset = make_dataset(config, processor)
+    rows = [dataset[index] for index in range(len(dataset))]
+    kinds = Counter(row["extra_info"]["type"] == "planning" for row in rows[8:])
+    assert len(rows[:8]) == 8 and "__rollout_n__" not in rows[0]
+    assert kinds == {True: 9, False: 3}
+    assert {row["__rollout_n__"] for row in rows[8:]} == {4}
+
+
+def test_rollouts_that_verl_would_fill_up_are_refused(
+    data_folder: Path, run_config: Config, processor: Any
+) -> None:
+    config = run_config(
+        data_folder,
+        *CUSTOM,
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        "actor_rollout_ref.rollout.n=8",
+        f"data.curriculum.stages=[{{name: all, types: {ALL_TYPES}, rollouts: 4}}]",
+    )
+    with pytest.raises(ConfigError, match=r"rollouts: found 4.*multiple of 8"):
+        make_dataset(config, processor)

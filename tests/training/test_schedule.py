@@ -17,7 +17,6 @@ from rewardmap_verl.training.schedule import (
     Stage,
     Stream,
     build_schedule,
-    chosen_rows,
     draws,
     pass_order,
 )
@@ -141,31 +140,21 @@ def test_the_order_of_a_known_seed_never_changes() -> None:
     assert pass_order(stream, "judgment", 1, 0) == [7, 5, 3, 1, 0, 9, 8, 6, 2, 4]
 
 
-def test_max_steps_ends_a_stage_early_in_the_same_order() -> None:
-    whole = build_schedule([plain_stage("a", range(20))], 1, 4)
-    capped = build_schedule([plain_stage("a", range(20), max_steps=3)], 1, 4)
-    assert capped.slots == whole.slots[:12]
-    longer = build_schedule([plain_stage("a", range(20), max_steps=99)], 1, 4)
+def test_a_length_in_draws_takes_the_same_order() -> None:
+    whole = build_schedule([plain_stage("a", range(20), epochs=2)], 1, 4)
+    part = build_schedule([plain_stage("a", range(20), length=12)], 1, 4)
+    assert part.slots == whole.slots[:12]
+    longer = build_schedule([plain_stage("a", range(20), length=40)], 1, 4)
     assert longer.slots == whole.slots
+    uneven = build_schedule([plain_stage("a", range(20), length=10)], 1, 4)
+    assert [slot.row for slot in uneven.slots] == [slot.row for slot in part.slots]
+    assert [slot.repeat for slot in uneven.slots] == [False] * 10 + [True] * 2
 
 
 def test_a_stage_shorter_than_a_batch_is_refused() -> None:
     stages = [plain_stage("a", range(8)), plain_stage("tiny", range(3))]
     with pytest.raises(ConfigError, match=r"stages\[1\] \(tiny\).*3 rows.*batch of 4"):
         build_schedule(stages, 1, 4)
-
-
-def test_chosen_rows_are_a_fixed_subset() -> None:
-    rows = range(100, 150)
-    chosen = chosen_rows(rows, 10, "counting", 1)
-    assert len(set(chosen)) == 10 and set(chosen) <= set(rows) and list(chosen) == sorted(chosen)
-    assert chosen == chosen_rows(rows, 10, "counting", 1)
-    assert chosen != chosen_rows(rows, 10, "counting", 2)
-    assert (
-        chosen_rows(rows, None, "counting", 1)
-        == chosen_rows(rows, 99, "counting", 1)
-        == tuple(rows)
-    )
 
 
 @given(st.lists(st.sampled_from([1.0, 2.0, 0.5, 3.0]), min_size=1, max_size=3), st.integers(1, 60))

@@ -1,0 +1,86 @@
+"""From verl's ``data`` block to the training order, without a model or a tokenizer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+from omegaconf import DictConfig
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.curriculum_config import (
+    CurriculumConfig,
+    file_names,
+    read_curriculum,
+)
+from rewardmap_verl.training.rows import Files
+from rewardmap_verl.training.schedule import Schedule, build_schedule
+from rewardmap_verl.training.stage_rows import (
+    Columns,
+    needed_columns,
+    plan_stages,
+    rows_never_trained,
+)
+
+__all__ = ["Layout", "lay_out", "read_columns"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A curriculum laid out over its data."""
+
+    settings: CurriculumConfig
+    columns: Columns
+    schedule: Schedule
+    idle_rows: int  # rows that no stage trains
+
+
+def lay_out(data: DictConfig) -> Layout:
+    """Lay the curriculum of a ``data`` block out over its training files.
+
+    Raises:
+        ConfigError: The settings do not fit the data.
+        DataError: A file is missing, or is not a whole parquet file.
+    """
+    settings = read_curriculum(data)
+    files = Files.from_names(file_names(data.train_files))
+    columns = read_columns(files, needed_columns(settings), data.get("train_max_samples", -1))
+    stages = plan_stages(settings, columns, data.train_batch_size)
+    schedule = build_schedule(stages, settings.seed, data.train_batch_size)
+    idle = rows_never_trained(stages, columns)
+    if idle:
+        logger.warning("%d of %d rows are in no stage", idle, len(columns["type"]))
+    return Layout(settings, columns, schedule, idle)
+
+
+def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[str, list[object]]:
+    """Values of some keys of ``extra_info``, in every row of the files.
+
+    Args:
+        files: The parquet files, one after the other.
+        names: The keys.
+        limit: Take only so many rows, the first ones; all of them when not positive.
+
+    Raises:
+        ConfigError: The rows have no such key.
+    """
+    infos = [
+        info
+        for path in files.paths
+        for info in pq.read_table(path, columns=["extra_info"])["extra_info"].to_pylist()
+    ]
+    if limit > 0:
+        infos = infos[:limit]
+    known = sorted(infos[0]) if infos else []
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                "data.curriculum.stages[…].where",
+                found=name,
+                mend=f"Rows have no such key in extra_info. They have {', '.join(known)}.",
+            )
+    return {name: [info[name] for info in infos] for name in names}
