@@ -119,7 +119,7 @@ class _Block:
         runs from the first stop that it names to the last."""
         self.order.append(name)
         self.twice = self.twice or name in self.values
-        if name is _ARRIVAL or name not in self.values:
+        if name == _ARRIVAL or name not in self.values:
             self.values[name] = value
 
     def leg(self) -> LegText:
@@ -230,9 +230,9 @@ def _blocks(pieces: list[_Piece]) -> tuple[list[_Block], bool]:
 
 
 def _begins_anew(block: _Block, name: str) -> bool:
-    if name is _LINE:
+    if name == _LINE:
         return _LINE in block.values and len(block.values) > 1
-    return name is _DEPARTURE and name in block.values and block.complete
+    return name == _DEPARTURE and name in block.values and block.complete
 
 
 def _off_form(

@@ -31,7 +31,7 @@ from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import parse_network
 
 quick = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -1,0 +1,176 @@
+"""Reading routes: every dress that a right route may come in, and what is noted about its form."""
+
+from __future__ import annotations
+
+import pytest
+
+from rewardmap_verl.rewards.routes import LegText, OffForm, read_route
+
+LIMIT = 65_536
+
+PLAIN = (
+    "Route Name: Line 1\nDeparture Stop: Acorn Station\nArrival Stop: Birch Station\n--\n"
+    "Route Name: Line 2\nDeparture Stop: Birch Station\nArrival Stop: Cedar Station"
+)
+LEGS = (
+    LegText("Line 1", "Acorn Station", "Birch Station"),
+    LegText("Line 2", "Birch Station", "Cedar Station"),
+)
+
+
+def read(text: object, form: str = "short", most_legs: int = 128) -> tuple[LegText, ...]:
+    return read_route(text, form, LIMIT, most_legs).legs
+
+
+def off_form(text: str, form: str = "short") -> set[OffForm]:
+    return set(read_route(text, form, LIMIT, 128).off_form)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PLAIN,
+        PLAIN + "\n",
+        "\n\n  " + PLAIN + "  \n",
+        PLAIN.replace("\n", "\r\n"),
+        PLAIN.replace("--", "-----"),
+        "I look at the map. Line 1 leads there: fine.\n\n" + PLAIN,
+        "<think>Route Name: Line 9\nDeparture Stop: A\nArrival Stop: B</think>\n" + PLAIN,
+        "--\n" + PLAIN + "\n--",
+    ],
+)
+def test_the_asked_form_is_read_and_exact(text: str) -> None:
+    assert read(text) == LEGS
+    assert off_form(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (PLAIN.replace("Stop:", "stop:").replace("Route Name", "route name"), {OffForm.LABELS}),
+        (PLAIN.replace("Route Name", "ROUTE NAME"), {OffForm.LABELS}),
+        (PLAIN.replace(": ", ":"), {OffForm.LABELS}),
+        (PLAIN.replace(": ", " : "), {OffForm.LABELS}),
+        (PLAIN.replace(": ", ":\t"), {OffForm.LABELS}),
+        (PLAIN.replace(": ", "："), {OffForm.LABELS}),
+        (PLAIN.replace(": ", ":\n"), {OffForm.LABELS}),
+        (PLAIN.replace("Route Name:", "**Route Name:**"), {OffForm.LABELS}),
+        (PLAIN.replace("Route Name:", "**Route Name**:"), {OffForm.LABELS}),
+        (PLAIN.replace("Route Name", "- Route Name"), {OffForm.LABELS}),
+        (PLAIN.replace("Route Name", "1. Route Name"), {OffForm.LABELS}),
+        (PLAIN.replace("Line 1", "**Line 1**"), {OffForm.LABELS}),
+        (PLAIN.replace("Acorn Station", '"Acorn Station"'), {OffForm.LABELS}),
+        (PLAIN.replace("Acorn Station", "`Acorn Station`."), {OffForm.LABELS}),
+        (PLAIN.replace("Birch Station", "[Birch Station]"), {OffForm.LABELS}),
+        (PLAIN.replace("Name", "\u00a0Name").replace(" \u00a0", "\u00a0"), set()),
+        (PLAIN.replace("--", "—"), {OffForm.LABELS}),
+        (PLAIN.replace("--", "-->"), {OffForm.LABELS}),
+        (PLAIN.replace("--\n", "\n"), {OffForm.BLOCKS}),
+        (PLAIN.replace("--\n", ""), {OffForm.BLOCKS}),
+        (PLAIN.replace("\nDep", " Dep").replace("\nArr", ", Arr"), {OffForm.LABELS}),
+        (PLAIN + "\nHave a nice trip!", {OffForm.AROUND}),
+        (PLAIN.replace("--", "Change here.\n--"), {OffForm.AROUND}),
+        (f"```\n{PLAIN}\n```", {OffForm.AROUND}),
+        (f"<answer>{PLAIN}</answer>", {OffForm.AROUND}),
+        (f"<answer>\n{PLAIN}\n</answer> Bye.", {OffForm.AROUND}),
+        (f"\\boxed{{{PLAIN}}}", {OffForm.AROUND, OffForm.LABELS}),
+        (PLAIN + "\n--\nRoute Name: Line 3\nDeparture Stop: Cedar Station", {OffForm.FIELDS}),
+    ],
+)
+def test_other_dress_is_read_and_noted(text: str, faults: set[OffForm]) -> None:
+    assert read(text) == LEGS
+    assert off_form(text) == faults
+
+
+def test_cr_alone_ends_a_line() -> None:
+    assert read(PLAIN.replace("\n", "\r")) == LEGS
+
+
+@pytest.mark.parametrize("order", [(1, 2, 0), (0, 2, 1), (2, 1, 0), (1, 0, 2)])
+def test_the_lines_of_a_block_may_stand_in_any_order(order: tuple[int, ...]) -> None:
+    blocks = [block.split("\n") for block in PLAIN.split("\n--\n")]
+    text = "\n--\n".join("\n".join(block[i] for i in order) for block in blocks)
+    assert read(text) == LEGS
+    assert off_form(text) == {OffForm.BLOCKS}
+
+
+def test_long_forms_carry_the_stops_on_the_way() -> None:
+    counted = PLAIN.replace("Birch Station\n--", "Birch Station\nNumber of Via Stops: 3\n--")
+    counted += "\nNumber of Via Stops: 0"
+    assert [leg.via_count for leg in read(counted)] == [3, 0]
+    assert off_form(counted, "long_count") == set()
+    assert off_form(counted, "") == set()
+    assert off_form(counted, "short") == off_form(counted, "long_via") == {OffForm.FIELDS}
+    named = PLAIN.replace(
+        "Birch Station\n--", "Birch Station\nVia Stops: Elm Station, Fern、Gate\n--"
+    )
+    named += "\nVia Stops: none"
+    assert [leg.via_names for leg in read(named)] == [("Elm Station", "Fern", "Gate"), ()]
+    assert off_form(named, "long_via") == set()
+    assert off_form(PLAIN, "long_via") == off_form(PLAIN, "long_count") == {OffForm.FIELDS}
+    assert off_form(counted.removesuffix("\nNumber of Via Stops: 0"), "") == {OffForm.FIELDS}
+
+
+@pytest.mark.parametrize("count", ["many", "-1", "9" * 40, "3.5"])
+def test_a_count_that_is_no_number_is_not_carried(count: str) -> None:
+    assert read(f"{PLAIN}\nNumber of Via Stops: {count}")[-1].via_count is None
+
+
+def test_of_two_departures_the_first_counts_and_of_two_arrivals_the_last() -> None:
+    text = PLAIN.replace(
+        "Arrival Stop: Birch", "Departure Stop: Elm\nArrival Stop: Fern\nArrival Stop: Birch"
+    )
+    assert read(text) == LEGS
+    assert off_form(text) == {OffForm.FIELDS}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  \n ",
+        "--",
+        "-" * 400,
+        "Route Name: \nDeparture Stop: \nArrival Stop: ",
+        "Route Name: Line 1\nArrival Stop: Birch Station",
+        "Departure Stop: Acorn Station\nArrival Stop: Birch Station",
+        "Take Line 1 from Acorn Station to Birch Station.",
+        "| Route Name: | Departure Stop: | Arrival Stop: |\n|---|---|---|\n| 1 | Acorn | Elm |",
+        PLAIN.replace("Departure Stop", "Departure Station"),
+        f"<think>{PLAIN}</think>",
+        f"<think>{PLAIN}",
+        None,
+        5,
+        PLAIN.encode(),
+        [PLAIN],
+    ],
+)
+def test_what_has_no_whole_leg_is_unreadable(text: object) -> None:
+    assert read(text) == ()
+
+
+def test_incomplete_blocks_are_no_legs() -> None:
+    cut = PLAIN[: PLAIN.index("Arrival Stop: Cedar")]
+    assert read(cut) == LEGS[:1]
+    between = PLAIN.replace("--\n", "--\nRoute Name: Line 9\nDeparture Stop: Elm\n--\n")
+    assert read(between) == LEGS
+
+
+def test_legs_beyond_the_limit_are_not_read() -> None:
+    text = "\n--\n".join([PLAIN] * 50)
+    assert len(read(text)) == 100
+    assert len(read(text, most_legs=8)) == 8
+
+
+def test_an_answer_tag_without_a_route_is_passed_over() -> None:
+    assert read(f"{PLAIN}\n<answer>see above</answer>") == LEGS
+    assert (
+        read(f"Route Name: X\nDeparture Stop: Y\nArrival Stop: Z\n<answer>{PLAIN}</answer>") == LEGS
+    )
+    assert read(f"<answer>{PLAIN}") == LEGS
+
+
+def test_of_an_overlong_text_the_end_is_read_and_then_the_beginning() -> None:
+    filler = "and so on " * 100_000
+    assert read(f"{filler}\n{PLAIN}") == LEGS
+    assert read(f"{PLAIN}\n{filler}") == LEGS
