@@ -23,6 +23,7 @@ from rewardmap_verl.preparation.manifest import Manifest
 from rewardmap_verl.preparation.prepare import SPLITS, Report, Step
 from rewardmap_verl.preparation.prepare import prepare as prepare_folder
 from rewardmap_verl.preparation.settings import SIZES, PrepareSettings, Size
+from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
 
@@ -36,6 +37,7 @@ class SourceName(str, Enum):
 
     LOCAL = "local"
     SYNTHETIC = "synthetic"
+    REASONMAP = "reasonmap"
 
 
 class SizeName(str, Enum):
@@ -59,13 +61,29 @@ def prepare(
     source: Annotated[
         SourceName,
         typer.Option(
-            help="**synthetic**: maps invented and drawn here. **local**: your own folder."
+            help="**synthetic**: maps invented and drawn here. **local**: your own folder. "
+            "**reasonmap**: the published data sets."
         ),
     ] = SourceName.SYNTHETIC,
     root: Annotated[
         Path | None,
         typer.Option(
-            help="local: folder with maps/COUNTRY/CITY.png and stations/COUNTRY/CITY.json."
+            help="local: folder with maps/COUNTRY/CITY.png and stations/COUNTRY/CITY.json. "
+            "reasonmap: such a folder, where the rows do not hold maps and networks themselves."
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="reasonmap: a data set, repeated: a name on the hub, a folder of save_to_disk or "
+            f"of parquet files; `:split` behind it takes that split only [{', '.join(PUBLISHED)}]."
+        ),
+    ] = None,
+    maps_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="reasonmap: a data set whose rows hold maps and networks, repeated "
+            f"[{', '.join(MAPS_FROM)}]."
         ),
     ] = None,
     size: Annotated[
@@ -73,7 +91,7 @@ def prepare(
         typer.Option(
             help="Defaults for all that follows. **tiny**: 16 to 36 visual tokens, brief wording, "
             "for the embedded model (default of synthetic). **full**: for Qwen2.5-VL, quotas of "
-            "the papers (default of local)."
+            "the papers (default of the others)."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 0,
@@ -122,7 +140,8 @@ def prepare(
         typer.Option(help="Folder of a tokenizer to count prompts exactly, not by a bound."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option(help="local: a city without an image is an error.")
+        bool,
+        typer.Option(help="What would be left out, such as a city without an image, is an error."),
     ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 takes one for each core.")] = 0,
     force: Annotated[bool, typer.Option(help="Prepare again what is up to date.")] = False,
@@ -148,6 +167,8 @@ def prepare(
                 source=source.value,
                 out=out,
                 root=root,
+                data=tuple(data) if data else PUBLISHED,
+                maps_from=tuple(maps_from) if maps_from else MAPS_FROM,
                 seed=seed,
                 quotas=_quotas(preset.quotas, quota or [], form),
                 brief=preset.brief if brief is None else brief,

@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,6 +36,7 @@ from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.preparation.shelf import Finished, Shelf, code_hash, map_identity
 from rewardmap_verl.preparation.sources.base import City, Contents
 from rewardmap_verl.preparation.sources.local import check_root, read_local
+from rewardmap_verl.preparation.sources.reasonmap import read_reasonmap
 from rewardmap_verl.preparation.sources.synthetic import read_synthetic
 from rewardmap_verl.preparation.tokens import check_length, text_counter
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
@@ -96,8 +97,12 @@ def prepare(settings: PrepareSettings, report: Report = lambda step: None) -> Ma
 
 def _read_source(settings: PrepareSettings) -> Contents:
     if settings.source == "local":
-        root = check_root(settings.root)
-        return read_local(root, settings.seed, settings.test_cities, settings.strict)
+        folder = check_root(settings.root)
+        return read_local(folder, settings.seed, settings.test_cities, settings.strict)
+    if settings.source == "reasonmap":
+        root = None if settings.root is None else check_root(settings.root)
+        forms = settings.quotas.forms
+        return read_reasonmap(settings.data, settings.maps_from, root, forms, settings.strict)
     return read_synthetic(
         settings.seed,
         settings.train_maps,
@@ -113,11 +118,20 @@ def _fingerprint(settings: PrepareSettings, contents: Contents) -> str:
     parts = [
         settings.that_matter(),
         dict(contents.inputs),
+        [_city_hash(city) for city in contents.cities],
         tokenizer,
         _versions(),
         code_hash("transit", "drawing", "questions", "rewards", "preparation"),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _city_hash(city: City) -> str:
+    """Hash what a source says about a city."""
+    questions = None if city.questions is None else [(s, asdict(q)) for s, q in city.questions]
+    network = network_to_json(city.network)
+    content = [city.key, city.difficulty, city.splits, city.picture.identity(), network, questions]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _tokenizer_hashes(folder: Path) -> Iterator[tuple[str, str]]:
@@ -152,7 +166,7 @@ class _Job:
 class _Done:
     city: City
     finished: Finished
-    questions: tuple[Question, ...]
+    questions: tuple[tuple[str, Question], ...]  # each with its split
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +182,20 @@ class _Task:
     def __call__(self, job: _Job) -> _Done:
         city = job.city
         finished = job.finished or self._make_map(city, job.identity)
-        questions = generate_questions(
+        questions = city.questions
+        if questions is None:
+            questions = tuple(self._asked(city))
+        return _Done(city, finished, questions)
+
+    def _asked(self, city: City) -> Iterator[tuple[str, Question]]:
+        """Generate questions, each with its split; every fourth of a type is test if both are."""
+        seen: Counter[str] = Counter()
+        for question in generate_questions(
             city.network, city.difficulty, self.seed, self.quotas, self.brief
-        )
-        return _Done(city, finished, tuple(questions))
+        ):
+            seen[question.type] += 1
+            held_out = seen[question.type] % _TEST_EVERY == 0
+            yield city.splits[-1 if held_out else 0], question
 
     def _make_map(self, city: City, identity: str) -> Finished:
         rendered = city.picture.render(self.budget)
@@ -302,7 +326,7 @@ def _rows(settings: PrepareSettings, done: Iterable[_Done]) -> dict[str, list[di
     rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for item in done:
         image = item.finished.image
-        for split, question in _with_splits(item):
+        for split, question in item.questions:
             where = f"{item.city.key}, {split} row {len(rows[split])} ({question.type.value})"
             length = check_length(
                 where,
@@ -329,15 +353,6 @@ def _rows(settings: PrepareSettings, done: Iterable[_Done]) -> dict[str, list[di
                 mend="No question was left for it; raise the quotas or choose other test cities.",
             )
     return rows
-
-
-def _with_splits(item: _Done) -> Iterator[tuple[str, Question]]:
-    """Yield each question of a city with its split; every fourth of a type is test if both are."""
-    seen: Counter[str] = Counter()
-    for question in item.questions:
-        seen[question.type] += 1
-        held_out = seen[question.type] % _TEST_EVERY == 0
-        yield item.city.splits[-1 if held_out else 0], question
 
 
 def _count(

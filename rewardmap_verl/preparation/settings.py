@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewardmap_verl.drawing import MapStyle, standard_style, tiny_style
 from rewardmap_verl.preparation.images import PixelBudget
+from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
 
@@ -26,11 +27,15 @@ class PrepareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    source: Literal["local", "synthetic"]
+    source: Literal["local", "synthetic", "reasonmap"]
     out: Path
     """The prepared folder. It is replaced as a whole when everything else has succeeded."""
     root: Path | None = None
-    """local: the folder with ``maps/`` and ``stations/``."""
+    """local: the folder with ``maps/`` and ``stations/``; reasonmap: where the rows' paths lead."""
+    data: tuple[str, ...] = PUBLISHED
+    """reasonmap: data sets whose questions are taken, on the hub or on this machine."""
+    maps_from: tuple[str, ...] = MAPS_FROM
+    """reasonmap: data sets in which maps and networks are looked up that the rows only name."""
     seed: int = 0
     quotas: Quotas
     """Questions for each map and type."""
@@ -67,10 +72,12 @@ class PrepareSettings(BaseModel):
     def that_matter(self) -> dict[str, object]:
         """Return, JSON-able, the settings that decide the bytes of the folder."""
         of_one_source = {
-            "local": {"train_maps", "test_maps", "networks", "style"},
-            "synthetic": {"test_cities", "strict"},
+            "local": {"test_cities", "strict"},
+            "synthetic": {"train_maps", "test_maps", "networks", "style"},
+            "reasonmap": {"strict"},
         }
-        exclude = {"out", "root", "tokenizer", "workers", "force", *of_one_source[self.source]}
+        of_others = set().union(*of_one_source.values()) - of_one_source[self.source]
+        exclude = {"out", "root", "data", "maps_from", "tokenizer", "workers", "force", *of_others}
         settings = self.model_dump(mode="json", exclude=exclude)
         return settings | {"exact_prompt_tokens": self.tokenizer is not None}
 

@@ -77,7 +77,14 @@ def test_what_is_left_out_is_said(root: Path, tmp_path: Path) -> None:
         (["--quota", "TorF1=-3"], "TYPE=N"),
         (["--form", "sonnet"], "short"),
         (["--max-pixels", "100"], "max_pixels"),
-        (["--max-prompt-length", "30", "--train-maps", "1", "--workers", "1"], "too long"),
+        (
+            [
+                "--max-prompt-length",
+                "30",
+                *["--train-maps", "1", "--test-maps", "1", "--workers", "1"],
+            ],
+            "too long",
+        ),
     ],
 )
 def test_faults_are_one_readable_message(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Skipped
+from rewardmap_verl.questions.types import Question
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["City", "Contents", "Picture", "Rendered"]
@@ -51,6 +52,8 @@ class City:
     splits: tuple[str, ...]
     """("train",), ("test",), or both where one city is all there is."""
     picture: Picture
+    questions: tuple[tuple[str, Question], ...] | None = None
+    """Questions that the source brings along, each with its split; None has them generated."""
 
     @property
     def key(self) -> str:
