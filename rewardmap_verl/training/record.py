@@ -4,13 +4,15 @@ verl's own ``file`` logger would do but for two things: it empties its file when
 and it knows means only. The record keeps what each group scored and which row it was, so that
 figures over any stretch are exact and two runs can be compared row by row::
 
-    {"part": "train", "step": 3, "groups": [{"stage": "counting", "type": "Counting2", "row": 17,
-     "slot": 9, "epoch": 0, "repeat": false, "scores": {"score": [0.0, 11.0], …}}, …]}
+    {"part": "train", "step": 3, "time": 1767225600.0, "groups": [{"stage": "counting",
+     "type": "Counting2", "row": 17, "slot": 9, "epoch": 0, "repeat": false,
+     "scores": {"score": [0.0, 11.0], …}}, …]}
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ class Entry:
 
     part: Part
     step: int
+    time: float  # when its rollouts were all there, in seconds since 1970
     groups: tuple[Group, ...]
 
 
@@ -53,7 +56,12 @@ class RecordWriter:
             if step <= self._newest:
                 self._keep_before(step)
             self._newest = step
-        entry = {"part": part, "step": step, "groups": [group.as_json() for group in groups]}
+        entry = {
+            "part": part,
+            "step": step,
+            "time": round(time.time(), 3),
+            "groups": [group.as_json() for group in groups],
+        }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -86,6 +94,7 @@ def _entry(data: dict[str, Any]) -> Entry:
     return Entry(
         part=data["part"],
         step=data["step"],
+        time=data["time"],
         groups=tuple(Group.from_json(group) for group in data["groups"]),
     )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
+from rich import box
 from rich.console import Group as Rows
 from rich.console import RenderableType
 from rich.table import Table
@@ -51,6 +54,7 @@ class Summary:
     """A run in figures."""
 
     steps: int  # training steps recorded
+    step_seconds: float | None  # from one step to the next, the median; None for a single step
     stages: tuple[StageLine, ...]
     validation: tuple[ValidationLine, ...]
 
@@ -81,9 +85,17 @@ def summarise(entries: Iterable[Entry]) -> Summary:
     steps = {entry.step: entry.groups for entry in entries if entry.part == "train"}
     return Summary(
         steps=len(steps),
+        step_seconds=step_seconds(entries),
         stages=tuple(_stage_lines(steps)),
         validation=tuple(_validation_lines(entries)),
     )
+
+
+def step_seconds(entries: Sequence[Entry]) -> float | None:
+    """Seconds from one training step to the next: the median, so that a break does not count."""
+    times = {entry.step: entry.time for entry in entries if entry.part == "train"}
+    gaps = [times[step + 1] - begun for step, begun in times.items() if step + 1 in times]
+    return median(gaps) if gaps else None
 
 
 def summary_table(summary: Summary) -> RenderableType:
@@ -121,45 +133,50 @@ def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationLine]:
         yield ValidationLine(kind, first, last, before, after)
 
 
+_COMPACT: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": 0}
+
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("reward", "score", "{:.2f}"),
     ("format", "format", "{:.2f}"),
-    ("correct", "correctness", "{:.2f}"),
+    ("right", "correctness", "{:.2f}"),
     ("detail", "detail", "{:.2f}"),
-    ("accuracy", "acc", "{:.0%}"),
-    ("unreadable", "unreadable", "{:.0%}"),
-    ("no signal", "no_signal", "{:.0%}"),
-    ("…if binary", "no_signal_binary", "{:.0%}"),
+    ("acc.", "acc", "{:.0%}"),
+    ("unread", "unreadable", "{:.0%}"),
+    ("no\nsignal", "no_signal", "{:.0%}"),
+    ("…if\nbinary", "no_signal_binary", "{:.0%}"),
 )
 
 
 def _training_table(summary: Summary) -> Table:
+    pace = f", {summary.step_seconds:.1f} s each" if summary.step_seconds else ""
     table = Table(
-        title=f"Training, {summary.steps} steps",
-        caption="reward and its parts: mean over answers; no signal: groups whose answers all "
-        "score the same, with our reward and with correctness alone",
+        title=f"Training: {summary.steps} steps{pace}",
+        caption="reward and its parts: mean over answers. no signal: groups whose answers\n"
+        "all score the same, with this reward and with correctness alone.",
+        **_COMPACT,
     )
-    for name in ("stage", "type"):
-        table.add_column(name)
+    table.add_column("stage")
     for name in ("steps", "groups", *(title for title, _, _ in _COLUMNS)):
         table.add_column(name, justify="right")
     shown = ""
     for line in summary.stages:
+        if line.stage != shown:
+            table.add_row(line.stage, style="bold")
+            shown = line.stage
         table.add_row(
-            line.stage if line.stage != shown else "",
-            line.kind,
+            f"  {line.kind}",
             str(line.steps),
             f"{line.figures['groups']:.0f}",
             *(_cell(line.figures, name, form) for _, name, form in _COLUMNS),
         )
-        shown = line.stage
     return table
 
 
 def _validation_table(lines: Sequence[ValidationLine]) -> Table:
-    table = Table(title=f"Validation, after {lines[0].first_step} and {lines[0].last_step} steps")
+    first, last = lines[0].first_step, lines[0].last_step
+    table = Table(title=f"Validation: after {first} and after {last} steps", **_COMPACT)
     table.add_column("type")
-    for name in ("questions", "accuracy", "→", "reward", "→"):
+    for name in ("questions", "acc.", "→ acc.", "reward", "→ reward"):
         table.add_column(name, justify="right")
     for line in lines:
         table.add_row(

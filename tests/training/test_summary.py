@@ -44,7 +44,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_stages_and_types_with_their_steps(run: Path) -> None:
     summary = summary_of(run)
-    assert summary.steps == 3
+    assert summary.steps == 3 and summary.step_seconds is not None
     assert [(line.stage, line.kind, line.steps) for line in summary.stages] == [
         ("judgment", "TorF1", 1),
         ("planning", "planning", 2),
@@ -62,10 +62,11 @@ def test_validation_before_and_after(run: Path) -> None:
 
 
 def test_the_table_shows_them(run: Path) -> None:
-    console = Console(width=140, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(summary_table(summary_of(run)))
     text = console.export_text()
-    for word in ("judgment", "planning", "Training, 3 steps", "Validation, after 0 and 3 steps"):
+    assert "…" not in text.replace("…if", ""), "nothing is cut off on a narrow terminal"
+    for word in ("judgment", "planning", "Training: 3 steps", "after 0 and after 3 steps"):
         assert word in text
 
 
