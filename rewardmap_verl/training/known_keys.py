@@ -42,7 +42,8 @@ def reference_keys(model_engine: str = "dp") -> dict[str, Any] | None:
     path = files("verl.trainer.config") / name if name else None
     if path is None or not path.is_file():
         return None
-    return _merged(yaml.safe_load(path.read_text(encoding="utf-8")), OURS)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where it was built
+    return _merged(yaml.load(path.read_text(encoding="utf-8"), Loader=loader), OURS)
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

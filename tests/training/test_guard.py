@@ -1,0 +1,297 @@
+"""The guard: a mistaken run is stopped before Ray starts, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra._internal.callbacks import Callbacks
+from omegaconf import DictConfig, OmegaConf
+
+from rewardmap_verl.training import plugin_state
+from rewardmap_verl.training.findings import Finding
+from rewardmap_verl.training.guard import Guard, examine
+from rewardmap_verl.training.known_keys import reference_keys, unknown_keys
+from rewardmap_verl.training.overrides import mistakes
+
+Composed = DictConfig
+
+
+@pytest.fixture(scope="module")
+def composed() -> DictConfig:
+    """The GPU recipe, composed as verl's trainer does."""
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        return compose("ppo_trainer", ["+recipe=rewardmap"], return_hydra_config=True)
+
+
+@pytest.fixture
+def config(
+    composed: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DictConfig]:
+    """A configuration without a fault: data and model are there."""
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    copy = composed.copy()
+    OmegaConf.set_struct(copy, False)
+    for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
+        (tmp_path / name).touch()
+    copy.data.folder = str(tmp_path)
+    yield copy
+
+
+def found(config: DictConfig) -> dict[str, Finding]:
+    """What the guard finds, by key."""
+    return {one.key: one for one in examine(config)}
+
+
+def test_recipe_itself_has_no_fault(config: DictConfig) -> None:
+    assert found(config) == {}
+
+
+CASES: list[tuple[str, Any, str, str]] = [
+    ("reward.rewardmap.alhpa", 0.4, "reward.rewardmap.alhpa", "Did you mean 'alpha'"),
+    ("reward.rewardmap.items.lines", 1.0, "reward.rewardmap.items.lines", "Did you mean 'line'"),
+    ("reward.rewardmap.alpha", 5.0, "reward.rewardmap", "a wrong answer could earn"),
+    ("reward.rewardmap.alpha", "half", "reward.rewardmap.alpha", "number"),
+    ("data.curriculum.sed", 1, "data.curriculum.sed", "Did you mean 'seed'"),
+    (
+        "data.curriculum.stages",
+        [{"name": "all", "types": ["planning"], "epoch": 2}],
+        "data.curriculum.stages[0].epoch",
+        "'epochs'",
+    ),
+    ("data.curriculum.stages", "stagd", "data.curriculum.stages", "staged"),
+    ("data.shuffle", True, "data.shuffle", "data.shuffle=false"),
+    ("trainer.total_epochs", 3, "trainer.total_epochs", "trainer.total_epochs=1"),
+    ("data.truncatoin", "left", "data.truncatoin", "Did you mean 'truncation'"),
+    ("recip", {"a": 1}, "recip", "Neither verl nor"),
+    ("actor_rollout_ref.rollout.temprature", 1, "actor_rollout_ref.rollout.temprature", "refuse"),
+    ("actor_rollout_ref.actor.optim.lrr", 1, "actor_rollout_ref.actor.optim.lrr", "refuse"),
+    ("custom_reward_function.path", "a.py", "custom_reward_function.path", "ignores this key"),
+    ("reward_model.reward_manager", "x", "reward_model.reward_manager", "reward.reward_manager"),
+    ("data.sampler", {"class_path": "x"}, "data.sampler", "no samplers since 0.8"),
+    (
+        "data.mm_processor_kwargs.max_pixels",
+        1,
+        "data.mm_processor_kwargs.max_pixels",
+        "another pixel budget",
+    ),
+    (
+        "actor_rollout_ref.actor.freeze_vision_tower",
+        True,
+        "actor_rollout_ref.actor.freeze_vision_tower",
+        "[lora]",
+    ),
+    ("algorithm.adv_estimator", "remax", "algorithm.adv_estimator", "reinforce_plus_plus"),
+    ("algorithm.adv_estimator", "gdpo", "algorithm.adv_estimator", "Use grpo"),
+    ("algorithm.adv_estimator", "grpo_vectorized", "algorithm.adv_estimator", "Use grpo"),
+    ("actor_rollout_ref.rollout.n", 1, "actor_rollout_ref.rollout.n", "no signal"),
+    ("actor_rollout_ref.rollout.n", "8x", "actor_rollout_ref.rollout.n", "whole number"),
+    (
+        "actor_rollout_ref.actor.ppo_mini_batch_size",
+        256,
+        "actor_rollout_ref.actor.ppo_mini_batch_size",
+        "pads 128 sequences to 2048",
+    ),
+    ("data.gen_batch_size", 4, "data.gen_batch_size", "Leave it null"),
+    ("trainer.n_gpus_per_node", 6, "actor_rollout_ref.actor.ppo_mini_batch_size", "multiple of 3"),
+    (
+        "trainer.n_gpus_per_node",
+        1,
+        "actor_rollout_ref.rollout.tensor_model_parallel_size",
+        "must divide",
+    ),
+    (
+        "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+        3,
+        "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+        "divide the number of GPUs, 8",
+    ),
+    (
+        "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
+        16384,
+        "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
+        "22048 tokens",
+    ),
+    (
+        "actor_rollout_ref.rollout.max_model_len",
+        20000,
+        "actor_rollout_ref.rollout.max_model_len",
+        "22048 tokens",
+    ),
+    ("data.train_files", "no/such.parquet", "data.train_files", "set data.folder"),
+    ("data.val_files", [], "data.val_files", "at least one parquet file"),
+    ("data.train_files", "${data.foldr}/a.parquet", "data.train_files", "foldr"),
+    ("actor_rollout_ref.model.path", "./nowhere", "actor_rollout_ref.model.path", "config.json"),
+    ("trainer.device", "cpu", "trainer.device", "set VERL_PLATFORM=cpu"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "where", "says"), CASES)
+def test_fault_is_named(config: DictConfig, key: str, value: Any, where: str, says: str) -> None:
+    OmegaConf.update(config, key, value, force_add=True)
+    texts = [str(one) for one in examine(config)]
+    assert any(where in text and says in text for text in texts), texts
+
+
+def test_weights_that_are_cancelled_are_a_warning(config: DictConfig) -> None:
+    config.algorithm.norm_adv_by_std_in_grpo = True
+    (finding,) = found(config).values()
+    assert finding.key == "algorithm.norm_adv_by_std_in_grpo"
+    assert not finding.stops
+    config.reward.rewardmap.use_difficulty = False
+    assert found(config) == {}
+
+
+def test_sequence_parallelism_shares_the_token_budget(config: DictConfig) -> None:
+    config.actor_rollout_ref.actor.ulysses_sequence_parallel_size = 2
+    config.actor_rollout_ref.actor.ppo_max_token_len_per_gpu = 12288
+    assert found(config) == {}
+
+
+def test_unfinished_preparation(config: DictConfig, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").unlink()
+    assert "Prepare the data again" in str(found(config)["data.train_files"])
+
+
+def test_platform_without_the_option(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    assert "'+recipe/rewardmap=[cpu]'" in str(found(config)["trainer.device"])
+
+
+def test_other_reward_manager_is_a_warning(config: DictConfig) -> None:
+    config.reward.reward_manager.module.path = "pkg://somebody.else"
+    finding = found(config)["reward.reward_manager.module.path"]
+    assert not finding.stops
+    assert "has no effect" in finding.mend
+
+
+def test_key_added_on_purpose_is_a_warning() -> None:
+    known = {"data": {"shuffle": True}}
+    (typed,) = unknown_keys({"data": {"shufle": True}}, known, ["data.shufle"])
+    (silent,) = unknown_keys({"data": {"shufle": True}}, known)
+    assert silent.stops
+    assert not typed.stops
+
+
+@pytest.mark.parametrize("engine", ["dp", "megatron"])
+def test_reference_of_verl_knows_itself(engine: str) -> None:
+    known = reference_keys(engine)
+    assert known is not None
+    assert list(unknown_keys(known, known)) == []
+
+
+def test_plugin_that_verl_did_not_load(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, plugin_state.MODULE, None)
+    monkeypatch.delitem(sys.modules, plugin_state.MODULE)
+    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "none")
+    finding = found(config)["verl's plugin rewardmap"]
+    assert "VERL_USE_EXTERNAL_PLUGINS=none" in finding.mend
+
+
+def test_plugin_that_failed_while_it_was_loaded(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rewardmap_verl.training.plugin as plugin
+
+    monkeypatch.setattr(plugin, "PROBLEM", "ImportError: no torch")
+    assert "ImportError: no torch" in str(found(config)["verl's plugin rewardmap"])
+
+
+def test_plugin_reports_its_own_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import rewardmap_verl.training.plugin as plugin
+    from rewardmap_verl.training import cpu
+
+    def fail() -> bool:
+        raise RuntimeError("platform is odd")
+
+    monkeypatch.setattr(cpu, "activate", fail)
+    assert plugin.load() == "RuntimeError: platform is odd"
+    assert "platform is odd" in caplog.text
+    assert caplog.records[0].levelname == "ERROR"
+
+
+def test_hydra_lets_the_guard_stop_the_run(config: DictConfig) -> None:
+    """Hydra turns exceptions of callbacks into warnings; SystemExit must go through."""
+    config.data.shuffle = True
+    callbacks = Callbacks(config)
+    with pytest.raises(SystemExit) as stop:
+        callbacks.on_run_start(config=config, config_name="ppo_trainer")
+    text = str(stop.value)
+    assert "stopped before it started" in text
+    assert "1. data.shuffle (found True)" in text
+    assert "rewardmap doctor" in text
+
+
+def test_failing_check_stops_the_run(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the guard itself must not let an unchecked run through."""
+
+    def fail(_config: DictConfig) -> Iterator[Finding]:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("rewardmap_verl.training.guard.CHECKS", (fail,))
+    with pytest.raises(SystemExit, match="RuntimeError: odd"):
+        Guard().on_run_start(config)
+
+
+def test_warnings_let_the_run_go_on(config: DictConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    config.algorithm.norm_adv_by_std_in_grpo = True
+    Guard().on_run_start(config)
+    assert "warning: algorithm.norm_adv_by_std_in_grpo" in capsys.readouterr().err
+
+
+def test_runs_of_a_sweep_are_checked_one_by_one(config: DictConfig) -> None:
+    config.data.shuffle = True
+    Guard().on_job_start(config)
+    config.hydra.mode = "MULTIRUN"
+    with pytest.raises(SystemExit):
+        Guard().on_job_start(config)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["+recip=rewardmap"],
+        ["+recipes=rewardmap"],
+        ["++recip=RewardMap"],
+        ["+recipe/rewardmp=[no_detail]"],
+        ["+recipie/rewardmap=[cpu]"],
+        ["+recip=reward_map"],
+        ["+recipe/rewardmap=[cpu]"],
+        ["+recipe/rewardmap=[cpu]", "+recipe=rewardmap"],
+    ],
+)
+def test_words_that_would_train_something_else(words: list[str]) -> None:
+    assert [one.stops for one in mistakes(words)] == [True]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["+recipe=rewardmap"],
+        ["+recipe=rewardmap", "+recipe/rewardmap=[cpu,lora]", "--cfg", "job"],
+        ["+recipe=mine", "+recipe/rewardmap=[cpu]"],
+        ["+recipe=rewardmap", "reward.rewardmap.alpha=0.3", "+data.curriculum.x=rewardmap"],
+        ["trainer.project_name=rewardmap", "data.folder=data/rewardmap"],
+        ["-m", "tests", "--reward=map"],
+        ["~recipe"],
+    ],
+)
+def test_words_that_are_left_alone(words: list[str]) -> None:
+    assert list(mistakes(words)) == []
+
+
+def test_search_path_plugin_imports_neither_verl_nor_torch() -> None:
+    """It runs in every program that uses Hydra."""
+    code = (
+        "import sys, hydra_plugins.rewardmap_recipes; "
+        "print([name for name in ('verl', 'torch', 'pydantic') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,190 @@
+"""Every recipe that ships: composed as verl composes it, then checked by verl, without GPUs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig, OmegaConf
+
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.training.curriculum_config import CurriculumConfig, read_curriculum
+from rewardmap_verl.training.guard import examine
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "recipe"
+OPTIONS = sorted(path.stem for path in (RECIPES / "rewardmap").glob("*.yaml"))
+FILES = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def hydra() -> Iterator[None]:
+    """Hydra looking at verl's configuration, as verl's trainer does."""
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        yield
+
+
+def composed(options: Sequence[str] = (), *words: str) -> DictConfig:
+    """The recipe with options, as ``+recipe=rewardmap '+recipe/rewardmap=[…]'`` gives it."""
+    more = [f"+recipe/rewardmap=[{','.join(options)}]"] if options else []
+    return compose("ppo_trainer", ["+recipe=rewardmap", *more, *words], return_hydra_config=True)
+
+
+@pytest.fixture(params=["", *OPTIONS])
+def option(request: pytest.FixtureRequest) -> str:
+    """No option, and each of them."""
+    return request.param
+
+
+@pytest.fixture
+def config(option: str, hydra: None) -> DictConfig:
+    """The recipe with one option."""
+    return composed([option] if option else [])
+
+
+def make_whole(config: DictConfig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
+    """Give a configuration the data, the model and the platform that it asks for."""
+    OmegaConf.set_struct(config, False)
+    for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
+        (folder / name).touch()
+    config.data.folder = str(folder)
+    if config.trainer.device == "cpu":
+        monkeypatch.setenv("VERL_PLATFORM", "cpu")
+        config.actor_rollout_ref.model.path = str(folder)
+    else:
+        monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    return config
+
+
+def test_guard_finds_nothing(
+    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown keys, arithmetic, token budgets and traps of every recipe."""
+    whole = make_whole(config, tmp_path, monkeypatch)
+    assert [str(one) for one in examine(whole)] == []
+
+
+def test_verl_accepts_it(config: DictConfig) -> None:
+    """verl's own validation, which its trainer runs before Ray starts."""
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    validate_config(config, need_reference_policy(config), need_critic(config))
+
+
+def as_the_worker_reads(config: DictConfig, role: str) -> DictConfig:
+    """The block of a role; verl's worker renames keys of the reference model first."""
+    node = OmegaConf.create(OmegaConf.to_container(config.actor_rollout_ref, resolve=True))[role]
+    for key in ("micro_batch_size", "micro_batch_size_per_gpu", "max_token_len_per_gpu"):
+        if role == "ref":
+            node[f"ppo_{key}"] = node.pop(f"log_prob_{key}")
+    if role == "ref":
+        node.use_dynamic_bsz = node.pop("log_prob_use_dynamic_bsz")
+    return node
+
+
+@pytest.mark.parametrize("role", ["actor", "ref", "rollout", "model"])
+def test_verl_makes_its_dataclasses_of_it(
+    config: DictConfig, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verl.utils.config import omega_conf_to_dataclass
+    from verl.workers.config import HFModelConfig
+
+    # The model would be downloaded; its keys and their types are what is looked at here.
+    monkeypatch.setattr(HFModelConfig, "__post_init__", lambda self: None)
+    node = as_the_worker_reads(config, role)
+    made = omega_conf_to_dataclass(node)
+    assert type(made).__name__ == node["_target_"].rpartition(".")[2]
+
+
+def test_paper_settings(hydra: None) -> None:
+    config = composed()
+    role = config.actor_rollout_ref
+    assert config.algorithm.adv_estimator == "grpo"
+    assert config.algorithm.norm_adv_by_std_in_grpo is False
+    assert config.algorithm.use_kl_in_reward is False
+    assert (config.data.train_batch_size, role.rollout.n) == (16, 8)
+    assert (config.data.max_prompt_length, config.data.max_response_length) == (20_000, 2_048)
+    assert role.actor.optim.lr == 1e-6
+    assert (role.actor.use_kl_loss, role.actor.kl_loss_coef) == (True, 1e-3)
+    assert role.actor.kl_loss_type == "low_var_kl"
+    assert role.model.path == "Qwen/Qwen2.5-VL-7B-Instruct"
+    assert config.trainer.n_gpus_per_node * config.trainer.nnodes == 8
+
+
+def test_reward_block_is_the_default_reward(hydra: None) -> None:
+    """The numbers stand in the recipe to be read; they must not drift from the code."""
+    block = OmegaConf.to_container(composed().reward.rewardmap)
+    assert block == RewardConfig().model_dump()
+
+
+def test_curriculum_block_is_the_default_curriculum(hydra: None) -> None:
+    assert read_curriculum(composed().data) == CurriculumConfig()
+
+
+def test_classes_of_ours_can_be_loaded(hydra: None) -> None:
+    from verl.utils.import_utils import load_extern_type
+
+    config = composed()
+    for place, name in (
+        (config.data.custom_cls, config.data.custom_cls.name),
+        (config.trainer.v1.sampler.custom_sampler, config.trainer.v1.sampler.custom_sampler.name),
+        (config.reward.reward_manager.module, config.reward.reward_manager.name),
+    ):
+        assert isinstance(load_extern_type(place.path, name), type)
+
+
+def test_values_on_the_command_line_win_over_recipe_and_options(hydra: None) -> None:
+    config = composed(["cpu"], "data.train_batch_size=4", "trainer.experiment_name=mine")
+    assert config.data.train_batch_size == 4
+    assert config.actor_rollout_ref.actor.ppo_mini_batch_size == 4
+    assert config.trainer.experiment_name == "mine"
+
+
+def test_recipes_of_users_build_on_ours(hydra: None, tmp_path: Path) -> None:
+    folder = tmp_path / "recipe"
+    folder.mkdir()
+    text = "# @package _global_\ndefaults: [rewardmap, _self_]\ndata: {train_batch_size: 32}\n"
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    config = compose("ppo_trainer", ["+recipe=mine", f"hydra.searchpath=[file://{tmp_path}]"])
+    assert config.data.train_batch_size == 32
+    assert config.algorithm.norm_adv_by_std_in_grpo is False
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_key_has_a_comment_above(name: str) -> None:
+    lines = (RECIPES / name).read_text(encoding="utf-8").splitlines()
+    bare = [
+        f"{name}:{number}: {line.strip()}"
+        for number, (above, line) in enumerate(zip(["", *lines], lines, strict=False), 1)
+        if re.match(r"\s*(- )?[\w./@-]+:( |$)", line) and not above.lstrip().startswith("#")
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_recipes_are_read_from_the_package(name: str) -> None:
+    """What is tested here is what Hydra composes."""
+    shipped = files("rewardmap_verl.recipes").joinpath("recipe", *name.split("/"))
+    assert shipped.read_text(encoding="utf-8") == (RECIPES / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_key_stands_twice(name: str) -> None:
+    """YAML lets the last of two equal keys win without a word."""
+    yaml.load((RECIPES / name).read_text(encoding="utf-8"), Loader=OneOfEach)
+
+
+class OneOfEach(yaml.SafeLoader):
+    """Refuses a mapping with a key that occurs twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Build a mapping, after looking at its keys."""
+        keys = [self.construct_object(key) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"twice: {sorted(keys)} {node.start_mark}"
+        return super().construct_mapping(node, deep)
