@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 __all__ = ["COMMANDS", "app"]
 
-COMMANDS = ("doctor", "prepare", "tiny-model", "cold-start", "summary")
+COMMANDS = ("doctor", "prepare", "tiny-model", "cold-start", "curriculum", "summary")
 """In the order in which a user meets them; ``tiny-model`` is ``tiny_model`` in tiny_model.py."""
 
 
@@ -28,6 +28,8 @@ class Commands(TyperGroup):
             return None
         name = cmd_name.replace("-", "_")
         function = getattr(importlib.import_module(f"rewardmap_verl.commands.{name}"), name)
+        if isinstance(function, typer.Typer):  # a command with commands of its own
+            return typer.main.get_group(function)
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         alone.command(cmd_name)(function)
         return typer.main.get_command(alone)
