@@ -33,7 +33,7 @@ from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 
-__all__ = ["RouteDetail", "Trip", "route_detail", "trip_of"]
+__all__ = ["RouteDetail", "Trip", "right_lines", "right_transfers", "route_detail", "trip_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,8 @@ def _is_one_way(rides: Sequence[Ride], trip: Trip) -> bool:
     )
 
 
-def _right_lines(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
-    """Return, by how many legs it leaves to go, which leg has a right line."""
+def right_lines(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
+    """Return which leg has a right line, by how many legs are left where it departs."""
     found: dict[int, int] = {}
     for number, ride in enumerate(rides):
         if not ride.is_real:
@@ -161,8 +161,8 @@ def _right_lines(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
     return found
 
 
-def _right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
-    """Return, by how many legs are left there, after which leg a right transfer stands."""
+def right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
+    """Return after which leg a right transfer stands, by how many legs are left there."""
     found: dict[int, int] = {}
     for number, (here, there) in enumerate(pairwise(rides)):
         stop = here.arrival.namesakes
@@ -191,8 +191,8 @@ def _partial_marks(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> li
             values.destination,
             _named(last, ends),
         ),
-        _steps("lines", len(_right_lines(rides, trip)), trip.required, lines),
-        _steps("transfers", len(_right_transfers(rides, trip)), trip.required - 1, transfers),
+        _steps("lines", len(right_lines(rides, trip)), trip.required, lines),
+        _steps("transfers", len(right_transfers(rides, trip)), trip.required - 1, transfers),
     ]
 
 

@@ -1,0 +1,150 @@
+"""``rewardmap explain``: why an answer has the reward that it has."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption, fail
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.rewards.rows import MISSING, Line, NetworkFolder, Row, read_json_lines, read_row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from rewardmap_verl.rewards.explain import Check, Explanation
+
+__all__ = ["explain"]
+
+
+def explain(
+    rows: Annotated[
+        Path,
+        typer.Argument(help="JSON lines: questions and responses, or a rollout dump of verl."),
+    ],
+    networks: NetworksOption,
+    row: Annotated[
+        str, typer.Option(help="Which one: the number of its line, from 1, or its id.")
+    ] = "1",
+    response: Annotated[
+        Path | None,
+        typer.Option(help="File with another answer to that question; - reads the keyboard."),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Explain the reward of one answer.
+
+    Shows what was read, each leg checked against the network, what every item earned and why, the
+    total, and what a perfect answer would be.
+
+    Try it: **rewardmap explain answers.jsonl --networks data/networks --row 3**
+    """
+    from rich.console import Console
+
+    from rewardmap_verl.commands.reward_options import load_settings
+    from rewardmap_verl.rewards.explain import explain_answer
+
+    try:
+        settings = load_settings(config, set_)
+        chosen = read_row(_find(rows, row), NetworkFolder(networks))
+        answer = _answer(chosen, response)
+        found = explain_answer(answer, chosen.truth, chosen.network, settings)
+    except (DataError, ConfigError) as error:
+        fail(error)
+    show(found, Console())
+
+
+def _find(path: Path, wanted: str) -> Line:
+    """Return the line of an id or a number; an id goes first.
+
+    Raises:
+        DataError: There is none.
+    """
+    by_number: Line | None = None
+    for line in read_json_lines(path):
+        if line.id is not None and str(line.id) == wanted:
+            return line
+        if str(line.number) == wanted:
+            by_number = line
+    if by_number is None:
+        raise DataError(path, "row", wanted, "Give the number of a line, from 1, or an id.")
+    return by_number
+
+
+def _answer(row: Row, file: Path | None) -> object:
+    if file is not None:
+        try:
+            return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(file, found=str(error), mend="Give a readable text file.") from None
+    if row.response is MISSING:
+        raise DataError(row.where, "response", "nothing", "Give an answer with --response FILE.")
+    return row.response
+
+
+def show(found: Explanation, console: Console) -> None:
+    """Print an explanation."""
+    console.print(_plain(found.question, "bold"))
+    _show_checks("What was read", found.read, console)
+    _show_checks("What was checked", found.checks, console)
+    if found.items:
+        console.print(_items_table(found))
+    console.print(_parts_table(found))
+    verdict = "right" if found.score.acc else "wrong"
+    console.print(
+        _plain(
+            f"{verdict}: {found.score.score:.4g} of {found.highest:.4g} "
+            f"(weight {found.score.weight:.4g})",
+            "bold green" if found.score.acc else "bold red",
+        )
+    )
+    if found.perfect and found.score.score < found.highest:
+        console.print(_plain("\nA perfect answer", "bold"))
+        console.print(_plain(found.perfect))
+
+
+def _plain(text: str, style: str = "") -> Any:
+    """Text that rich prints as it is; what cannot be printed is escaped."""
+    from rich.text import Text
+
+    return Text(text.encode("utf-8", "backslashreplace").decode("utf-8"), style=style)
+
+
+def _show_checks(title: str, checks: tuple[Check, ...], console: Console) -> None:
+    if checks:
+        console.print(_plain(f"\n{title}", "bold"))
+    for check in checks:
+        mark = "[green]✓[/] " if check.good else "[red]✗[/] "
+        console.print(mark, _plain(check.text), sep="", soft_wrap=True)
+
+
+def _table(title: str, *headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None)
+    for number, heading in enumerate(headings):
+        right = 0 < number < len(headings) and heading != "why"
+        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _items_table(found: Explanation) -> Table:
+    table = _table("What the detail is made of", "item", "earned", "worth", "why")
+    for item in found.items:
+        worth = f"{item.worth:.4g}" if item.worth else "-"
+        table.add_row(item.name, f"{item.credit:.4g}", worth, _plain(item.reason))
+    return table
+
+
+def _parts_table(found: Explanation) -> Table:
+    table = _table("The reward", "part", "value", "at most", "times", "weighed")
+    for part in found.parts:
+        weighed = part.value * part.times * found.score.weight
+        figures = (part.value, part.highest, part.times, weighed)
+        table.add_row(part.name, *(f"{figure:.4g}" for figure in figures))
+    return table

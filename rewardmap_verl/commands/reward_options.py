@@ -1,0 +1,79 @@
+"""What the commands about the reward have in common: their options, and how they end on a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.rewards.config import BLOCK, RewardConfig, load_reward_config
+
+__all__ = ["ConfigOption", "NetworksOption", "SetOption", "fail", "load_settings"]
+
+NetworksOption = Annotated[
+    Path, typer.Option(help="Folder of networks, COUNTRY/CITY.json; of prepared data, networks/.")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(help="YAML with the reward's settings: the block itself, or a whole recipe."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="A setting, repeated: alpha=0.7, map_weights.hard=2, use_detail=no."
+    ),
+]
+
+
+def fail(error: Exception) -> NoReturn:
+    """End the program with one readable message and code 2."""
+    typer.secho(f"Error: {error}", err=True, fg="red")
+    raise typer.Exit(2) from None
+
+
+def load_settings(file: Path | None, changes: list[str] | None) -> RewardConfig:
+    """Return the reward's settings from a file and from options.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is at fault.
+    """
+    block = _from_file(file) if file is not None else {}
+    for change in changes or []:
+        keys, _, value = change.partition("=")
+        if not keys or not value:
+            raise ConfigError("--set", found=change, mend="Write KEY=VALUE, such as alpha=0.7.")
+        place = block
+        *parents, last = keys.removeprefix(f"{BLOCK}.").split(".")
+        for key in parents:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise ConfigError("--set", found=change, mend=f"{key} is a value, not a group.")
+        place[last] = _parse(value, change)
+    return load_reward_config(block)
+
+
+def _parse(text: str, where: object) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(where, mend=f"It is not YAML ({error}).") from None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, found=str(error), mend="Give a readable YAML file.") from None
+    found = _parse(text, path)
+    for key in BLOCK.split("."):
+        if isinstance(found, dict) and key in found:
+            found = found[key]
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ConfigError(path, found=found, mend="Give the settings as keys and values.")
+    return found

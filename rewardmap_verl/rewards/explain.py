@@ -1,0 +1,245 @@
+"""Why an answer has the reward that it has: what was read, what was checked, what it earned.
+
+Nothing is judged here a second time: the figures are those of
+:func:`~rewardmap_verl.rewards.score.score_answer`, and the sentences say what it looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from rewardmap_verl.errors import DataError, shorten
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.correctness import Ride, look_up, route_is_right, same_place
+from rewardmap_verl.rewards.detail import (
+    Trip,
+    right_lines,
+    right_transfers,
+    route_detail,
+    trip_of,
+)
+from rewardmap_verl.rewards.parts import Item, Score
+from rewardmap_verl.rewards.perfect import perfect_answer
+from rewardmap_verl.rewards.routes import OffForm, RouteAnswer, read_route
+from rewardmap_verl.rewards.score import bounds, score_answer
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.rewards.vqa import Place, ShortAnswer, read_short_answer
+from rewardmap_verl.transit.network import Network
+
+__all__ = ["Check", "Explanation", "Part", "explain_answer"]
+
+_SHOWN: Final = 300
+_MOST_LEGS: Final = 30
+
+_FORM_FAULTS: Final = {
+    OffForm.LABELS: "a label or a value is not written as asked",
+    OffForm.BLOCKS: "blocks are not divided by dashes, or their lines are in another order",
+    OffForm.FIELDS: "a block lacks a line, or has one too many",
+    OffForm.AROUND: "there is text between the blocks, after them or around them",
+}
+
+_PLACES: Final = {
+    Place.BOX: "in the last \\boxed{}",
+    Place.SENTENCE: 'in the last sentence "the answer is …", without a box',
+    Place.BARE: "as the whole text, without a box",
+    Place.NOWHERE: "nowhere",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    good: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the reward."""
+
+    name: str
+    value: float
+    highest: float
+    times: float
+    """What it is multiplied by before W: α for detail, else 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An answer's reward, taken apart."""
+
+    question: str
+    read: tuple[Check, ...]
+    """What was read, and how well it keeps to the asked form."""
+    checks: tuple[Check, ...]
+    """What decides whether it is right."""
+    items: tuple[Item, ...]
+    """What the detail reward is made of; empty for all types but planning."""
+    parts: tuple[Part, ...]
+    score: Score
+    highest: float
+    """The reward of a perfect answer."""
+    perfect: str
+    """A perfect answer; "" when there is none."""
+
+
+def explain_answer(
+    response: object, truth: GroundTruth, network: Network, config: RewardConfig
+) -> Explanation:
+    """Explain the reward of one answer.
+
+    Args:
+        response: What the model returned.
+        truth: The gold answer, checked when it was loaded.
+        network: The network of the question's city.
+        config: The reward's numbers.
+    """
+    if truth.is_planning:
+        read, checks, items = _route(response, truth, network, config)
+    else:
+        answer = read_short_answer(response, truth.type, config.max_characters)
+        read, checks = list(_short_read(response, answer)), list(_short_checks(answer, truth))
+        items = ()
+    score = score_answer(response, truth, network, config)
+    return Explanation(
+        question=_question(truth),
+        read=tuple(read),
+        checks=tuple(checks),
+        items=items,
+        parts=tuple(_parts(score, config)),
+        score=score,
+        highest=bounds(truth, config)[1],
+        perfect=_perfect(truth, network),
+    )
+
+
+def _question(truth: GroundTruth) -> str:
+    stops = [name for name in (truth.station_1, truth.station_2) if name]
+    about = " → ".join(stops) if truth.is_planning else ", ".join(dict.fromkeys(stops))
+    about += f", line {truth.line}" if truth.line else ""
+    text = f"{truth.type} in {truth.country}/{truth.city} ({truth.difficulty_city})"
+    return f"{text}: {about}" if about else text
+
+
+def _parts(score: Score, config: RewardConfig) -> Iterator[Part]:
+    yield Part("format", score.format, config.format_value, 1.0)
+    yield Part("correctness", score.correctness, config.correctness, 1.0)
+    if score.detail is not None:
+        yield Part("detail", score.detail, config.detail_cap, config.detail_weight)
+
+
+def _perfect(truth: GroundTruth, network: Network) -> str:
+    try:
+        return perfect_answer(truth, network)
+    except DataError:
+        return ""  # two stops that no line joins
+
+
+def _unreadable(response: object, what: str) -> Check:
+    if not isinstance(response, str):
+        return Check(False, f"the response is no text but {shorten(response)}")
+    return Check(False, f"{what} in {len(response)} characters: {shorten(response, _SHOWN)}")
+
+
+# Short answers
+
+
+def _short_read(response: object, answer: ShortAnswer) -> Iterator[Check]:
+    if answer.place is Place.NOWHERE:
+        yield _unreadable(response, "no box and no answer")
+        return
+    found = f"found {_PLACES[answer.place]}: {shorten(answer.text, _SHOWN)}"
+    yield Check(answer.place is Place.BOX, found)
+    if answer.value is None:
+        yield Check(False, "it is not one clear answer of the asked kind")
+        return
+    exact = "exactly in the asked form" if answer.exact else "readable, not in the exact form"
+    yield Check(answer.exact, exact)
+
+
+def _short_checks(answer: ShortAnswer, truth: GroundTruth) -> Iterator[Check]:
+    gold = perfect_answer(truth, None)
+    yield Check(
+        answer.value == truth.answer,
+        f"it means {'nothing' if answer.value is None else answer.value}; "
+        f"the gold answer is {truth.answer}, {gold}",
+    )
+
+
+# Routes
+
+
+def _route(
+    response: object, truth: GroundTruth, network: Network, config: RewardConfig
+) -> tuple[list[Check], list[Check], tuple[Item, ...]]:
+    answer = read_route(response, truth.form, config.max_characters, config.max_legs)
+    if not answer.legs:
+        return [_unreadable(response, "no whole leg")], [], ()
+    trip = trip_of(truth, network)
+    rides = [look_up(network, leg) for leg in answer.legs]
+    right = route_is_right(network, answer.legs, trip.origin, trip.destination)
+    detail = route_detail(answer.legs, right, trip, config)
+    return (
+        list(_route_read(answer)),
+        list(_route_checks(rides, trip, right)),
+        detail.items,
+    )
+
+
+def _route_read(answer: RouteAnswer) -> Iterator[Check]:
+    legs = len(answer.legs)
+    yield Check(True, f"{legs} leg{'s' * (legs != 1)} read")
+    for fault in sorted(answer.off_form):
+        yield Check(False, _FORM_FAULTS[fault])
+    if not answer.off_form:
+        yield Check(True, "exactly in the asked form")
+
+
+def _route_checks(rides: Sequence[Ride], trip: Trip, right: bool) -> Iterator[Check]:
+    origin, destination = rides[0].departure, rides[-1].arrival
+    yield Check(same_place(origin, trip.origin), f"the route begins at {origin.text!r}")
+    yield from _leg_checks(rides[:_MOST_LEGS], trip)
+    if len(rides) > _MOST_LEGS:
+        yield Check(right, f"… and {len(rides) - _MOST_LEGS} more legs")
+    yield Check(same_place(destination, trip.destination), f"it ends at {destination.text!r}")
+    yield Check(len(rides) <= trip.allowed, _length(len(rides), trip))
+
+
+def _length(legs: int, trip: Trip) -> str:
+    return f"{legs} of {trip.allowed} allowed legs; {trip.required} are needed at least"
+
+
+def _leg_checks(rides: Sequence[Ride], trip: Trip) -> Iterator[Check]:
+    lines = set(right_lines(rides, trip).values())
+    transfers = set(right_transfers(rides, trip).values())
+    changes = [*pairwise(rides), None]
+    for number, (ride, change) in enumerate(zip(rides, changes, strict=True)):
+        yield Check(ride.is_real, f"leg {number + 1}: {_ride(ride)}{_way(number in lines)}")
+        if change is not None:
+            held = same_place(change[0].arrival, change[1].departure)
+            yield Check(held, f"change {number + 1}: {_change(*change)}{_way(number in transfers)}")
+
+
+def _way(on_it: bool) -> str:
+    return ", on a best way" if on_it else ""
+
+
+def _ride(ride: Ride) -> str:
+    if ride.line is None:
+        return f"there is no line {ride.leg.line!r}"
+    if ride.is_real:
+        stays = ", which is no ride" if ride.stays else ""
+        return f"{ride.line.name} from {ride.departure.text!r} to {ride.arrival.text!r}{stays}"
+    ends = ((ride.departure, ride.boards), (ride.arrival, ride.alights))
+    missing = " and ".join(repr(place.text) for place, there in ends if not there)
+    return f"{ride.line.name} does not stop at {missing}"
+
+
+def _change(here: Ride, there: Ride) -> str:
+    if same_place(here.arrival, there.departure):
+        return f"at {here.arrival.text!r}"
+    return f"arrives at {here.arrival.text!r} and departs from {there.departure.text!r}"
