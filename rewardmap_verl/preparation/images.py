@@ -147,12 +147,20 @@ def _scaled_up(width: int, height: int, budget: PixelBudget) -> tuple[int, int]:
 
 
 def _scaled_down(width: int, height: int, budget: PixelBudget) -> tuple[int, int]:
-    """Round both sides down; a side that is raised to one patch takes from the other."""
-    scale = math.sqrt(budget.max_pixels / (width * height))
-    patch, cells = budget.patch, budget.max_pixels // budget.patch**2
-    across, down = int(width * scale) // patch, int(height * scale) // patch
-    across, down = max(1, across), max(1, down)
-    return min(across, cells // down) * patch, min(down, cells // across) * patch
+    """Round each side up or down, so that the coarser side keeps as much detail as possible.
+
+    Rounding both down, as the processor does, would squash a 9,921 x 9,908 map to 6 x 5 patches.
+    """
+    cells = budget.max_pixels // budget.patch**2
+    scale = math.sqrt(cells / (width * height))
+    exact = (width * scale, height * scale)
+    sides = [sorted({max(1, math.floor(side)), math.ceil(side)}) for side in exact]
+    # A side that is raised to one patch takes from the other.
+    sizes = [(a, b) for a in (*sides[0], cells) for b in (*sides[1], cells) if a * b <= cells]
+    across, down = max(
+        sizes, key=lambda size: (min(size[0] / exact[0], size[1] / exact[1]), -size[0] * size[1])
+    )
+    return across * budget.patch, down * budget.patch
 
 
 def read_map(path: Path, budget: PixelBudget) -> Image.Image:

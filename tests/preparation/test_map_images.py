@@ -88,6 +88,11 @@ def test_shape_is_kept_and_the_budget_used() -> None:
     assert width / height == pytest.approx(14_032 / 19_843, rel=0.02)
 
 
+def test_a_square_map_stays_square_where_patches_are_few() -> None:
+    assert grid_size(9_921, 9_908, SMALL) == (168, 168)
+    assert grid_size(2_800, 1_988, SMALL) == (196, 140)
+
+
 @pytest.mark.parametrize(("width", "height"), [(0, 10), (28 * 201, 28), (1, 300)])
 def test_impossible_shapes_are_refused(width: int, height: int) -> None:
     with pytest.raises(DataError, match="200 times"):

@@ -15,6 +15,9 @@ from rewardmap_verl.preparation.manifest import read_manifest
 SCRIPTS = Path(__file__).resolve().parents[2] / "data_prep"
 
 
+ONE_MAP = ("--train-maps", "1", "--test-maps", "1", "--workers", "1")
+
+
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["prepare", *map(str, arguments)], env={"COLUMNS": "200"})
 
