@@ -1,4 +1,4 @@
-"""``rewardmap cold-start``: the embedded model learns the answer formats."""
+"""``rewardmap cold-start``: teach the tiny model the answer formats before its training."""
 
 from __future__ import annotations
 
@@ -13,27 +13,37 @@ __all__ = ["cold_start"]
 
 
 def cold_start(
-    model: Annotated[Path, typer.Argument(help="Model folder, by `rewardmap tiny-model`.")],
-    data: Annotated[Path, typer.Argument(help="Prepared folder; its training rows are learned.")],
-    output: Annotated[Path, typer.Argument(help="Folder to write. It must not exist.")],
+    model: Annotated[Path, typer.Argument(help="Folder of `rewardmap tiny-model`.")],
+    data: Annotated[Path, typer.Argument(help="Prepared data folder; its train split is used.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     steps: Annotated[
-        int, typer.Option(help="Training steps: few, so that it learns formats and little else.")
-    ] = 150,
+        int, typer.Option(min=1, help="Updates; more make a better and less curious model.")
+    ] = 100,
+    most: Annotated[
+        int, typer.Option(min=16, help="Most conversations to learn from, under 1 MB each.")
+    ] = 512,
+    seed: Annotated[int, typer.Option(help="Chooses among more conversations than that.")] = 1,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value for verl's SFT trainer, over recipe/cold_start; repeat it."),
+    ] = None,
 ) -> None:
-    """Train the tiny model on perfect answers for a moment, with verl's SFT trainer on the CPU.
+    """Show the tiny model perfect answers, with verl's SFT trainer on the CPU, for about a minute.
 
-    Without it every answer scores zero and reinforcement learning has nothing to prefer. A
-    pretrained model needs no such start. About a minute.
+    It ends early on purpose: the model knows the formats and is mostly wrong, so that rewards
+    differ and reinforcement learning has something to prefer.
     """
     from rich.console import Console
 
-    from rewardmap_verl.training.cold_start import cold_start as train
-    from rewardmap_verl.training.conversations import read_conversations
+    from rewardmap_verl.training import cold_start as supervised
+    from rewardmap_verl.training.conversations import read_conversations, sample_evenly
 
+    console = Console()
     try:
-        with Console(stderr=True).status(f"cold start, {steps} steps …"):
-            train(model, read_conversations(data), output, steps)
-    except (ConfigError, DataError) as error:
+        chosen = sample_evenly(read_conversations(data), most, seed)
+        with console.status(f"{steps} steps on {len(chosen)} conversations"):
+            supervised.cold_start(model, chosen, output, steps, override or ())
+    except (DataError, ConfigError) as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(2) from None
-    typer.echo(f"{output}: the model after {steps} steps on perfect answers")
+    console.print(f"{output}: {steps} steps on {len(chosen)} conversations", highlight=False)

@@ -1,4 +1,4 @@
-"""``rewardmap tiny-model``: the embedded model, not yet trained."""
+"""``rewardmap tiny-model``: a Qwen2.5-VL small enough to train on two CPU cores."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ __all__ = ["tiny_model"]
 
 def tiny_model(
     data: Annotated[
-        Path, typer.Argument(help="Prepared folder; the tokenizer is trained on its texts.")
+        Path, typer.Argument(help="Prepared data folder, whose texts the tokenizer learns.")
     ],
-    output: Annotated[Path, typer.Argument(help="Folder to write. It must not exist.")],
-    seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 0,
+    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 1,
 ) -> None:
-    """Build a tiny Qwen2.5-VL with random weights, which runs the whole stack on two CPU cores.
+    """Build a tiny Qwen2.5-VL, random but whole: weights, tokenizer, template, image processor.
 
-    It is an ordinary Hugging Face folder: model, tokenizer, processor, chat template. It knows
-    nothing yet; `rewardmap cold-start` shows it the answer formats.
+    It has half a million parameters and goes through the same code of verl, vLLM and transformers
+    as the model of seven billion. `rewardmap cold-start` then teaches it the answer formats.
     """
-    from rewardmap_verl.training.conversations import read_conversations
-    from rewardmap_verl.training.tiny_model import build_tiny_model
+    from rich.console import Console
+
+    from rewardmap_verl.training.conversations import read_texts
+    from rewardmap_verl.training.tiny_model import build_tiny_model, count_parameters
 
     try:
-        conversations = list(read_conversations(data))
-        texts = [text for one in conversations for text in (one.prompt, one.answer)]
-        build_tiny_model(output, texts, seed)
-    except (ConfigError, DataError) as error:
+        build_tiny_model(output, read_texts(data), seed)
+    except (DataError, ConfigError) as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(2) from None
-    typer.echo(f"{output}: a tiny Qwen2.5-VL with random weights")
+    Console().print(f"{output}: {count_parameters(output):,} parameters", highlight=False)

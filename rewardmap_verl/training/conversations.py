@@ -6,17 +6,20 @@ format. Nothing here is used when an ordinary pretrained model is trained.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import gold_answer
+from rewardmap_verl.rewards.truth import GroundTruth
 
-__all__ = ["Conversation", "read_conversations"]
+__all__ = ["Conversation", "read_conversations", "read_texts", "sample_evenly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +57,37 @@ def read_conversations(folder: Path, split: str = "train") -> Iterator[Conversat
         yield _conversation(row, path.parent.resolve(), f"{path}, row {number}")
 
 
+def read_texts(folder: Path) -> list[str]:
+    """Everything that a model meets in a prepared folder: all questions, and the answers to learn.
+
+    The answers of the test split stay out; its questions are what any user would ask.
+
+    Raises:
+        DataError: as :func:`read_conversations`.
+    """
+    train = list(read_conversations(folder, "train"))
+    test = read_conversations(folder, "test")
+    questions = (conversation.prompt for conversation in chain(train, test))
+    return [*questions, *(conversation.answer for conversation in train)]
+
+
+def sample_evenly(
+    conversations: Iterable[Conversation], most: int, seed: int
+) -> list[Conversation]:
+    """At most ``most`` conversations, as many of each type as there are; a function of the seed."""
+    by_type: defaultdict[QuestionType, list[Conversation]] = defaultdict(list)
+    for conversation in conversations:
+        by_type[conversation.type].append(conversation)
+    for kind, found in by_type.items():
+        random.Random(f"{seed}/cold start/{kind}").shuffle(found)
+    rounds = zip_longest(*by_type.values())
+    return [one for one in chain.from_iterable(rounds) if one is not None][:most]
+
+
 def _conversation(row: dict[str, Any], folder: Path, where: str) -> Conversation:
     prompt = row["prompt"][-1]["content"]
-    try:
-        truth = json.loads(row["reward_model"]["ground_truth"])
-        question = _question(truth, prompt)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            where,
-            field="reward_model.ground_truth",
-            found=error,
-            mend="Prepare the folder again with this version.",
-        ) from error
+    truth = GroundTruth.from_json(row["reward_model"]["ground_truth"], where)
+    question = Question(text=prompt, **{name: getattr(truth, name) for name in truth.__slots__})
     image = row["images"][0]
     return Conversation(
         type=question.type,
@@ -73,23 +95,4 @@ def _conversation(row: dict[str, Any], folder: Path, where: str) -> Conversation
         answer=gold_answer(question),
         image=folder / image["image"],
         max_pixels=int(image["max_pixels"]),
-    )
-
-
-def _question(truth: dict[str, Any], prompt: str) -> Question:
-    """The question that a ground truth was made from."""
-    return Question(
-        type=QuestionType(truth["type"]),
-        country=truth["country"],
-        city=truth["city"],
-        station_1=truth["station_1"],
-        station_2=truth["station_2"],
-        line=truth["line"],
-        text=prompt,
-        answer=truth["answer"],
-        question_transfer_count=truth["question_transfer_count"],
-        difficulty_city=truth["difficulty_city"],
-        form=truth["form"],
-        annotation=truth["annotation"],
-        plans=tuple(tuple(plan) for plan in truth["plans"]),
     )

@@ -2,15 +2,17 @@
 
 It exists so that the whole stack (image processor, vision tower, vLLM, FSDP, weight sync) runs on
 two CPU cores. It knows nothing until :mod:`rewardmap_verl.training.cold_start` has shown it the
-answer formats. Tokenizer, chat template and processor come with it: an ordinary Hugging Face folder.
+answer formats. Tokenizer, chat template and processor come with it: an ordinary Hugging Face
+folder.
 
 Example:
-    >>> texts = corpus(Path("data/embedded"))  # doctest: +SKIP
+    >>> texts = read_texts(Path("data/synthetic"))  # doctest: +SKIP
     >>> build_tiny_model(Path("runs/tiny"), texts, seed=7)  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -126,7 +128,8 @@ def build_tiny_model(
 
     Args:
         output: the folder to write; it appears whole or not at all, and must not hold a model yet.
-        texts: what the model is to read and write: questions and answers (see :func:`corpus`).
+        texts: what the model is to read and write
+            (:func:`rewardmap_verl.training.conversations.read_texts`).
         seed: seed of the weights.
         size: the model's size; the default has about half a million parameters.
 
@@ -152,6 +155,14 @@ def build_tiny_model(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return output
+
+
+def count_parameters(model: Path) -> int:
+    """The number of weights in a model folder, shared ones once."""
+    from safetensors import safe_open
+
+    with safe_open(model / "model.safetensors", framework="np") as weights:
+        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -259,6 +270,8 @@ def _text_config(tokenizer: PreTrainedTokenizerFast, size: TinyModelSize) -> dic
         "bos_token_id": tokenizer.convert_tokens_to_ids(END_OF_TEXT),
         "eos_token_id": tokenizer.convert_tokens_to_ids(TURN_END),
         "pad_token_id": tokenizer.convert_tokens_to_ids(END_OF_TEXT),
+        # Unit variance through every layer: at this width the usual 0.02 starts as good as silent.
+        "initializer_range": size.text_width**-0.5,
         "tie_word_embeddings": True,
         "dtype": "float32",
     }
@@ -274,6 +287,7 @@ def _vision_config(size: TinyModelSize) -> dict[str, object]:
         "out_hidden_size": size.text_width,
         # Full attention everywhere: the pictures are hardly larger than one attention window.
         "fullatt_block_indexes": list(range(size.vision_layers)),
+        "initializer_range": size.vision_width**-0.5,
         "dtype": "float32",
     }
 

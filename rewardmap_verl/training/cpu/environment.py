@@ -34,6 +34,8 @@ _DEFAULTS: dict[str, str] = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # Several processes share two cores; one thread each is faster than oversubscription.
     "OMP_NUM_THREADS": "1",
+    # TransferQueue asks for eight threads and warns at every call when there are fewer cores.
+    "TQ_NUM_THREADS": "1",
     # Ray empties CUDA_VISIBLE_DEVICES in actors without a GPU and warns that it will stop doing so.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # A training run on one machine should not report to anybody.

