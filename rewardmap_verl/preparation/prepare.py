@@ -39,6 +39,7 @@ from rewardmap_verl.preparation.sources.local import check_root, read_local
 from rewardmap_verl.preparation.sources.reasonmap import read_reasonmap
 from rewardmap_verl.preparation.sources.synthetic import read_synthetic
 from rewardmap_verl.preparation.tokens import check_length, text_counter
+from rewardmap_verl.preparation.totals import shortfalls
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.transit.reader import network_to_json
@@ -286,11 +287,21 @@ def _assemble(
         },
         maps=tuple(_map_record(item) for item in done),
         skipped=contents.skipped,
-        notes=contents.notes,
+        notes=(*contents.notes, *_shortfalls(settings.quotas, done)),
         files=record_files(building),
     )
     write_manifest(manifest, building)
     return manifest
+
+
+def _shortfalls(quotas: Quotas, done: Sequence[_Done]) -> Iterator[str]:
+    """Say which maps gave fewer questions than asked for, if they were asked here."""
+    counts = {
+        item.city.key: Counter(question.type.value for _, question in item.questions)
+        for item in done
+        if item.city.questions is None
+    }
+    return shortfalls(counts, quotas)
 
 
 def _network_path(city: City) -> str:

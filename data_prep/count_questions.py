@@ -1,0 +1,55 @@
+"""Say how many questions a folder of networks gives, beside the numbers of the papers.
+
+    python data_prep/count_questions.py FOLDER
+
+FOLDER holds stations/COUNTRY/CITY.json. No map image is needed and nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from rewardmap_verl.preparation.totals import deviation, shortfalls
+from rewardmap_verl.questions.sampling import Quotas, generate_questions
+from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.transit.difficulty import grade_maps
+from rewardmap_verl.transit.reader import read_network
+
+
+def count(folder: Path, seed: int) -> dict[str, Counter[str]]:
+    """Return the number of questions by city and type, with the papers' quotas."""
+    networks = [read_network(path) for path in sorted(folder.glob("stations/*/*.json"))]
+    grades = grade_maps(networks)
+    return {
+        f"{network.country}/{network.city}": Counter(
+            question.type.value
+            for question in generate_questions(network, grades[network.country, network.city], seed)
+        )
+        for network in networks
+    }
+
+
+def main() -> None:
+    """Print the table and the maps that fall short."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    counts = count(arguments.folder, arguments.seed)
+    table = Table("questions", "here", "papers", "difference", title=f"{len(counts)} networks")
+    for kind in QuestionType:
+        number, expected, share = deviation(list(counts.values()), kind)
+        table.add_row(kind.value, f"{number:,}", f"{expected:,.0f}", f"{share:+.1%}")
+    console = Console()
+    console.print(table)
+    for sentence in shortfalls(counts, Quotas()):
+        console.print(sentence)
+
+
+if __name__ == "__main__":
+    main()

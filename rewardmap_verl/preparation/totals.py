@@ -1,0 +1,70 @@
+"""How many questions there are, what a map could not give, and what the papers have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from rewardmap_verl.questions.sampling import Quotas
+from rewardmap_verl.questions.types import QuestionType
+
+__all__ = ["PAPER_MAPS", "PAPER_TOTALS", "deviation", "quota_of", "shortfalls"]
+
+PAPER_MAPS: Final = 30
+
+PAPER_TOTALS: Final[Mapping[QuestionType, int]] = MappingProxyType(
+    {
+        QuestionType.TORF1: 1039,
+        QuestionType.TORF2: 929,
+        QuestionType.COUNTING1: 1050,
+        QuestionType.COUNTING2: 970,
+        QuestionType.COUNTING3: 30,
+        QuestionType.PLANNING: 1008,
+    }
+)
+"""ReasonMap-Plus (RewardMap, arXiv 2510.02240, A.1), and ReasonMap's planning questions (arXiv
+2505.18675, 3.2), over 30 maps."""
+
+
+def quota_of(quotas: Quotas, kind: QuestionType) -> int:
+    """Return how many questions of a type a map is asked for."""
+    count: int = getattr(quotas, kind.value.lower())
+    return count
+
+
+def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Iterator[str]:
+    """Yield, for each type, one sentence about the maps that gave fewer questions than asked for.
+
+    Args:
+        counts: Questions by "country/city" and type.
+        quotas: What each map was asked for.
+    """
+    for kind in QuestionType:
+        wanted = quota_of(quotas, kind)
+        short = [
+            f"{city} {found.get(kind.value, 0)}"
+            for city, found in counts.items()
+            if found.get(kind.value, 0) < wanted
+        ]
+        if short:
+            yield f"Fewer than {wanted} {kind.value} questions: {', '.join(short)}."
+
+
+def deviation(counts: Sequence[Mapping[str, int]], kind: QuestionType) -> tuple[int, float, float]:
+    """Compare the number of questions of a type with the papers'.
+
+    Args:
+        counts: Questions by type, one mapping for each map.
+        kind: The type.
+
+    Returns:
+        The number, what the papers have for as many maps, and the relative difference.
+    """
+    total = Counter[str]()
+    for found in counts:
+        total.update(found)
+    expected = PAPER_TOTALS[kind] * len(counts) / PAPER_MAPS
+    number = total[kind.value]
+    return number, expected, number / expected - 1 if expected else 0.0

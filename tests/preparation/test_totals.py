@@ -1,0 +1,61 @@
+"""Counts of questions: what a map could not give is said, and the papers' totals are at hand."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rewardmap_verl.preparation.prepare import prepare
+from rewardmap_verl.preparation.settings import PrepareSettings
+from rewardmap_verl.preparation.totals import PAPER_TOTALS, deviation, shortfalls
+from rewardmap_verl.questions.sampling import Quotas
+from rewardmap_verl.questions.types import QuestionType
+
+SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "count_questions.py"
+
+
+def test_the_papers_totals_are_those_of_the_paper() -> None:
+    plus = {kind: count for kind, count in PAPER_TOTALS.items() if kind != QuestionType.PLANNING}
+    assert sum(plus.values()) == 4018
+    assert PAPER_TOTALS[QuestionType.PLANNING] == 1008
+
+
+def test_every_type_that_falls_short_is_one_sentence() -> None:
+    counts = {"a/x": {"TorF1": 35, "Counting1": 35}, "a/y": {"TorF1": 12, "Counting1": 35}}
+    found = list(shortfalls(counts, Quotas(35, 0, 35, 0, 0, 40)))
+    assert found == [
+        "Fewer than 35 TorF1 questions: a/y 12.",
+        "Fewer than 40 planning questions: a/x 0, a/y 0.",
+    ]
+
+
+def test_deviation_is_for_as_many_maps() -> None:
+    counts = [{"Counting1": 35}] * 15
+    assert deviation(counts, QuestionType.COUNTING1) == (525, 525.0, 0.0)
+    number, expected, share = deviation([{"TorF2": 62}] * 2, QuestionType.TORF2)
+    assert (number, round(expected, 1), round(share, 2)) == (124, 61.9, 1.0)
+
+
+def test_a_network_of_one_line_is_noted(local: Callable[..., PrepareSettings], root: Path) -> None:
+    lines = {"Line 1": ["Ash", "Birch", "Cedar", "Dogwood", "Elm", "Fir"]}
+    (root / "stations/north/alpha.json").write_text(json.dumps(lines))
+    manifest = prepare(local())
+    assert any("TorF1 questions: north/alpha 0" in note for note in manifest.notes)
+    assert "TorF1" in manifest.rows_by_type["train"]  # of the other city
+
+
+def test_the_script_counts_without_images(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: Path
+) -> None:
+    for path in root.glob("maps/*/*"):
+        path.unlink()
+    monkeypatch.setattr(sys, "argv", ["count_questions.py", str(root)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    shown = capsys.readouterr().out
+    assert "3 networks" in shown
+    assert "Counting1" in shown and "%" in shown
