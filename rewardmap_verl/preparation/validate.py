@@ -1,0 +1,127 @@
+"""Check a prepared folder: every file against the manifest, every row against its own gold answer.
+
+No model is needed. The perfect answer of each row, as the reward knows it, must earn the highest
+reward that its question allows; a row of which that is not true teaches something false.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.images import PixelBudget
+from rewardmap_verl.preparation.manifest import Manifest, differences, read_manifest
+from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.rows import IMAGE_MARK, SCHEMA
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.perfect import perfect_answer
+from rewardmap_verl.rewards.score import bounds, check_against_network, score_answer
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.planner import Planner
+from rewardmap_verl.transit.reader import read_network
+
+__all__ = ["faults"]
+
+_PATCH = PixelBudget().patch
+
+
+def faults(folder: Path, answers: bool = True) -> Iterator[str]:
+    """Yield one sentence for each thing that is wrong with a prepared folder.
+
+    Args:
+        folder: What ``rewardmap prepare`` wrote.
+        answers: Whether to score the perfect answer of every row, too.
+
+    Raises:
+        DataError: The folder has no readable manifest.
+    """
+    manifest = read_manifest(folder)
+    changed = list(differences(manifest, folder))
+    yield from changed
+    reader = _Reader(folder, answers)
+    for split, count in manifest.rows.items():
+        yield from _split_faults(reader, manifest, split, count)
+
+
+@dataclass
+class _Reader:
+    """Opens what rows refer to, each file once."""
+
+    folder: Path
+    answers: bool
+    _networks: dict[str, tuple[Network, Planner]] = field(default_factory=dict)
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def network(self, path: str) -> tuple[Network, Planner]:
+        if path not in self._networks:
+            network = read_network(inside(self.folder, path, field="network"))
+            self._networks[path] = network, Planner(network)
+        return self._networks[path]
+
+    def image_size(self, path: str) -> tuple[int, int]:
+        if path not in self._sizes:
+            try:
+                with Image.open(inside(self.folder, path, field="image")) as image:
+                    self._sizes[path] = image.size
+            except OSError as error:
+                raise DataError(path, found=str(error), mend="It is no readable image.") from error
+        return self._sizes[path]
+
+
+def _split_faults(reader: _Reader, manifest: Manifest, split: str, count: int) -> Iterator[str]:
+    name = f"{split}.parquet"
+    try:
+        table = pq.read_table(inside(reader.folder, name))
+    except (OSError, pa.ArrowException) as error:
+        yield f"{name}: cannot be read ({error})"
+        return
+    if not table.schema.equals(SCHEMA):
+        yield f"{name}: its columns are not those of this version"
+        return
+    if table.num_rows != count:
+        yield f"{name}: {table.num_rows} rows, and the manifest says {count}"
+    seen: Counter[str] = Counter()
+    for number, row in enumerate(table.to_pylist()):
+        seen[row["extra_info"]["type"]] += 1
+        try:
+            yield from (f"{name}, row {number}: {fault}" for fault in _row_faults(reader, row))
+        except DataError as error:
+            yield f"{name}, row {number}: {error}"
+    if dict(seen) != manifest.rows_by_type.get(split):
+        yield f"{name}: the numbers of each type are not those of the manifest"
+
+
+def _row_faults(reader: _Reader, row: Mapping[str, Any]) -> Iterator[str]:
+    info = row["extra_info"]
+    text = row["prompt"][-1]["content"]
+    if len(row["images"]) != text.count(IMAGE_MARK):
+        yield f"{len(row['images'])} images for {text.count(IMAGE_MARK)} markers"
+    for image in row["images"]:
+        width, height = reader.image_size(image["image"])
+        if width % _PATCH or height % _PATCH or width * height > image["max_pixels"]:
+            yield f"{image['image']} has {width}x{height} pixels and would be resized in training"
+    truth = GroundTruth.from_json(row["reward_model"]["ground_truth"])
+    for name in ("type", "country", "city", "station_1", "station_2", "difficulty_city", "form"):
+        if str(getattr(truth, name)) != info[name]:
+            yield f"{name} is {info[name]!r}, and {getattr(truth, name)!r} in the ground truth"
+    network, planner = reader.network(info["network"])
+    check_against_network(truth, network)
+    if reader.answers:
+        yield from _answer_faults(truth, network, planner)
+
+
+def _answer_faults(truth: GroundTruth, network: Network, planner: Planner) -> Iterator[str]:
+    config = RewardConfig()
+    answer = perfect_answer(truth, network, planner)
+    score, highest = score_answer(answer, truth, network, config).score, bounds(truth, config)[1]
+    if score != highest:
+        yield f"its perfect answer earns {score:g} of {highest:g}: {answer!r}"
