@@ -11,7 +11,18 @@ from typer.core import TyperGroup
 
 __all__ = ["COMMANDS", "app"]
 
-COMMANDS = ("doctor", "prepare", "tiny-model", "cold-start", "curriculum", "summary")
+COMMANDS = (
+    "doctor",
+    "prepare",
+    "validate",
+    "tiny-model",
+    "cold-start",
+    "curriculum",
+    "summary",
+    "score",
+    "explain",
+    "audit",
+)
 """In the order in which a user meets them; ``tiny-model`` is ``tiny_model`` in tiny_model.py."""
 
 

@@ -10,7 +10,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed, route_text
 from rewardmap_verl.rewards.correctness import route_is_right
-from rewardmap_verl.rewards.detail import trip_of
+from rewardmap_verl.rewards.detail import Trip, trip_of
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
@@ -79,21 +79,20 @@ def perfect_legs(
     Args:
         truth: A planning question.
         network: Its city.
-        planner: Kept by a caller who asks often.
+        planner: Kept by a caller who asks often; planning anew takes a while in a large network.
 
     Raises:
         DataError: No route leads from one stop to the other.
     """
     trip = trip_of(truth, network)
+    for legs in sorted(_referenced(truth), key=len):
+        if len(legs) <= trip.allowed and _is_right(legs, trip):
+            return legs
     planner = planner or Planner(network)
-    planned = (
-        _planned(network, plan)
-        for ends in product(trip.origin.namesakes, trip.destination.namesakes)
-        for plan in planner.best_plans(*ends, limit=1)
-    )
-    routes = sorted((*_referenced(truth), *planned), key=len)
-    for legs in routes:
-        if route_is_right(network, legs, trip.origin, trip.destination):
+    ends = product(trip.origin.namesakes, trip.destination.namesakes)
+    plans = [plan for pair in ends for plan in planner.best_plans(*pair, limit=1)]
+    for plan in sorted(plans, key=lambda plan: plan.transfers):
+        if _is_right(legs := _planned(network, plan), trip):
             return legs
     raise DataError(
         truth.place(),
@@ -101,6 +100,10 @@ def perfect_legs(
         truth.station_2,
         f"No route of the network leads there from {truth.station_1}.",
     )
+
+
+def _is_right(legs: Sequence[LegText], trip: Trip) -> bool:
+    return route_is_right(trip.network, legs, trip.origin, trip.destination)
 
 
 def perfect_answer(

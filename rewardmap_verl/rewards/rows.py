@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
@@ -100,7 +100,7 @@ class NetworkFolder:
 
 
 def read_json_lines(path: Path) -> Iterator[Line]:
-    """Yield the lines of a file one by one; an empty line is none, a broken one has a fault.
+    """Return the lines of a file one by one; an empty line is none, a broken one has a fault.
 
     Raises:
         DataError: The file cannot be read.
@@ -109,6 +109,10 @@ def read_json_lines(path: Path) -> Iterator[Line]:
         file = path.open("rb")
     except OSError as error:
         raise DataError(path, found=error.strerror, mend="Give a readable file.") from None
+    return _decoded(file)
+
+
+def _decoded(file: BinaryIO) -> Iterator[Line]:
     with file:
         for number, raw in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
             if raw.strip():

@@ -26,7 +26,6 @@ from rewardmap_verl.rewards.score import (
     score_answer,
 )
 from rewardmap_verl.transit.network import Network
-from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import read_network
 
 CONFIG = RewardConfig()
@@ -71,7 +70,7 @@ def test_routes_keep_the_properties(asked: list[tuple[GroundTruth, str, Network]
         if not truth.is_planning:
             continue
         rng = random.Random(f"real/{number}")
-        legs, trip = perfect_legs(truth, network, _no_planner(network)), trip_of(truth, network)
+        legs, trip = perfect_legs(truth, network), trip_of(truth, network)
         best = score_answer(gold, truth, network, CONFIG)
         for name, wrong in wrong_routes(legs, network, trip, rng):
             score = score_answer(write_route(wrong, truth.form), truth, network, CONFIG)
@@ -82,19 +81,6 @@ def test_routes_keep_the_properties(asked: list[tuple[GroundTruth, str, Network]
         for name, broken in faulty_routes(legs, network, trip, rng):
             score = score_answer(write_route(broken, truth.form), truth, network, CONFIG)
             assert not score.acc, name
-
-
-def _no_planner(network: Network) -> Planner:
-    """The references that travel with the questions are enough here; planning again is slow."""
-
-    class Never(Planner):
-        def __init__(self) -> None:
-            self.network = network
-
-        def best_plans(self, origin: int, destination: int, limit: int = 8) -> tuple[()]:
-            return ()
-
-    return Never()
 
 
 def test_every_stop_of_every_line_can_be_answered_as_it_is_spelled(
