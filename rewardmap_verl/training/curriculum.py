@@ -8,13 +8,17 @@ restored exactly. So the whole order is laid out here, once: position ``i`` of t
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
+from rewardmap_verl.training.adaptive import AdaptiveOrder
 from rewardmap_verl.training.curriculum_config import check_run, file_names
 from rewardmap_verl.training.fingerprint import refuse_changes
+from rewardmap_verl.training.groups import Group
 from rewardmap_verl.training.layout import lay_out
 from rewardmap_verl.training.resume import check_resume, current_fingerprint
 from rewardmap_verl.training.rows import Files, check_rows
@@ -22,6 +26,8 @@ from rewardmap_verl.training.schedule import Schedule, Slot
 from rewardmap_verl.training.settings import root_of
 
 __all__ = ["VALIDATION_STAGE", "CurriculumDataset"]
+
+logger = logging.getLogger(__name__)
 
 VALIDATION_STAGE = "validation"
 _FOLDER = "data_folder"  # column added to the rows: index of the folder that their paths start from
@@ -61,12 +67,24 @@ class CurriculumDataset(RLHFDataset):
         super().__init__(data_files, tokenizer, config, processor, max_samples)
         check_rows(self.dataframe, self.files, self.max_prompt_length)
         self.schedule: Schedule | None = None
+        self._adaptive: AdaptiveOrder | None = None
         if file_names(data_files) == file_names(config.train_files):
             check_resume(run)
             self._fingerprint = current_fingerprint(config)
             layout = lay_out(config)
             self.schedule = layout.schedule
             self._stages = layout.settings.stages
+            if layout.settings.is_adaptive:
+                self._adaptive = AdaptiveOrder(layout.settings, layout.schedule)
+                self._read_in_this_process(config)
+
+    def _read_in_this_process(self, config: DictConfig) -> None:
+        """Have verl, which builds its loader next, start no loader processes: they would read rows
+        ahead and not hear of answers. A row is a short text, so they would not be faster either."""
+        if config.get("dataloader_num_workers", 0):
+            logger.warning("data.dataloader_num_workers=0: the curriculum depends on answers")
+            with open_dict(config):
+                config.dataloader_num_workers = 0
 
     def _read_files_and_tokenize(self) -> None:
         super()._read_files_and_tokenize()
@@ -78,7 +96,7 @@ class CurriculumDataset(RLHFDataset):
 
     def __getitem__(self, item: int) -> dict[str, Any]:
         """The row at a position of the training order, or of the validation data."""
-        slot = None if self.schedule is None else self.schedule.slots[item]
+        slot = self._slot(item)
         row: dict[str, Any] = super().__getitem__(item if slot is None else slot.row)
         folder = row.pop(_FOLDER)
         if slot is not None and (rollouts := self._stages[slot.stage].rollouts):
@@ -87,6 +105,16 @@ class CurriculumDataset(RLHFDataset):
         info["network"] = self.files.resolve(folder, info["network"])
         info.update(self._place(item, slot))
         return row
+
+    def _slot(self, item: int) -> Slot | None:
+        if self._adaptive is not None:
+            return self._adaptive.slot(item)
+        return None if self.schedule is None else self.schedule.slots[item]
+
+    def observe(self, step: int, groups: Sequence[Group]) -> None:
+        """Hear what was answered in a training step; the order may depend on it."""
+        if self._adaptive is not None:
+            self._adaptive.observe(step, groups)
 
     def _place(self, item: int, slot: Slot | None) -> dict[str, Any]:
         """What the metrics and the record need to know about where a row stands."""
@@ -117,14 +145,20 @@ class CurriculumDataset(RLHFDataset):
         return super()._build_messages(example, key)
 
     def state_dict(self) -> dict[str, Any]:
-        """What torchdata saves beside the position: the settings that give it its meaning."""
-        return {} if self.schedule is None else {"fingerprint": self._fingerprint}
+        """What torchdata saves beside the position: what gives it its meaning."""
+        if self.schedule is None:
+            return {}
+        order = {} if self._adaptive is None else {"adaptive": self._adaptive.state_dict()}
+        return {"fingerprint": self._fingerprint, **order}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Check that the saved position still means the same rows.
+        """Check that the saved position still means the same rows, and go on from there.
 
         Raises:
             ConfigError: The run that saved it had another order.
         """
-        if self.schedule is not None and "fingerprint" in state:
-            refuse_changes(state["fingerprint"], self._fingerprint)
+        if self.schedule is None or "fingerprint" not in state:
+            return
+        refuse_changes(state["fingerprint"], self._fingerprint)
+        if self._adaptive is not None:
+            self._adaptive.load_state_dict(state["adaptive"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -55,6 +55,41 @@ class PartConfig(Strict):
         return types
 
 
+class PromoteConfig(Strict):
+    """End a stage by evidence, before its planned length."""
+
+    figure: Literal["acc", "score"] = "acc"
+    """What is looked at: accuracy, or the reward."""
+    reach: float | None = None
+    """Promote when the figure, averaged over the window, is at least this."""
+    plateau: float | None = None
+    """Or when it has risen by less than this since the window before."""
+    window: int = Field(default=5, ge=1)
+    """Steps to average over."""
+    patience: int = Field(default=2, ge=1)
+    """Steps in a row for which the condition must hold."""
+    min_steps: int = Field(default=1, ge=1)
+    """Least steps of the stage."""
+
+    @model_validator(mode="after")
+    def _some_condition(self) -> PromoteConfig:
+        if self.reach is None and self.plateau is None:
+            raise ValueError("give reach, plateau or both")
+        return self
+
+
+class DemoteConfig(Strict):
+    """Fall back to an earlier stage whose question types have been lost."""
+
+    below: float
+    """Fall back when the accuracy on an earlier stage's replayed types, averaged over the window,
+    is below this."""
+    window: int = Field(default=5, ge=1)
+    """Steps with such rows to average over."""
+    patience: int = Field(default=2, ge=1)
+    """Such steps in a row for which it must be too low."""
+
+
 class StageConfig(Strict):
     """One stage of the curriculum."""
 
@@ -73,6 +108,17 @@ class StageConfig(Strict):
     """Instead of ``epochs``: train so many steps, in the same order."""
     rollouts: int | None = Field(default=None, ge=2)
     """Answers per prompt in this stage; empty: ``actor_rollout_ref.rollout.n``."""
+
+    promote: PromoteConfig | None = None
+    """End by evidence; the stage's length is then the most that it takes."""
+    demote: DemoteConfig | None = None
+    """Fall back to an earlier stage by evidence from replayed rows."""
+
+    @model_validator(mode="after")
+    def _demotion_has_evidence(self) -> StageConfig:
+        if self.demote and not any(part.replay for part in self.mixture):
+            raise ValueError("demote needs a part of the mixture with replay: true as evidence")
+        return self
 
     @model_validator(mode="after")
     def _one_source_of_rows(self) -> StageConfig:
@@ -147,6 +193,17 @@ class CurriculumConfig(Strict):
     leave_out: tuple[str, ...] = ()
     """Question types of the data that no stage trains. They must be named: nothing is dropped
     because somebody forgot it."""
+
+    skip_solved: int | None = Field(default=None, ge=1)
+    """Pass over a row whose last so many groups were answered right throughout: they carry no
+    signal. The next row of the order takes its place, so stages keep their steps. While less than a
+    batch of a stage is unsolved, nothing is passed over."""
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the order depends on what the model answers."""
+        by_evidence = any(stage.promote or stage.demote for stage in self.stages)
+        return by_evidence or self.skip_solved is not None
 
     @model_validator(mode="before")
     @classmethod
@@ -228,6 +285,35 @@ def check_run(config: DictConfig) -> None:
             raise ConfigError(key, found=found, mend=f"Set {key}={str(value).lower()}. {reason}")
     _check_files(config)
     _check_rollouts(config)
+    _check_evidence(config)
+
+
+REPLAY_BUFFER = "pkg://rewardmap_verl.training.replay_buffer"
+
+
+def _check_evidence(config: DictConfig) -> None:
+    """An order that depends on answers needs to hear of them before the next step is read."""
+    if not config.get("data") or not read_curriculum(config.data).is_adaptive:
+        return
+    for key, value, reason in (
+        (
+            "trainer.v1.sampler.custom_sampler.path",
+            REPLAY_BUFFER,
+            "It tells the curriculum what was answered.",
+        ),
+        (
+            "trainer.v1.trainer_mode",
+            "sync",
+            "Other modes read rows before the answers of the last step are known.",
+        ),
+    ):
+        found = OmegaConf.select(config, key, default=value)
+        if found != value:
+            raise ConfigError(
+                key,
+                found=found,
+                mend=f"promote, demote and skip_solved in {BLOCK} need {key}={value}. {reason}",
+            )
 
 
 def _check_rollouts(config: DictConfig) -> None:

@@ -8,7 +8,7 @@ buffer of one's own (``trainer.v1.sampler.custom_sampler``) is all that it takes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
 
+from rewardmap_verl.training.curriculum import CurriculumDataset
 from rewardmap_verl.training.groups import Group
 from rewardmap_verl.training.metrics import final_keys, make_groups, training_metrics
 from rewardmap_verl.training.record import RecordWriter
@@ -46,6 +47,8 @@ class _Recording:
         super().__init__(*args, **{"poll_interval": settings.poll_interval, **kwargs})
         self._record = RecordWriter(settings.record.absolute()) if settings.record else None
 
+    refill_fn: Any
+
     def sample(
         self, global_steps: int, partition_id: str, batch_size: int
     ) -> tuple[KVBatchMeta, dict[str, Any]]:
@@ -59,6 +62,7 @@ class _Recording:
             self._record.write("val" if is_validation else "train", global_steps, groups)
         if is_validation:
             return batch, metrics
+        tell_curriculum(self.refill_fn, global_steps, groups)
         return batch, {**metrics, **training_metrics(groups)}
 
 
@@ -68,6 +72,20 @@ class RewardMapReplayBuffer(_Recording, ReplayBuffer):
 
 class RewardMapReplayBufferAsync(_Recording, ReplayBufferAsync):
     """verl's replay buffer of asynchronous training, with training metrics and a record."""
+
+
+def tell_curriculum(refill: Any, step: int, groups: Sequence[Group]) -> None:
+    """Let the training data hear what was answered, where their order depends on it.
+
+    Args:
+        refill: The function that verl's trainer hands to its replay buffer, a method of the
+            trainer (``PPOTrainer._build_replay_buffer``); the way to its ``train_dataset``.
+        step: The training step.
+        groups: What was answered.
+    """
+    dataset = getattr(getattr(refill, "__self__", None), "train_dataset", None)
+    if isinstance(dataset, CurriculumDataset):
+        dataset.observe(step, groups)
 
 
 def fetch_groups(batch: KVBatchMeta) -> list[Group]:

@@ -36,7 +36,9 @@ def check_resume(config: DictConfig) -> None:
     state = _load(folder / "data.pt") if folder else None
     if state is None:
         return
-    _check_workers(state, OmegaConf.select(config, _WORKERS_KEY, default=0))
+    adaptive = read_curriculum(config.data).is_adaptive  # reads in the trainer's own process
+    workers = 0 if adaptive else OmegaConf.select(config, _WORKERS_KEY, default=0)
+    _check_workers(state, workers)
     saved = saved_fingerprint(state)
     if saved is None:
         raise ConfigError(
