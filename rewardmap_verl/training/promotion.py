@@ -2,8 +2,8 @@
 
 A stage is left when a figure of its own question types (accuracy or reward, averaged over a window
 of steps) reaches a value, or has stopped rising. The condition must hold for some steps in a row,
-so that one lucky batch does not decide, and a stage has a least number of steps; its planned length
-is the most. A later stage may fall back to an earlier one whose types, replayed beside its own, have
+so that one lucky batch does not decide. A stage has a least number of steps; its planned length is
+the most. A later stage may fall back to an earlier one whose types, replayed beside its own, have
 been lost; when they are back, it goes on where it was.
 
 Only training steps count as evidence. A validation runs after the checkpoint of its step, so a

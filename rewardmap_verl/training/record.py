@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from typing import Any, Literal
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.training.groups import Group
 
-__all__ = ["RECORD_NAME", "Entry", "RecordWriter", "read_record"]
+__all__ = ["RECORD_NAME", "Entry", "RecordWriter", "read_record", "rows_by_step"]
 
 RECORD_NAME = "rewardmap_record.jsonl"
 """Name of the record inside the folder of a run's checkpoints."""
@@ -88,6 +88,16 @@ def read_record(path: Path) -> list[Entry]:
             "trainer.v1.sampler.custom_sampler is RewardMapReplayBuffer.",
         )
     return entries
+
+
+def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
+    """Row numbers that each training step trained, in their order; to compare with another run or
+    with :meth:`Schedule.rows_by_step <rewardmap_verl.training.schedule.Schedule.rows_by_step>`."""
+    return {
+        entry.step: [group.row for group in entry.groups]
+        for entry in entries
+        if entry.part == "train"
+    }
 
 
 def _entry(data: dict[str, Any]) -> Entry:

@@ -110,6 +110,14 @@ class Schedule:
         """Number of batches of the whole curriculum."""
         return len(self.slots) // self.batch_size
 
+    def rows_by_step(self) -> dict[int, list[int]]:
+        """Row numbers that each step trains; steps count from 1."""
+        size = self.batch_size
+        return {
+            step: [slot.row for slot in self.slots[(step - 1) * size : step * size]]
+            for step in range(1, self.steps + 1)
+        }
+
     @cached_property
     def spans(self) -> tuple[Span, ...]:
         """Where each stage begins and ends."""

@@ -8,7 +8,7 @@ import pytest
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.training.groups import Group
-from rewardmap_verl.training.record import RecordWriter, read_record
+from rewardmap_verl.training.record import RecordWriter, read_record, rows_by_step
 
 
 def make_group(slot: int, score: float = 1.0) -> Group:
@@ -70,3 +70,11 @@ def test_a_record_without_steps_is_named(tmp_path: Path, content: str | None) ->
         path.write_text(content)
     with pytest.raises(DataError, match=r"record\.jsonl.*No step"):
         read_record(path)
+
+
+def test_rows_of_every_step_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    writer = RecordWriter(path)
+    writer.write("val", 0, [make_group(9)])
+    writer.write("train", 1, [make_group(4), make_group(5)])
+    assert rows_by_step(read_record(path)) == {1: [4, 5]}
