@@ -2,8 +2,9 @@
 
     python benchmarks/reward_cost.py [--networks ../shared/data/stations]
 
-Networks and gold answers are loaded before the clock starts, as in the reward manager. Targets: below
-100 µs for a typical row, below 50 ms for 1 MB of anything, and no more than proportional growth.
+Networks and gold answers are loaded before the clock starts, as in the reward manager, and only
+processor time is counted. Targets: below 100 µs a typical row, below 50 ms for 1 MB of anything,
+and no more than proportional growth.
 """
 
 from __future__ import annotations
