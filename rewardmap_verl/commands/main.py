@@ -15,6 +15,7 @@ COMMANDS = (
     "doctor",
     "prepare",
     "validate",
+    "export",
     "tiny-model",
     "cold-start",
     "curriculum",

@@ -1,0 +1,1 @@
+"""Prepared data in the forms of other tools; verl's own form is the parquet beside the manifest."""

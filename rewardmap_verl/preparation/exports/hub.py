@@ -1,0 +1,179 @@
+"""A data set folder for the Hugging Face hub: questions, maps once each, and a card.
+
+``load_dataset(folder)`` gives the questions by split, ``load_dataset(folder, "maps")`` the maps
+with their images and networks. Rows name their map, so that no image is stored twice.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rewardmap_verl.preparation.atomic import write_bytes
+from rewardmap_verl.preparation.exports.records import Record, read_networks, read_records
+from rewardmap_verl.preparation.manifest import Manifest
+from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.transit.reader import network_to_json
+
+__all__ = ["export_hub"]
+
+_CARD = """\
+---
+license: {licence}
+task_categories:
+- visual-question-answering
+tags:
+- transit-maps
+- spatial-reasoning
+- reinforcement-learning
+configs:
+- config_name: questions
+  default: true
+  data_files:
+  - split: train
+    path: questions/train.parquet
+  - split: test
+    path: questions/test.parquet
+- config_name: maps
+  data_files: maps/*.parquet
+---
+# Questions about transit maps
+
+{total} questions of six types about {maps} maps, with gold answers, reference routes and the
+network of each map.
+
+{counts}
+
+Map difficulty: {levels}. Test cities are never trained on.
+
+## How it was made
+
+With rewardmap-verl {version}, source `{source}`, seed {seed}; the same seed gives the same data.
+The types follow ReasonMap (arXiv 2505.18675) and RewardMap (arXiv 2510.02240); the wording is this
+project's own. Settings:
+
+```json
+{settings}
+```
+
+## Columns
+
+`questions`: `question`, `response` (a perfect one), `answer` (TorF 1 or 0, Counting1 the index of
+the option, Counting2 and Counting3 the number, planning -1), `type`, `form`, `country`, `city`,
+`station_1`, `station_2`, `line`, `question_transfer_count`, `difficulty_city`, `routes` and
+`annotation` (JSON), `map` (the `id` of a row in `maps`).
+
+`maps`: `id`, `image`, `width`, `height`, `country`, `city`, `difficulty_city`, `network` (JSON).
+"""
+
+
+def export_hub(folder: Path, manifest: Manifest, target: Path, licence: str) -> list[Path]:
+    """Write ``questions/``, ``maps/`` and ``README.md``.
+
+    Args:
+        folder: The prepared folder.
+        manifest: Its manifest.
+        target: Where to write.
+        licence: Identifier of the licence for the card; who publishes drawings of maps must know
+            whose they are.
+
+    Returns:
+        The files.
+    """
+    files = []
+    for split in manifest.rows:
+        rows = [_question(one) for one in read_records(folder, manifest, split)]
+        files.append(target / "questions" / f"{split}.parquet")
+        _write(files[-1], pa.Table.from_pylist(rows))
+    files.append(target / "maps" / "maps.parquet")
+    _write(files[-1], _with_image_feature(pa.Table.from_pylist(list(_maps(folder, manifest)))))
+    card = target / "README.md"
+    write_bytes(card, _card(manifest, licence).encode())
+    return [*files, card]
+
+
+def _question(record: Record) -> dict[str, Any]:
+    truth = record.truth
+    return {
+        "question": record.text,
+        "response": record.answer,
+        "answer": truth.answer,
+        "type": truth.type.value,
+        "form": truth.form,
+        "country": truth.country,
+        "city": truth.city,
+        "station_1": truth.station_1,
+        "station_2": truth.station_2,
+        "line": truth.line,
+        "question_transfer_count": truth.question_transfer_count,
+        "difficulty_city": truth.difficulty_city,
+        "routes": json.dumps(dict(enumerate(truth.plans)), ensure_ascii=False),
+        "annotation": json.dumps(truth.annotation, ensure_ascii=False),
+        "map": f"{truth.country}/{truth.city}",
+    }
+
+
+def _maps(folder: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    networks = read_networks(folder, manifest)
+    for entry in manifest.maps:
+        network = network_to_json(networks[entry.country, entry.city])
+        yield {
+            "id": f"{entry.country}/{entry.city}",
+            "image": {"bytes": inside(folder, entry.image).read_bytes(), "path": entry.image},
+            "width": entry.width,
+            "height": entry.height,
+            "country": entry.country,
+            "city": entry.city,
+            "difficulty_city": entry.difficulty,
+            "network": json.dumps(network, ensure_ascii=False),
+        }
+
+
+def _with_image_feature(table: pa.Table) -> pa.Table:
+    """Tell ``datasets`` that the column holds images; without it they would be loaded as bytes."""
+    features = {name: {"dtype": "string", "_type": "Value"} for name in table.column_names}
+    features |= {name: {"dtype": "int64", "_type": "Value"} for name in ("width", "height")}
+    features["image"] = {"_type": "Image"}
+    info = json.dumps({"info": {"features": features}})
+    return table.replace_schema_metadata({"huggingface": info})
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=100)
+    write_bytes(path, buffer.getvalue())
+
+
+def _card(manifest: Manifest, licence: str) -> str:
+    levels: dict[str, int] = {}
+    for entry in manifest.maps:
+        levels[entry.difficulty] = levels.get(entry.difficulty, 0) + 1
+    return _CARD.format(
+        licence=licence,
+        total=sum(manifest.rows.values()),
+        maps=len(manifest.maps),
+        counts=_counts(manifest),
+        levels=", ".join(f"{count} {level}" for level, count in sorted(levels.items())),
+        version=manifest.versions["rewardmap-verl"],
+        source=manifest.source,
+        seed=manifest.seed,
+        settings=json.dumps(manifest.settings, indent=1, ensure_ascii=False),
+    )
+
+
+def _counts(manifest: Manifest) -> str:
+    """Return a Markdown table of questions by type and split."""
+    splits = list(manifest.rows)
+    rows = [["type", *splits], ["---"] * (1 + len(splits))]
+    for kind in QuestionType:
+        numbers = [manifest.rows_by_type[split].get(kind.value, 0) for split in splits]
+        rows.append([kind.value, *(f"{number:,}" for number in numbers)])
+    rows.append(["all", *(f"{manifest.rows[split]:,}" for split in splits)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
