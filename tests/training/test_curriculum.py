@@ -426,3 +426,17 @@ def test_rollouts_that_verl_would_fill_up_are_refused(
     )
     with pytest.raises(ConfigError, match=r"rollouts: found 4.*multiple of 8"):
         make_dataset(config, processor)
+
+
+def test_the_examples_of_the_documentation_are_valid() -> None:
+    import re
+
+    import yaml
+
+    from rewardmap_verl.training.curriculum_config import CurriculumConfig
+
+    text = (Path(__file__).parents[2] / "docs/curriculum.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        CurriculumConfig.model_validate(yaml.safe_load(block)["data"]["curriculum"])
