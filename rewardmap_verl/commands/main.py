@@ -18,6 +18,7 @@ COMMANDS = (
     "export",
     "tiny-model",
     "cold-start",
+    "sft-rows",
     "curriculum",
     "summary",
     "score",

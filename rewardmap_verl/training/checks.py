@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -219,20 +219,28 @@ def _check_file(key: str, name: str) -> Iterator[Finding]:
         )
 
 
-def check_model(config: DictConfig) -> Iterator[Finding]:
-    """A model folder that is not there."""
-    key = "actor_rollout_ref.model.path"
-    name = str(pick(config, key, ""))
-    path = Path(name).expanduser()
-    local = name.startswith(("/", ".", "~")) or len(path.parts) > 2 or Path(path.parts[0]).is_dir()
-    if not name or (local and not (path / "config.json").is_file()):
-        yield Finding(
-            key,
-            "There is no model in this folder (no config.json). Give the folder of a Hugging Face "
-            "model or its name, such as Qwen/Qwen2.5-VL-7B-Instruct; `make train` builds a tiny "
-            "one.",
-            name,
-        )
+def check_model(key: str) -> Check:
+    """The check for a model folder that is not there; ``key`` holds its path."""
+
+    def check(config: DictConfig) -> Iterator[Finding]:
+        name = str(pick(config, key, ""))
+        path = Path(name).expanduser()
+        if not name or (is_local(name) and not (path / "config.json").is_file()):
+            yield Finding(
+                key,
+                "There is no model in this folder (no config.json). Give the folder of a Hugging "
+                "Face model or its name, such as Qwen/Qwen2.5-VL-7B-Instruct; `make train` builds "
+                "a tiny one.",
+                name,
+            )
+
+    return check
+
+
+def is_local(model: str) -> bool:
+    """Whether a model is named by a folder, not by its name on a hub (``owner/name``)."""
+    path = Path(model).expanduser()
+    return model.startswith(("/", ".", "~")) or len(path.parts) != 2 or Path(path.parts[0]).is_dir()
 
 
 def check_device(config: DictConfig) -> Iterator[Finding]:
@@ -296,16 +304,72 @@ def check_curriculum(config: DictConfig) -> Iterator[Finding]:
     yield from ()
 
 
-CHECKS: tuple[Check, ...] = (
-    check_weights,
-    check_curriculum,
-    check_ignored_keys,
-    check_estimator,
-    check_batch,
-    check_tokens,
-    check_replicas,
-    check_managers,
-    check_device,
-    check_model,
-    check_files,
-)
+def check_nodes(config: DictConfig) -> Iterator[Finding]:
+    """Relative paths, which lead to another folder on each node."""
+    if whole(config, "trainer.nnodes") == 1:
+        return
+    for key in ("data.folder", "trainer.default_local_dir"):
+        found = str(pick(config, key, ""))
+        if found and "://" not in found and not Path(found).is_absolute():
+            yield Finding(
+                key,
+                "Several nodes take part. Give an absolute path that leads to the same folder on "
+                "each of them.",
+                found,
+                stops=False,
+            )
+
+
+def check_rows_of_sft(config: DictConfig) -> Iterator[Finding]:
+    """Conversations that are not there, and a budget below the longest of them."""
+    key = "data.train_files"
+    found = str(pick(config, key, ""))
+    if not Path(found).is_file():
+        yield Finding(
+            key,
+            f"There is no such file, looked for from {Path.cwd()}. Write it: "
+            f"rewardmap sft-rows {pick(config, 'data.folder', 'FOLDER')}.",
+            found,
+        )
+    budget = whole(config, "data.max_token_len_per_gpu")
+    longest = whole(config, "data.max_length")
+    if pick(config, "data.use_dynamic_bsz") and budget < longest:
+        yield Finding(
+            "data.max_token_len_per_gpu",
+            f"The longest conversation has data.max_length={longest} tokens. Raise this.",
+            budget,
+        )
+
+
+def check_batch_of_sft(config: DictConfig) -> Iterator[Finding]:
+    """A batch that the GPUs cannot share."""
+    batch = whole(config, "data.train_batch_size")
+    if batch % gpus(config):
+        yield Finding(
+            "data.train_batch_size", f"Choose a multiple of the {gpus(config)} GPUs.", batch
+        )
+
+
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    "ppo": (
+        check_weights,
+        check_curriculum,
+        check_ignored_keys,
+        check_estimator,
+        check_batch,
+        check_tokens,
+        check_replicas,
+        check_managers,
+        check_device,
+        check_nodes,
+        check_model("actor_rollout_ref.model.path"),
+        check_files,
+    ),
+    "sft": (
+        check_batch_of_sft,
+        check_device,
+        check_model("model.path"),
+        check_rows_of_sft,
+    ),
+}
+"""By program; see :class:`rewardmap_verl.training.guard.Guard`."""

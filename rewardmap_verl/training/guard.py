@@ -7,6 +7,7 @@ in 1.3.8); only ``SystemExit`` ends the run.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -24,52 +25,78 @@ from rewardmap_verl.training.plugin_state import plugin_problem
 
 __all__ = ["Guard", "examine"]
 
+PROGRAMS = {
+    "ppo": "python -m verl.trainer.main_ppo",
+    "sft": "torchrun -m verl.trainer.sft_trainer",
+}
+
 
 class Guard(Callback):
-    """Checks the configuration of a run of verl's PPO trainer when it is about to start."""
+    """Checks the configuration of one of verl's programs when it is about to start.
+
+    Args:
+        program: The program that the recipe is for: ``ppo`` for verl.trainer.main_ppo, ``sft`` for
+            verl.trainer.sft_trainer.
+    """
+
+    def __init__(self, program: str = "ppo") -> None:
+        self.program = program
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra for a single run, before anything is written."""
-        refuse_or_warn(config)
+        refuse_or_warn(config, self.program)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra for every run; those of a sweep have not been checked yet."""
         if "MULTIRUN" in str(OmegaConf.select(config, "hydra.mode", default="")):
-            refuse_or_warn(config)
+            refuse_or_warn(config, self.program)
 
 
-def refuse_or_warn(config: DictConfig) -> None:
+def refuse_or_warn(config: DictConfig, program: str) -> None:
     """Write warnings to standard error, and end the program where a finding stops the run.
 
     Raises:
         SystemExit: With what to mend as its message; the program then ends with code 1.
     """
     try:
-        findings = list(examine(config))
+        findings = list(examine(config, program))
     except Exception as error:  # Hydra would swallow it and train unchecked
         raise SystemExit(
             f"rewardmap: the check of the configuration failed ({type(error).__name__}: {error}), "
             "so the run was not started. `rewardmap doctor` checks the installation. To run "
             "unchecked: '~hydra.callbacks.rewardmap_guard'."
         ) from error
-    if any(one.stops for one in findings):
+    stops = any(one.stops for one in findings)
+    if os.environ.get("RANK", "0") != "0":  # torchrun starts many; the first one speaks
+        if stops:
+            raise SystemExit(1)
+    elif stops:
         raise SystemExit(
             f"rewardmap: the run was stopped before it started:\n{report(findings)}\n"
             "`rewardmap doctor` checks the installation."
         )
-    if findings:
+    elif findings:
         sys.stderr.write(f"rewardmap:\n{report(findings)}\n")
 
 
-def examine(config: DictConfig) -> Iterator[Finding]:
-    """Everything about a composed configuration that its user should mend or know."""
+def examine(config: DictConfig, program: str = "ppo") -> Iterator[Finding]:
+    """Everything about a composed configuration that its user should mend or know.
+
+    Args:
+        config: The configuration, Hydra's own part included.
+        program: As for :class:`Guard`.
+    """
     if problem := plugin_problem():
         yield Finding("verl's plugin rewardmap", problem[0].upper() + problem[1:])
+    name = str(OmegaConf.select(config, "hydra.job.config_name", default="ppo_trainer"))
+    if program not in name:
+        yield Finding(name, f"This recipe is for {PROGRAMS[program]}.")
+        return
     broken = list(_unresolved(config))
     yield from broken
-    yield from _unknown(config)
+    yield from _unknown(config, name)
     if not broken:
-        for check in CHECKS:
+        for check in CHECKS[program]:
             yield from _run(check, config)
 
 
@@ -81,9 +108,8 @@ def _unresolved(config: DictConfig) -> Iterator[Finding]:
         yield Finding(error.full_key or "configuration", f"{str(error).splitlines()[0]}.")
 
 
-def _unknown(config: DictConfig) -> Iterator[Finding]:
-    engine = OmegaConf.select(config, "hydra.runtime.choices.model_engine", default="dp")
-    known = reference_keys(str(engine))
+def _unknown(config: DictConfig, program: str) -> Iterator[Finding]:
+    known = reference_keys(program)
     plain = OmegaConf.to_container(_without_hydra(config), resolve=False)
     if known is not None and isinstance(plain, dict):
         typed = OmegaConf.select(config, "hydra.overrides.task", default=[])

@@ -29,21 +29,27 @@ OURS: Mapping[str, Any] = {
 """Keys that verl's reference lacks. ``None``: what is below is checked elsewhere, or free."""
 
 _REFERENCES = {
-    "dp": "_generated_ppo_trainer.yaml",
-    "megatron": "_generated_ppo_megatron_trainer.yaml",
-    "torchtitan": "_generated_ppo_torchtitan_trainer.yaml",
-    "veomni": "_generated_ppo_veomni_trainer.yaml",
+    "ppo_trainer": "_generated_ppo_trainer.yaml",
+    "ppo_megatron_trainer": "_generated_ppo_megatron_trainer.yaml",
+    "sft_trainer_engine": "sft_trainer_engine.yaml",
 }
+_SFT_BLOCKS = {"model": None, "engine": None, "optim": None, "profiler": None}
+"""Blocks that its file names in its defaults; each becomes a dataclass, which says its keys."""
 
 
-def reference_keys(model_engine: str = "dp") -> dict[str, Any] | None:
-    """verl's reference configuration with our keys; ``None`` where verl ships none."""
-    name = _REFERENCES.get(model_engine)
+def reference_keys(program: str) -> dict[str, Any] | None:
+    """verl's reference configuration with our keys; ``None`` where verl ships none.
+
+    Args:
+        program: name of the program's configuration, such as ``ppo_trainer``.
+    """
+    name = _REFERENCES.get(program)
     path = files("verl.trainer.config") / name if name else None
     if path is None or not path.is_file():
         return None
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where it was built
-    return _merged(yaml.load(path.read_text(encoding="utf-8"), Loader=loader), OURS)
+    keys = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    return _merged(keys, OURS if "ppo" in program else {**_SFT_BLOCKS, "data": {"folder": None}})
 
 
 def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,14 +84,22 @@ def unknown_keys(
     declared = _declared(config.get("_target_"))
     for key, value in config.items():
         name = f"{path}.{key}" if path else str(key)
-        if key in known:
-            below = known[key]
-            if isinstance(below, Mapping) and below and isinstance(value, Mapping):
-                yield from unknown_keys(value, below, on_purpose, name)
-        elif declared and key not in declared:
+        if key in known or key in declared:
+            yield from _below(value, known.get(key), on_purpose, name)
+        elif declared:
             yield _refused(name, str(key), {*known, *declared})
-        elif not declared:
+        else:
             yield _unread(name, str(key), known, name in on_purpose)
+
+
+def _below(value: Any, known: Any, on_purpose: Collection[str], name: str) -> Iterator[Finding]:
+    """Look into a block, unless anything may stand there."""
+    if not isinstance(value, Mapping):
+        return
+    if isinstance(known, Mapping) and known:
+        yield from unknown_keys(value, known, on_purpose, name)
+    elif _declared(value.get("_target_")):
+        yield from unknown_keys(value, {"_target_": None}, on_purpose, name)
 
 
 def _declared(target: object) -> frozenset[str]:

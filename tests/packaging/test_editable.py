@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -45,12 +46,14 @@ def test_commands_are_listed_and_importable() -> None:
         assert name in shown.output
 
 
-def test_every_file_of_commands_is_a_command() -> None:
+def test_every_function_named_as_its_file_is_a_command() -> None:
     from rewardmap_verl import commands
     from rewardmap_verl.commands.main import COMMANDS
 
-    found = {one.name.replace("_", "-") for one in pkgutil.iter_modules(commands.__path__)}
-    assert found - {"main", "reward-options"} == set(COMMANDS)
+    names = [one.name for one in pkgutil.iter_modules(commands.__path__) if one.name != "main"]
+    modules = {name: importlib.import_module(f"{commands.__name__}.{name}") for name in names}
+    found = {name.replace("_", "-") for name, module in modules.items() if hasattr(module, name)}
+    assert found == set(COMMANDS)
 
 
 def test_version_is_that_of_the_distribution() -> None:

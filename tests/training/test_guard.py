@@ -14,12 +14,11 @@ from hydra._internal.callbacks import Callbacks
 from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.training import plugin_state
+from rewardmap_verl.training.checks import is_local
 from rewardmap_verl.training.findings import Finding
 from rewardmap_verl.training.guard import Guard, examine
 from rewardmap_verl.training.known_keys import reference_keys, unknown_keys
 from rewardmap_verl.training.overrides import mistakes
-
-Composed = DictConfig
 
 
 @pytest.fixture(scope="module")
@@ -178,9 +177,9 @@ def test_key_added_on_purpose_is_a_warning() -> None:
     assert not typed.stops
 
 
-@pytest.mark.parametrize("engine", ["dp", "megatron"])
-def test_reference_of_verl_knows_itself(engine: str) -> None:
-    known = reference_keys(engine)
+@pytest.mark.parametrize("program", ["ppo_trainer", "ppo_megatron_trainer", "sft_trainer_engine"])
+def test_reference_of_verl_knows_itself(program: str) -> None:
+    known = reference_keys(program)
     assert known is not None
     assert list(unknown_keys(known, known)) == []
 
@@ -235,7 +234,7 @@ def test_failing_check_stops_the_run(config: DictConfig, monkeypatch: pytest.Mon
     def fail(_config: DictConfig) -> Iterator[Finding]:
         raise RuntimeError("odd")
 
-    monkeypatch.setattr("rewardmap_verl.training.guard.CHECKS", (fail,))
+    monkeypatch.setattr("rewardmap_verl.training.guard.CHECKS", {"ppo": (fail,)})
     with pytest.raises(SystemExit, match="RuntimeError: odd"):
         Guard().on_run_start(config)
 
@@ -252,6 +251,44 @@ def test_runs_of_a_sweep_are_checked_one_by_one(config: DictConfig) -> None:
     config.hydra.mode = "MULTIRUN"
     with pytest.raises(SystemExit):
         Guard().on_job_start(config)
+
+
+def test_recipe_for_another_program(config: DictConfig) -> None:
+    config.hydra.job.config_name = "sft_trainer_engine"
+    (finding,) = examine(config)
+    assert "python -m verl.trainer.main_ppo" in finding.mend
+
+
+def test_only_the_first_of_many_processes_speaks(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.data.shuffle = True
+    monkeypatch.setenv("RANK", "3")
+    with pytest.raises(SystemExit) as stop:
+        Guard().on_run_start(config)
+    assert stop.value.code == 1
+
+
+def test_relative_paths_on_several_nodes(config: DictConfig) -> None:
+    config.trainer.nnodes = 2
+    finding = found(config)["trainer.default_local_dir"]
+    assert "absolute path" in finding.mend
+    assert not finding.stops
+
+
+@pytest.mark.parametrize(
+    ("name", "local"),
+    [
+        ("Qwen/Qwen2.5-VL-7B-Instruct", False),
+        ("runs/embedded/model", True),
+        ("/models/qwen", True),
+        ("~/qwen", True),
+        ("../qwen", True),
+        ("qwen", True),
+    ],
+)
+def test_what_names_a_folder(name: str, local: bool) -> None:
+    assert is_local(name) is local
 
 
 @pytest.mark.parametrize(

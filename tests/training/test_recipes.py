@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.training.checks import is_local
 from rewardmap_verl.training.curriculum_config import CurriculumConfig, read_curriculum
 from rewardmap_verl.training.guard import examine
 
@@ -35,45 +39,52 @@ def composed(options: Sequence[str] = (), *words: str) -> DictConfig:
     return compose("ppo_trainer", ["+recipe=rewardmap", *more, *words], return_hydra_config=True)
 
 
-@pytest.fixture(params=["", *OPTIONS])
-def option(request: pytest.FixtureRequest) -> str:
-    """No option, and each of them."""
-    return request.param
+@pytest.fixture(scope="module", params=["", *OPTIONS, "lora,one_gpu", "qwen2_5_vl_3b,one_gpu"])
+def configuration(request: pytest.FixtureRequest, hydra: None) -> DictConfig:
+    """The recipe without option, with each of them, and with some that go together."""
+    return composed([request.param] if request.param else [])
 
 
 @pytest.fixture
-def config(option: str, hydra: None) -> DictConfig:
-    """The recipe with one option."""
-    return composed([option] if option else [])
+def config(
+    configuration: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> DictConfig:
+    """That configuration with the data, the model and the platform that it asks for."""
+    return made_whole(configuration, tmp_path, monkeypatch)
 
 
-def make_whole(config: DictConfig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
-    """Give a configuration the data, the model and the platform that it asks for."""
-    OmegaConf.set_struct(config, False)
+def made_whole(config: DictConfig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
+    """A copy of a configuration to which nothing is missing on this machine."""
+    copy = config.copy()
+    OmegaConf.set_struct(copy, False)
     for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
         (folder / name).touch()
-    config.data.folder = str(folder)
-    if config.trainer.device == "cpu":
+    copy.data.folder = str(folder)
+    copy.trainer.default_local_dir = str(folder)
+    if copy.trainer.device == "cpu":
         monkeypatch.setenv("VERL_PLATFORM", "cpu")
-        config.actor_rollout_ref.model.path = str(folder)
     else:
         monkeypatch.delenv("VERL_PLATFORM", raising=False)
-    return config
+    return copy
 
 
-def test_guard_finds_nothing(
-    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_guard_finds_nothing(config: DictConfig, tmp_path: Path) -> None:
     """Unknown keys, arithmetic, token budgets and traps of every recipe."""
-    whole = make_whole(config, tmp_path, monkeypatch)
-    assert [str(one) for one in examine(whole)] == []
+    if is_local(config.actor_rollout_ref.model.path):
+        config.actor_rollout_ref.model.path = str(tmp_path)
+    assert [str(one) for one in examine(config)] == []
 
 
-def test_verl_accepts_it(config: DictConfig) -> None:
+def test_verl_accepts_it(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """verl's own validation, which its trainer runs before Ray starts."""
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
+    # For adapters it asks vLLM for the ranks that it knows, and vLLM takes long to import.
+    vllm_side = ModuleType("verl.workers.rollout.vllm_rollout.utils")
+    vllm_side.get_vllm_max_lora_rank = {8: 8, 32: 32, 64: 64}.get
+    monkeypatch.setitem(sys.modules, "verl.workers.rollout.vllm_rollout", ModuleType("stub"))
+    monkeypatch.setitem(sys.modules, vllm_side.__name__, vllm_side)
     validate_config(config, need_reference_policy(config), need_critic(config))
 
 
@@ -88,18 +99,27 @@ def as_the_worker_reads(config: DictConfig, role: str) -> DictConfig:
     return node
 
 
-@pytest.mark.parametrize("role", ["actor", "ref", "rollout", "model"])
 def test_verl_makes_its_dataclasses_of_it(
-    config: DictConfig, role: str, monkeypatch: pytest.MonkeyPatch
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from verl.utils.config import omega_conf_to_dataclass
     from verl.workers.config import HFModelConfig
 
     # The model would be downloaded; its keys and their types are what is looked at here.
     monkeypatch.setattr(HFModelConfig, "__post_init__", lambda self: None)
-    node = as_the_worker_reads(config, role)
-    made = omega_conf_to_dataclass(node)
-    assert type(made).__name__ == node["_target_"].rpartition(".")[2]
+    for role in ("actor", "ref", "rollout", "model"):
+        node = as_the_worker_reads(config, role)
+        made = omega_conf_to_dataclass(node)
+        assert type(made).__name__ == node["_target_"].rpartition(".")[2]
+
+
+def test_no_sequence_is_padded(config: DictConfig) -> None:
+    """verl pads a batch up to whole updates; padding has no image and crashes Qwen2.5-VL."""
+    role, trainer = config.actor_rollout_ref, config.trainer
+    update = role.actor.ppo_mini_batch_size * role.rollout.n
+    ranks = trainer.n_gpus_per_node * trainer.nnodes
+    assert config.data.train_batch_size * role.rollout.n % math.lcm(update, ranks) == 0
+    assert update % ranks == 0
 
 
 def test_paper_settings(hydra: None) -> None:
@@ -137,6 +157,80 @@ def test_classes_of_ours_can_be_loaded(hydra: None) -> None:
         (config.reward.reward_manager.module, config.reward.reward_manager.name),
     ):
         assert isinstance(load_extern_type(place.path, name), type)
+
+
+def test_ablations_are_what_they_say(hydra: None) -> None:
+    def reward(*options: str) -> tuple[Any, ...]:
+        config = composed(options)
+        block = RewardConfig.model_validate(OmegaConf.to_container(config.reward.rewardmap))
+        stages = [stage.name for stage in read_curriculum(config.data).stages]
+        return block.detail_weight, block.use_difficulty, len(stages)
+
+    assert reward() == (0.5, True, 4)
+    assert reward("rl_baseline") == (0.0, False, 1)
+    assert reward("reward_only") == (0.5, True, 1)
+    assert reward("curriculum_only") == (0.0, False, 4)
+    assert reward("no_detail") == (0.0, True, 4)
+    assert reward("no_difficulty") == (0.5, False, 4)
+    assert reward("alpha_0.3")[0] == 0.3
+    assert reward("alpha_0.7")[0] == 0.7
+    assert reward("planning_only") == (0.5, True, 1)
+    assert (reward("coarse")[2], reward("fine")[2]) == (2, 6)
+    assert reward("sft_then_rl") == (0.0, False, 1)
+
+
+def test_options_can_be_laid_over_one_another(hydra: None) -> None:
+    config = composed(["rl_baseline", "cpu"])
+    assert config.reward.rewardmap.use_detail is False
+    assert config.trainer.device == "cpu"
+
+
+def test_every_option_is_in_the_list_for_users() -> None:
+    text = (RECIPES.parent / "README.md").read_text(encoding="utf-8")
+    assert [name for name in OPTIONS if f"`{name}`" not in text] == []
+
+
+@pytest.fixture
+def sft(hydra: None, tmp_path: Path) -> DictConfig:
+    """The recipe of fine-tuning, with its rows."""
+    words = ["+recipe=rewardmap_sft", f"data.folder={tmp_path / 'maps'}"]
+    (tmp_path / "maps-sft.parquet").touch()
+    config = compose("sft_trainer_engine", words, return_hydra_config=True)
+    OmegaConf.set_struct(config, False)
+    return config
+
+
+def test_guard_finds_nothing_in_fine_tuning(sft: DictConfig) -> None:
+    assert [str(one) for one in examine(sft, "sft")] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("data.train_files", "nothing.parquet", "rewardmap sft-rows"),
+        ("data.max_token_len_per_gpu", 8192, "data.max_length=22048"),
+        ("data.train_batch_size", 12, "multiple of the 8 GPUs"),
+        ("model.lora_rnk", 8, "Did you mean 'lora_rank'"),
+        ("engine.stratgy", "fsdp", "Did you mean 'strategy'"),
+        ("trainer.total_epoch", 1, "Did you mean 'total_epochs'"),
+    ],
+)
+def test_faults_of_fine_tuning_are_named(sft: DictConfig, key: str, value: Any, says: str) -> None:
+    OmegaConf.update(sft, key, value, force_add=True)
+    texts = [str(one) for one in examine(sft, "sft")]
+    assert any(key in text and says in text for text in texts), texts
+
+
+def test_verl_makes_its_dataclasses_of_fine_tuning(
+    sft: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verl.utils.config import omega_conf_to_dataclass
+    from verl.workers.config import HFModelConfig
+
+    monkeypatch.setattr(HFModelConfig, "__post_init__", lambda self: None)
+    for block in ("model", "engine", "optim", "checkpoint", "profiler"):
+        made = omega_conf_to_dataclass(sft[block])
+        assert type(made).__name__ == sft[block]["_target_"].rpartition(".")[2]
 
 
 def test_values_on_the_command_line_win_over_recipe_and_options(hydra: None) -> None:
