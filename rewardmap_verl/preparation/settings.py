@@ -42,15 +42,15 @@ class PrepareSettings(BaseModel):
     brief: bool = False
     """Whether questions use the brief wording, for models with a short context."""
     budget: PixelBudget = Field(default_factory=PixelBudget)
-    max_prompt_length: int = Field(20_000, ge=1)
+    max_prompt_length: int = Field(default=20_000, ge=1)
     """Longest prompt in tokens, image and text together; RewardMap trains with 20,000."""
     tokenizer: Path | None = None
     """Folder of a tokenizer that counts prompts exactly; None counts by an upper bound."""
     test_cities: tuple[str, ...] | None = None
     """local: cities kept as test; None takes the eleven of the papers."""
-    train_maps: int = Field(24, ge=1)
+    train_maps: int = Field(default=24, ge=1)
     """synthetic: number of maps to train on."""
-    test_maps: int = Field(8, ge=1)
+    test_maps: int = Field(default=8, ge=1)
     """synthetic: number of maps kept as test."""
     networks: SyntheticSettings = Field(default_factory=standard_settings)
     """synthetic: what the networks look like."""
@@ -58,7 +58,7 @@ class PrepareSettings(BaseModel):
     """synthetic: what the maps look like."""
     strict: bool = False
     """Whether a city without an image is an error, not a city left out."""
-    workers: int = Field(0, ge=0)
+    workers: int = Field(default=0, ge=0)
     """Processes that work on maps; 0 takes one for each core."""
     force: bool = False
     """Whether to prepare again what is up to date."""
