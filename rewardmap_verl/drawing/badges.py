@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from PIL import ImageColor
 
 from rewardmap_verl.drawing.fonts import text_extent
-from rewardmap_verl.drawing.geometry import Quad, bounds, distance, overlap
-from rewardmap_verl.drawing.labels import Ground, Placement
+from rewardmap_verl.drawing.geometry import Rect, distance, overlap
+from rewardmap_verl.drawing.labels import Ground, Place
 from rewardmap_verl.drawing.lanes import Lanes
 from rewardmap_verl.drawing.scene import Area, Point, Shape, Stroke, Text
 from rewardmap_verl.drawing.style import MapStyle
@@ -36,7 +36,7 @@ class Badge:
     line: int
     stop: int
     text: str
-    quad: Quad
+    rect: Rect
 
 
 def badge_text(name: str) -> str:
@@ -46,24 +46,27 @@ def badge_text(name: str) -> str:
 
 
 def place_badges(
-    placed: PlacedNetwork, lanes: Lanes, ground: Ground, placement: Placement, style: MapStyle
+    placed: PlacedNetwork,
+    lanes: Lanes,
+    ground: Ground,
+    labels: Sequence[Place],
+    style: MapStyle,
 ) -> tuple[Badge, ...]:
     """Badges for all ends of lines where one finds room; names come first."""
     badges: list[Badge] = []
     for line, name in enumerate(line.name for line in placed.network.lines):
         text = badge_text(name)
         for stop, heading in _ends(placed, lanes, line) if text else ():
-            labels = [place.quad for place in placement.places]
-            taken = labels + [badge.quad for badge in badges]
-            quad = _room(ground, stop, heading, text, taken, style)
-            if quad:
-                badges.append(Badge(line, stop, text, quad))
+            taken = [place.rect for place in labels] + [badge.rect for badge in badges]
+            rect = _room(ground, stop, heading, text, taken, style)
+            if rect:
+                badges.append(Badge(line, stop, text, rect))
     return tuple(badges)
 
 
 def badge_shapes(badge: Badge, colour: str, style: MapStyle) -> tuple[Shape, ...]:
     """A plate with round corners in the colour of the line, the name in black or white."""
-    left, top, right, bottom = bounds(badge.quad)
+    left, top, right, bottom = badge.rect.box()
     rim = style.font_size * 0.2
     inner = (
         (left + rim, top + rim),
@@ -104,8 +107,8 @@ def _direction(a: Point, b: Point) -> Point:
 
 
 def _room(
-    ground: Ground, stop: int, heading: Point, text: str, taken: list[Quad], style: MapStyle
-) -> Quad | None:
+    ground: Ground, stop: int, heading: Point, text: str, taken: list[Rect], style: MapStyle
+) -> Rect | None:
     """A free box beside the stop, as nearly ahead of the line as may be."""
     width, above, _ = text_extent(text, _size(style), True)
     high = above + 0.7 * style.font_size
@@ -120,9 +123,9 @@ def _room(
             )
             x = symbol.centre[0] + dx * reach + _sign(dx) * wide / 2
             y = symbol.centre[1] + dy * reach + _sign(dy) * high / 2
-            quad = _box(x, y, wide, high)
-            if _is_free(ground, stop, quad, taken):
-                return quad
+            rect = Rect(x, y, 1.0, 0.0, wide / 2, high / 2)
+            if _is_free(ground, stop, rect, taken):
+                return rect
     return None
 
 
@@ -130,16 +133,11 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _box(x: float, y: float, wide: float, high: float) -> Quad:
-    left, top, right, bottom = x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
-    return (left, top), (right, top), (right, bottom), (left, bottom)
-
-
-def _is_free(ground: Ground, stop: int, quad: Quad, taken: list[Quad]) -> bool:
+def _is_free(ground: Ground, stop: int, rect: Rect, taken: list[Rect]) -> bool:
     hit = any(
-        ground.obstacles[i][0] != stop and overlap(quad, ground.obstacles[i][1])
-        for i in ground.fields.near(bounds(quad))
+        ground.obstacles[i][0] != stop and overlap(rect, ground.obstacles[i][1])
+        for i in ground.fields.near(rect.box())
     )
-    own = distance(quad, ground.symbols[stop].centre)
-    nearest = all(distance(quad, symbol.centre) >= own for symbol in ground.symbols)
-    return nearest and not hit and not any(overlap(quad, other) for other in taken)
+    own = distance(rect, ground.symbols[stop].centre)
+    nearest = all(distance(rect, symbol.centre) >= own for symbol in ground.symbols)
+    return nearest and not hit and not any(overlap(rect, other) for other in taken)

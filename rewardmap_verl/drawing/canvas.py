@@ -8,7 +8,7 @@ from itertools import combinations
 
 from rewardmap_verl.drawing.badges import badge_shapes
 from rewardmap_verl.drawing.fonts import text_extent
-from rewardmap_verl.drawing.geometry import Quad, band, bounds, distance, overlap
+from rewardmap_verl.drawing.geometry import Rect, band, distance, overlap, union, upright
 from rewardmap_verl.drawing.labels import Symbol, set_text
 from rewardmap_verl.drawing.legend import Legend, make_legend
 from rewardmap_verl.drawing.plan import Plan
@@ -26,7 +26,7 @@ class Canvas:
     legend: tuple[tuple[int, Box], ...]
     """Number of the line and box of each entry of the legend that explains a line."""
     legend_box: Box
-    words: tuple[Quad, ...]
+    words: tuple[Rect, ...]
     """Where the words of the scenery stand."""
 
 
@@ -39,8 +39,8 @@ def compose(plan: Plan, style: MapStyle) -> Canvas:
     )
     at = _legend_corner(plan, legend, style)
     legend_box = (at[0], at[1], at[0] + legend.width, at[1] + legend.height)
-    frame = _union([plan.box(), legend_box])
-    solids = [*plan.solids(), _quad(legend_box)]
+    frame = union([plan.box(), legend_box])
+    solids = [*plan.solids(), upright(legend_box)]
     scenery, words = draw_scenery(plan.placed.network.city, frame, solids, style)
     shapes = [
         *scenery,
@@ -57,7 +57,7 @@ def compose(plan: Plan, style: MapStyle) -> Canvas:
         (dx, dy),
         tuple((line, _moved(box, at[0] + dx, at[1] + dy)) for line, box in legend.entries),
         _moved(legend_box, dx, dy),
-        tuple(_moved_quad(quad, dx, dy) for quad in words),
+        tuple(rect.moved(dx, dy) for rect in words),
     )
 
 
@@ -74,7 +74,7 @@ def _legend_corner(plan: Plan, legend: Legend, style: MapStyle) -> Point:
     solids = plan.solids()
     for x, y in corners:
         room = (x - gap, y - gap, x + legend.width + gap, y + legend.height + gap)
-        if not any(overlap(_quad(room), quad) for quad in solids):
+        if not any(overlap(upright(room), solid) for solid in solids):
             return x, y
     if style.legend_place == "right":
         return right + style.margin, top
@@ -99,7 +99,7 @@ def _network_shapes(plan: Plan, style: MapStyle) -> list[Shape]:
         shapes += [Stroke(path, style.line_width, line.color or style.ink) for path in paths]
     for symbol, passing in zip(plan.ground.symbols, plan.lanes.passes, strict=True):
         shapes += _symbol_shapes(symbol, passing, style)
-    for symbol, place in zip(plan.ground.symbols, plan.placement.places, strict=True):
+    for symbol, place in zip(plan.ground.symbols, plan.labels, strict=True):
         shapes += set_text(place, symbol.centre, style)
     for badge in plan.badges:
         shapes += badge_shapes(badge, lines[badge.line].color or style.ink, style)
@@ -144,19 +144,5 @@ def _around(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(halves[0] + halves[1])
 
 
-def _quad(box: Box) -> Quad:
-    left, top, right, bottom = box
-    return (left, top), (right, top), (right, bottom), (left, bottom)
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    return bounds([point for box in boxes for point in _quad(box)])
-
-
 def _moved(box: Box, dx: float, dy: float) -> Box:
     return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
-
-
-def _moved_quad(quad: Quad, dx: float, dy: float) -> Quad:
-    a, b, c, d = ((x + dx, y + dy) for x, y in quad)
-    return a, b, c, d

@@ -1,4 +1,4 @@
-"""Convex shapes in the plane: overlaps, distances, and a grid to look near ones up."""
+"""Rectangles at any angle: overlaps, distances, and a grid to look near ones up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,64 @@ from dataclasses import dataclass, field
 
 from rewardmap_verl.drawing.scene import Box, Point
 
-Quad = tuple[Point, Point, Point, Point]
+Corners = tuple[Point, Point, Point, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """A rectangle at any angle. Labels, tracks, symbols and badges are all treated as such."""
+
+    x: float
+    y: float
+    """The middle."""
+    ux: float
+    uy: float
+    """The direction of its first side, of length 1."""
+    along: float
+    """Half of its length in that direction."""
+    across: float
+    """Half of its length square to that direction, to the right of it."""
+
+    def corners(self) -> Corners:
+        """The corners, starting at the back left as seen in its direction."""
+        ax, ay = self.ux * self.along, self.uy * self.along
+        bx, by = -self.uy * self.across, self.ux * self.across
+        return (
+            (self.x - ax - bx, self.y - ay - by),
+            (self.x + ax - bx, self.y + ay - by),
+            (self.x + ax + bx, self.y + ay + by),
+            (self.x - ax + bx, self.y - ay + by),
+        )
+
+    def box(self) -> Box:
+        """The smallest upright box around it."""
+        wide = abs(self.ux) * self.along + abs(self.uy) * self.across
+        high = abs(self.uy) * self.along + abs(self.ux) * self.across
+        return self.x - wide, self.y - high, self.x + wide, self.y + high
+
+    def moved(self, dx: float, dy: float) -> Rect:
+        """The same rectangle elsewhere."""
+        return Rect(self.x + dx, self.y + dy, self.ux, self.uy, self.along, self.across)
+
+    def grown(self, along: float, across: float) -> Rect:
+        """The rectangle with more room before and behind, and at its sides."""
+        more, wider = self.along + along, self.across + across
+        return Rect(self.x, self.y, self.ux, self.uy, more, wider)
+
+
+def upright(box: Box) -> Rect:
+    """An upright box as a rectangle."""
+    left, top, right, bottom = box
+    middle = (left + right) / 2, (top + bottom) / 2
+    return Rect(*middle, 1.0, 0.0, (right - left) / 2, (bottom - top) / 2)
+
+
+def band(a: Point, b: Point, half: float) -> Rect:
+    """The rectangle that reaches ``half`` to all sides of the segment from ``a`` to ``b``."""
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    length = (dx * dx + dy * dy) ** 0.5
+    ux, uy = (dx / length, dy / length) if length else (1.0, 0.0)
+    return Rect((a[0] + b[0]) / 2, (a[1] + b[1]) / 2, ux, uy, length / 2 + half, half)
 
 
 def bounds(points: Sequence[Point]) -> Box:
@@ -17,65 +74,35 @@ def bounds(points: Sequence[Point]) -> Box:
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def union(boxes: Sequence[Box]) -> Box:
+    """The smallest upright box around upright boxes."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
 def boxes_touch(a: Box, b: Box) -> bool:
     """Whether two upright boxes overlap or touch."""
     return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
 
 
-def band(a: Point, b: Point, half: float) -> Quad:
-    """The rectangle that reaches ``half`` to all sides of the segment from ``a`` to ``b``."""
-    dx, dy = b[0] - a[0], b[1] - a[1]
-    length = (dx * dx + dy * dy) ** 0.5 or 1.0
-    ux, uy = dx / length * half, dy / length * half
+def overlap(a: Rect, b: Rect) -> bool:
+    """Whether two rectangles overlap; touching is not enough (separating axes)."""
+    dx, dy = b.x - a.x, b.y - a.y
+    cos, sin = abs(a.ux * b.ux + a.uy * b.uy), abs(a.ux * b.uy - a.uy * b.ux)
     return (
-        (a[0] - ux - uy, a[1] - uy + ux),
-        (b[0] + ux - uy, b[1] + uy + ux),
-        (b[0] + ux + uy, b[1] + uy - ux),
-        (a[0] - ux + uy, a[1] - uy - ux),
+        abs(dx * a.ux + dy * a.uy) < a.along + b.along * cos + b.across * sin
+        and abs(dy * a.ux - dx * a.uy) < a.across + b.along * sin + b.across * cos
+        and abs(dx * b.ux + dy * b.uy) < b.along + a.along * cos + a.across * sin
+        and abs(dy * b.ux - dx * b.uy) < b.across + a.along * sin + a.across * cos
     )
 
 
-def square(centre: Point, half: float) -> Quad:
-    """The upright square around a point."""
-    x, y = centre
-    return (x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)
-
-
-def overlap(a: Quad, b: Quad) -> bool:
-    """Whether two convex quadrilaterals overlap (separating axes)."""
-    return not (_parted(a, b) or _parted(b, a))
-
-
-def _parted(a: Quad, b: Quad) -> bool:
-    for i in range(4):
-        (px, py), (qx, qy) = a[i], a[i - 1]
-        nx, ny = py - qy, qx - px
-        first = [x * nx + y * ny for x, y in a]
-        second = [x * nx + y * ny for x, y in b]
-        if max(first) <= min(second) or max(second) <= min(first):
-            return True
-    return False
-
-
-def distance(quad: Quad, point: Point) -> float:
-    """How far a point is from a convex quadrilateral; 0 inside."""
-    sides = [_side(quad[i - 1], quad[i], point) for i in range(4)]
-    if all(side >= 0 for side in sides) or all(side <= 0 for side in sides):
-        return 0.0
-    return min(_to_segment(quad[i - 1], quad[i], point) for i in range(4))
-
-
-def _side(a: Point, b: Point, p: Point) -> float:
-    return (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
-
-
-def _to_segment(a: Point, b: Point, p: Point) -> float:
-    dx, dy = b[0] - a[0], b[1] - a[1]
-    square_length = dx * dx + dy * dy
-    t = ((p[0] - a[0]) * dx + (p[1] - a[1]) * dy) / square_length if square_length else 0.0
-    t = min(1.0, max(0.0, t))
-    ex, ey = p[0] - a[0] - t * dx, p[1] - a[1] - t * dy
-    return (ex * ex + ey * ey) ** 0.5
+def distance(rect: Rect, point: Point) -> float:
+    """How far a point is from a rectangle; 0 inside."""
+    dx, dy = point[0] - rect.x, point[1] - rect.y
+    beyond = max(0.0, abs(dx * rect.ux + dy * rect.uy) - rect.along)
+    beside = max(0.0, abs(dy * rect.ux - dx * rect.uy) - rect.across)
+    return float((beyond * beyond + beside * beside) ** 0.5)
 
 
 @dataclass(slots=True)
@@ -98,6 +125,7 @@ class Neighbourhood:
         return sorted(number for number in some if boxes_touch(self.boxes[number], box))
 
     def _keys(self, box: Box) -> Iterator[tuple[int, int]]:
+        rows = range(int(box[1] // self.cell), int(box[3] // self.cell) + 1)
         for i in range(int(box[0] // self.cell), int(box[2] // self.cell) + 1):
-            for j in range(int(box[1] // self.cell), int(box[3] // self.cell) + 1):
+            for j in rows:
                 yield i, j

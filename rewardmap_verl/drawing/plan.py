@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 
 from rewardmap_verl.drawing.badges import Badge, place_badges
-from rewardmap_verl.drawing.geometry import Quad, band, bounds, square
+from rewardmap_verl.drawing.geometry import Rect, band, bounds, union
 from rewardmap_verl.drawing.labels import (
     Ground,
     Place,
-    Placement,
     Symbol,
-    choose_places,
     clear_places,
+    first_wish,
     survey,
 )
 from rewardmap_verl.drawing.lanes import Lanes, lay_lanes
 from rewardmap_verl.drawing.scene import Box, Point
+from rewardmap_verl.drawing.settle import settle
 from rewardmap_verl.drawing.slide import free_places, track_around, with_moved
 from rewardmap_verl.drawing.style import MapStyle
 from rewardmap_verl.transit.placement import PlacedNetwork
@@ -35,20 +35,23 @@ class Plan:
     """The network with its stops where they are drawn."""
     lanes: Lanes
     ground: Ground
-    placement: Placement
+    labels: tuple[Place, ...]
+    """The place of each stop's name."""
+    crowded: tuple[int, ...]
+    """Stops whose name overlaps something all the same."""
     badges: tuple[Badge, ...]
 
-    def solids(self) -> list[Quad]:
+    def solids(self) -> list[Rect]:
         """The shapes that nothing else may cover: tracks, symbols, names and badges."""
         return [
-            *(quad for _, quad in self.ground.obstacles),
-            *(place.quad for place in self.placement.places),
-            *(badge.quad for badge in self.badges),
+            *(rect for _, rect in self.ground.obstacles),
+            *(place.rect for place in self.labels),
+            *(badge.rect for badge in self.badges),
         ]
 
     def box(self) -> Box:
         """The smallest upright box around the map."""
-        return bounds(list(chain.from_iterable(self.solids())))
+        return union([solid.box() for solid in self.solids()])
 
 
 def make_plan(placed: PlacedNetwork, style: MapStyle) -> Plan:
@@ -59,25 +62,43 @@ def make_plan(placed: PlacedNetwork, style: MapStyle) -> Plan:
     """
     unit = style.unit / placed.grain
     for _ in range(_MOST_GROWTHS):
-        placed, lanes, ground = _with_room(placed, style, unit)
-        placement = choose_places(_options(ground, style), ground, _neighbours(placed), style)
-        if not placement.crowded:
+        placed, lanes, ground, options = _with_room(placed, style, unit)
+        labels, crowded = _labels(placed, ground, options, style)
+        if not crowded:
             break
         unit *= _GROWTH
-    badges = place_badges(placed, lanes, ground, placement, style) if style.badges else ()
-    return Plan(placed, lanes, ground, placement, badges)
+    badges = place_badges(placed, lanes, ground, labels, style) if style.badges else ()
+    return Plan(placed, lanes, ground, labels, crowded, badges)
+
+
+def _labels(
+    placed: PlacedNetwork, ground: Ground, clear: list[list[Place]], style: MapStyle
+) -> tuple[tuple[Place, ...], tuple[int, ...]]:
+    """A place for each name, and the stops whose name overlaps something there."""
+    options = [places or [first_wish(ground, i, style)] for i, places in enumerate(clear)]
+    chosen, stuck = settle(options, _neighbours(placed), style)
+    blocked = [stop for stop, places in enumerate(clear) if not places]
+    places = tuple(options[stop][option] for stop, option in enumerate(chosen))
+    return places, tuple(sorted({*stuck, *blocked}))
 
 
 def _with_room(
     placed: PlacedNetwork, style: MapStyle, unit: float
-) -> tuple[PlacedNetwork, Lanes, Ground]:
-    """Move stops without a place for their name along their track, as far as that helps."""
+) -> tuple[PlacedNetwork, Lanes, Ground, list[list[Place]]]:
+    """Move stops without a place for their name along their track, as far as that helps.
+
+    Gives the clear places of every name beside the network, tracks and ground.
+    """
     lanes, ground = _ground(placed, style, unit)
+    options = _options(ground, style)
     moved = placed
-    for stop, places in enumerate(_options(ground, style)):
+    for stop, places in enumerate(options):
         if not places:
             moved = _moved(moved, stop, style, unit) or moved
-    return (placed, lanes, ground) if moved is placed else (moved, *_ground(moved, style, unit))
+    if moved is placed:
+        return placed, lanes, ground, options
+    lanes, ground = _ground(moved, style, unit)
+    return moved, lanes, ground, _options(ground, style)
 
 
 def _options(ground: Ground, style: MapStyle) -> list[list[Place]]:
@@ -101,11 +122,11 @@ def _ground(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[Lanes,
         for stop in placed.network.stops
     )
     clear = style.label_gap * 0.6
-    obstacles: list[tuple[int, Quad]] = [
+    obstacles: list[tuple[int, Rect]] = [
         (-1, band(a, b, bundle / 2 + clear)) for a, b, bundle in lanes.tracks
     ]
     obstacles += [
-        (i, square(point, symbol.radius + clear))
+        (i, band(point, point, symbol.radius + clear))
         for i, symbol in enumerate(symbols)
         for point in symbol.points
     ]

@@ -10,7 +10,6 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.drawing.canvas import compose
-from rewardmap_verl.drawing.geometry import bounds
 from rewardmap_verl.drawing.plan import Plan, make_plan
 from rewardmap_verl.drawing.raster import paint, png_bytes
 from rewardmap_verl.drawing.scene import Box, Point, Scene, scaled_box
@@ -118,20 +117,18 @@ def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -
             tuple(tuple(at(p) for p in path) for path in paths) for paths in plan.lanes.curves
         ),
         labels=_labels(plan, at),
-        badges=tuple(
-            BadgeBox(b.line, b.stop, _box(at, (*b.quad[0], *b.quad[2]))) for b in plan.badges
-        ),
+        badges=tuple(BadgeBox(b.line, b.stop, _box(at, b.rect.box())) for b in plan.badges),
         legend=tuple(LegendBox(line, scaled_box(box, scale)) for line, box in canvas.legend),
         legend_box=scaled_box(canvas.legend_box, scale),
-        words=tuple(scaled_box(bounds(quad), scale) for quad in canvas.words),
-        crowded=plan.placement.crowded,
+        words=tuple(scaled_box(rect.box(), scale) for rect in canvas.words),
+        crowded=plan.crowded,
     )
 
 
 def _labels(plan: Plan, at: Callable[[Point], Point]) -> tuple[LabelBox, ...]:
     labels = []
-    for stop, place in zip(plan.placed.network.stops, plan.placement.places, strict=True):
-        a, b, c, d = (at(corner) for corner in place.quad)
+    for stop, place in zip(plan.placed.network.stops, plan.labels, strict=True):
+        a, b, c, d = (at(corner) for corner in place.rect.corners())
         labels.append(LabelBox(stop.index, stop.name, (a, b, c, d), place.wish.angle))
     return tuple(labels)
 

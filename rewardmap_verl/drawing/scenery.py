@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rewardmap_verl.drawing.fonts import text_extent
-from rewardmap_verl.drawing.geometry import Neighbourhood, Quad, bounds, overlap
+from rewardmap_verl.drawing.geometry import Neighbourhood, Rect, overlap, union, upright
 from rewardmap_verl.drawing.scene import Area, Box, Point, Shape, Stroke, Text
 from rewardmap_verl.drawing.style import MapStyle
 
@@ -35,15 +35,15 @@ _RIVERS = (
 
 
 def draw_scenery(
-    key: str, frame: Box, solids: Sequence[Quad], style: MapStyle
-) -> tuple[list[Shape], list[Quad]]:
+    key: str, frame: Box, solids: Sequence[Rect], style: MapStyle
+) -> tuple[list[Shape], list[Rect]]:
     """The scenery of a map whose network fills ``frame``; a function of ``key`` alone.
 
     Returns:
         The shapes, to be painted before the network, and the boxes of the words among them.
     """
     rng = random.Random(f"{key}/scenery")
-    free = _Free(solids, style)
+    free = _Free(solids, frame, style)
     painters = {"zones": _zones, "water": _river, "grid": _grid}
     shapes: list[Shape] = []
     for kind, painter in painters.items():
@@ -56,12 +56,14 @@ def draw_scenery(
 class _Free:
     """Finds room for words among everything that stands already."""
 
-    def __init__(self, solids: Sequence[Quad], style: MapStyle) -> None:
+    def __init__(self, solids: Sequence[Rect], frame: Box, style: MapStyle) -> None:
+        spare = style.margin * 0.6
+        self.limits = (frame[0] - spare, frame[1] - spare, frame[2] + spare, frame[3] + spare)
         self.solids = list(solids)
         self.near = Neighbourhood(style.font_size * 4)
-        self.words: list[Quad] = []
-        for number, quad in enumerate(self.solids):
-            self.near.add(number, bounds(quad))
+        self.words: list[Rect] = []
+        for number, solid in enumerate(self.solids):
+            self.near.add(number, solid.box())
 
     def put(
         self, text: str, centres: Iterator[Point] | Sequence[Point], size: float, ink: str
@@ -72,18 +74,15 @@ class _Free:
         for x, y in centres:
             left, top = x - width / 2, y - above / 2
             box = (left - pad, top - pad, left + width + pad, top + above + below + pad)
-            quad = _quad(box)
-            if not any(overlap(quad, self.solids[i]) for i in self.near.near(box)):
+            rect = upright(box)
+            if union([box, self.limits]) != self.limits:
+                continue
+            if not any(overlap(rect, self.solids[i]) for i in self.near.near(box)):
                 self.near.add(len(self.solids), box)
-                self.solids.append(quad)
-                self.words.append(quad)
+                self.solids.append(rect)
+                self.words.append(rect)
                 return [Text((left, top + above), text, size, ink, width)]
         return []
-
-
-def _quad(box: Box) -> Quad:
-    left, top, right, bottom = box
-    return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def _zones(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:

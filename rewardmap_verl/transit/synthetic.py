@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _ATTEMPTS = 40
+_MOST_SHORT_NAMES = 40
 
 
 def _ordered(value: tuple[int, int]) -> tuple[int, int]:
@@ -79,6 +80,10 @@ class SyntheticSettings(BaseModel):
             raise ValueError(f"lines must lie within 2 to {len(PALETTE)}; got {self.lines}")
         if not 4 <= self.stops[0] <= self.stops[1] <= 400:
             raise ValueError(f"stops must lie within 4 to 400; got {self.stops}")
+        if "short" in self.languages and self.stops[1] > _MOST_SHORT_NAMES:
+            raise ValueError(
+                f"short names are enough for at most {_MOST_SHORT_NAMES} stops; got {self.stops}"
+            )
         if self.stops[1] < 3 * self.lines[0]:
             raise ValueError(
                 f"{self.stops[1]} stops are too few for {self.lines[0]} lines; "

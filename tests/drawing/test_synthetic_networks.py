@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import random
 import subprocess
 import sys
+from itertools import combinations, pairwise, permutations
 
 import networkx as nx
 import pytest
 from pydantic import ValidationError
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.transit import synthetic
 from rewardmap_verl.transit.names import normalise
 from rewardmap_verl.transit.placement import PlacedNetwork
+from rewardmap_verl.transit.synthesis.invented import stop_names
+from rewardmap_verl.transit.synthesis.stocks import STOCKS
 from rewardmap_verl.transit.synthetic import (
     SyntheticSettings,
     generate_network,
+    settings_at,
     standard_settings,
     tiny_settings,
 )
@@ -36,7 +41,7 @@ def graph_of(placed: PlacedNetwork) -> nx.Graph:
 @pytest.fixture(scope="module", params=PRESETS)
 def sample(request: pytest.FixtureRequest) -> tuple[SyntheticSettings, list[PlacedNetwork]]:
     settings = PRESETS[request.param]
-    return settings, [generate_network(11, index, settings) for index in range(12)]
+    return settings, [generate_network(11, index, settings) for index in range(8)]
 
 
 def test_sizes_lie_in_the_wished_ranges(sample):
@@ -75,9 +80,9 @@ def test_courses_pass_the_stops_of_their_line_in_order(sample):
 def test_steps_are_octilinear_and_bends_at_most_square(sample):
     for placed in sample[1]:
         for course in (path for paths in placed.courses for path in paths):
-            steps = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(course)]
+            steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(course)]
             assert all(max(abs(dx), abs(dy)) == 1 for dx, dy in steps)
-            pairs = itertools.pairwise(steps)
+            pairs = pairwise(steps)
             assert all(a[0] * b[0] + a[1] * b[1] >= 0 for a, b in pairs)
 
 
@@ -108,23 +113,85 @@ def test_same_seed_same_network_in_another_process():
         "from rewardmap_verl.transit.synthetic import *;"
         "print(repr(generate_network(5, 3, standard_settings())))"
     )
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    ]
-    assert outputs[0] == outputs[1] == repr(generate_network(5, 3, standard_settings())) + "\n"
+    here = repr(generate_network(5, 3, standard_settings()))
+    there = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "12345"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout == here + "\n"
 
 
 def test_other_seeds_and_indexes_give_other_networks():
     cities = [generate_network(s, i, tiny_settings()) for s in (1, 2) for i in range(4)]
     assert len({placed.network.city for placed in cities}) == 8
     assert len({placed.courses for placed in cities}) == 8
+
+
+@pytest.mark.parametrize("language", sorted(STOCKS))
+def test_every_language_names_the_largest_network(language):
+    names = stop_names(random.Random(1), 401, language)
+    keys = [normalise(name) for name in names]
+    assert len(set(keys)) == 401 and all(keys)
+    assert all(name == name.strip() and len(name) <= 18 for name in names)
+    assert stop_names(random.Random(1), 401, language) == names
+
+
+def test_a_stock_that_is_too_small_is_named():
+    with pytest.raises(ConfigError, match="short names for 500"):
+        stop_names(random.Random(1), 500, "short")
+
+
+def test_short_names_are_enough_for_what_the_settings_allow():
+    assert all(len(stop_names(random.Random(n), 41, "short")) == 41 for n in range(50))
+
+
+@pytest.mark.parametrize("language", ["greek", "french", "short"])
+def test_city_is_a_plain_file_name(language):
+    settings = SyntheticSettings(languages=(language,), stops=(30, 40))
+    city = generate_network(2, 5, settings).network.city
+    assert city.isascii() and city.replace("_", "").isalnum() and city.endswith("_2_5")
+
+
+def test_the_knob_goes_from_small_to_large():
+    levels = [settings_at(knob / 4) for knob in range(5)]
+    for easy, hard in pairwise(levels):
+        assert easy.lines < hard.lines and easy.stops < hard.stops
+        assert easy.express <= hard.express
+    assert levels[0].lines[0] == 2 and levels[-1].lines[1] == 20
+    assert levels[-1].stops[1] == 400
+    with pytest.raises(ConfigError, match="number from 0 to 1"):
+        settings_at(1.5)
+
+
+def test_large_networks_are_generated():
+    placed = generate_network(1, 0, settings_at(1.0))
+    assert len(placed.network.lines) >= 16 and len(placed.network.stops) >= 260
+    assert nx.is_connected(graph_of(placed))
+
+
+def test_specialities_are_built():
+    """Over some networks there are loops, branches, shared track and express lines."""
+    settings = SyntheticSettings(
+        shapes=("ring", "grown"), branches=(1, 2), shared=(1, 2), express=(1, 1), stops=(50, 70)
+    )
+    seen = set()
+    for index in range(6):
+        placed = generate_network(1, index, settings)
+        paths = [path for line in placed.network.lines for path in line.paths]
+        seen |= {"loop"} & ({"loop"} if any(p[0] == p[-1] for p in paths) else set())
+        seen |= {"branch" for line in placed.network.lines if len(line.paths) > 1}
+        tracks = [set(pairwise(course)) for paths in placed.courses for course in paths]
+        seen |= {"shared" for a, b in combinations(tracks, 2) if a & b}
+        seen |= {
+            "express"
+            for (i, a), (j, b) in permutations(enumerate(placed.courses), 2)
+            if a[0] == b[0]
+            and len(placed.network.lines[i].listed) < len(placed.network.lines[j].listed)
+        }
+    assert seen == {"loop", "branch", "shared", "express"}
 
 
 @pytest.mark.parametrize(
@@ -136,6 +203,7 @@ def test_other_seeds_and_indexes_give_other_networks():
         ({"stops": (90, 30)}, "smaller number comes first"),
         ({"lines": (10, 12), "stops": (10, 20)}, "at least three stops"),
         ({"colour": "red"}, "Extra inputs"),
+        ({"languages": ("short",)}, "at most 40 stops"),
     ],
 )
 def test_wrong_settings_are_named(wrong, says):
@@ -143,7 +211,8 @@ def test_wrong_settings_are_named(wrong, says):
         SyntheticSettings(**wrong)
 
 
-def test_a_network_that_cannot_be_is_an_error_with_a_way_out():
+def test_a_network_that_cannot_be_is_an_error_with_a_way_out(monkeypatch):
+    monkeypatch.setattr(synthetic, "_ATTEMPTS", 2)
     crammed = SyntheticSettings(lines=(20, 20), stops=(60, 60), express=(0, 0))
-    with pytest.raises(ConfigError, match="20 lines and 60 stops"):
+    with pytest.raises(ConfigError, match=r"20 lines and 60 stops.*Ask for more stops"):
         generate_network(1, 1, crammed)

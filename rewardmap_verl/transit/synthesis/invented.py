@@ -10,6 +10,7 @@ import random
 import unicodedata
 from collections.abc import Iterator
 
+from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit.names import normalise
 from rewardmap_verl.transit.synthesis.stocks import SHORT, STOCKS
 
@@ -23,7 +24,7 @@ def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
     No two of them are equal or one letter apart when normalised.
 
     Raises:
-        ValueError: The stock of names is too small for ``count``.
+        ConfigError: The stock of names is too small for ``count``.
     """
     chosen: list[str] = []
     taken: set[str] = set()
@@ -34,7 +35,12 @@ def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
             chosen.append(name)
             if len(chosen) == count:
                 return chosen
-    raise ValueError(f"only {len(chosen)} {language} names for {count} stops")
+    raise ConfigError(
+        "synthetic settings",
+        "languages",
+        f"only {len(chosen)} {language} names for {count}",
+        "Ask for fewer stops or another language.",
+    )
 
 
 def plain_key(text: str) -> str:
