@@ -1,1 +1,1 @@
-"""The YAML of the recipes; installed as ``rewardmap_verl.recipes``, found by Hydra as ``+recipe=rewardmap``."""
+"""The YAML of the recipes, which Hydra finds as ``+recipe=…``; installed as a part of the package."""

