@@ -135,6 +135,8 @@ def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationLine]:
 
 _COMPACT: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": 0}
 
+_ONCE = ["acc.", "reward"]
+
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("reward", "score", "{:.2f}"),
     ("format", "format", "{:.2f}"),
@@ -174,18 +176,19 @@ def _training_table(summary: Summary) -> Table:
 
 def _validation_table(lines: Sequence[ValidationLine]) -> Table:
     first, last = lines[0].first_step, lines[0].last_step
-    table = Table(title=f"Validation: after {first} and after {last} steps", **_COMPACT)
+    twice = first != last
+    when = f"after {first} and after {last} steps" if twice else f"after {last} steps"
+    table = Table(title=f"Validation: {when}", **_COMPACT)
     table.add_column("type")
-    for name in ("questions", "acc.", "→ acc.", "reward", "→ reward"):
+    for name in ("questions", *(["acc.", "→ acc.", "reward", "→ reward"] if twice else _ONCE)):
         table.add_column(name, justify="right")
     for line in lines:
+        rounds = (line.before, line.after) if twice else (line.after,)
         table.add_row(
             line.kind,
             f"{line.after['groups']:.0f}",
-            _cell(line.before, "acc", "{:.0%}"),
-            _cell(line.after, "acc", "{:.0%}"),
-            _cell(line.before, "score", "{:.2f}"),
-            _cell(line.after, "score", "{:.2f}"),
+            *(_cell(values, "acc", "{:.0%}") for values in rounds),
+            *(_cell(values, "score", "{:.2f}") for values in rounds),
         )
     return table
 

@@ -95,3 +95,13 @@ def test_the_command_reports_a_missing_run(tmp_path: Path) -> None:
     app.command()(summary)
     result = CliRunner().invoke(app, [str(tmp_path)])
     assert result.exit_code == 1 and RECORD_NAME in result.output
+
+
+def test_a_single_validation_is_shown_once(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path / RECORD_NAME)
+    writer.write("train", 1, [make_group("judgment", "TorF1", 0, (0.0, 11.0))])
+    writer.write("val", 1, [make_group("validation", "TorF1", 0, (11.0,))])
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary_table(summary_of(tmp_path)))
+    text = console.export_text()
+    assert "Validation: after 1 steps" in text and "→" not in text
