@@ -103,7 +103,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
         "tiny": Size(
             max_pixels=36 * 28**2,
             min_pixels=16 * 28**2,
-            max_prompt_length=512,
+            max_prompt_length=320,
             brief=True,
             quotas=Quotas(2, 2, 2, 2, 1, 2, forms=("short",)),
             train_maps=24,

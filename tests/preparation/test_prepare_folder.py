@@ -63,7 +63,7 @@ def test_rows_are_what_verl_reads(local: Make) -> None:
             with Image.open(settings.out / image["image"]) as stored:
                 tokens = stored.width * stored.height // 784
                 assert stored.width * stored.height <= image["max_pixels"]
-            assert info["image_tokens"] == tokens < info["prompt_tokens"] <= 512
+            assert info["image_tokens"] == tokens < info["prompt_tokens"] <= 256
 
 
 def test_gold_answers_belong_to_the_network_beside_them(local: Make) -> None:
