@@ -9,8 +9,9 @@ from rewardmap_verl.errors import ConfigError, DataError
 
 __all__ = ["BytesBound", "TextTokens", "TokenizerCount", "check_length", "text_counter"]
 
-# System message, role marks and image marks of the chat template of Qwen2.5-VL take 30 tokens.
-_TEMPLATE_TOKENS = 40
+# The chat template of Qwen2.5-VL adds 21 tokens (system message, roles, marks), the line after the
+# image one more.
+_TEMPLATE_TOKENS = 24
 
 
 class TextTokens(Protocol):

@@ -277,7 +277,7 @@ def test_a_prompt_that_is_too_long_names_row_and_remedy(local: Make) -> None:
     with pytest.raises(
         DataError, match=r"north/alpha, train row \d+ \(planning\).*Lower max_pixels to \d+"
     ):
-        prepare(local(max_prompt_length=200))
+        prepare(local(max_prompt_length=180))
     with pytest.raises(DataError, match="the text alone is too long"):
         prepare(local(max_prompt_length=20))
 
