@@ -12,12 +12,15 @@ EXTRAS ?= cpu,dev
 # Versions of Python that verl and vLLM support.
 PYTHON ?= >=3.10,<3.13
 
-# prep-data: synthetic (maps that this package draws) or local (a folder with maps/ and stations/).
+# prep-data: synthetic (maps that this package draws), local (a folder with maps/ and stations/), reasonmap (the
+# published data sets) or gtfs (feeds of transit agencies).
 SOURCE ?= synthetic
 # prep-data: the folder to read with SOURCE=local.
 ROOT ?=
-# prep-data: tiny (the embedded model on a CPU) or full (Qwen2.5-VL).
-SIZE ?= tiny
+# prep-data: the feed to read with SOURCE=gtfs.
+FEED ?=
+# prep-data: tiny (the embedded model) or full (Qwen2.5-VL). Without it, tiny for synthetic maps and full for others.
+SIZE ?=
 # prep-data: every random choice is a function of it.
 SEED ?= 1
 # prep-data writes this folder, train reads it.
@@ -50,10 +53,13 @@ $(INSTALLED): setup.cfg pyproject.toml
 	touch $@
 
 .PHONY: prep-data
-prep-data: $(INSTALLED) ## Turn maps and networks into verl's parquet: SOURCE=synthetic | local ROOT=folder.
-	rewardmap prepare --source $(SOURCE) $(if $(ROOT),--root '$(ROOT)') --size $(SIZE) --seed $(SEED) --out '$(DATA)' $(ARGS)
+prep-data: $(INSTALLED) ## Turn maps and networks into training data: SOURCE=synthetic | local ROOT=folder | …
+	rewardmap prepare --source $(SOURCE) $(if $(ROOT),--root '$(ROOT)') $(if $(FEED),--feed '$(FEED)') $(if $(SIZE),--size $(SIZE)) \
+	  --seed $(SEED) --out '$(DATA)' $(ARGS)
 
+# Synthetic maps need nothing to be made of; other data are prepared by a call of its own, which says what they are.
 $(DATA)/manifest.json: | $(INSTALLED)
+	[ '$(DATA)' = data/synthetic ] || { echo "$(DATA) is not prepared: make prep-data SOURCE=local ROOT=FOLDER SIZE=tiny DATA=$(DATA)"; exit 2; }
 	$(MAKE) prep-data ARGS=
 
 $(RUN)/untrained/config.json: | $(DATA)/manifest.json
