@@ -23,6 +23,7 @@ from rewardmap_verl.preparation.manifest import Manifest
 from rewardmap_verl.preparation.prepare import SPLITS, Report, Step
 from rewardmap_verl.preparation.prepare import prepare as prepare_folder
 from rewardmap_verl.preparation.settings import SIZES, PrepareSettings, Size
+from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
@@ -38,6 +39,7 @@ class SourceName(str, Enum):
     LOCAL = "local"
     SYNTHETIC = "synthetic"
     REASONMAP = "reasonmap"
+    GTFS = "gtfs"
 
 
 class SizeName(str, Enum):
@@ -62,7 +64,7 @@ def prepare(
         SourceName,
         typer.Option(
             help="**synthetic**: maps invented and drawn here. **local**: your own folder. "
-            "**reasonmap**: the published data sets."
+            "**reasonmap**: the published data sets. **gtfs**: feeds of transit agencies."
         ),
     ] = SourceName.SYNTHETIC,
     root: Annotated[
@@ -78,6 +80,14 @@ def prepare(
             help="reasonmap: a data set, repeated: a name on the hub, a folder of save_to_disk or "
             f"of parquet files; `:split` behind it takes that split only [{', '.join(PUBLISHED)}]."
         ),
+    ] = None,
+    feed: Annotated[
+        list[Path] | None,
+        typer.Option(help="gtfs: a feed, a zip file or its folder, repeated: one city each."),
+    ] = None,
+    route_type: Annotated[
+        list[int] | None,
+        typer.Option(help="gtfs: a kind of route to take, repeated [trams, metros and trains]."),
     ] = None,
     maps_from: Annotated[
         list[str] | None,
@@ -169,6 +179,8 @@ def prepare(
                 root=root,
                 data=tuple(data) if data else PUBLISHED,
                 maps_from=tuple(maps_from) if maps_from else MAPS_FROM,
+                feeds=tuple(feed or ()),
+                route_types=tuple(route_type) if route_type else RAIL_TYPES,
                 seed=seed,
                 quotas=_quotas(preset.quotas, quota or [], form),
                 brief=preset.brief if brief is None else brief,

@@ -35,6 +35,7 @@ from rewardmap_verl.preparation.rows import RowPlace, build_row, write_rows
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.preparation.shelf import Finished, Shelf, code_hash, map_identity
 from rewardmap_verl.preparation.sources.base import City, Contents
+from rewardmap_verl.preparation.sources.gtfs import read_gtfs
 from rewardmap_verl.preparation.sources.local import check_root, read_local
 from rewardmap_verl.preparation.sources.reasonmap import read_reasonmap
 from rewardmap_verl.preparation.sources.synthetic import read_synthetic
@@ -104,6 +105,14 @@ def _read_source(settings: PrepareSettings) -> Contents:
         root = None if settings.root is None else check_root(settings.root)
         forms = settings.quotas.forms
         return read_reasonmap(settings.data, settings.maps_from, root, forms, settings.strict)
+    if settings.source == "gtfs":
+        return read_gtfs(
+            settings.feeds,
+            settings.seed,
+            settings.style,
+            settings.test_cities,
+            settings.route_types,
+        )
     return read_synthetic(
         settings.seed,
         settings.train_maps,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewardmap_verl.drawing import MapStyle, standard_style, tiny_style
 from rewardmap_verl.preparation.images import PixelBudget
+from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
@@ -27,7 +28,7 @@ class PrepareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    source: Literal["local", "synthetic", "reasonmap"]
+    source: Literal["local", "synthetic", "reasonmap", "gtfs"]
     out: Path
     """The prepared folder. It is replaced as a whole when everything else has succeeded."""
     root: Path | None = None
@@ -36,6 +37,10 @@ class PrepareSettings(BaseModel):
     """reasonmap: data sets whose questions are taken, on the hub or on this machine."""
     maps_from: tuple[str, ...] = MAPS_FROM
     """reasonmap: data sets in which maps and networks are looked up that the rows only name."""
+    feeds: tuple[Path, ...] = ()
+    """gtfs: feeds, one city each; zip files or folders."""
+    route_types: tuple[int, ...] = RAIL_TYPES
+    """gtfs: kinds of routes to take, numbers of GTFS's ``route_type``."""
     seed: int = 0
     quotas: Quotas
     """Questions for each map and type."""
@@ -75,9 +80,11 @@ class PrepareSettings(BaseModel):
             "local": {"test_cities", "strict"},
             "synthetic": {"train_maps", "test_maps", "networks", "style"},
             "reasonmap": {"strict"},
+            "gtfs": {"test_cities", "route_types", "style"},
         }
         of_others = set().union(*of_one_source.values()) - of_one_source[self.source]
-        exclude = {"out", "root", "data", "maps_from", "tokenizer", "workers", "force", *of_others}
+        paths = {"out", "root", "data", "maps_from", "feeds", "tokenizer"}
+        exclude = {*paths, "workers", "force", *of_others}
         settings = self.model_dump(mode="json", exclude=exclude)
         return settings | {"exact_prompt_tokens": self.tokenizer is not None}
 

@@ -1,0 +1,66 @@
+"""Transit feeds of the world: networks from GTFS, drawn here with stops where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rewardmap_verl.drawing import MapStyle
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.preparation.paths import safe_name
+from rewardmap_verl.preparation.sources.base import City, Contents
+from rewardmap_verl.preparation.sources.geographic import place_by_coordinates
+from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES, network_of_feed
+from rewardmap_verl.preparation.sources.gtfs_tables import Feed
+from rewardmap_verl.preparation.sources.synthetic import DrawnPicture
+from rewardmap_verl.preparation.splits import assign_splits
+from rewardmap_verl.transit.difficulty import grade_maps
+
+__all__ = ["COUNTRY", "read_gtfs"]
+
+COUNTRY = "gtfs"
+"""What stands for the country: a feed does not name one."""
+
+
+def read_gtfs(
+    feeds: Sequence[Path],
+    seed: int,
+    style: MapStyle,
+    test_cities: Sequence[str] | None = None,
+    route_types: Sequence[int] = RAIL_TYPES,
+) -> Contents:
+    """Read one city from each feed; it is called as the file or folder of the feed.
+
+    Args:
+        feeds: Zip files or folders.
+        seed: For the choice of test cities.
+        style: What the maps look like.
+        test_cities: See :func:`~rewardmap_verl.preparation.splits.assign_splits`.
+        route_types: Kinds of routes to take.
+
+    Raises:
+        ConfigError: No feed is given, two have the same name, or a test city is not there.
+        DataError: A feed cannot be read.
+    """
+    if not feeds:
+        raise ConfigError("feed", mend="Give a GTFS feed with --feed: a zip file or its folder.")
+    placed = {}
+    for path in feeds:
+        city = safe_name(path.resolve().stem, path, "file name")
+        key = f"{COUNTRY}/{city}"
+        if key in placed:
+            raise ConfigError("feed", found=city, mend="Two feeds have this name; rename one.")
+        located = network_of_feed(Feed(path), COUNTRY, city, route_types)
+        placed[key] = place_by_coordinates(located)
+    grades = grade_maps(place.network for place in placed.values())
+    splits, notes = assign_splits(sorted(placed), test_cities, seed)
+    cities = tuple(
+        City(
+            placed[key].network,
+            grades[COUNTRY, placed[key].network.city],
+            splits[key],
+            DrawnPicture(placed[key], style),
+        )
+        for key in sorted(placed)
+    )
+    return Contents(cities, notes=notes)
