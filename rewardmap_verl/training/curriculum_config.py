@@ -285,10 +285,26 @@ def check_run(config: DictConfig) -> None:
             raise ConfigError(key, found=found, mend=f"Set {key}={str(value).lower()}. {reason}")
     _check_files(config)
     _check_rollouts(config)
+    _check_replay_buffer(config)
     _check_evidence(config)
 
 
 REPLAY_BUFFER = "pkg://rewardmap_verl.training.replay_buffer"
+
+
+def _check_replay_buffer(config: DictConfig) -> None:
+    """verl chooses between its own two replay buffers by mode; ours must be named."""
+    sampler = OmegaConf.select(config, "trainer.v1.sampler.custom_sampler")
+    if sampler is None or sampler.get("path") != REPLAY_BUFFER:
+        return
+    mode = OmegaConf.select(config, "trainer.v1.trainer_mode", default="sync")
+    wanted = "RewardMapReplayBuffer" if mode == "sync" else "RewardMapReplayBufferAsync"
+    if sampler.get("name") != wanted:
+        raise ConfigError(
+            "trainer.v1.sampler.custom_sampler.name",
+            found=sampler.get("name"),
+            mend=f"trainer.v1.trainer_mode={mode} needs {wanted}.",
+        )
 
 
 def _check_evidence(config: DictConfig) -> None:

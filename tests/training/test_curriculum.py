@@ -278,6 +278,28 @@ def test_settings_that_cannot_hold_are_refused(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("mode", "name", "wanted"),
+    [
+        ("sync", "RewardMapReplayBufferAsync", "needs RewardMapReplayBuffer."),
+        ("colocate_async", "RewardMapReplayBuffer", "needs RewardMapReplayBufferAsync."),
+    ],
+)
+def test_the_replay_buffer_must_fit_the_mode(
+    data_folder: Path, run_config: Config, processor: Any, mode: str, name: str, wanted: str
+) -> None:
+    config = run_config(
+        data_folder,
+        *CUSTOM,
+        f"trainer.v1.trainer_mode={mode}",
+        "trainer.v1.sampler.custom_sampler.path=pkg://rewardmap_verl.training.replay_buffer",
+        f"trainer.v1.sampler.custom_sampler.name={name}",
+    )
+    with pytest.raises(ConfigError) as caught:
+        make_dataset(config, processor)
+    assert wanted in str(caught.value)
+
+
 def test_all_faults_of_a_block_are_named_at_once(
     data_folder: Path, run_config: Config, processor: Any
 ) -> None:
