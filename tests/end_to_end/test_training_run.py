@@ -87,8 +87,8 @@ def test_rollout_and_actor_agree_and_the_policy_moves(whole: Any) -> None:
 
 def test_rewards_are_not_all_zero_and_reach_the_loggers(whole: Any) -> None:
     keys = {key for values in whole.steps.values() for key in values}
-    for stage in STEPS_OF_STAGE:
-        assert f"rewardmap/{stage}/all/score" in keys
+    for kind in ("judgment/TorF1", "counting/Counting3", "choice/Counting1", "planning/planning"):
+        assert {f"rewardmap/{kind}/{figure}" for figure in ("score", "acc", "no_signal")} <= keys
     scores = [values["critic/score/mean"] for step, values in whole.steps.items() if step > 0]
     assert max(scores) > 0
     assert any(key.startswith("val-core/rewardmap/") for key in whole.steps[STEPS])
