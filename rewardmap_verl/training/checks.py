@@ -320,6 +320,18 @@ def check_nodes(config: DictConfig) -> Iterator[Finding]:
             )
 
 
+def check_cluster(config: DictConfig) -> Iterator[Finding]:
+    """Ray refuses to be told how large a cluster is that it only joins."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    for name in ("num_cpus", "num_gpus"):
+        key = f"ray_kwargs.ray_init.{name}"
+        found = pick(config, key)
+        if address not in ("", "local") and found is not None:
+            yield Finding(
+                key, f"RAY_ADDRESS={address} names a running cluster. Set {key}=null.", found
+            )
+
+
 def check_rows_of_sft(config: DictConfig) -> Iterator[Finding]:
     """Conversations that are not there, and a budget below the longest of them."""
     key = "data.train_files"
@@ -362,6 +374,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_managers,
         check_device,
         check_nodes,
+        check_cluster,
         check_model("actor_rollout_ref.model.path"),
         check_files,
     ),

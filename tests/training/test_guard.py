@@ -33,7 +33,8 @@ def config(
     composed: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DictConfig]:
     """A configuration without a fault: data and model are there."""
-    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    for name in ("VERL_PLATFORM", "RAY_ADDRESS", "RANK"):
+        monkeypatch.delenv(name, raising=False)
     copy = composed.copy()
     OmegaConf.set_struct(copy, False)
     for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
@@ -267,6 +268,17 @@ def test_only_the_first_of_many_processes_speaks(
     with pytest.raises(SystemExit) as stop:
         Guard().on_run_start(config)
     assert stop.value.code == 1
+
+
+def test_size_of_a_cluster_that_runs_already(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.ray_kwargs.ray_init.num_cpus = 8
+    assert found(config) == {}
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert "Set ray_kwargs.ray_init.num_cpus=null" in str(
+        found(config)["ray_kwargs.ray_init.num_cpus"]
+    )
 
 
 def test_relative_paths_on_several_nodes(config: DictConfig) -> None:

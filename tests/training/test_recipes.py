@@ -57,6 +57,7 @@ def made_whole(config: DictConfig, folder: Path, monkeypatch: pytest.MonkeyPatch
     """A copy of a configuration to which nothing is missing on this machine."""
     copy = config.copy()
     OmegaConf.set_struct(copy, False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
         (folder / name).touch()
     copy.data.folder = str(folder)
