@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -388,6 +389,39 @@ def test_fixing_one_thing_never_lowers_the_reward(
         chain.append(rng.choice(list(faulty_routes(chain[-1], case.network, case.trip, rng)))[1])
     scores = [case.score(legs, config).score for legs in chain]
     assert all(better >= worse - 1e-9 for better, worse in pairwise(scores))
+
+
+# Dress -----------------------------------------------------------------------------------------
+
+DRESSES = {
+    "CRLF": lambda text: text.replace("\n", "\r\n"),
+    "bold labels": lambda text: re.sub(r"(?m)^([A-Z][\w ]+):", r"**\1:**", text),
+    "bulleted labels": lambda text: re.sub(r"(?m)^(?=[A-Z])", "- ", text),
+    "lower-case labels": lambda text: re.sub(r"(?m)^[A-Z][\w ]+:", lambda m: m[0].lower(), text),
+    "no space after the colon": lambda text: text.replace(": ", ":"),
+    "full stops": lambda text: re.sub(r"(?m)$", ".", text).replace("--.", "--"),
+    "a fence": lambda text: f"```\n{text}\n```",
+    "a box": lambda text: f"\\boxed{{{text}}}",
+    "a tag": lambda text: f"<answer>\n{text}\n</answer>",
+    "text before": lambda text: f"I look at the map: it is easy.\n\n{text}",
+    "text after": lambda text: f"{text}\n\nHave a nice trip!",
+    "thoughts": lambda text: f"<think>Route Name: Line 1\nArrival Stop: X</think>\n{text}",
+    "Chinese lines": lambda text: re.sub(r"Line (\d)", r"\1号线", text),
+    "full-width signs": lambda text: text.replace(":", "：").replace("Line 1", "Ｌｉｎｅ　１"),
+    "markers": lambda text: text.replace(" Station", " Station (Transfer Station)"),
+    "no word station": lambda text: text.replace(" Station", ""),
+}
+
+
+@quick
+@given(cases(), st.sampled_from(sorted(DRESSES)), st.sampled_from(sorted(DRESSES)))
+def test_dress_does_not_change_what_is_right(case: Case, inner: str, outer: str) -> None:
+    config = RewardConfig()
+    gold = case.score(case.gold, config)
+    text = DRESSES[outer](DRESSES[inner](write_route(case.gold)))
+    dressed = score_answer(text, case.truth, case.network, config)
+    assert (dressed.acc, dressed.detail) == (1.0, gold.detail), text
+    assert gold.format / 2 <= dressed.format <= gold.format
 
 
 # Short answers ---------------------------------------------------------------------------------

@@ -71,6 +71,26 @@ def truths(town: Network) -> dict[QuestionType, GroundTruth]:
     return {question.type: GroundTruth.from_question(question) for question in questions}
 
 
+NESTED = {
+    "nested boxes": ("\\boxed{", "}"),
+    "nested texts": ("\\text{", "}"),
+    "nested tags": ("<answer>", "</answer>"),
+    "nested thoughts": ("<think>", "</think>"),
+    "nested brackets": ("(", ")"),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("kind", [QuestionType.COUNTING2, QuestionType.PLANNING])
+def test_deep_nesting_is_scored_quickly(
+    name: str, kind: QuestionType, town: Network, truths: dict[QuestionType, GroundTruth]
+) -> None:
+    begin, end = NESTED[name]
+    for depth in (100, 4_000, 200_000):
+        text = begin * depth + "7" + end * depth
+        assert seconds(text, truths[kind], town) < 0.25
+
+
 def seconds(text: str, truth: GroundTruth, network: Network) -> float:
     """Return the processor time of scoring, the better of two."""
     times = []

@@ -1,0 +1,168 @@
+r"""Reading one value: what does a piece of text mean as yes or no, as a letter, as a number?
+
+``"\\text{B) 12}"`` is option 1, ``"5 lines."`` is 5, ``"yes or no"`` is nothing.
+
+Dress is taken off: LaTeX that only changes the look, Markdown, quotes, brackets, final punctuation.
+Nothing is calculated, and what leaves a choice open (two letters, ranges, lists) is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from rewardmap_verl.questions.types import QuestionType
+
+__all__ = ["KINDS", "LONGEST", "Kind", "value_of"]
+
+LONGEST: Final = 200
+"""Characters of a piece that may be an answer; a longer one is prose."""
+
+_COMMAND: Final = re.compile(r"\\([a-zA-Z]{1,20}|.)", re.DOTALL)
+_LATEX: Final = MappingProxyType(
+    dict.fromkeys(("approx", "simeq", "equiv"), "=")
+    | {"circ": "°", "-": "-"}
+    | dict.fromkeys(("text", "textbf", "textit", "textrm", "textsf", "texttt", "emph"), " ")
+    | dict.fromkeys(("mathrm", "mathbf", "mathit", "mathsf", "mathtt", "mathbb", "mathcal"), " ")
+    | dict.fromkeys(("mbox", "hbox", "boxed", "underline", "operatorname", "boldsymbol", "bm"), " ")
+    | dict.fromkeys(("left", "right", "displaystyle", "bf", "rm", "it", "large", "Large"), " ")
+    | dict.fromkeys(("quad", "qquad", *" ,!;:%$#_&()[]{}~\n\\"), " ")
+)
+"""LaTeX commands that mean nothing for the value, and what stands for them; others are not read."""
+
+_WRAPPING: Final = MappingProxyType(str.maketrans("{}$*`", "     "))
+
+_NUMBER: Final = re.compile(r"([+-]?)(\d{1,9})(?:\.0{0,6})?(?!\d)(.*)", re.DOTALL)
+_EXPONENT: Final = re.compile(r"(?<=[a-z])\^\d")
+_NO_UNIT: Final = frozenset(
+    {"or", "and", "to", "versus", "vs", "或", "到", "至"}
+    | {"minus", "plus", "times", "over", "point", "e", "hundred", "thousand", "million"}
+    | {"st", "nd", "rd", "th"}
+)
+"""Words that make something else of the number before them."""
+
+_LETTER: Final = re.compile(r"([a-d])(?![^\W_])\s*(?:[).:\]、=-]\s*|(?=\d))?(.*)", re.DOTALL)
+_OPTION_WORD: Final = re.compile(
+    r"^(?:the )?(?:option|choice|answer|选项)\s*[:.]?\s*\(?(?=[a-d]\b)"
+)
+
+
+def _unwrap(text: str) -> str | None:
+    """Take off LaTeX, Markdown and quotes; ``None`` when the LaTeX would have to be calculated."""
+    if len(text) > LONGEST:
+        return None
+    if "\\" in text:
+        names = [name for name in _COMMAND.findall(text) if name not in _LATEX]
+        if names:
+            return None
+        text = _COMMAND.sub(lambda match: _LATEX[match.group(1)], text)
+    return text.translate(_WRAPPING).strip().lower()
+
+
+def _trim(text: str) -> str:
+    """Take off what is no letter and no digit, at both ends."""
+    begin, end = 0, len(text)
+    while begin < end and not text[begin].isalnum():
+        begin += 1
+    while end > begin and not text[end - 1].isalnum():
+        end -= 1
+    return text[begin:end]
+
+
+def _sides(text: str) -> list[str]:
+    """Return what stands between equals signs: "x = 3" is 3, "15 = b" is b."""
+    return text.replace("≈", "=").split("=")
+
+
+def _one(values: list[int | None]) -> int | None:
+    """Return the one value that was read; ``None`` for none and for several."""
+    found = [value for value in values if value is not None]
+    return found[0] if len(found) == 1 else None
+
+
+def _yes_no_side(text: str) -> int | None:
+    return {"yes": 1, "no": 0}.get("".join(_trim(text).split()))
+
+
+def _is_unit(text: str) -> bool:
+    """Say whether what follows a number only names what was counted: "lines", "km", "(see map)"."""
+    text = text.rstrip(" .,;:!?)]\"'。、")
+    if not text:
+        return True
+    words = text.replace("(", " ").replace(")", " ").split()
+    return (
+        len(words) <= 4
+        and text[0] not in ",;:/*+-~–—."
+        and not any(
+            char.isnumeric() for char in _EXPONENT.sub("", text) if not "一" <= char <= "鿿"
+        )
+        and not any(char in "-/–—~+*,;" for char in text)
+        and _NO_UNIT.isdisjoint(words)
+    )
+
+
+def _number_side(text: str) -> int | None:
+    text = text.lstrip()
+    text = text[2:] if text.startswith(("- ", "+ ")) else text
+    match = _NUMBER.fullmatch(_number_begin(text))
+    if match is None or not _is_unit(match.group(3)):
+        return None
+    return int(match.group(2)) * (-1 if match.group(1) == "-" else 1)
+
+
+def _number_begin(text: str) -> str:
+    """Take off the decoration before a number; a sign or a decimal point is none."""
+    begin = 0
+    while begin < len(text) and not (text[begin].isalnum() or text[begin] in "+-."):
+        begin += 1
+    return text[begin:]
+
+
+def _letter_side(text: str) -> int | None:
+    match = _LETTER.fullmatch(_OPTION_WORD.sub("", _trim(text)))
+    if match is None or (match.group(2) and _number_side(match.group(2)) is None):
+        return None
+    return "abcd".index(match.group(1))
+
+
+def _yes_no(text: str) -> int | None:
+    return _one([_yes_no_side(side) for side in _sides(text)])
+
+
+def _letter(text: str) -> int | None:
+    return _one([_letter_side(side) for side in _sides(text)])
+
+
+def _number(text: str) -> int | None:
+    return _number_side(_sides(text)[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the answers of one kind are read, and what exactly is asked for."""
+
+    read: Callable[[str], int | None]
+    asked: re.Pattern[str]
+
+
+_YES_NO: Final = Kind(_yes_no, re.compile(r"yes|no", re.IGNORECASE))
+_OPTION: Final = Kind(_letter, re.compile(r"[A-D]", re.IGNORECASE))
+_COUNT: Final = Kind(_number, re.compile(r"[0-9]{1,9}"))
+KINDS: Final = MappingProxyType(
+    {
+        QuestionType.TORF1: _YES_NO,
+        QuestionType.TORF2: _YES_NO,
+        QuestionType.COUNTING1: _OPTION,
+        QuestionType.COUNTING2: _COUNT,
+        QuestionType.COUNTING3: _COUNT,
+    }
+)
+
+
+def value_of(text: str, kind: Kind) -> int | None:
+    """Return what a piece of text means; ``None`` when it is not one clear value of the kind."""
+    plain = _unwrap(text)
+    return None if plain is None else kind.read(plain)
