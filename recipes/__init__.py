@@ -1,1 +1,1 @@
-"""The YAML of the recipes, which Hydra finds as ``+recipe=…``; installed as a part of the package."""
+"""The YAML of the recipes, found by Hydra as ``+recipe=…``; installed inside the package."""

@@ -12,7 +12,8 @@ import pytest
 def shared_data() -> Path:
     """The folder of real networks, maps and golden cases; tests that need it skip without it.
 
-    It is looked up beside the repository (``../shared/data``) or where ``REWARDMAP_SHARED_DATA`` points.
+    It is looked up beside the repository (``../shared/data``), or where the variable
+    ``REWARDMAP_SHARED_DATA`` points.
     """
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("REWARDMAP_SHARED_DATA", default))

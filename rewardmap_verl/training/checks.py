@@ -17,6 +17,7 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.training.curriculum_config import check_run, read_curriculum
 from rewardmap_verl.training.findings import Finding
+from rewardmap_verl.training.resume import check_resume
 from rewardmap_verl.training.settings import read_block
 
 __all__ = ["CHECKS", "Check"]
@@ -304,6 +305,13 @@ def check_curriculum(config: DictConfig) -> Iterator[Finding]:
     yield from ()
 
 
+def check_position(config: DictConfig) -> Iterator[Finding]:
+    """A checkpoint that the run would resume, and that was written with other rows."""
+    if pick(config, "data.custom_cls.path") == OUR_DATASET and not list(check_files(config)):
+        check_resume(config)
+    yield from ()
+
+
 def check_nodes(config: DictConfig) -> Iterator[Finding]:
     """Relative paths, which lead to another folder on each node."""
     if whole(config, "trainer.nnodes") == 1:
@@ -377,6 +385,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_cluster,
         check_model("actor_rollout_ref.model.path"),
         check_files,
+        check_position,
     ),
     "sft": (
         check_batch_of_sft,

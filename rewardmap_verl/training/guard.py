@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -92,34 +92,30 @@ def examine(config: DictConfig, program: str = "ppo") -> Iterator[Finding]:
     if program not in name:
         yield Finding(name, f"This recipe is for {PROGRAMS[program]}.")
         return
-    broken = list(_unresolved(config))
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    broken = list(_unresolved(own))
     yield from broken
-    yield from _unknown(config, name)
+    typed = OmegaConf.select(config, "hydra.overrides.task", default=[])
+    yield from _unknown(own, name, added_keys(typed))
     if not broken:
         for check in CHECKS[program]:
             yield from _run(check, config)
 
 
-def _unresolved(config: DictConfig) -> Iterator[Finding]:
+def _unresolved(own: DictConfig) -> Iterator[Finding]:
     """References between keys that lead nowhere; the first of them."""
     try:
-        OmegaConf.to_container(_without_hydra(config), resolve=True)
+        OmegaConf.to_container(own, resolve=True)
     except OmegaConfBaseException as error:
         yield Finding(error.full_key or "configuration", f"{str(error).splitlines()[0]}.")
 
 
-def _unknown(config: DictConfig, program: str) -> Iterator[Finding]:
+def _unknown(own: DictConfig, program: str, typed: Collection[str]) -> Iterator[Finding]:
+    """Keys that nobody reads, among those that are not Hydra's."""
     known = reference_keys(program)
-    plain = OmegaConf.to_container(_without_hydra(config), resolve=False)
+    plain = OmegaConf.to_container(own, resolve=False)
     if known is not None and isinstance(plain, dict):
-        typed = OmegaConf.select(config, "hydra.overrides.task", default=[])
-        yield from unknown_keys(
-            {str(key): value for key, value in plain.items()}, known, added_keys(typed)
-        )
-
-
-def _without_hydra(config: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        yield from unknown_keys({str(key): value for key, value in plain.items()}, known, typed)
 
 
 def _run(check: Check, config: DictConfig) -> Iterator[Finding]:

@@ -105,7 +105,14 @@ class TinyModelSize:
     """Most positions, in tokens."""
 
     def __post_init__(self) -> None:
-        """Refuse widths that do not divide into even heads."""
+        """Refuse widths that do not divide into even heads, and a single layer."""
+        if self.text_layers < 2:
+            raise ConfigError(
+                "TinyModelSize",
+                field="text_layers",
+                found=self.text_layers,
+                mend="Copying a name takes two layers or more.",
+            )
         for part, width, heads in (
             ("text", self.text_width, self.text_heads),
             ("vision", self.vision_width, self.vision_heads),
@@ -293,13 +300,20 @@ def _vision_config(size: TinyModelSize) -> dict[str, object]:
 
 
 def make_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalGeneration:
-    """Randomly initialised weights in fp32; leaves torch's global generator as it was."""
+    """Weights in fp32, a function of the seed; leaves torch's global generator as it was.
+
+    They are random, but for heads that soon copy names
+    (:mod:`rewardmap_verl.training.copying_heads`).
+    """
     import torch
     from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
+
+    from rewardmap_verl.training.copying_heads import prepare_for_copying
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen2_5_VLForConditionalGeneration(config)
+    prepare_for_copying(model, torch.Generator().manual_seed(seed))
     # Without this the saved folder inherits whatever transformers derives from the configuration.
     model.generation_config = GenerationConfig(
         bos_token_id=config.text_config.bos_token_id,

@@ -176,8 +176,8 @@ def stops_between(line: Line, departure: int, arrival: int) -> tuple[int, ...] |
     """Return the intermediate stops of a ride, in running order, if there is only one way to ride.
 
     ``None`` when a person counting on the map could come to another number: two ways around a
-    loop, the trunk and the branch of a line (one may have to change trains), a line whose branch is not
-    explained, a stop that the line does not serve, one stop given twice.
+    loop, the trunk and the branch of a line (one may have to change trains), a line whose branch
+    is not explained, a stop that the line does not serve, one stop given twice.
     """
     if line.doubtful or departure == arrival:
         return None

@@ -284,14 +284,15 @@ def test_text_around_never_raises_the_reward(
 ) -> None:
     case, legs = asked
     text = write_route(legs)
-    score = score_answer(text, case.truth, case.network, config).score
+    base = score_answer(text, case.truth, case.network, config)
+    assume(base.facts["legs"] == len(legs))  # text after an empty label would be its value
     for padded in (
         text + padding,
         padding + text,
-        text + padding + "the answer is 5",
+        f"{text}{padding}\nthe answer is 5",
         f"{text}\n{text}",
     ):
-        assert score_answer(padded, case.truth, case.network, config).score <= score + 1e-9
+        assert score_answer(padded, case.truth, case.network, config).score <= base.score + 1e-9
 
 
 # 4 ---------------------------------------------------------------------------------------------

@@ -25,7 +25,11 @@ from rewardmap_verl.training.overrides import mistakes
 def composed() -> DictConfig:
     """The GPU recipe, composed as verl's trainer does."""
     with initialize_config_module("verl.trainer.config", version_base=None):
-        return compose("ppo_trainer", ["+recipe=rewardmap"], return_hydra_config=True)
+        config = compose("ppo_trainer", ["+recipe=rewardmap"], return_hydra_config=True)
+    OmegaConf.set_struct(config, False)
+    used = ["callbacks", "job", "mode", "overrides"]  # the rest is long, and copied for each test
+    config.hydra = OmegaConf.masked_copy(config.hydra, used)
+    return config
 
 
 @pytest.fixture

@@ -40,39 +40,34 @@ def composed(options: Sequence[str] = (), *words: str) -> DictConfig:
 
 
 @pytest.fixture(scope="module", params=["", *OPTIONS, "lora,one_gpu", "qwen2_5_vl_3b,one_gpu"])
-def configuration(request: pytest.FixtureRequest, hydra: None) -> DictConfig:
-    """The recipe without option, with each of them, and with some that go together."""
-    return composed([request.param] if request.param else [])
+def configuration(
+    request: pytest.FixtureRequest, hydra: None, tmp_path_factory: pytest.TempPathFactory
+) -> DictConfig:
+    """The recipe without option, with each and with some together; its data and model are there."""
+    config = composed([request.param] if request.param else [])
+    OmegaConf.set_struct(config, False)
+    folder = tmp_path_factory.mktemp("whole")
+    for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
+        (folder / name).touch()
+    config.data.folder = str(folder)
+    config.trainer.default_local_dir = str(folder)
+    if is_local(config.actor_rollout_ref.model.path):
+        config.actor_rollout_ref.model.path = str(folder)
+    return config
 
 
 @pytest.fixture
-def config(
-    configuration: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> DictConfig:
-    """That configuration with the data, the model and the platform that it asks for."""
-    return made_whole(configuration, tmp_path, monkeypatch)
-
-
-def made_whole(config: DictConfig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
-    """A copy of a configuration to which nothing is missing on this machine."""
-    copy = config.copy()
-    OmegaConf.set_struct(copy, False)
+def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
+    """That configuration, on the platform that it asks for."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
-        (folder / name).touch()
-    copy.data.folder = str(folder)
-    copy.trainer.default_local_dir = str(folder)
-    if copy.trainer.device == "cpu":
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    if configuration.trainer.device == "cpu":
         monkeypatch.setenv("VERL_PLATFORM", "cpu")
-    else:
-        monkeypatch.delenv("VERL_PLATFORM", raising=False)
-    return copy
+    return configuration
 
 
-def test_guard_finds_nothing(config: DictConfig, tmp_path: Path) -> None:
+def test_guard_finds_nothing(config: DictConfig) -> None:
     """Unknown keys, arithmetic, token budgets and traps of every recipe."""
-    if is_local(config.actor_rollout_ref.model.path):
-        config.actor_rollout_ref.model.path = str(tmp_path)
     assert [str(one) for one in examine(config)] == []
 
 
