@@ -111,6 +111,11 @@ class CurriculumDataset(RLHFDataset):
             return self._adaptive.slot(item)
         return None if self.schedule is None else self.schedule.slots[item]
 
+    def stage_number(self, name: str) -> int:
+        """Place of a stage among the stages of the curriculum, from 1; 0 for none of them."""
+        names = [stage.name for stage in self.schedule.stages] if self.schedule else []
+        return names.index(name) + 1 if name in names else 0
+
     def observe(self, step: int, groups: Sequence[Group]) -> None:
         """Hear what was answered in a training step; the order may depend on it."""
         if self._adaptive is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rewardmap_verl.training.groups import Group, figures_by_type, without_repeats
 
-__all__ = ["final_keys", "make_groups", "training_metrics"]
+__all__ = ["PREFIX", "final_keys", "make_groups", "training_metrics"]
 
 PREFIX = "rewardmap"
 

@@ -19,7 +19,7 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
 
 from rewardmap_verl.training.curriculum import CurriculumDataset
 from rewardmap_verl.training.groups import Group
-from rewardmap_verl.training.metrics import final_keys, make_groups, training_metrics
+from rewardmap_verl.training.metrics import PREFIX, final_keys, make_groups, training_metrics
 from rewardmap_verl.training.record import RecordWriter
 from rewardmap_verl.training.settings import read_block
 
@@ -62,8 +62,11 @@ class _Recording:
             self._record.write("val" if is_validation else "train", global_steps, groups)
         if is_validation:
             return batch, metrics
-        tell_curriculum(self.refill_fn, global_steps, groups)
-        return batch, {**metrics, **training_metrics(groups)}
+        return batch, {
+            **metrics,
+            **training_metrics(groups),
+            **tell_curriculum(self.refill_fn, global_steps, groups),
+        }
 
 
 class RewardMapReplayBuffer(_Recording, ReplayBuffer):
@@ -74,7 +77,7 @@ class RewardMapReplayBufferAsync(_Recording, ReplayBufferAsync):
     """verl's replay buffer of asynchronous training, with training metrics and a record."""
 
 
-def tell_curriculum(refill: Any, step: int, groups: Sequence[Group]) -> None:
+def tell_curriculum(refill: Any, step: int, groups: Sequence[Group]) -> dict[str, float]:
     """Let the training data hear what was answered, where their order depends on it.
 
     Args:
@@ -82,10 +85,18 @@ def tell_curriculum(refill: Any, step: int, groups: Sequence[Group]) -> None:
             trainer (``PPOTrainer._build_replay_buffer``); the way to its ``train_dataset``.
         step: The training step.
         groups: What was answered.
+
+    Returns:
+        ``rewardmap/stage``, the number of the stage that the step trained, from 1. It shows
+        promotions in every logger; warnings would not, for importing vLLM's server sets the root
+        logger's level to ERROR (verl 0.9.1, workers/rollout/vllm_rollout/vllm_async_server.py).
     """
     dataset = getattr(getattr(refill, "__self__", None), "train_dataset", None)
     if isinstance(dataset, CurriculumDataset):
         dataset.observe(step, groups)
+        if groups:
+            return {f"{PREFIX}/stage": float(dataset.stage_number(groups[0].stage))}
+    return {}
 
 
 def fetch_groups(batch: KVBatchMeta) -> list[Group]:

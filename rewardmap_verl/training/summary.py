@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -55,6 +57,7 @@ class Summary:
 
     steps: int  # training steps recorded
     step_seconds: float | None  # from one step to the next, the median; None for a single step
+    visits: tuple[tuple[str, int, int], ...]  # (stage, first step, last step) in order of time
     stages: tuple[StageLine, ...]
     validation: tuple[ValidationLine, ...]
 
@@ -86,6 +89,7 @@ def summarise(entries: Iterable[Entry]) -> Summary:
     return Summary(
         steps=len(steps),
         step_seconds=step_seconds(entries),
+        visits=tuple(_visits(steps)),
         stages=tuple(_stage_lines(steps)),
         validation=tuple(_validation_lines(entries)),
     )
@@ -101,9 +105,20 @@ def step_seconds(entries: Sequence[Entry]) -> float | None:
 def summary_table(summary: Summary) -> RenderableType:
     """The summary for a terminal."""
     parts: list[RenderableType] = [_training_table(summary)]
+    if len(summary.visits) > len({stage for stage, _, _ in summary.visits}):
+        path = " → ".join(f"{stage} {first}-{last}" for stage, first, last in summary.visits)
+        parts.append(f"Stages by evidence, with their steps: {path}")
     if summary.validation:
         parts.append(_validation_table(summary.validation))
     return Rows(*parts)
+
+
+def _visits(steps: dict[int, tuple[Group, ...]]) -> Iterable[tuple[str, int, int]]:
+    """Stretches of steps that trained one stage."""
+    trained = [(groups[0].stage, step) for step, groups in sorted(steps.items()) if groups]
+    for stage, stretch in groupby(trained, key=itemgetter(0)):
+        numbers = [step for _, step in stretch]
+        yield stage, numbers[0], numbers[-1]
 
 
 def _stage_lines(steps: dict[int, tuple[Group, ...]]) -> Iterable[StageLine]:

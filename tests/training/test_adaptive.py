@@ -176,9 +176,10 @@ def test_the_replay_buffer_tells_the_data(config: DictConfig, processor: Any) ->
         def refill(self) -> None: ...
 
     trainer = Trainer(train_dataset=dataset)
-    tell_curriculum(trainer.refill, 1, groups_of(next(iterator), 1, answers_at_random))
+    groups = groups_of(next(iterator), 1, answers_at_random)
+    assert tell_curriculum(trainer.refill, 1, groups) == {"rewardmap/stage": 1.0}
     next(iterator)
-    tell_curriculum(None, 1, [])
+    assert tell_curriculum(None, 1, groups) == {}
 
 
 def make_order(rows: int = 8, epochs: int = 3, **settings: Any) -> AdaptiveOrder:

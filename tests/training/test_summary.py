@@ -105,3 +105,14 @@ def test_a_single_validation_is_shown_once(tmp_path: Path) -> None:
     console.print(summary_table(summary_of(tmp_path)))
     text = console.export_text()
     assert "Validation: after 1 steps" in text and "→" not in text
+
+
+def test_a_run_that_fell_back_shows_its_way(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path / RECORD_NAME)
+    for step, stage in enumerate(["judgment", "planning", "planning", "judgment"], 1):
+        writer.write("train", step, [make_group(stage, "TorF1", step, (0.0,))])
+    summary = summary_of(tmp_path)
+    assert summary.visits == (("judgment", 1, 1), ("planning", 2, 3), ("judgment", 4, 4))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary_table(summary))
+    assert "judgment 1-1 → planning 2-3 → judgment 4-4" in console.export_text()

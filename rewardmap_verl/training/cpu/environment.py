@@ -30,7 +30,8 @@ _DEFAULTS: dict[str, str] = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     # vLLM would pin its threads to cores that it picks by NUMA node; the actor runs there as well.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    # Run the engine inside the server's process: one process and one model copy less.
+    # Asks vLLM for its engine inside the calling process. verl's asynchronous server (0.9.1) starts
+    # a process for it all the same; vLLM's own offline use, as in evaluation, has one less.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # Several processes share two cores; one thread each is faster than oversubscription.
     "OMP_NUM_THREADS": "1",
