@@ -59,7 +59,7 @@ prep-data: $(INSTALLED) ## Turn maps and networks into training data: SOURCE=syn
 
 # Synthetic maps need nothing to be made of; other data are prepared by a call of its own, which says what they are.
 $(DATA)/manifest.json: | $(INSTALLED)
-	[ '$(DATA)' = data/synthetic ] || { echo "$(DATA) is not prepared: make prep-data SOURCE=local ROOT=FOLDER SIZE=tiny DATA=$(DATA)"; exit 2; }
+	@[ '$(DATA)' = data/synthetic ] || { echo "$(DATA) is not prepared: make prep-data SOURCE=local ROOT=FOLDER SIZE=tiny DATA=$(DATA)"; exit 2; }
 	$(MAKE) prep-data ARGS=
 
 $(RUN)/untrained/config.json: | $(DATA)/manifest.json
