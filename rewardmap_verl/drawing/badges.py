@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from PIL import ImageColor
-
+from rewardmap_verl.drawing.colours import luma
 from rewardmap_verl.drawing.fonts import text_extent
 from rewardmap_verl.drawing.geometry import Rect, distance, overlap
 from rewardmap_verl.drawing.labels import Ground, Place
@@ -85,9 +84,8 @@ def _size(style: MapStyle) -> float:
 
 
 def _contrast(colour: str) -> str:
-    """Black on light colours, white on dark ones (luma of ITU-R BT.601)."""
-    red, green, blue = ImageColor.getrgb(colour)[:3]
-    return "#101418" if 299 * red + 587 * green + 114 * blue > 150_000 else "#ffffff"
+    """Black on light colours, white on dark ones."""
+    return "#101418" if luma(colour) > 150 else "#ffffff"
 
 
 def _ends(placed: PlacedNetwork, lanes: Lanes, line: int) -> Iterator[tuple[int, Point]]:

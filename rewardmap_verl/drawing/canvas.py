@@ -33,7 +33,10 @@ class Canvas:
 def compose(plan: Plan, style: MapStyle) -> Canvas:
     """Draw the plan; the legend goes into a free corner, or else beside or below the map."""
     legend = make_legend(
-        [(line.name, line.color or style.ink) for line in plan.placed.network.lines],
+        [
+            (line.name, colour)
+            for line, colour in zip(plan.placed.network.lines, plan.colours, strict=True)
+        ],
         style,
         plan.box(),
     )
@@ -94,15 +97,14 @@ def _heading(title: str, style: MapStyle) -> tuple[list[Shape], float, float]:
 
 def _network_shapes(plan: Plan, style: MapStyle) -> list[Shape]:
     shapes: list[Shape] = []
-    lines = plan.placed.network.lines
-    for line, paths in zip(lines, plan.lanes.curves, strict=True):
-        shapes += [Stroke(path, style.line_width, line.color or style.ink) for path in paths]
+    for colour, paths in zip(plan.colours, plan.lanes.curves, strict=True):
+        shapes += [Stroke(path, style.line_width, colour) for path in paths]
     for symbol, passing in zip(plan.ground.symbols, plan.lanes.passes, strict=True):
         shapes += _symbol_shapes(symbol, passing, style)
     for symbol, place in zip(plan.ground.symbols, plan.labels, strict=True):
         shapes += set_text(place, symbol.centre, style)
     for badge in plan.badges:
-        shapes += badge_shapes(badge, lines[badge.line].color or style.ink, style)
+        shapes += badge_shapes(badge, plan.colours[badge.line], style)
     return shapes
 
 
@@ -113,7 +115,9 @@ def _symbol_shapes(symbol: Symbol, passing: Sequence[Point], style: MapStyle) ->
     joined by a thin link, so that nothing looks like a stop of the passing line.
     """
     pairs = list(combinations(symbol.points, 2))
-    apart = any(distance(band(a, b, 0.1), p) < style.line_width for a, b in pairs for p in passing)
+    reach = symbol.radius + style.line_width / 2
+    spans = [band(a, b, 0.0) for a, b in pairs or [(symbol.points[0], symbol.points[0])]]
+    apart = any(distance(span, point) < reach for span in spans for point in passing)
     if apart or not pairs:
         radius = style.stop_radius if apart else symbol.radius
         links: list[Shape] = [Stroke(pair, style.ring_width, style.ink) for pair in pairs]

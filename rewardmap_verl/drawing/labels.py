@@ -31,6 +31,9 @@ _NEARER = 1.1
 """Any other stop is at least so many times farther from a label than its own."""
 _ENOUGH = 28
 """Places looked at for one label; the cheapest that are clear."""
+_SHORTEST_IN_ROWS = 9
+_SMALLER = 0.85
+"""Size of the type, as a share, of a name that finds no room otherwise."""
 
 # Where a straight block of text may begin across: which edge of the block (0 left, 1 right, 0.5
 # middle) stands how many reaches and font sizes right of the stop. Rows likewise, downwards.
@@ -87,6 +90,11 @@ class Symbol:
     points: tuple[Point, ...]
     radius: float
 
+    def moved(self, dx: float, dy: float) -> Symbol:
+        """The same symbol elsewhere."""
+        points = tuple((x + dx, y + dy) for x, y in self.points)
+        return Symbol(self.name, (self.centre[0] + dx, self.centre[1] + dy), points, self.radius)
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -100,6 +108,8 @@ class Wish:
     part: Point
     """The point of the text block, 0 to 1 across and down, that lies on the anchor."""
     angle: int
+    size: float
+    """Of the type, in pixels."""
     rect: Rect
 
 
@@ -122,6 +132,12 @@ class Ground:
     fields: Neighbourhood
     dots: Neighbourhood
 
+    def with_symbol(self, number: int, symbol: Symbol) -> Ground:
+        """The ground with one symbol elsewhere; obstacles stay as they are."""
+        symbols = (*self.symbols[:number], symbol, *self.symbols[number + 1 :])
+        self.dots.add(number, bounds(symbol.points))
+        return Ground(symbols, self.obstacles, self.fields, self.dots)
+
 
 def survey(symbols: Sequence[Symbol], obstacles: Sequence[tuple[int, Rect]], cell: float) -> Ground:
     """Make obstacles and symbols easy to look up; ``cell`` is about the size of a label."""
@@ -140,15 +156,20 @@ def first_wish(ground: Ground, number: int, style: MapStyle) -> Place:
 
 
 def clear_places(ground: Ground, number: int, style: MapStyle) -> list[Place]:
-    """The best places of one label that hit nothing fixed."""
+    """The best places of one label that hit nothing fixed; in smaller type where that is needed."""
     symbol = ground.symbols[number]
-    every = (_put(wish, symbol.centre) for wish in label_wishes(symbol, style))
-    free = (
-        place
-        for place in every
-        if _is_clear(place, number, ground) and _is_nearest(place, number, ground)
-    )
-    return list(islice(free, _ENOUGH))
+    for size in (style.font_size, _SMALLER * style.font_size):
+        look = style.model_copy(update={"font_size": size})
+        every = (_put(wish, symbol.centre) for wish in label_wishes(symbol, look))
+        free = (
+            place
+            for place in every
+            if _is_clear(place, number, ground) and _is_nearest(place, number, ground)
+        )
+        found = list(islice(free, _ENOUGH))
+        if found:
+            return found
+    return []
 
 
 def label_wishes(symbol: Symbol, style: MapStyle) -> tuple[Wish, ...]:
@@ -173,8 +194,8 @@ def _wishes(
 
 def set_text(place: Place, centre: Point, style: MapStyle) -> tuple[Text, ...]:
     """The rows of text of a chosen place, for the symbol at ``centre``."""
-    wish, size, bold = place.wish, style.font_size, style.bold_labels
-    width, height, extents = _block(wish.rows, style)
+    wish, size, bold = place.wish, place.wish.size, style.bold_labels
+    width, height, extents = _block(wish.rows, size, bold)
     cos, sin = _TURNS[wish.angle]
     texts = []
     for i, (row, (w, _, _)) in enumerate(zip(wish.rows, extents, strict=True)):
@@ -192,7 +213,7 @@ def _straight_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
     """Upright text on all sides, in one row or two."""
     _, _, right, bottom = bounds(symbol.points)
     reach, kind = symbol.radius + style.label_gap, 0
-    for rows, extra in zip([(symbol.name,), *_two_rows(symbol.name)], (0, 3), strict=False):
+    for rows, extra in zip(_settings(symbol.name), (0, 3, 6), strict=False):
         for across in _ACROSS:
             for down in _DOWN:
                 kind += 1
@@ -202,7 +223,9 @@ def _straight_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
                 off = min(distance(rect, point) for point in symbol.points) - symbol.radius
                 if 0.7 * style.label_gap < off < _FARTHEST * style.font_size:
                     cost = extra + int(8 * off / style.font_size) + _taste(across, down)
-                    yield Wish(cost, kind, rows, (x, y), (across[0], down[0]), 0, rect)
+                    yield Wish(
+                        cost, kind, rows, (x, y), (across[0], down[0]), 0, style.font_size, rect
+                    )
 
 
 def _slanted_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
@@ -215,7 +238,7 @@ def _slanted_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
             reach += style.label_gap + push * style.font_size
             anchor, part, rows = (dx * reach, dy * reach), (end, 0.5), (symbol.name,)
             rect = _block_rect(rows, anchor, part, angle, style)
-            yield Wish(9 + int(8 * push), kind, rows, anchor, part, angle, rect)
+            yield Wish(9 + int(8 * push), kind, rows, anchor, part, angle, style.font_size, rect)
 
 
 def _taste(across: Offset, down: Offset) -> int:
@@ -226,11 +249,11 @@ def _taste(across: Offset, down: Offset) -> int:
 
 
 def _block(
-    rows: tuple[str, ...], style: MapStyle
+    rows: tuple[str, ...], size: float, bold: bool
 ) -> tuple[float, float, list[tuple[float, float, float]]]:
     """Width and height of rows of text, and the extent of each row."""
-    extents = [text_extent(row, style.font_size, style.bold_labels) for row in rows]
-    leading = style.font_size * LINE_HEIGHT * (len(rows) - 1)
+    extents = [text_extent(row, size, bold) for row in rows]
+    leading = size * LINE_HEIGHT * (len(rows) - 1)
     return max(w for w, _, _ in extents), extents[0][1] + leading + extents[-1][2], extents
 
 
@@ -238,20 +261,21 @@ def _block_rect(
     rows: tuple[str, ...], anchor: Point, part: Point, angle: int, style: MapStyle
 ) -> Rect:
     """The block of text, turned about the part of it that lies on the anchor."""
-    width, height, _ = _block(rows, style)
+    width, height, _ = _block(rows, style.font_size, style.bold_labels)
     cos, sin = _TURNS[angle]
     x, y = (0.5 - part[0]) * width, (0.5 - part[1]) * height
     middle = anchor[0] + x * cos - y * sin, anchor[1] + x * sin + y * cos
     return Rect(*middle, cos, sin, width / 2, height / 2)
 
 
-def _two_rows(name: str) -> list[tuple[str, str]]:
-    """The most even split of a name at a space."""
-    spaces = [i for i, char in enumerate(name) if char == " "]
-    if not spaces or len(name) < 9:
-        return []
-    middle = min(spaces, key=lambda i: (abs(2 * i + 1 - len(name)), i))
-    return [(name[:middle], name[middle + 1 :])]
+def _settings(name: str) -> list[tuple[str, ...]]:
+    """The name in one row, in two even rows, and with every word in a row of its own."""
+    words = name.split(" ")
+    if len(words) == 1 or len(name) < _SHORTEST_IN_ROWS:
+        return [(name,)]
+    splits = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
+    two = min(splits, key=lambda rows: max(len(row) for row in rows))
+    return [(name,), two, *([tuple(words)] if len(words) == 3 else [])]
 
 
 def _put(wish: Wish, centre: Point) -> Place:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rewardmap_verl.drawing.badges import Badge, place_badges
+from rewardmap_verl.drawing.colours import line_colours
 from rewardmap_verl.drawing.geometry import Rect, band, bounds, union
 from rewardmap_verl.drawing.labels import (
     Ground,
@@ -40,6 +41,8 @@ class Plan:
     crowded: tuple[int, ...]
     """Stops whose name overlaps something all the same."""
     badges: tuple[Badge, ...]
+    colours: tuple[str, ...]
+    """Of each line."""
 
     def solids(self) -> list[Rect]:
         """The shapes that nothing else may cover: tracks, symbols, names and badges."""
@@ -68,7 +71,7 @@ def make_plan(placed: PlacedNetwork, style: MapStyle) -> Plan:
             break
         unit *= _GROWTH
     badges = place_badges(placed, lanes, ground, labels, style) if style.badges else ()
-    return Plan(placed, lanes, ground, labels, crowded, badges)
+    return Plan(placed, lanes, ground, labels, crowded, badges, line_colours(placed.network))
 
 
 def _labels(
@@ -91,10 +94,8 @@ def _with_room(
     """
     lanes, ground = _ground(placed, style, unit)
     options = _options(ground, style)
-    moved = placed
-    for stop, places in enumerate(options):
-        if not places:
-            moved = _moved(moved, stop, style, unit) or moved
+    blocked = [stop for stop, places in enumerate(options) if not places]
+    moved = _all_moved(placed, ground, blocked, style, unit)
     if moved is placed:
         return placed, lanes, ground, options
     lanes, ground = _ground(moved, style, unit)
@@ -105,13 +106,24 @@ def _options(ground: Ground, style: MapStyle) -> list[list[Place]]:
     return [clear_places(ground, stop, style) for stop in range(len(ground.symbols))]
 
 
-def _moved(placed: PlacedNetwork, stop: int, style: MapStyle, unit: float) -> PlacedNetwork | None:
-    """The network with one stop where its name is clear; None when there is no such place."""
-    for point in free_places(placed, track_around(placed), stop):
-        other = with_moved(placed, [(stop, point)])
-        if clear_places(_ground(other, style, unit)[1], stop, style):
-            return other
-    return None
+def _all_moved(
+    placed: PlacedNetwork, ground: Ground, stops: Sequence[int], style: MapStyle, unit: float
+) -> PlacedNetwork:
+    """The network with each of the stops where its name is clear, as far as there is such a place.
+
+    A symbol is tried elsewhere as it is; the caller lays out the result and looks again.
+    """
+    around = track_around(placed)
+    for stop in stops:
+        symbol, (x, y) = ground.symbols[stop], placed.positions[stop]
+        for point in free_places(placed, around, stop):
+            shifted = symbol.moved((point[0] - x) * unit, (point[1] - y) * unit)
+            trial = ground.with_symbol(stop, shifted)
+            if clear_places(trial, stop, style):
+                placed, ground = with_moved(placed, [(stop, point)]), trial
+                break
+        ground = ground.with_symbol(stop, ground.symbols[stop])  # look-ups forget failed trials
+    return placed
 
 
 def _ground(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[Lanes, Ground]:

@@ -29,6 +29,7 @@ from rewardmap_verl.drawing.scene import (
 _OVERSAMPLING = 3
 _TILE = 768
 _PNG_LEVEL = 6
+_HALF = 0.5**0.5
 
 
 def paint(scene: Scene, scale: float = 1.0) -> Image.Image:
@@ -142,14 +143,21 @@ def _fitting_size(text: Text, scale: float) -> float:
 
 
 def _paint_rotated(image: Image.Image, text: Text, origin: Point, scale: float) -> None:
-    """Set the text straight and large, turn it about its origin, then reduce and stamp it."""
+    """Set the text straight and large, turn it about its middle, then reduce and stamp it."""
     k = 2
     font = font_for(text.text, _fitting_size(text, scale) * k, text.bold)
-    reach = int(font.getlength(text.text) + 2 * font.size) // (2 * k) * 2 * k + 2 * k
-    mask = Image.new("L", (2 * reach, 2 * reach), 0)
-    whole = (int(origin[0]), int(origin[1]))
-    part = (round((origin[0] - whole[0]) * k), round((origin[1] - whole[1]) * k))
-    ImageDraw.Draw(mask).text((reach, reach), text.text, 255, font, anchor="ls")
-    mask = mask.rotate(-text.angle, Image.Resampling.BICUBIC, translate=part).reduce(k)
-    corner = (whole[0] - reach // k, whole[1] - reach // k)
-    image.paste(text.colour, (*corner, corner[0] + mask.width, corner[1] + mask.height), mask)
+    pad = 4 * k
+    left, top, right, bottom = (int(value) for value in font.getbbox(text.text, anchor="ls"))
+    mask = Image.new("L", (right - left + 2 * pad, bottom - top + 2 * pad), 0)
+    ImageDraw.Draw(mask).text((pad - left, pad - top), text.text, 255, font, anchor="ls")
+    turned = mask.rotate(-text.angle, Image.Resampling.BICUBIC, expand=True)
+    dx, dy = (left + right) / 2 / k, (top + bottom) / 2 / k
+    sin = _HALF if text.angle > 0 else -_HALF
+    middle = (origin[0] + dx * _HALF - dy * sin, origin[1] + dx * sin + dy * _HALF)
+    stamp = turned.crop((0, 0, *_even(turned.size, k))).reduce(k)
+    corner = (round(middle[0] - stamp.width / 2), round(middle[1] - stamp.height / 2))
+    image.paste(text.colour, (*corner, corner[0] + stamp.width, corner[1] + stamp.height), stamp)
+
+
+def _even(size: tuple[int, int], k: int) -> tuple[int, int]:
+    return size[0] + -size[0] % k, size[1] + -size[1] % k

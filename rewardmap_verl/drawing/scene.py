@@ -47,7 +47,7 @@ class Text:
     """The room that it may take; it is set smaller where a renderer needs more."""
     bold: bool = False
     angle: int = 0
-    """Degrees clockwise: -45 rises to the right, 45 falls to the right."""
+    """Degrees clockwise, one of -45 (rises to the right), 0 and 45 (falls to the right)."""
 
 
 Shape = Stroke | Disc | Area | Text

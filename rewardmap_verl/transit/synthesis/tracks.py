@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from rewardmap_verl.transit.placement import GridPoint
 
 Edge = tuple[GridPoint, GridPoint]
+Prices = tuple[int | None, ...]
 
 DIRECTIONS: tuple[GridPoint, ...] = (
     (1, 0),
@@ -90,6 +91,12 @@ class Errand:
     heading: int | None = None
     forbidden: frozenset[GridPoint] = frozenset()
     hosts: frozenset[int] = frozenset()
+    crossing: int = _CROSSING
+    """Price of passing a node that another path uses."""
+    leaving: Prices = (0,) * len(DIRECTIONS)
+    """Price of each direction of the first step; None where it is barred."""
+    arriving: Prices = (0,) * len(DIRECTIONS)
+    """Price of each direction of the last step."""
 
 
 def find_way(tracks: Tracks, errand: Errand) -> tuple[GridPoint, ...] | None:
@@ -161,8 +168,11 @@ def _steps(
         if turn >= len(_TURN) or not tracks.contains(point) or point in errand.forbidden:
             continue
         price = _price(tracks, errand, node, point)
-        if price is not None:
-            yield direction, point, price + _TURN[turn]
+        start = errand.leaving[direction] if node == errand.start else 0
+        end = errand.arriving[direction] if point == errand.goal else 0
+        if price is not None and start is not None and end is not None:
+            bent = errand.crossing // 2 if turn and node in tracks.nodes else 0
+            yield direction, point, price + _TURN[turn] + start + end + bent
 
 
 def _price(tracks: Tracks, errand: Errand, node: GridPoint, point: GridPoint) -> int | None:
@@ -174,7 +184,8 @@ def _price(tracks: Tracks, errand: Errand, node: GridPoint, point: GridPoint) ->
     if owners:
         return _SHARED if owners & errand.hosts else None
     length = _DIAGONAL if node[0] != point[0] and node[1] != point[1] else _STRAIGHT
-    return length + (_CROSSING if here else 0) + (_BESIDE if tracks.crowding(point) else 0)
+    crossed = here and point != errand.goal
+    return length + (errand.crossing if crossed else 0) + (_BESIDE if tracks.crowding(point) else 0)
 
 
 def _unwind(came: dict, state: tuple) -> tuple[GridPoint, ...]:
