@@ -93,7 +93,7 @@ _BY_SPELLING: Final = MappingProxyType({text[:-2]: name for name, text in _SPELL
 _LABEL: Final = re.compile(
     r"(route[ \t]{1,4}name|departure[ \t]{1,4}stop|arrival[ \t]{1,4}stop"
     r"|number[ \t]{1,4}of[ \t]{1,4}via[ \t]{1,4}stops|via[ \t]{1,4}stops)[ \t*_`]{0,6}:",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # else "ſ" would pass for an s, and "İ" for an i
 )
 """A label of any dress; bounded repeats only, so that it runs in linear time."""
 

@@ -317,6 +317,8 @@ FRAGMENTS = st.sampled_from(
         "²",
         "nan",
         "\x00",
+        "ſtop:",
+        "Arrİval Stop:",
     ]
 )
 TEXTS = st.text(max_size=200) | st.lists(FRAGMENTS | st.text(max_size=5), max_size=30).map("".join)

@@ -149,6 +149,13 @@ def test_what_has_no_whole_leg_is_unreadable(text: object) -> None:
     assert read(text) == ()
 
 
+@pytest.mark.parametrize(("letter", "odd"), [("s", "ſ"), ("i", "İ"), ("i", "ı")])
+def test_letters_that_only_pass_for_others_in_lower_case_make_no_label(
+    letter: str, odd: str
+) -> None:
+    assert read(PLAIN.lower().replace(letter, odd)) == ()
+
+
 def test_incomplete_blocks_are_no_legs() -> None:
     cut = PLAIN[: PLAIN.index("Arrival Stop: Cedar")]
     assert read(cut) == LEGS[:1]
