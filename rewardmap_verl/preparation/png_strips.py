@@ -90,7 +90,7 @@ def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         payload, checksum = stream.read(length), stream.read(4)
         if len(payload) < length or len(checksum) < 4:
             raise ValueError("the file ends in the middle of a chunk")
-        if zlib.crc32(kind + payload).to_bytes(4, "big") != checksum:
+        if zlib.crc32(payload, zlib.crc32(kind)).to_bytes(4, "big") != checksum:
             raise ValueError(f"the checksum of a {kind!r} chunk is wrong")
         yield kind, payload
         if kind == b"IEND":
@@ -138,24 +138,20 @@ class _Inflater:
             self._waiting = self._inflate.unconsumed_tail
             parts.append(part)
             missing -= len(part)
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _decode(header: PngHeader, palette: bytes, above: bytes, filtered: bytes) -> Image.Image:
     """Decode a strip; ``above`` is the raw row over it, empty for the first strip."""
-    lead = b"\0" + above if above else b""  # filter type 0: the row as it is
-    height = (
-        len(lead + filtered) // (header.row_bytes + 1)
-        if above
-        else (len(filtered) // (header.row_bytes + 1))
-    )
+    rows = b"".join((b"\0", above, filtered)) if above else filtered  # filter type 0: as it is
+    height = len(rows) // (header.row_bytes + 1)
     size = struct.pack(">IIBBBBB", header.width, height, 8, header.color, 0, 0, 0)
     png = b"".join(
         (
             _SIGNATURE,
             _chunk(b"IHDR", size),
             palette,
-            _chunk(b"IDAT", zlib.compress(lead + filtered, 0)),
+            _chunk(b"IDAT", zlib.compress(rows, 0)),
             _chunk(b"IEND", b""),
         )
     )
@@ -170,5 +166,5 @@ def _decode(header: PngHeader, palette: bytes, above: bytes, filtered: bytes) ->
 
 
 def _chunk(kind: bytes, payload: bytes) -> bytes:
-    checksum = zlib.crc32(kind + payload).to_bytes(4, "big")
-    return struct.pack(">I", len(payload)) + kind + payload + checksum
+    checksum = zlib.crc32(payload, zlib.crc32(kind)).to_bytes(4, "big")
+    return b"".join((struct.pack(">I", len(payload)), kind, payload, checksum))

@@ -229,6 +229,8 @@ def _make_all(
     """Do every job, and return the results in the order of the cities."""
     task = _Task(building, settings.budget, settings.seed, settings.quotas, settings.brief)
     jobs = [_job(city, settings.budget, shelf) for city in contents.cities]
+    # The longest first, so that no process is left alone with one at the end.
+    jobs.sort(key=lambda job: 0 if job.finished else -job.city.picture.effort())
     done: dict[str, _Done] = {}
     for result in _run(task, jobs, settings.workers):
         done[result.city.key] = result

@@ -21,6 +21,7 @@ from rewardmap_verl.preparation.images import (
     encode_png,
     fit,
     grid_size,
+    pixel_count,
     read_map,
     store,
 )
@@ -118,9 +119,14 @@ def test_contradictory_budgets_are_refused(limits: dict[str, int]) -> None:
 def test_large_png_in_strips_equals_pillow_in_one_piece(tmp_path: Path) -> None:
     source = picture(1500, 4100)  # more than one strip
     path = saved(tmp_path / "map.png", source)
-    expected = source.resize(grid_size(*source.size, SMALL), Image.Resampling.LANCZOS)
-    difference = np.asarray(read_map(path, SMALL), int) - np.asarray(expected, int)
-    assert np.abs(difference).max() <= 1  # rounding
+    size = grid_size(*source.size, SMALL)
+    whole = source.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    difference = np.asarray(read_map(path, SMALL), int) - np.asarray(whole, int)
+    assert np.abs(difference).max() <= 2  # rounding
+    # Averaging pixels before Lanczos is fast and cannot be seen.
+    best = source.resize(size, Image.Resampling.LANCZOS)
+    difference = np.asarray(read_map(path, SMALL), int) - np.asarray(best, int)
+    assert np.sqrt((difference**2).mean()) < 2
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -291,3 +297,10 @@ def test_large_real_map_in_little_memory(shared_data: Path) -> None:
     width, height, megabytes = map(int, done.stdout.split())
     assert (width, height) == (168, 168)
     assert megabytes < 230
+
+
+def test_effort_is_told_by_the_header(tmp_path: Path) -> None:
+    assert pixel_count(saved(tmp_path / "map.png", picture(30, 40))) == 1200
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    assert pixel_count(broken) == 0

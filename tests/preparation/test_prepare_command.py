@@ -50,7 +50,7 @@ def test_every_setting_has_its_option(root: Path, tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path / "out")
     assert manifest.seed == 4
     assert manifest.settings["quotas"]["torf1"] == 6
-    assert manifest.settings["quotas"]["counting2"] == 35
+    assert manifest.settings["quotas"]["counting2"] == 33
     assert manifest.settings["quotas"]["forms"] == ["long_via"]
     assert manifest.settings["brief"] is True
     assert "Counting3" not in manifest.rows_by_type["train"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
-from rewardmap_verl.preparation.totals import PAPER_TOTALS, deviation, shortfalls
-from rewardmap_verl.questions.sampling import Quotas
+from rewardmap_verl.preparation.totals import PAPER_MAPS, PAPER_TOTALS, deviation, shortfalls
+from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.transit.difficulty import grade_maps
+from rewardmap_verl.transit.reader import read_network
 
 SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "count_questions.py"
 
@@ -23,6 +26,27 @@ def test_the_papers_totals_are_those_of_the_paper() -> None:
     plus = {kind: count for kind, count in PAPER_TOTALS.items() if kind != QuestionType.PLANNING}
     assert sum(plus.values()) == 4018
     assert PAPER_TOTALS[QuestionType.PLANNING] == 1008
+
+
+def test_the_real_networks_give_the_papers_totals(shared_data: Path) -> None:
+    networks = [read_network(path) for path in sorted(shared_data.glob("stations/*/*.json"))]
+    grades = grade_maps(networks)
+    counts = {
+        network.city: Counter(
+            question.type.value
+            for question in generate_questions(network, grades[network.country, network.city], 1)
+        )
+        for network in networks
+    }
+    assert len(counts) == PAPER_MAPS
+    for kind in PAPER_TOTALS:
+        number, expected, share = deviation(list(counts.values()), kind)
+        assert expected == PAPER_TOTALS[kind]
+        assert abs(share) <= 0.02, (kind, number)
+    # What the maps do not allow is said, and is little: two maps have no or few pairs apart.
+    said = {sentence.split(" ")[3]: sentence for sentence in shortfalls(counts, Quotas())}
+    assert said["TorF1"].count(",") == 1 and "sydney 0" in said["TorF1"]
+    assert set(said) == {"TorF1", "TorF2", "Counting2", "planning"}
 
 
 def test_every_type_that_falls_short_is_one_sentence() -> None:

@@ -33,6 +33,10 @@ class Picture(Protocol):
         """A text that changes whenever the image would; equal texts mean the same image."""
         ...
 
+    def effort(self) -> int:
+        """About how much work the image is, in any unit; the largest of a source go first."""
+        ...
+
     def render(self, budget: PixelBudget) -> Rendered:
         """Make the image.
 

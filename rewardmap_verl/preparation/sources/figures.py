@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.images import IMAGE_SUFFIXES, PixelBudget, read_map
+from rewardmap_verl.preparation.images import IMAGE_SUFFIXES, PixelBudget, pixel_count, read_map
 from rewardmap_verl.preparation.manifest import hash_file
 from rewardmap_verl.preparation.paths import inside
 from rewardmap_verl.preparation.sources.base import Picture, Rendered
@@ -38,6 +39,10 @@ class BlobPicture:
     def identity(self) -> str:
         """The hash of the bytes: the same file on a disk is the same picture."""
         return f"file {self.sha256}"
+
+    def effort(self) -> int:
+        """Pixels to read."""
+        return pixel_count(io.BytesIO(self.content))
 
     def render(self, budget: PixelBudget) -> Rendered:
         """Decode and resize it."""

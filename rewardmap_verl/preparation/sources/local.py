@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.preparation.images import IMAGE_SUFFIXES, PixelBudget, read_map
+from rewardmap_verl.preparation.images import IMAGE_SUFFIXES, PixelBudget, pixel_count, read_map
 from rewardmap_verl.preparation.manifest import Skipped, hash_file
 from rewardmap_verl.preparation.paths import inside, safe_name
 from rewardmap_verl.preparation.sources.base import City, Contents, Rendered
@@ -38,6 +38,10 @@ class LocalPicture:
     def identity(self) -> str:
         """The hash of the file."""
         return f"file {self.sha256}"
+
+    def effort(self) -> int:
+        """Pixels to read."""
+        return pixel_count(self.path)
 
     def render(self, budget: PixelBudget) -> Rendered:
         """Read and resize it."""

@@ -40,6 +40,10 @@ class DrawnPicture:
         )
         return f"drawn {hashlib.sha256(content.encode()).hexdigest()}"
 
+    def effort(self) -> int:
+        """Stops to draw."""
+        return len(self.placed.network.stops)
+
     def render(self, budget: PixelBudget) -> Rendered:
         """Draw the map at its natural size and reduce it to the budget, positions alike."""
         drawn = draw_map(self.placed, self.style)
