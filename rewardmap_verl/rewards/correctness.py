@@ -8,7 +8,7 @@ two stops of one name (New York's "86 St") pass for one, as they do in the paper
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,14 +61,13 @@ def same_place(one: Place, other: Place) -> bool:
     """Say whether two names mean one stop, or are spellings of one name."""
     if not one.namesakes or not other.namesakes:
         return one.text.casefold() == other.text.casefold()
-    return not set(one.stops).isdisjoint(other.stops) or one.namesakes == other.namesakes
+    return one.namesakes == other.namesakes or not set(one.stops).isdisjoint(other.stops)
 
 
 def find_place(network: Network, text: str) -> Place:
     """Look a name up in the whole network."""
-    found = network.find_stops(text) if len(text) <= LONGEST_NAME else ()
-    indexes = tuple(stop.index for stop in found)
-    return Place(text, indexes, indexes)
+    stops = network.find_indexes(text) if len(text) <= LONGEST_NAME else ()
+    return Place(text, stops, stops)
 
 
 def _place_on(network: Network, text: str, line: Line | None) -> tuple[Place, bool]:
@@ -90,23 +89,15 @@ def look_up(network: Network, leg: LegText) -> Ride:
     return Ride(leg, line, departure, arrival, boards, alights)
 
 
-def route_is_right(
-    network: Network, legs: Sequence[LegText], origin: Place, destination: Place
-) -> bool:
+def route_is_right(rides: Iterable[Ride], origin: Place, destination: Place) -> bool:
     """Judge a route by algorithm 1 of ReasonMap.
 
-    The two ends are looked up first, so that most wrong answers cost no more than that.
+    Rides are asked for one by one and none after the first fault, so that the legs of a long wrong
+    route need not be looked up.
     """
-    if not legs:
-        return False
-    first = look_up(network, legs[0])
-    last = look_up(network, legs[-1]) if len(legs) > 1 else first
-    if not same_place(first.departure, origin) or not same_place(last.arrival, destination):
-        return False
-    here = first
-    for number, leg in enumerate(legs):
-        ride = first if number == 0 else last if number == len(legs) - 1 else look_up(network, leg)
-        if not ride.is_real or (number and not same_place(here.arrival, ride.departure)):
+    here, rode = origin, False
+    for ride in rides:
+        if not ride.is_real or not same_place(here, ride.departure):
             return False
-        here = ride
-    return True
+        here, rode = ride.arrival, True
+    return rode and same_place(here, destination)

@@ -22,14 +22,13 @@ route with as few transfers: no route of a tie is preferred to another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from rewardmap_verl.rewards.config import DetailItems, RewardConfig
-from rewardmap_verl.rewards.correctness import Place, Ride, find_place, look_up, same_place
+from rewardmap_verl.rewards.correctness import Place, Ride, find_place, same_place
 from rewardmap_verl.rewards.parts import Item, detail_value
-from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 
@@ -50,11 +49,11 @@ class Trip:
 
     def legs_left(self, stops: Sequence[int]) -> int | None:
         """Return the fewest legs from any of the stops to the destination, 0 at it."""
-        return _legs_between(self.network, stops, self.destination.namesakes)
+        return self.network.fewest_legs(stops, self.destination.namesakes)
 
     def legs_done(self, stops: Sequence[int]) -> int | None:
         """Return the fewest legs from the origin to any of the stops, 0 at it."""
-        return _legs_between(self.network, self.origin.namesakes, stops)
+        return self.network.fewest_legs(self.origin.namesakes, stops)
 
     def suffices(self, done: int | None, left: int | None) -> bool:
         """Say whether the allowed legs suffice for so many before and so many to come."""
@@ -72,30 +71,12 @@ class RouteDetail:
     """Legs beyond those allowed."""
 
 
-def _lines_of(network: Network, stops: Iterable[int]) -> dict[str, None]:
-    return dict.fromkeys(name for stop in stops for name in network.stops[stop].lines)
-
-
-def _legs_between(network: Network, here: Sequence[int], there: Sequence[int]) -> int | None:
-    if not set(here).isdisjoint(there):
-        return 0
-    changes = network.changes_by_name
-    goals = _lines_of(network, there)
-    counts = [
-        changes[start][goal]
-        for start in _lines_of(network, here)
-        for goal in goals
-        if goal in changes[start]
-    ]
-    return min(counts) + 1 if counts else None
-
-
 def trip_of(truth: GroundTruth, network: Network) -> Trip:
     """Work out what a planning question asks for. The network must have its two stops."""
     origin = find_place(network, truth.station_1)
     destination = find_place(network, truth.station_2)
     counted = truth.question_transfer_count + 1
-    required = _legs_between(network, origin.namesakes, destination.namesakes)
+    required = network.fewest_legs(origin.namesakes, destination.namesakes)
     required = max(counted if required is None else required, 1)
     return Trip(network, origin, destination, required, max(counted, required))
 
@@ -171,7 +152,7 @@ def right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
         left, done = trip.legs_left(stop), trip.legs_done(stop)
         if not left or not done or left >= trip.required or not trip.suffices(done, left):
             continue
-        if len(_lines_of(trip.network, stop)) > 1:
+        if len(trip.network.lines_at(stop)) > 1:
             found.setdefault(left, number)
     return found
 
@@ -206,27 +187,23 @@ def _steps(name: str, right: int, required: int, worth: float) -> Item:
 
 
 def route_detail(
-    legs: Sequence[LegText], right: bool, trip: Trip, config: RewardConfig
+    rides: Sequence[Ride], legs: int, right: bool, trip: Trip, config: RewardConfig
 ) -> RouteDetail:
     """Compute the detail reward of a readable route.
 
     Args:
-        legs: The route; at least one leg.
+        rides: Its legs, looked up; those beyond the allowed ones may be left out.
+        legs: How many legs it has; at least 1.
         right: What :func:`~rewardmap_verl.rewards.correctness.route_is_right` says of it.
         trip: What the question asks for.
         config: The reward's numbers.
     """
-    surplus = max(0, len(legs) - trip.allowed)
+    surplus = max(0, legs - trip.allowed)
     if right:
         items = _full_marks(trip, surplus, config.items)
     elif surplus:
-        reason = f"a wrong route of {len(legs)} legs, {trip.allowed} allowed"
+        reason = f"a wrong route of {legs} legs, {trip.allowed} allowed"
         items = _no_marks(trip, config.items, reason)
     else:
-        rides = [look_up(trip.network, leg) for leg in legs]
         items = _partial_marks(rides, trip, config.items)
-    return RouteDetail(
-        value=detail_value(items, right, config),
-        items=tuple(items),
-        surplus=surplus,
-    )
+    return RouteDetail(detail_value(items, right, config), tuple(items), surplus)

@@ -181,8 +181,8 @@ def _route(
         return [_unreadable(response, "no whole leg")], [], ()
     trip = trip_of(truth, network)
     rides = [look_up(network, leg) for leg in answer.legs]
-    right = route_is_right(network, answer.legs, trip.origin, trip.destination)
-    detail = route_detail(answer.legs, right, trip, config)
+    right = route_is_right(rides, trip.origin, trip.destination)
+    detail = route_detail(rides, len(rides), right, trip, config)
     return (
         list(_route_read(answer)),
         list(_route_checks(rides, trip, right)),

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed, route_text
-from rewardmap_verl.rewards.correctness import route_is_right
+from rewardmap_verl.rewards.correctness import look_up, route_is_right
 from rewardmap_verl.rewards.detail import Trip, trip_of
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.truth import GroundTruth
@@ -103,7 +103,8 @@ def perfect_legs(
 
 
 def _is_right(legs: Sequence[LegText], trip: Trip) -> bool:
-    return route_is_right(trip.network, legs, trip.origin, trip.destination)
+    rides = (look_up(trip.network, leg) for leg in legs)
+    return route_is_right(rides, trip.origin, trip.destination)
 
 
 def perfect_answer(

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
-from rewardmap_verl.rewards.correctness import route_is_right
+from rewardmap_verl.rewards.correctness import look_up, route_is_right
 from rewardmap_verl.rewards.detail import route_detail, trip_of
 from rewardmap_verl.rewards.difficulty import difficulty_weight
 from rewardmap_verl.rewards.formatting import route_form, short_form
@@ -66,8 +68,10 @@ def _judge_route(
         nothing = {**dict.fromkeys(FACTS), "legs": 0.0}
         return Judgement(False, False, 0.0, 0.0, weight, nothing)
     trip = trip_of(truth, network)
-    right = route_is_right(network, answer.legs, trip.origin, trip.destination)
-    detail = route_detail(answer.legs, right, trip, config)
+    rides = [look_up(network, leg) for leg in answer.legs[: trip.allowed]]
+    further = (look_up(network, leg) for leg in answer.legs[trip.allowed :])
+    right = route_is_right(chain(rides, further), trip.origin, trip.destination)
+    detail = route_detail(rides, len(answer.legs), right, trip, config)
     facts: dict[str, float | None] = {
         "legs": float(len(answer.legs)),
         "leg_surplus": float(detail.surplus),

@@ -9,6 +9,7 @@ It is idempotent, runs in linear time, and touches whole words only ("Broadway" 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from itertools import groupby
@@ -86,6 +87,8 @@ _BRACKETS: Final[Mapping[str, str]] = MappingProxyType(
     dict(zip("([{【〔〈《「", ")]}】〕〉》」", strict=True))
 )
 _CLOSING: Final = frozenset(_BRACKETS.values())
+_ANY_BRACKET: Final = re.compile("[" + re.escape("".join((*_BRACKETS, *_CLOSING))) + "]")
+_ASCII_RUNS: Final = re.compile(r"[0-9]+|[a-zA-Z]+|[^0-9a-zA-Z]+")
 _MOST_MARKERS: Final = 8
 _MOST_PASSES: Final = 8
 
@@ -147,9 +150,16 @@ def _kind(char: str) -> str:
     return "gap"
 
 
+def _runs(text: str) -> list[tuple[str, str]]:
+    """Split into runs of one kind of sign: "digits", "letters", "gap"."""
+    if text.isascii():
+        return [(_kind(run[0]), run) for run in _ASCII_RUNS.findall(text)]
+    return [(kind, "".join(chars)) for kind, chars in groupby(text, _kind)]
+
+
 def _words(text: str) -> list[str]:
     """Return the runs of digits and the runs of letters; the "th" of "7th St" is left out."""
-    runs = [(kind, "".join(chars)) for kind, chars in groupby(text.replace("&", " and "), _kind)]
+    runs = _runs(text.replace("&", " and "))
     words = []
     for i, (kind, run) in enumerate(runs):
         after_digits = i > 0 and runs[i - 1][0] == "digits"
@@ -161,6 +171,8 @@ def _words(text: str) -> list[str]:
 
 def _segments(text: str) -> tuple[str, str]:
     """Split into what stands outside of brackets and what stands inside them."""
+    if not _ANY_BRACKET.search(text):
+        return text, ""
     parts: tuple[list[str], list[str]] = ([], [])
     depth = 0
     for char in text:
@@ -185,11 +197,16 @@ def _without_suffix(words: list[str]) -> list[str]:
 
 def _join(words: list[str]) -> str:
     """Join letters to letters; keep a space beside digits, for "1 11 St" is not "11 1 St"."""
-    parts: list[str] = []
-    for digits, group in groupby(words, lambda word: word[0].isdecimal()):
-        run = list(group)
-        parts.extend(run if digits else ["".join(run)])
-    return " ".join(parts)
+    runs: list[list[str]] = []
+    apart = True
+    for word in words:
+        digits = word[0].isdecimal()
+        if apart or digits:
+            runs.append([word])
+        else:
+            runs[-1].append(word)
+        apart = digits
+    return " ".join(map("".join, runs))
 
 
 def _name_words(segment: str) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import combinations
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from itertools import combinations, product
+from typing import Any, Final
 
 import networkx as nx
 
@@ -22,6 +22,9 @@ __all__ = ["LONGEST_NAME", "Line", "Network", "Stop"]
 
 LONGEST_NAME: Final = 400
 """Longer texts name nothing and are not looked up. No network has a name half as long."""
+
+_KEPT: Final = 2048
+"""Results of a look-up that a network remembers, for the answers of a group repeat each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,24 @@ class Network:
             graph.add_edges_from(combinations(meeting, 2))
         return dict(nx.all_pairs_shortest_path_length(graph))
 
+    def fewest_legs(self, here: Sequence[int], there: Sequence[int]) -> int | None:
+        """Return the fewest legs from any of some stops to any of others; ``None`` for no way.
+
+        0 when they share a stop; else one more than the changes of :attr:`changes_by_name`.
+        """
+        return self._legs_between(tuple(here), tuple(there))
+
+    def _count_legs(self, here: tuple[int, ...], there: tuple[int, ...]) -> int | None:
+        if not set(here).isdisjoint(there):
+            return 0
+        changes = self.changes_by_name
+        ways = product(self.lines_at(here), self.lines_at(there))
+        return min((changes[a][b] + 1 for a, b in ways if b in changes[a]), default=None)
+
+    def lines_at(self, stops: Iterable[int]) -> tuple[str, ...]:
+        """Return the names of the lines that call at any of some stops, each once."""
+        return tuple(dict.fromkeys(name for stop in stops for name in self.stops[stop].lines))
+
     @cached_property
     def _lines_by_key(self) -> Mapping[str, tuple[int, ...]]:
         return _index(
@@ -140,6 +161,22 @@ class Network:
         return {line.name: frozenset(line.listed) for line in self.lines}
 
     @cached_property
+    def _meant(self) -> Callable[[str], tuple[int, ...]]:
+        return lru_cache(_KEPT)(self._search_stops)
+
+    @cached_property
+    def _line_meant(self) -> Callable[[str], Line | None]:
+        return lru_cache(_KEPT)(self._search_line)
+
+    @cached_property
+    def _legs_between(self) -> Callable[[tuple[int, ...], tuple[int, ...]], int | None]:
+        return lru_cache(_KEPT)(self._count_legs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was looked up: another process looks it up again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
     def _homonyms(self) -> frozenset[int]:
         return frozenset(s.index for s in self.stops if len(self.find_stops(s.name)) > 1)
 
@@ -147,8 +184,9 @@ class Network:
         """Return the line that a spelling means, or ``None`` when it means none."""
         if len(text) > LONGEST_NAME:
             return None
-        if text in self._lines_by_name:
-            return self._lines_by_name[text]
+        return self._lines_by_name.get(text) or self._line_meant(text)
+
+    def _search_line(self, text: str) -> Line | None:
         for key in (line_key(text), loose_line_key(text)):
             found = self._lines_by_key.get(key, ())
             if key and len(found) == 1:
@@ -161,17 +199,21 @@ class Network:
         The full name decides. Where no stop has it, one of the two names of a stop that has a
         second name in brackets does, and then the text without what an answer may add to a name.
         """
+        return tuple(self.stops[i] for i in self.find_indexes(text))
+
+    def find_indexes(self, text: str) -> tuple[int, ...]:
+        """Return the indexes of the stops that :meth:`find_stops` returns."""
         if len(text) > LONGEST_NAME:
             return ()
-        if text in self._stops_by_spelling:
-            return tuple(self.stops[i] for i in self._stops_by_spelling[text])
+        return self._stops_by_spelling.get(text) or self._meant(text)
+
+    def _search_stops(self, text: str) -> tuple[int, ...]:
         key = normalise(text)
-        found = (
+        return (
             self._stops_by_key.get(key)
             or self._stops_by_half_a_name.get(key)
             or self._stops_by_key.get(loose_key(text), ())
         )
-        return tuple(self.stops[i] for i in found)
 
     def find_stops_on(self, text: str, line: Line) -> tuple[Stop, ...]:
         """Return the stops of ``line`` that a spelling may mean.

@@ -22,7 +22,7 @@ from rewardmap_verl.rewards.attacks import (
     wrong_routes,
 )
 from rewardmap_verl.rewards.config import DetailItems, MapWeights, QuestionWeights, RewardConfig
-from rewardmap_verl.rewards.correctness import route_is_right
+from rewardmap_verl.rewards.correctness import look_up, route_is_right
 from rewardmap_verl.rewards.detail import Trip, trip_of
 from rewardmap_verl.rewards.perfect import perfect_answer, perfect_legs, write_route
 from rewardmap_verl.rewards.routes import LegText
@@ -67,7 +67,8 @@ class Case:
         return score_answer(write_route(legs), self.truth, self.network, config)
 
     def is_right(self, legs: Legs) -> bool:
-        return route_is_right(self.network, legs, self.trip.origin, self.trip.destination)
+        rides = [look_up(self.network, leg) for leg in legs]
+        return route_is_right(rides, self.trip.origin, self.trip.destination)
 
 
 @st.composite
