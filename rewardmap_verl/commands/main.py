@@ -21,6 +21,7 @@ COMMANDS = (
     "sft-rows",
     "curriculum",
     "summary",
+    "report",
     "score",
     "explain",
     "audit",

@@ -1,0 +1,84 @@
+"""``rewardmap report``: a run as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rewardmap_verl.commands.reward_options import ConfigOption, SetOption, fail
+from rewardmap_verl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["report"]
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of runs' checkpoints; several stand side by side.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write; `report` inside the first run when left out."),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="A prepared folder, repeated; those that a run names are found."),
+    ] = None,
+    logs: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder with TensorBoard's files, repeated; the usual one is found."),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Write a page about one run, or about several side by side.
+
+    Curves with the stages marked, tables of results, and every dumped answer with its map, its
+    reward taken apart and its route beside the gold one. Open `index.html` in a browser: it needs
+    neither a server nor a network. A run that has not ended is shown as far as it is.
+
+    Try it: **rewardmap report runs/synthetic**
+    """
+    from rich.console import Console
+
+    from rewardmap_verl.commands.reward_options import load_settings
+    from rewardmap_verl.reports.report import write_report
+
+    console = Console(stderr=True)
+    try:
+        settings = load_settings(config, set_) if config or set_ else None
+        with _progress(console) as start:
+            done = write_report(
+                runs, output or runs[0] / "report", data or (), logs or (), settings, start
+            )
+    except (DataError, ConfigError) as error:
+        fail(error)
+    for note in done.notes:
+        console.print(note, style="yellow", markup=False, highlight=False)
+    console.print(
+        f"{len(done.runs)} run{'s' * (len(done.runs) != 1)}, {done.groups:,} groups, "
+        f"{done.answers:,} answers: open",
+        highlight=False,
+    )
+    typer.echo(done.page)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[int], Callable[[int], None]]]:
+    """A bar that begins when the number of answers is known."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress("answers taken apart", *columns, console=console, transient=True) as bar:
+
+        def start(answers: int) -> Callable[[int], None]:
+            task = bar.add_task("answers", total=answers)
+            return lambda done: bar.advance(task, done)
+
+        yield start

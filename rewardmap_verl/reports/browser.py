@@ -1,0 +1,173 @@
+"""The rollouts of runs in pieces: an index that the page filters, and details to load on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.reports.pictures import write_picture
+from rewardmap_verl.reports.prepared import Questions
+from rewardmap_verl.reports.rollouts import Answered, read_groups
+from rewardmap_verl.reports.runs import Run
+from rewardmap_verl.reports.scripts import write_script
+from rewardmap_verl.reports.traces import Shelf, Traced, trace_group
+from rewardmap_verl.rewards.config import RewardConfig
+
+__all__ = ["Browser", "Source", "write_browser"]
+
+_GROUPS_IN_A_PIECE = 40
+_BYTES_OF_TITLE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A run with what explains its answers."""
+
+    run: Run
+    questions: Questions
+    config: RewardConfig
+
+
+@dataclass(slots=True)
+class Browser:
+    """What was written, for the page and for the user."""
+
+    groups: int = 0
+    answers: int = 0
+    differ: dict[str, int] = field(default_factory=dict)
+    """By run, answers whose recorded reward is another than the settings give now."""
+    faults: dict[str, list[str]] = field(default_factory=dict)
+    """By run, lines and groups that could not be read."""
+
+
+@dataclass(slots=True)
+class _Pieces:
+    """Collects groups and writes them out, a piece at a time."""
+
+    folder: Path
+    rows: list[list[Any]] = field(default_factory=list)
+    maps: dict[tuple[str, str], int] = field(default_factory=dict)
+    pictures: list[Mapping[str, Any]] = field(default_factory=list)
+    _open: list[Mapping[str, Any]] = field(default_factory=list)
+    _written: int = 0
+
+    def add(self, row: list[Any], detail: Mapping[str, Any]) -> None:
+        self.rows.append(row)
+        self._open.append(detail)
+        if len(self._open) == _GROUPS_IN_A_PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._open:
+            name = f"rollouts-{self._written}"
+            write_script(self.folder / "data" / f"{name}.js", name, self._open)
+            self._open = []
+            self._written += 1
+
+
+def write_browser(
+    sources: Sequence[Source], folder: Path, advance: Callable[[int], None] = lambda lines: None
+) -> Browser:
+    """Write index and pieces of all rollouts, and the maps that they are about.
+
+    Args:
+        sources: The runs.
+        folder: The report's folder; written are ``data/`` and ``maps/``.
+        advance: Told how many answers were done.
+    """
+    browser, pieces = Browser(), _Pieces(folder)
+    for number, source in enumerate(sources):
+        _write_run(number, source, pieces, browser, advance)
+    pieces.flush()
+    index = {
+        "runs": [source.run.name for source in sources],
+        "columns": _COLUMNS,
+        "groups": pieces.rows,
+        "maps": pieces.pictures,
+        "piece": _GROUPS_IN_A_PIECE,
+    }
+    write_script(folder / "data" / "index.js", "index", index)
+    return browser
+
+
+_COLUMNS = (
+    "run", "part", "step", "stage", "type", "city", "difficulty", "map", "title", "rewards",
+    "right", "unreadable", "highest",
+)  # fmt: skip
+
+
+def _write_run(
+    number: int,
+    source: Source,
+    pieces: _Pieces,
+    browser: Browser,
+    advance: Callable[[int], None],
+) -> None:
+    run, shelf = source.run, Shelf(source.questions)
+    stages: dict[tuple[str, int, str], str] = {
+        (entry.part, entry.step, group.kind): group.stage
+        for entry in run.entries
+        for group in entry.groups
+    }
+    faults = browser.faults.setdefault(run.name, [])
+    for dump in run.dumps:
+        for group in read_groups(dump.path):
+            if isinstance(group, DataError):
+                faults.append(f"{dump.path.name}: {group}")
+                continue
+            traced = trace_group(group, shelf, source.config)
+            stage = stages.get((group.part, group.step, str(group.truth.type)), "")
+            place = _map_number(group, shelf, pieces, faults)
+            pieces.add(_row(number, stage, place, group, traced), traced.detail)
+            browser.groups += 1
+            browser.answers += len(group.rollouts)
+            browser.differ[run.name] = browser.differ.get(run.name, 0) + traced.differ
+            advance(len(group.rollouts))
+
+
+def _map_number(group: Answered, shelf: Shelf, pieces: _Pieces, faults: list[str]) -> int:
+    """The map's place in the report, written when it is met first; -1 when there is none."""
+    found = shelf.map_of(group)
+    if found is None:
+        return -1
+    key = (str(found.folder), found.record.image)
+    if key not in pieces.maps:
+        try:
+            picture = write_picture(found, pieces.folder, len(pieces.pictures))
+        except DataError as error:
+            faults.append(str(error))
+            pieces.maps[key] = -1
+        else:
+            pieces.maps[key] = len(pieces.pictures)
+            pieces.pictures.append(picture)
+    return pieces.maps[key]
+
+
+def _row(number: int, stage: str, place: int, group: Answered, traced: Traced) -> list[Any]:
+    truth = group.truth
+    return [
+        number,
+        group.part,
+        group.step,
+        stage,
+        str(truth.type),
+        f"{truth.country}/{truth.city}",
+        truth.difficulty_city,
+        place,
+        _title(group),
+        [None if reward is None else round(reward, 3) for reward in traced.rewards],
+        [None if right is None else int(right) for right in traced.right],
+        traced.unreadable,
+        traced.highest,
+    ]
+
+
+def _title(group: Answered) -> str:
+    truth = group.truth
+    stops = [stop for stop in (truth.station_1, truth.station_2) if stop]
+    joint = " → " if truth.is_planning else " · "
+    text = joint.join([*stops, *([truth.line] if truth.line else [])])
+    return (text or group.question)[:_BYTES_OF_TITLE]

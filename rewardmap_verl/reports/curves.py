@@ -1,0 +1,254 @@
+"""The curves of a report, made with plotly; the page draws them when they come into view."""
+
+from __future__ import annotations
+
+import html
+from bisect import bisect
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import plotly.graph_objects as go
+
+from rewardmap_verl.reports.runs import Run
+from rewardmap_verl.training.groups import Group, figures, without_repeats
+
+__all__ = ["Chart", "make_charts", "stages_of"]
+
+Chart = dict[str, Any]
+"""title, note, and plotly's figure as JSON-able data."""
+
+Points = list[tuple[int, float]]
+
+_COLOURS = ("#2a6fdb", "#d1495b", "#1b998b", "#e08e0b", "#7b4fbf", "#5c6770")
+_PART_COLOURS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
+_DASHES = ("solid", "dash", "dot")
+_SMOOTHED_FROM = 60
+"""With more steps than this, single steps are drawn faintly behind their running mean."""
+
+_NARROWEST = 0.1
+"""Share of all steps from which a stage's band has room for its name."""
+
+
+def stages_of(run: Run) -> list[tuple[str, int, int]]:
+    """Stretches of steps that trained one stage: name, first step, last step."""
+    trained = sorted(
+        (entry.step, entry.groups[0].stage)
+        for entry in run.entries
+        if entry.part == "train" and entry.groups
+    )
+    stretches = []
+    for stage, stretch in groupby(trained, key=lambda pair: pair[1]):
+        steps = [step for step, _ in stretch]
+        stretches.append((stage, steps[0], steps[-1]))
+    return stretches
+
+
+def make_charts(runs: Sequence[Run]) -> list[Chart]:
+    """The charts of one run, or of several in one; a chart without any point is left out."""
+    charts = [
+        _chart(runs, "Reward", "Mean over a step's answers.", [("reward", _figure("score"))]),
+        _chart(
+            runs,
+            "Parts of the reward",
+            "Before α and W; detail is for planning only.",
+            [(name, _figure(name)) for name in ("format", "correctness", "detail")],
+        ),
+        _accuracy(runs),
+        _chart(
+            runs,
+            "Groups without signal",
+            "Share of groups whose answers all score the same, and what it were with correctness "
+            "as the only reward.",
+            [
+                ("this reward", _figure("no_signal")),
+                ("correctness alone", _figure("no_signal_binary")),
+            ],
+            percent=True,
+        ),
+        _chart(
+            runs,
+            "Response length",
+            "Tokens, mean over a step.",
+            [("length", _logged("response_length/mean"))],
+        ),
+        _chart(
+            runs,
+            "KL to the reference model",
+            "The loss that keeps the policy near the model that training started from.",
+            [("KL", _logged("actor/kl_loss"))],
+        ),
+        _chart(
+            runs, "Entropy", "Of the policy, per token.", [("entropy", _logged("actor/entropy"))]
+        ),
+        _chart(runs, "Gradient norm", "Before clipping.", [("norm", _logged("actor/grad_norm"))]),
+    ]
+    return [chart for chart in charts if chart["figure"]["data"]]
+
+
+Series = tuple[str, Callable[[Run], Points]]
+
+
+def _figure(name: str) -> Callable[[Run], Points]:
+    def points(run: Run) -> Points:
+        return list(_trained(run, name))
+
+    return points
+
+
+def _trained(run: Run, name: str) -> Iterator[tuple[int, float]]:
+    for entry in run.entries:
+        if entry.part == "train":
+            value = figures(without_repeats(entry.groups)).get(name)
+            if value is not None:
+                yield entry.step, value
+
+
+def _logged(name: str) -> Callable[[Run], Points]:
+    def points(run: Run) -> Points:
+        return [(step, value) for step, value in run.curves.get(name, ()) if value == value]
+
+    return points
+
+
+def _validated(run: Run) -> Points:
+    rounds: dict[int, dict[int, Group]] = {}
+    for entry in run.entries:
+        if entry.part == "val":
+            rounds.setdefault(entry.step, {}).update({group.row: group for group in entry.groups})
+    found = ((step, figures(list(groups.values())).get("acc")) for step, groups in rounds.items())
+    return sorted((step, value) for step, value in found if value is not None)
+
+
+def _chart(
+    runs: Sequence[Run], title: str, note: str, series: Sequence[Series], percent: bool = False
+) -> Chart:
+    figure = go.Figure()
+    for number, run in enumerate(runs):
+        for place, (name, read) in enumerate(series):
+            single = len(runs) == 1
+            colour = _PART_COLOURS.get(name, _COLOURS[place]) if single else _colour(number)
+            label = _label(run, name if single or len(series) > 1 else "", single)
+            dash = "solid" if single else _DASHES[place % len(_DASHES)]
+            for trace in _lines(read(run), label, colour, dash, _starts(run)):
+                figure.add_trace(trace)
+    return _finished(figure, runs, title, note, percent)
+
+
+def _accuracy(runs: Sequence[Run]) -> Chart:
+    figure = go.Figure()
+    for number, run in enumerate(runs):
+        before = "" if len(runs) == 1 else f"{html.escape(run.name)}: "
+        trained = list(_trained(run, "acc"))
+        for trace in _lines(trained, f"{before}training", _colour(number), "solid", _starts(run)):
+            figure.add_trace(trace)
+        held_out = _validated(run)
+        if held_out:
+            figure.add_trace(
+                go.Scatter(
+                    x=[step for step, _ in held_out],
+                    y=[value for _, value in held_out],
+                    name=f"{before}held-out maps",
+                    mode="lines+markers",
+                    line={"color": "#d1495b" if len(runs) == 1 else _colour(number), "dash": "dot"},
+                    marker={"size": 8, "symbol": "diamond"},
+                )
+            )
+    note = "Share of right answers: in training, each step's own questions; in validation, maps "
+    return _finished(figure, runs, "Accuracy", f"{note}that are not trained.", percent=True)
+
+
+def _label(run: Run, name: str, single: bool) -> str:
+    """A trace's name; plotly reads tags in it, so what a folder is called is escaped."""
+    return name if single else ": ".join(filter(None, (html.escape(run.name), name)))
+
+
+def _starts(run: Run) -> list[int]:
+    return [first for _, first, _ in stages_of(run)]
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def _lines(
+    points: Points, name: str, colour: str, dash: str, starts: Sequence[int]
+) -> Iterator[go.Scatter]:
+    if not points:
+        return
+    steps, values = [step for step, _ in points], [round(value, 6) for _, value in points]
+    line = {"color": colour, "dash": dash, "width": 2}
+    if len(points) < _SMOOTHED_FROM:
+        yield go.Scatter(x=steps, y=values, name=name, mode="lines+markers", line=line,
+                         marker={"size": 4})  # fmt: skip
+        return
+    yield go.Scatter(
+        x=steps, y=values, name=name, mode="lines", line={**line, "width": 1}, opacity=0.3,
+        showlegend=False, legendgroup=name, hoverinfo="skip",
+    )  # fmt: skip
+    smooth = _running_mean(points, max(3, len(values) // 40), starts)
+    yield go.Scatter(x=steps, y=smooth, name=name, mode="lines", line=line, legendgroup=name)
+
+
+def _running_mean(points: Points, reach: int, starts: Sequence[int]) -> list[float]:
+    """The mean of the values around each point, without looking into another stage."""
+    means = []
+    for i, (step, _) in enumerate(points):
+        around = points[max(0, i - reach) : i + reach + 1]
+        stage = bisect(starts, step)
+        near = [value for other, value in around if bisect(starts, other) == stage]
+        means.append(round(sum(near) / len(near), 6))
+    return means
+
+
+def _finished(
+    figure: go.Figure, runs: Sequence[Run], title: str, note: str, percent: bool = False
+) -> Chart:
+    figure.update_layout(
+        template="none",
+        margin={"l": 48, "r": 12, "t": 56 if len(figure.data) > 1 else 28, "b": 40},
+        xaxis={"title": {"text": "step"}, "rangemode": "tozero", "zeroline": False},
+        yaxis={"tickformat": ".0%" if percent else None, "rangemode": "tozero", "zeroline": False},
+        legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0},
+        hovermode="x unified",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        shapes=list(_stage_marks(runs)),
+        annotations=list(_stage_names(runs)),
+        showlegend=len(figure.data) > 1,
+    )
+    return {"title": title, "note": note, "figure": figure.to_plotly_json()}
+
+
+def _stage_marks(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """Bands where all runs have the same stages; else a line where a run changes its stage."""
+    stages = [stages_of(run) for run in runs]
+    if all(one == stages[0] for one in stages):
+        for number, (_, first, last) in enumerate(stages[0]):
+            yield {
+                "type": "rect", "xref": "x", "yref": "paper", "layer": "below",
+                "x0": first - 0.5, "x1": last + 0.5, "y0": 0, "y1": 1,
+                "line": {"width": 0}, "fillcolor": "#8a94a6", "opacity": 0.06 + 0.10 * (number % 2),
+            }  # fmt: skip
+        return
+    for number, mine in enumerate(stages):
+        for _, first, _ in mine:
+            yield {
+                "type": "line", "xref": "x", "yref": "paper", "layer": "below",
+                "x0": first - 0.5, "x1": first - 0.5, "y0": 0, "y1": 1,
+                "line": {"width": 1, "dash": "dot", "color": _colour(number)},
+            }  # fmt: skip
+
+
+def _stage_names(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """Names above the bands that are wide enough for one; no names where runs differ."""
+    stages = [stages_of(run) for run in runs]
+    if any(one != stages[0] for one in stages) or not stages[0]:
+        return
+    steps = stages[0][-1][2]
+    for stage, first, last in stages[0]:
+        if last - first + 1 >= _NARROWEST * steps:
+            yield {
+                "x": (first + last) / 2, "xref": "x", "y": 1, "yref": "paper", "yanchor": "bottom",
+                "text": html.escape(stage), "showarrow": False, "font": {"size": 11},
+            }  # fmt: skip

@@ -1,0 +1,92 @@
+"""Routes as a page draws them: of the gold answer and of what a model wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rewardmap_verl.reports.tracks import Point, Tracks, stops_on_the_way
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.correctness import Ride, look_up
+from rewardmap_verl.rewards.routes import LegText, read_route
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.network import Network
+
+__all__ = ["DrawnLeg", "answer_legs", "gold_legs"]
+
+_MOST_DRAWN = 30
+"""Legs of an answer that are drawn; a longer one is no route of any network."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLeg:
+    """One leg of a route."""
+
+    line: str
+    """The line's own name where the network has it, else what was written."""
+    colour: str
+    """``#rrggbb``; "" when it is not known."""
+    departure: str
+    arrival: str
+    real: bool
+    """Whether the line exists and stops at both."""
+    via: int | None
+    """Stops passed on the way."""
+    points: tuple[Point, ...]
+    """The way on the picture; empty when it is not known."""
+
+
+def gold_legs(truth: GroundTruth, network: Network, tracks: Tracks | None) -> list[DrawnLeg]:
+    """The first reference route; none for other types and where no reference is kept."""
+    texts = [_leg_text(leg) for leg in (truth.plans[0] if truth.plans else ())]
+    return [_drawn(look_up(network, leg), tracks) for leg in texts]
+
+
+def answer_legs(
+    response: object,
+    truth: GroundTruth,
+    network: Network,
+    tracks: Tracks | None,
+    config: RewardConfig,
+) -> list[DrawnLeg]:
+    """What was read of a planning answer; none for other types."""
+    if not truth.is_planning:
+        return []
+    read = read_route(response, truth.form, config.max_characters, config.max_legs)
+    return [_drawn(look_up(network, leg), tracks) for leg in read.legs[:_MOST_DRAWN]]
+
+
+def _leg_text(leg: dict[str, Any]) -> LegText:
+    return LegText(
+        str(leg.get("route_name", "")),
+        str(leg.get("departure_stop", "")),
+        str(leg.get("arrival_stop", "")),
+    )
+
+
+def _drawn(ride: Ride, tracks: Tracks | None) -> DrawnLeg:
+    ends = next(iter(_ends(ride)), None)
+    stops: Sequence[int] = ()
+    points: tuple[Point, ...] = ()
+    if ends is not None and ride.line is not None and ride.is_real:
+        stops = stops_on_the_way(ride.line, *ends)
+    if ends is not None and tracks is not None:
+        known = ride.line is not None and ride.is_real
+        points = tracks.ride(ride.line, *ends) if known else tracks.straight(*ends)  # type: ignore[arg-type]
+    return DrawnLeg(
+        line=ride.line.name if ride.line else ride.leg.line,
+        colour=(ride.line.color or "") if ride.line else "",
+        departure=ride.leg.departure,
+        arrival=ride.leg.arrival,
+        real=ride.is_real,
+        via=max(0, len(stops) - 2) if stops else None,
+        points=points,
+    )
+
+
+def _ends(ride: Ride) -> Iterator[tuple[int, int]]:
+    """Pairs of stops that the two names may mean."""
+    for departure in ride.departure.stops or ride.departure.namesakes:
+        for arrival in ride.arrival.stops or ride.arrival.namesakes:
+            yield departure, arrival

@@ -1,0 +1,88 @@
+"""Curves that verl logged to TensorBoard: response length, KL, entropy, gradients.
+
+TensorBoard's folder is named by project and experiment, so several runs may have written into one.
+A point belongs to a run when it was logged right after the run's record of that step.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+__all__ = ["CURVES", "Curve", "find_logs", "match", "read_curves"]
+
+Curve = tuple[tuple[int, float], ...]
+"""(step, value) in order of steps."""
+
+CURVES = (
+    "response_length/mean",
+    "response_length/clip_ratio",
+    "actor/kl_loss",
+    "actor/ppo_kl",
+    "actor/entropy",
+    "actor/grad_norm",
+)
+"""Names of verl 0.9.1."""
+
+_EVENTS = "events.out.tfevents.*"
+_LEAST_WAIT = 120.0  # seconds from a step's rollouts to its log line, at least
+_WAIT_STEPS = 5  # … and in steps
+
+
+def find_logs(folder: Path, config: Mapping[str, Any], extra: Iterable[Path] = ()) -> list[Path]:
+    """TensorBoard's files of a run: below its folder, below ``extra``, and where verl puts them."""
+    trainer = config.get("trainer") or {}
+    usual = Path("tensorboard_log", *map(str, _names(trainer)))
+    places = [folder, *extra, usual]
+    found = {path.resolve() for place in places if place.is_dir() for path in place.rglob(_EVENTS)}
+    return sorted(found)
+
+
+def _names(trainer: Mapping[str, Any]) -> tuple[Any, Any]:
+    project, experiment = trainer.get("project_name"), trainer.get("experiment_name")
+    return (project, experiment) if project and experiment else ("", "")
+
+
+def read_curves(files: Sequence[Path], times: Mapping[int, float]) -> dict[str, Curve]:
+    """Read the curves that a report shows.
+
+    Args:
+        files: TensorBoard's files, of this run and maybe of others.
+        times: When the rollouts of each step were there, in seconds since 1970.
+    """
+    if not files:
+        return {}
+    # Here, since it takes a second and few need it.
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
+
+    points: defaultdict[str, list[tuple[int, float, float]]] = defaultdict(list)
+    for file in files:
+        events = EventAccumulator(str(file), size_guidance={"scalars": 0}).Reload()
+        for name in set(events.Tags()["scalars"]).intersection(CURVES):
+            points[name] += [(one.step, one.wall_time, one.value) for one in events.Scalars(name)]
+    matched = {name: match(points[name], times) for name in CURVES if name in points}
+    return {name: curve for name, curve in matched.items() if curve}
+
+
+def match(points: Sequence[tuple[int, float, float]], times: Mapping[int, float]) -> Curve:
+    """Choose the points of one run: for each step the first one logged after its rollouts.
+
+    Args:
+        points: (step, seconds since 1970, value).
+        times: When the rollouts of each step were there.
+    """
+    ordered = sorted(times.values())
+    pace = median([b - a for a, b in pairwise(ordered)] or [0.0])
+    wait = max(_LEAST_WAIT, _WAIT_STEPS * pace)
+    chosen: dict[int, tuple[float, float]] = {}
+    for step, time, value in points:
+        after = time - times[step] if step in times else -1.0
+        if 0 <= after <= wait and after < chosen.get(step, (wait + 1, 0.0))[0]:
+            chosen[step] = (after, value)
+    return tuple((step, value) for step, (_, value) in sorted(chosen.items()))

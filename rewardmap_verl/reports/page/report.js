@@ -1,0 +1,511 @@
+// The page of a report. It is opened from the disk, so data come as scripts that call report.take().
+// Whatever a model wrote is put on the page as text (textContent, attributes), never as HTML.
+"use strict";
+(() => {
+  const SVG = "http://www.w3.org/2000/svg";
+  const ROW = 72; // height of a row of the list in pixels, as in the style sheet
+  const PHONE = window.matchMedia("(max-width: 800px)");
+  const DARK = window.matchMedia("(prefers-color-scheme: dark)");
+  const byId = (id) => document.getElementById(id);
+
+  // ---------------------------------------------------------------- data
+
+  const arrived = new Map();
+  const asked = new Map();
+  window.report = { take: (name, value) => arrived.set(name, value) };
+
+  function script(source) {
+    if (!asked.has(source)) {
+      asked.set(source, new Promise((done, failed) => {
+        const tag = document.createElement("script");
+        tag.src = source;
+        tag.onload = () => done();
+        tag.onerror = () => { asked.delete(source); failed(new Error(`${source} is missing`)); };
+        document.head.append(tag);
+      }));
+    }
+    return asked.get(source);
+  }
+
+  async function data(name) {
+    await script(`data/${name}.js`);
+    return arrived.get(name);
+  }
+
+  // ---------------------------------------------------------------- making elements
+
+  function el(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (name === "class") node.className = value;
+      else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value === true) node.setAttribute(name, "");
+      else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+    }
+    node.append(...present(...children));
+    return node;
+  }
+
+  const present = (...nodes) => nodes.filter((node) => node !== null && node !== undefined);
+
+  function svg(tag, attributes, ...children) {
+    const node = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  }
+
+  const figure = (value) => value === null || value === undefined ? "–"
+    : Number(value.toFixed(2)).toString();
+  const colourOf = (text) => /^#[0-9a-f]{3,8}$/i.test(text) ? text : "#7b8794";
+
+  // ---------------------------------------------------------------- curves
+
+  function themed(chart) {
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue("--quiet").trim();
+    const grid = style.getPropertyValue("--edge").trim();
+    const layout = structuredClone(chart.figure.layout);
+    layout.font = { family: "system-ui, sans-serif", size: 12, color: ink };
+    layout.hoverlabel = { bgcolor: style.getPropertyValue("--paper").trim(), font: { color: ink } };
+    for (const axis of ["xaxis", "yaxis"]) {
+      layout[axis] = { ...layout[axis], gridcolor: grid, linecolor: grid, automargin: true };
+    }
+    return layout;
+  }
+
+  async function draw(place) {
+    try {
+      const [charts] = await Promise.all([data("charts"), script("assets/plotly.min.js")]);
+      const chart = charts[Number(place.dataset.chart)];
+      const options = { responsive: true, displaylogo: false, displayModeBar: false };
+      await window.Plotly.react(place, structuredClone(chart.figure.data), themed(chart), options);
+      place.dataset.drawn = "yes";
+    } catch (error) {
+      place.textContent = `The curve cannot be drawn: ${error.message}`;
+    }
+  }
+
+  function watchCharts() {
+    const places = [...document.querySelectorAll(".plot")];
+    const watcher = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (entry.isIntersecting) { watcher.unobserve(entry.target); draw(entry.target); }
+      }
+    }, { rootMargin: "200px" });
+    places.forEach((place) => watcher.observe(place));
+    DARK.addEventListener("change", () => places.filter((place) => place.dataset.drawn).forEach(draw));
+  }
+
+  // ---------------------------------------------------------------- filters
+
+  const VERDICTS = {
+    "any": () => true,
+    "all right": (group) => group.right.length && group.right.every((right) => right === 1),
+    "mixed": (group) => group.right.includes(1) && group.right.includes(0),
+    "all wrong": (group) => group.right.length && group.right.every((right) => right === 0),
+    "no signal": (group) => group.rewards.length > 1 && group.spread < 1e-6,
+    "some unreadable": (group) => group.unreadable > 0,
+  };
+  const ORDERS = {
+    "as trained": (a, b) => a.number - b.number,
+    "last first": (a, b) => b.number - a.number,
+    "best reward first": (a, b) => b.mean - a.mean || a.number - b.number,
+    "worst reward first": (a, b) => a.mean - b.mean || a.number - b.number,
+    "most different answers first": (a, b) => b.spread - a.spread || a.number - b.number,
+  };
+  const PARTS = { train: "training", val: "validation" };
+
+  let index = null; // as data/index.js has it, with groups as objects
+  let shown = []; // groups that pass the filters
+  let cursor = -1; // place in shown
+  let opened = null; // the group whose detail is shown
+  let answer = 0; // place of the chosen answer
+
+  function unpack(raw) {
+    const groups = raw.groups.map((row, number) => {
+      const group = { number };
+      raw.columns.forEach((name, place) => { group[name] = row[place]; });
+      const known = group.rewards.filter((reward) => reward !== null);
+      group.mean = known.length ? known.reduce((sum, reward) => sum + reward, 0) / known.length : 0;
+      group.spread = known.length ? Math.max(...known) - Math.min(...known) : 0;
+      group.words = `${group.title} ${group.city} ${group.type} ${group.stage}`.toLowerCase();
+      return group;
+    });
+    return { ...raw, groups };
+  }
+
+  function choices(select, values, first) {
+    if (!select) return;
+    select.replaceChildren(...(first ? [el("option", { value: "" }, first)] : []),
+      ...values.map(([value, text]) => el("option", { value }, text)));
+  }
+
+  function distinct(name) {
+    const values = [...new Set(index.groups.map((group) => group[name]))].filter((value) => value !== "");
+    return values.map((value) => [String(value), String(value)]);
+  }
+
+  function fillFilters() {
+    choices(byId("f-run"), index.runs.map((name, number) => [String(number), name]), "all");
+    choices(byId("f-part"), distinct("part").map(([value]) => [value, PARTS[value] || value]), "all");
+    for (const name of ["stage", "type", "difficulty"]) choices(byId(`f-${name}`), distinct(name), "all");
+    choices(byId("f-city"), distinct("city").sort((a, b) => a[0].localeCompare(b[0])), "all");
+    choices(byId("f-verdict"), Object.keys(VERDICTS).map((name) => [name, name]));
+    choices(byId("f-order"), Object.keys(ORDERS).map((name) => [name, name]));
+  }
+
+  function applyFilters() {
+    const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = ["run", "part", "stage", "type", "city", "difficulty"]
+      .map((name) => [name, byId(`f-${name}`) ? byId(`f-${name}`).value : ""])
+      .filter(([, value]) => value !== "");
+    const verdict = VERDICTS[byId("f-verdict").value] || VERDICTS.any;
+    const bound = (id, other) => byId(id).value === "" ? other : Number(byId(id).value);
+    const [low, high] = [bound("f-step-from", -Infinity), bound("f-step-to", Infinity)];
+    const [poor, rich] = [bound("f-reward-from", -Infinity), bound("f-reward-to", Infinity)];
+    shown = index.groups.filter((group) =>
+      group.step >= low && group.step <= high && group.mean >= poor && group.mean <= rich
+      && wanted.every(([name, value]) => String(group[name]) === value)
+      && words.every((word) => group.words.includes(word)) && verdict(group));
+    shown.sort(ORDERS[byId("f-order").value] || ORDERS["as trained"]);
+    cursor = opened ? shown.indexOf(opened) : -1;
+    const answers = shown.reduce((sum, group) => sum + group.rewards.length, 0);
+    byId("found").textContent = `${shown.length.toLocaleString("en")} of `
+      + `${index.groups.length.toLocaleString("en")} groups, ${answers.toLocaleString("en")} answers`;
+    byId("list").scrollTop = 0;
+    layOut();
+  }
+
+  // ---------------------------------------------------------------- the list: only what is in sight
+
+  function layOut() {
+    const [list, room] = [byId("list"), byId("room")];
+    room.style.height = `${Math.max(shown.length * ROW, 1)}px`;
+    const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 6);
+    const last = Math.min(shown.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 6);
+    const rows = [];
+    for (let place = first; place < last; place += 1) rows.push(row(place));
+    if (!shown.length) rows.push(el("p", { class: "empty" }, "Nothing passes these filters."));
+    room.replaceChildren(...rows);
+    if (cursor >= first && cursor < last) list.setAttribute("aria-activedescendant", `row-${cursor}`);
+    else list.removeAttribute("aria-activedescendant");
+  }
+
+  function row(place) {
+    const group = shown[place];
+    const where = index.runs.length > 1 ? `${index.runs[group.run]} · ` : "";
+    const node = el("div", {
+      class: `row${group === opened ? " open" : ""}${place === cursor ? " cursor" : ""}`,
+      role: "option", id: `row-${place}`, "aria-selected": String(group === opened),
+      "aria-setsize": shown.length, "aria-posinset": place + 1,
+      onclick: () => { cursor = place; open(group, true); },
+    },
+    el("span", { class: "line" }, el("b", {}, group.type),
+      el("small", {}, `${where}${group.part === "val" ? "validation, " : ""}step ${group.step}`)),
+    el("span", { class: "title" }, group.title),
+    el("span", { class: "line" }, bars(group), el("small", {}, figure(group.mean))));
+    node.style.top = `${place * ROW}px`;
+    return node;
+  }
+
+  function bars(group) {
+    const top = group.highest || Math.max(1, ...group.rewards);
+    const marks = group.rewards.slice(0, 32).map((reward, place) => {
+      const share = Math.max(0.08, Math.min(1, (reward || 0) / top));
+      const bar = el("i", { class: ["wrong", "right"][group.right[place]] || "plain" });
+      bar.style.height = `${Math.round(share * 14)}px`;
+      return bar;
+    });
+    const right = group.right.filter((one) => one === 1).length;
+    return el("span", { class: "bars", role: "img",
+      "aria-label": `${right} of ${group.rewards.length} right` }, ...marks);
+  }
+
+  function moveCursor(by) {
+    if (!shown.length) return;
+    cursor = Math.max(0, Math.min(shown.length - 1, cursor < 0 && by > 0 ? 0 : cursor + by));
+    const list = byId("list");
+    if (cursor * ROW < list.scrollTop) list.scrollTop = cursor * ROW;
+    if ((cursor + 1) * ROW > list.scrollTop + list.clientHeight) {
+      list.scrollTop = (cursor + 1) * ROW - list.clientHeight;
+    }
+    layOut();
+  }
+
+  function step(by) {
+    moveCursor(by);
+    if (cursor >= 0) open(shown[cursor], false);
+  }
+
+  // ---------------------------------------------------------------- one group
+
+  async function open(group, remember, wanted = 0) {
+    opened = group;
+    answer = wanted;
+    const detail = byId("detail");
+    layOut();
+    remembered(remember);
+    document.body.classList.add("reading");
+    try {
+      const piece = await data(`rollouts-${Math.floor(group.number / index.piece)}`);
+      if (opened === group) render(group, piece[group.number % index.piece]);
+    } catch (error) {
+      detail.replaceChildren(el("p", { class: "note" }, `This group cannot be shown: ${error.message}`));
+    }
+  }
+
+  function remembered(push) {
+    const hash = opened ? `#group=${opened.number}&answer=${answer + 1}` : "#rollouts";
+    if (push && PHONE.matches && !location.hash.startsWith("#group=")) location.hash = hash;
+    else history.replaceState(null, "", hash);
+  }
+
+  function close() {
+    document.body.classList.remove("reading");
+    opened = null;
+    remembered(false);
+    layOut();
+    byId("list").focus();
+  }
+
+  function render(group, found) {
+    const detail = byId("detail");
+    answer = Math.min(answer, Math.max(0, found.order.length - 1));
+    const about = [index.runs.length > 1 ? index.runs[group.run] : "", PARTS[group.part] || group.part,
+      `step ${group.step}`, group.stage && group.part === "train" ? `stage ${group.stage}` : "",
+      group.type, group.city, `${group.difficulty} map`].filter(Boolean).join(" · ");
+    detail.replaceChildren(...present(
+      el("div", { class: "bar" },
+        el("button", { type: "button", class: "back", onclick: close }, "← List"),
+        el("button", { type: "button", onclick: () => step(-1), "aria-label": "previous group" }, "‹"),
+        el("button", { type: "button", onclick: () => step(1), "aria-label": "next group" }, "›"),
+        el("h3", {}, group.title)),
+      el("p", { class: "quiet" }, about),
+      found.fault ? el("p", { class: "note" }, found.fault) : null,
+      el("div", { class: "sides", id: "sides" },
+        el("div", { class: "side" },
+          el("div", { class: "seen" }, ...mapOf(group, found)),
+          el("h4", {}, "Question"), el("pre", { class: "question" }, found.question),
+          found.gold ? el("h4", {}, "Gold answer") : null,
+          found.gold ? el("pre", { class: "gold" }, found.gold) : null),
+        el("div", { class: "side" },
+          el("h4", { id: "answers-title" }, "Answers",
+            el("small", {}, found.highest === null ? "" : ` a perfect one has ${figure(found.highest)}`)),
+          el("div", { class: "chips", role: "group", "aria-labelledby": "answers-title" },
+            ...found.order.map((_, place) => chip(group, found, place))),
+          el("div", { id: "answer" })))));
+    showAnswer(group, found);
+    detail.scrollTop = 0;
+    detail.choose = (place) => {
+      if (place < found.order.length) { answer = place; remembered(false); showAnswer(group, found); }
+    };
+  }
+
+  function chip(group, found, place) {
+    const verdict = ["wrong", "right"][group.right[place]] || "plain";
+    return el("button", {
+      type: "button", class: `chip ${verdict}`, "aria-pressed": String(place === answer),
+      onclick: () => byId("detail").choose(place),
+      "aria-label": `answer ${place + 1}, ${verdict === "plain" ? "" : `${verdict}, `}reward ${figure(group.rewards[place])}`,
+    }, el("small", {}, String(place + 1)), ` ${figure(group.rewards[place])}`);
+  }
+
+  function showAnswer(group, found) {
+    document.querySelectorAll(".chip").forEach((node, place) => {
+      node.setAttribute("aria-pressed", String(place === answer));
+    });
+    const one = found.answers[found.order[answer]];
+    const recorded = found.recorded[answer];
+    const parts = [el("pre", { class: "answer" }, one.text === "" ? "(nothing)" : one.text)];
+    if (one.parts) {
+      const differs = recorded !== null && Math.abs(recorded - one.score) > 1e-3 * Math.max(1, one.score);
+      parts.unshift(el("p", { class: `verdict ${one.right ? "right" : "wrong"}` },
+        one.right ? "✓ right" : "✗ wrong", ` – reward ${figure(one.score)} of ${figure(found.highest)}`,
+        differs ? ` (recorded: ${figure(recorded)})` : ""));
+      if (found.route.length || one.route.length) parts.push(routes(found, one));
+      parts.push(el("div", { class: "traces" }, checks("What was read", one.read),
+        checks("What was checked", one.checks), items(one), sum(one)));
+    }
+    byId("answer").replaceChildren(...parts);
+    drawRoutes(group, found, one);
+  }
+
+  function checks(title, list) {
+    if (!list.length) return null;
+    return el("section", {}, el("h5", {}, title), el("ul", { class: "checks" },
+      ...list.map(([good, text]) => el("li", { class: good ? "right" : "wrong" },
+        el("span", { class: "mark", "aria-label": good ? "yes" : "no" }, good ? "✓" : "✗"), ` ${text}`))));
+  }
+
+  function table(title, head, rows) {
+    return el("section", {}, el("h5", {}, title), el("div", { class: "scroll" }, el("table", {},
+      el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", {}, ...rows.map((cells) => el("tr", {}, ...cells.map((cell, place) =>
+        el(place ? "td" : "th", place ? { class: head[place] === "why" ? "text" : "" } : { scope: "row" }, cell))))))));
+  }
+
+  function items(one) {
+    if (!one.items.length) return null;
+    return table("What the detail is made of", ["item", "earned", "worth", "why"],
+      one.items.map(([name, credit, worth, why]) => [name, figure(credit), worth ? figure(worth) : "–", why]));
+  }
+
+  function sum(one) {
+    const rows = one.parts.map(([name, value, highest, times]) =>
+      [name, figure(value), figure(highest), `× ${figure(times)}`, figure(value * times * one.weight)]);
+    rows.push(["reward", "", "", `W = ${figure(one.weight)}`, figure(one.score)]);
+    return table("The reward", ["part", "value", "at most", "times", "weighed"], rows);
+  }
+
+  // ---------------------------------------------------------------- routes
+
+  function routes(found, one) {
+    return el("div", { class: "routes" }, itinerary("Gold route", found.route),
+      itinerary("Route of the answer", one.route));
+  }
+
+  function itinerary(title, legs) {
+    const list = el("ol", { class: "itinerary" });
+    legs.forEach(([line, colour, departure, arrival, real, via], place) => {
+      const breaks = place > 0 && legs[place - 1][3] !== departure;
+      const first = el("li", { class: "stop" }, departure || "(no stop)",
+        place > 0 ? el("small", {}, breaks ? " a new start" : " change") : "");
+      const ride = el("li", { class: `ride${real ? "" : " false"}` },
+        el("b", {}, line || "(no line)"),
+        el("small", {}, !real ? " there is no such ride" : via === null ? ""
+          : via === 0 ? " to the next stop" : via === 1 ? " 1 stop between" : ` ${via} stops between`));
+      ride.style.setProperty("--line", real ? colourOf(colour) : "var(--wrong)");
+      if (breaks) list.append(el("li", { class: "stop" }, legs[place - 1][3]));
+      list.append(first, ride);
+    });
+    if (legs.length) list.append(el("li", { class: "stop" }, legs[legs.length - 1][3] || "(no stop)"));
+    else list.append(el("li", { class: "none" }, "None could be read."));
+    return el("section", {}, el("h5", {}, title), list);
+  }
+
+  function mapOf(group, found) {
+    const map = index.maps[group.map];
+    if (!map) return [el("p", { class: "quiet" }, "The map of this question is not in the report.")];
+    const picture = el("img", { src: map.image, width: map.width, height: map.height, alt: `Map of ${map.name}`,
+      loading: "lazy", decoding: "async" });
+    const frame = el("div", { class: "map", id: "map" }, picture);
+    frame.style.setProperty("--wide", String(map.width / map.height));
+    const toggles = [];
+    if (map.drawn) {
+      frame.append(svg("svg", { id: "overlay", viewBox: `0 0 ${map.width} ${map.height}`, "aria-hidden": "true" }));
+      const planned = found.route.length > 0;
+      if (planned) toggles.push(toggle("gold route", "gold", "hide-gold"), toggle("this answer", "own", "hide-own"));
+      if (planned) frame.classList.add("dim");
+    }
+    toggles.push(el("button", { type: "button", class: "wide", onclick: (event) => {
+      const wide = byId("sides").classList.toggle("large");
+      event.target.textContent = wide ? "smaller" : "larger";
+    } }, "larger"));
+    return [frame, el("p", { class: "legend" }, ...toggles,
+      el("a", { href: map.full, target: "_blank", rel: "noopener" }, `${map.name}, ${map.width} × ${map.height}`))];
+  }
+
+  function toggle(text, swatch, name) {
+    const box = el("input", { type: "checkbox", onchange: (event) =>
+      byId("map").classList.toggle(name, !event.target.checked) });
+    box.checked = true;
+    return el("label", {}, box, el("i", { class: `swatch ${swatch}` }), ` ${text}`);
+  }
+
+  function drawRoutes(group, found, one) {
+    const overlay = byId("overlay");
+    if (!overlay) return;
+    const map = index.maps[group.map];
+    const unit = Math.max(map.width, map.height) / 100;
+    overlay.replaceChildren(
+      ...route(found.route, "gold", unit * 2.6, unit), ...route(one.route || [], "own", unit * 1.1, unit),
+      ...(found.route.length ? [] : found.marks || []).map(([x, y, name]) => svg("circle", { class: "spot", cx: x, cy: y, r: unit * 2.2,
+        "stroke-width": unit * 0.7 }, svgTitle(name))));
+  }
+
+  function svgTitle(text) {
+    const title = document.createElementNS(SVG, "title");
+    title.textContent = text;
+    return title;
+  }
+
+  function route(legs, name, width, unit) {
+    const known = legs.filter((leg) => leg[6]);
+    const shapes = known.map((leg) => svg("polyline", {
+      class: `${name}${leg[4] ? "" : " false"}`, points: leg[6], "stroke-width": width,
+      "stroke-dasharray": leg[4] ? "none" : `${unit * 2.2} ${unit * 1.8}` },
+    svgTitle(`${leg[0]}: ${leg[2]} → ${leg[3]}`)));
+    const ends = known.flatMap((leg) => { const points = leg[6].split(" "); return [points[0], points[points.length - 1]]; });
+    for (const end of new Set(ends)) {
+      const [x, y] = end.split(",");
+      shapes.push(svg("circle", { class: `${name} end`, cx: x, cy: y, r: width * 0.95, "stroke-width": unit * 0.6 }));
+    }
+    return shapes;
+  }
+
+  // ---------------------------------------------------------------- keys and beginnings
+
+  const LIST_KEYS = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8, Home: -Infinity, End: Infinity };
+
+  function onListKey(event) {
+    if (event.key in LIST_KEYS) {
+      const by = LIST_KEYS[event.key];
+      moveCursor(Number.isFinite(by) ? by : by < 0 ? -shown.length : shown.length);
+      event.preventDefault();
+    } else if ((event.key === "Enter" || event.key === " ") && cursor >= 0) {
+      open(shown[cursor], true);
+      event.preventDefault();
+    }
+  }
+
+  function onKey(event) {
+    const typing = event.target.closest && event.target.closest("input, select, textarea");
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && opened) close();
+    else if (typing) return;
+    else if (event.key === "/") { byId("search").focus(); event.preventDefault(); }
+    else if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+    else if (/^[1-9]$/.test(event.key) && opened && byId("detail").choose) byId("detail").choose(Number(event.key) - 1);
+  }
+
+  function followHash() {
+    const [, number, place] = location.hash.match(/^#group=(\d+)(?:&answer=(\d+))?$/) || [];
+    const group = number === undefined ? null : index.groups[Number(number)];
+    if (group && group !== opened) {
+      cursor = shown.indexOf(group);
+      if (cursor >= 0) byId("list").scrollTop = Math.max(0, (cursor - 2) * ROW);
+      open(group, false, Math.max(0, Number(place || 1) - 1));
+      if (!PHONE.matches) byId("rollouts").scrollIntoView();
+    } else if (!group && opened && PHONE.matches) {
+      close();
+    }
+  }
+
+  async function startBrowser() {
+    if (!byId("browser")) return;
+    try {
+      index = unpack(await data("index"));
+    } catch (error) {
+      byId("found").textContent = `The rollouts cannot be shown: ${error.message}`;
+      return;
+    }
+    fillFilters();
+    byId("more").open = !PHONE.matches;
+    byId("filters").addEventListener("input", applyFilters);
+    byId("filters").addEventListener("reset", () => setTimeout(applyFilters));
+    byId("filters").addEventListener("submit", (event) => event.preventDefault());
+    byId("list").addEventListener("scroll", layOut, { passive: true });
+    byId("list").addEventListener("keydown", onListKey);
+    window.addEventListener("resize", layOut);
+    window.addEventListener("hashchange", followHash);
+    document.addEventListener("keydown", onKey);
+    applyFilters();
+    followHash();
+    document.documentElement.dataset.ready = "yes";
+  }
+
+  watchCharts();
+  startBrowser();
+})();

@@ -1,0 +1,70 @@
+"""Each map once: as it is, and smaller where a page would load it slowly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.reports.prepared import PreparedMap
+
+__all__ = ["write_picture"]
+
+LARGEST_SIDE = 1600
+"""Pixels of a picture on the page; a larger one is shown reduced, with a link to the whole."""
+
+
+def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str, Any]:
+    """Put a map's picture into a report.
+
+    Returns:
+        What the page needs to know about the map.
+
+    Raises:
+        DataError: The picture is missing or broken.
+    """
+    record, source = found.record, found.image
+    name = f"{number}-{source.name}"
+    (target / "maps").mkdir(exist_ok=True)
+    shown = full = f"maps/{name}"
+    try:
+        _share(source, target / full)
+        if max(record.width, record.height) > LARGEST_SIDE:
+            shown = f"maps/{number}-small.webp"
+            _reduce(source, target / shown)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        mend = "Prepare the data again with `rewardmap prepare`."
+        raise DataError(source, found=str(error), mend=mend) from None
+    return {
+        "name": f"{record.country}/{record.city}",
+        "difficulty": record.difficulty,
+        "lines": record.lines,
+        "stops": record.stops,
+        "width": record.width,
+        "height": record.height,
+        "image": shown,
+        "full": full,
+        "drawn": bool(record.positions),
+    }
+
+
+def _reduce(source: Path, target: Path) -> None:
+    with Image.open(source) as image:
+        image.draft("RGB", (LARGEST_SIDE * 2, LARGEST_SIDE * 2))
+        small = image.convert("RGB")
+    small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small.save(target, "WEBP", quality=82, method=2)
+
+
+def _share(source: Path, target: Path) -> None:
+    """Give the file a second name, or copy it where the file system has no links."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,95 @@
+"""The prepared data behind a run: the text of a question and the map that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
+from rewardmap_verl.preparation.paths import inside
+
+__all__ = ["PreparedMap", "Questions", "data_folders", "read_questions"]
+
+Key = tuple[str, str]
+"""Country and city."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMap:
+    """One map of a prepared folder."""
+
+    folder: Path
+    record: MapRecord
+
+    @property
+    def image(self) -> Path:
+        """The picture that the model saw."""
+        return inside(self.folder, self.record.image)
+
+    @property
+    def network(self) -> Path:
+        """Its network."""
+        return inside(self.folder, self.record.network)
+
+    @property
+    def positions(self) -> Path | None:
+        """Where everything stands on the picture; ``None`` for a map that was not drawn here."""
+        return inside(self.folder, self.record.positions) if self.record.positions else None
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The questions and maps of one or several prepared folders."""
+
+    folders: tuple[Path, ...]
+    maps: Mapping[Key, PreparedMap] = field(default_factory=dict)
+
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """The question's text, without the image marker, by its ground truth as JSON."""
+        return {truth: text for folder in self.folders for truth, text in _texts(folder)}
+
+
+def data_folders(config: Mapping[str, Any]) -> list[Path]:
+    """The prepared folders that a configuration names, if they are there."""
+    data = config.get("data") or {}
+    named: list[Any] = [data.get("folder")]
+    for key in ("train_files", "val_files"):
+        files = data.get(key) or ()
+        named += [Path(file).parent for file in ([files] if isinstance(files, str) else files)]
+    folders = dict.fromkeys(Path(name).absolute() for name in named if name)
+    return [folder for folder in folders if (folder / "manifest.json").is_file()]
+
+
+def read_questions(folders: Sequence[Path]) -> Questions:
+    """Read the maps of prepared folders; of a city in two folders, that of the first.
+
+    Raises:
+        DataError: A folder was not prepared, or by another version.
+    """
+    maps: dict[Key, PreparedMap] = {}
+    for folder in folders:
+        for record in read_manifest(folder).maps:
+            maps.setdefault((record.country, record.city), PreparedMap(folder, record))
+    return Questions(tuple(folders), maps)
+
+
+def _texts(folder: Path) -> Iterator[tuple[str, str]]:
+    import pyarrow.parquet as pq  # here, for it takes a second
+
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            table = pq.read_table(path, columns=["prompt", "reward_model"]).to_pylist()
+        except (OSError, ValueError) as error:
+            mend = "Prepare the data again with `rewardmap prepare`."
+            raise DataError(path, found=str(error), mend=mend) from None
+        for row in table:
+            yield row["reward_model"]["ground_truth"], _text(row["prompt"])
+
+
+def _text(messages: Iterable[Mapping[str, Any]]) -> str:
+    return "\n".join(str(message["content"]).removeprefix("<image>\n") for message in messages)

@@ -1,0 +1,173 @@
+"""Write the report of one run, or of several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path, PurePath
+from typing import Any
+
+import jinja2
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.reports.browser import Browser, Source, write_browser
+from rewardmap_verl.reports.curves import make_charts, stages_of
+from rewardmap_verl.reports.folder import built_beside
+from rewardmap_verl.reports.prepared import Questions, data_folders, read_questions
+from rewardmap_verl.reports.rollouts import count_lines
+from rewardmap_verl.reports.runs import Run, read_runs
+from rewardmap_verl.reports.scripts import write_script
+from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
+from rewardmap_verl.training.summary import Summary, summarise
+
+__all__ = ["Report", "write_report"]
+
+_FAULTS_SHOWN = 5
+_PARTS_OF_PATH = 3
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written."""
+
+    page: Path
+    runs: tuple[str, ...]
+    groups: int
+    answers: int
+    notes: tuple[str, ...]
+    """What a reader should know, each with the name of its run."""
+
+
+def write_report(
+    folders: Sequence[Path],
+    output: Path,
+    data: Sequence[Path] = (),
+    logs: Sequence[Path] = (),
+    config: RewardConfig | None = None,
+    start: Callable[[int], Advance] = lambda answers: lambda done: None,
+) -> Report:
+    """Write a report.
+
+    Args:
+        folders: The runs.
+        output: The folder to write; an older report there is replaced when the new one is whole.
+        data: Prepared folders, before those that the runs name themselves.
+        logs: Folders with TensorBoard's files, beside those that are found.
+        config: The reward's numbers; of each run its own, when left out.
+        start: Told the number of answers, returns what is told how many more are done.
+
+    Raises:
+        DataError: A folder holds no run or one of another version, or ``output`` something else.
+        ConfigError: The reward's settings in a run's note are at fault.
+    """
+    runs = read_runs(folders, logs)
+    sources = [_source(run, data, config) for run in runs]
+    advance = start(sum(count_lines(dump.path) for run in runs for dump in run.dumps))
+    with built_beside(output) as building:
+        browser = write_browser(sources, building, advance)
+        notes = {source.run.name: list(_notes(source, browser)) for source in sources}
+        _write_page(building, runs, browser, notes)
+    return Report(
+        page=output / "index.html",
+        runs=tuple(run.name for run in runs),
+        groups=browser.groups,
+        answers=browser.answers,
+        notes=tuple(f"{name}: {note}" for name, mine in notes.items() for note in mine),
+    )
+
+
+def _source(run: Run, data: Sequence[Path], config: RewardConfig | None) -> Source:
+    folders = [*data, *data_folders(run.config)]
+    questions = read_questions(folders) if folders else Questions(())
+    if config is None:
+        try:
+            config = load_reward_config(run.setting("reward.rewardmap"))
+        except ConfigError as error:
+            where, mend = f"{run.folder}: {error.where}", f"{error.mend} Or give --config."
+            raise ConfigError(where, error.field, error.found, mend) from None
+    return Source(run, questions, config)
+
+
+def _notes(source: Source, browser: Browser) -> Iterator[str]:
+    run = source.run
+    yield from run.notes
+    if run.dumps and not source.questions.folders:
+        yield (
+            "Its prepared data were not found, so answers are shown without maps and without their "
+            "rewards taken apart; name the folder with --data."
+        )
+    differ = browser.differ.get(run.name, 0)
+    if differ:
+        yield (
+            f"{differ:,} answers have another reward now than was recorded, so they were scored "
+            "with other settings or another version; both are shown."
+        )
+    faults = browser.faults.get(run.name, [])
+    yield from faults[:_FAULTS_SHOWN]
+    if len(faults) > _FAULTS_SHOWN:
+        yield f"… and {len(faults) - _FAULTS_SHOWN:,} more lines that could not be read."
+
+
+def _write_page(
+    folder: Path, runs: Sequence[Run], browser: Browser, notes: dict[str, list[str]]
+) -> None:
+    room = files(__package__).joinpath("page")
+    (folder / "assets").mkdir()
+    for name in ("report.css", "report.js"):
+        (folder / "assets" / name).write_bytes(room.joinpath(name).read_bytes())
+    _copy_plotly(folder / "assets" / "plotly.min.js")
+    charts = make_charts(runs)
+    write_script(folder / "data" / "charts.js", "charts", charts)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.from_string(room.joinpath("index.html").read_text("utf-8")).render(
+        title=" · ".join(run.name for run in runs),
+        runs=[_shown_run(run, notes[run.name]) for run in runs],
+        charts=charts,
+        groups=browser.groups,
+        answers=browser.answers,
+        version=version("rewardmap-verl"),
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+
+
+def _copy_plotly(target: Path) -> None:
+    script = files("plotly") / "package_data" / "plotly.min.js"
+    target.write_bytes(script.read_bytes())
+
+
+def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
+    summary = summarise(run.entries)
+    return {
+        "name": run.name,
+        "steps": summary.steps,
+        "pace": summary.step_seconds,
+        "model": _model(run),
+        "stages": stages_of(run),
+        "notes": notes,
+        "training": summary.stages,
+        "validation": summary.validation,
+        "held_out": _held_out(summary),
+    }
+
+
+def _model(run: Run) -> str:
+    """The hub's name of the model that was trained, or the end of its path."""
+    path = PurePath(str(run.setting("actor_rollout_ref.model.path") or ""))
+    if not path.parts:
+        return ""
+    return str(PurePath(*path.parts[-_PARTS_OF_PATH:]) if path.is_absolute() else path)
+
+
+def _held_out(summary: Summary) -> tuple[float, float] | None:
+    """Accuracy on all held-out questions before and after training."""
+    for line in summary.validation[-1:]:
+        before, after = line.before.get("acc"), line.after.get("acc")
+        if before is not None and after is not None:
+            return before, after
+    return None

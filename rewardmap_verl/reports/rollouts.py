@@ -1,0 +1,98 @@
+"""Dumped rollouts as groups: one question, and every answer to it at one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.rewards.rows import read_json_lines
+from rewardmap_verl.rewards.truth import GroundTruth
+
+__all__ = ["Answered", "Rollout", "count_lines", "read_groups"]
+
+_CHAT = ("user\n", "\nassistant")
+"""What verl leaves of a chat template around the question, its special tokens removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One answer."""
+
+    response: object
+    """Whatever the dump holds; text, as a rule."""
+    score: float | None
+    """The reward that was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A group: the answers to one question at one step."""
+
+    part: str
+    """train or val."""
+    step: int
+    truth: GroundTruth
+    truth_text: str
+    """The ground truth as the row has it."""
+    prompt: str
+    """The question as the model got it, chat template and all."""
+    rollouts: tuple[Rollout, ...]
+
+    @property
+    def question(self) -> str:
+        """The prompt without the chat template, as well as that can be told."""
+        start, end = _CHAT
+        _, found, inner = self.prompt.partition(start)
+        text = inner if found else self.prompt
+        return text.rpartition(end)[0].strip() or text.strip()
+
+
+def count_lines(path: Path) -> int:
+    """How many lines a dump has, for a progress bar."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def read_groups(path: Path) -> Iterator[Answered | DataError]:
+    """Read a dump: groups in the order of their first line, and the faults of its lines.
+
+    Lines belong together when their ``uid`` has one beginning, ``{question}_{rollout}_{output}``;
+    of several outputs of a rollout the last one counts.
+    """
+    groups: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for line in read_json_lines(path):
+        if line.fault is not None or not isinstance(line.values, Mapping):
+            yield line.fault or DataError(f"line {line.number}", mend="It is no object.")
+            continue
+        uid = str(line.values.get("uid", line.number))
+        question, _, rest = uid.partition("_")
+        groups.setdefault(question, {})[rest.partition("_")[0]] = line.values
+    for rows in groups.values():
+        yield _group(list(rows.values()), path)
+
+
+def _group(rows: list[Mapping[str, Any]], path: Path) -> Answered | DataError:
+    first = rows[0]
+    try:
+        truth = GroundTruth.from_json(first.get("gts", ""), path.name)
+        step = int(first.get("step", path.stem))
+    except DataError as error:
+        return error
+    except (TypeError, ValueError):
+        return DataError(path, "step", first.get("step"), "It must be a number.")
+    return Answered(
+        part="val" if "acc" in first else "train",  # verl dumps a reward's parts in validation only
+        step=step,
+        truth=truth,
+        truth_text=str(first.get("gts", "")),
+        prompt=str(first.get("input", "")),
+        rollouts=tuple(Rollout(row.get("output"), _number(row.get("score"))) for row in rows),
+    )
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and value == value else None  # type: ignore[arg-type]

@@ -1,0 +1,198 @@
+"""What the page shows of a group: question, gold answer, and every answer taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
+from rewardmap_verl.reports.prepared import PreparedMap, Questions
+from rewardmap_verl.reports.rollouts import Answered, Rollout
+from rewardmap_verl.reports.tracks import Tracks, read_tracks
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.explain import Check, Explanation, explain_answer
+from rewardmap_verl.rewards.truth import check_against_network
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.reader import read_network
+
+__all__ = ["Shelf", "Traced", "trace_group"]
+
+_SHOWN_CHARACTERS = 6000
+_SAME = 1e-3
+"""verl carries rewards as 32-bit floats."""
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The networks and tracks of the maps, each read once."""
+
+    questions: Questions
+    _read: dict[tuple[str, str], tuple[Network, Tracks | None]] = field(default_factory=dict)
+
+    def map_of(self, group: Answered) -> PreparedMap | None:
+        """The map that a question is about, if its data are there."""
+        return self.questions.maps.get((group.truth.country, group.truth.city))
+
+    def get(self, found: PreparedMap) -> tuple[Network, Tracks | None]:
+        """Its network, and where it is drawn.
+
+        Raises:
+            DataError: A file of the prepared data is broken.
+        """
+        key = (found.record.country, found.record.city)
+        if key not in self._read:
+            network = read_network(found.network)
+            place = found.positions
+            self._read[key] = (network, read_tracks(place, network) if place else None)
+        return self._read[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A group, ready to be written."""
+
+    detail: Mapping[str, Any]
+    """What is loaded when the group is looked at."""
+    rewards: tuple[float | None, ...]
+    """Of each answer: as recorded, else as computed now."""
+    right: tuple[bool | None, ...]
+    unreadable: int
+    """Answers that nothing could be read from."""
+    highest: float | None
+    """The reward of a perfect answer."""
+    differ: int
+    """Answers whose recorded reward is another than the settings give now."""
+
+
+def trace_group(group: Answered, shelf: Shelf, config: RewardConfig) -> Traced:
+    """Take the answers of a group apart; equal answers once."""
+    found = shelf.map_of(group)
+    if found is None:
+        return _untraced(group, "There is no prepared data of this map.")
+    try:
+        network, tracks = shelf.get(found)
+        check_against_network(group.truth, network)
+    except DataError as error:
+        return _untraced(group, str(error))
+    unique = list(dict.fromkeys(_key(rollout) for rollout in group.rollouts))
+    first = {_key(rollout): rollout for rollout in reversed(group.rollouts)}
+    explained = [
+        explain_answer(first[key].response, group.truth, network, config) for key in unique
+    ]
+    drawn = [
+        answer_legs(first[key].response, group.truth, network, tracks, config) for key in unique
+    ]
+    places = [unique.index(_key(rollout)) for rollout in group.rollouts]
+    computed = [explained[place].score.score for place in places]
+    text = shelf.questions.texts.get(group.truth_text, "")
+    detail = {
+        "question": text if text and text in group.prompt else group.question,
+        "gold": explained[0].perfect,
+        "route": _legs(gold_legs(group.truth, network, tracks)),
+        "marks": _marks(group, network, tracks),
+        "highest": explained[0].highest,
+        "answers": [
+            {"text": _shown(first[key].response), **_trace(trace), "route": _legs(legs)}
+            for key, trace, legs in zip(unique, explained, drawn, strict=True)
+        ],
+        "order": places,
+        "recorded": [rollout.score for rollout in group.rollouts],
+    }
+    return Traced(
+        detail=detail,
+        rewards=tuple(
+            now if rollout.score is None else rollout.score
+            for rollout, now in zip(group.rollouts, computed, strict=True)
+        ),
+        right=tuple(bool(explained[place].score.acc) for place in places),
+        unreadable=sum(not explained[place].score.readable for place in places),
+        highest=explained[0].highest,
+        differ=sum(
+            rollout.score is not None and abs(rollout.score - now) > _SAME * max(1.0, now)
+            for rollout, now in zip(group.rollouts, computed, strict=True)
+        ),
+    )
+
+
+def _marks(group: Answered, network: Network, tracks: Tracks | None) -> list[list[Any]]:
+    """Where the stops that the question names are on the picture."""
+    if tracks is None:
+        return []
+    names = dict.fromkeys((group.truth.station_1, group.truth.station_2))
+    stops = dict.fromkeys(stop for name in names if name for stop in network.find_stops(name))
+    return [[*tracks.stops[stop.index], stop.name] for stop in stops]
+
+
+def _untraced(group: Answered, reason: str) -> Traced:
+    answers = [{"text": _shown(rollout.response)} for rollout in group.rollouts]
+    detail = {
+        "question": group.question,
+        "gold": "",
+        "route": [],
+        "highest": None,
+        "answers": answers,
+        "order": list(range(len(answers))),
+        "recorded": [rollout.score for rollout in group.rollouts],
+        "fault": reason,
+    }
+    rewards = tuple(rollout.score for rollout in group.rollouts)
+    return Traced(detail, rewards, (None,) * len(rewards), 0, None, 0)
+
+
+def _key(rollout: Rollout) -> tuple[bool, str]:
+    is_text = isinstance(rollout.response, str)
+    return is_text, rollout.response if is_text else repr(rollout.response)  # type: ignore[return-value]
+
+
+def _shown(response: object) -> str:
+    text = response if isinstance(response, str) else repr(response)
+    if len(text) <= _SHOWN_CHARACTERS:
+        return text
+    half = _SHOWN_CHARACTERS // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n[… {left_out:,} characters are left out here …]\n{text[-half:]}"
+
+
+def _trace(found: Explanation) -> dict[str, Any]:
+    score = found.score
+    return {
+        "score": _round(score.score),
+        "right": bool(score.acc),
+        "weight": _round(score.weight),
+        "read": _checks(found.read),
+        "checks": _checks(found.checks),
+        "items": [
+            [item.name, _round(item.credit), _round(item.worth), item.reason]
+            for item in found.items
+        ],
+        "parts": [
+            [part.name, _round(part.value), _round(part.highest), _round(part.times)]
+            for part in found.parts
+        ],
+    }
+
+
+def _checks(checks: Sequence[Check]) -> list[list[Any]]:
+    return [[int(check.good), check.text] for check in checks]
+
+
+def _legs(legs: Sequence[DrawnLeg]) -> list[list[Any]]:
+    """As the page takes them: line, colour, departure, arrival, real, stops between, way."""
+    return [
+        [
+            leg.line,
+            leg.colour,
+            leg.departure,
+            leg.arrival,
+            int(leg.real),
+            leg.via,
+            " ".join(f"{x:g},{y:g}" for x, y in leg.points),
+        ]
+        for leg in legs
+    ]
+
+
+def _round(value: float) -> float:
+    return round(value, 4)

@@ -1,0 +1,42 @@
+"""The note beside a run's record: the whole configuration that it was started with.
+
+It is YAML that ``rewardmap explain --config`` and ``rewardmap report`` read, so that saved answers
+are explained with the numbers that they were scored with.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from rewardmap_verl.training.settings import root_of
+
+__all__ = ["NOTE_NAME", "NOTE_VERSION", "write_note"]
+
+NOTE_NAME = "rewardmap_run.yaml"
+"""Name of the note; it lies beside the record."""
+
+NOTE_VERSION = 1
+
+
+def write_note(folder: Path, node: Any) -> None:
+    """Write the configuration that a node belongs to; nothing for a node that stands alone.
+
+    A run that is resumed writes it anew: its later steps had the newer settings.
+    """
+    root = root_of(node)
+    if root is None:
+        return
+    config = OmegaConf.to_container(root, resolve=True)
+    assert isinstance(config, dict)
+    about = {"format": NOTE_VERSION, "rewardmap_verl": version("rewardmap-verl")}
+    note = {"rewardmap_run": {**about, "verl": version("verl")}, **config}
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = folder / f".{NOTE_NAME}.{os.getpid()}"
+    staging.write_text(yaml.safe_dump(note, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    staging.replace(folder / NOTE_NAME)
