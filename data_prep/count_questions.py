@@ -14,15 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from rewardmap_verl.preparation.totals import deviation, shortfalls
+from rewardmap_verl.preparation.totals import PAPER_TOTALS, deviation, shortfalls
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
-from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.transit.difficulty import grade_maps
 from rewardmap_verl.transit.reader import read_network
 
 
 def count(folder: Path, seed: int) -> dict[str, Counter[str]]:
-    """Return the number of questions by city and type, with the papers' quotas."""
+    """Return the number of questions by city and type, with the default quotas."""
     networks = [read_network(path) for path in sorted(folder.glob("stations/*/*.json"))]
     grades = grade_maps(networks)
     return {
@@ -42,7 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     counts = count(arguments.folder, arguments.seed)
     table = Table("questions", "here", "papers", "difference", title=f"{len(counts)} networks")
-    for kind in QuestionType:
+    for kind in PAPER_TOTALS:
         number, expected, share = deviation(list(counts.values()), kind)
         table.add_row(kind.value, f"{number:,}", f"{expected:,.0f}", f"{share:+.1%}")
     console = Console()

@@ -30,6 +30,7 @@ from rewardmap_verl.questions.types import QuestionType
 
 __all__ = ["prepare", "size_of"]
 
+_BEYOND = [kind.value for kind in QuestionType if kind.facts.beyond_papers]
 _SHOWN = 12  # cities in a list on the screen
 
 
@@ -100,8 +101,8 @@ def prepare(
         SizeName | None,
         typer.Option(
             help="Defaults for all that follows. **tiny**: 16 to 36 visual tokens, brief wording, "
-            "for the embedded model (default of synthetic). **full**: for Qwen2.5-VL, quotas of "
-            "the papers (default of the others)."
+            "for the embedded model (default of synthetic). **full**: for Qwen2.5-VL, as many "
+            "questions as in the papers (default of the others)."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 0,
@@ -125,6 +126,14 @@ def prepare(
             f"{', '.join(kind.value for kind in QuestionType)}."
         ),
     ] = None,
+    beyond_papers: Annotated[
+        bool,
+        typer.Option(
+            "--beyond-papers",
+            help=f"Ask also {', '.join(_BEYOND)}, types that the papers do not have. A curriculum "
+            "must name them, as a stage or in data.curriculum.leave_out.",
+        ),
+    ] = False,
     form: Annotated[
         list[str] | None,
         typer.Option(help="Forms of planning questions, repeated: short, long_count, long_via."),
@@ -158,7 +167,7 @@ def prepare(
 ) -> None:
     """Make training data: maps on the pixel budget, questions with gold answers, a manifest.
 
-    Reads networks and map images, asks all six types of questions about each map, resizes each
+    Reads networks and map images, asks all types of questions about each map, resizes each
     image once, and writes train.parquet and test.parquet in verl's row format. Test cities are kept
     apart. The same seed gives the same bytes; what is up to date is not done again.
 
@@ -171,6 +180,7 @@ def prepare(
     console = Console()
     with readable_errors():
         preset = size_of(source, size)
+        quotas = preset.quotas.with_beyond_papers(preset.beyond if beyond_papers else 0)
         most, least = max_pixels or preset.max_pixels, PixelBudget().min_pixels
         with _no_trace_of_pydantic():
             settings = PrepareSettings(
@@ -182,7 +192,7 @@ def prepare(
                 feeds=tuple(feed or ()),
                 route_types=tuple(route_type) if route_type else RAIL_TYPES,
                 seed=seed,
-                quotas=_quotas(preset.quotas, quota or [], form),
+                quotas=_quotas(quotas, quota or [], form),
                 brief=preset.brief if brief is None else brief,
                 budget=PixelBudget(
                     max_pixels=most,
@@ -274,6 +284,8 @@ def _summarise(console: Console, manifest: Manifest, out: Path) -> None:
         table.add_column(split, justify="right")
     for kind in QuestionType:
         counts = [manifest.rows_by_type[split].get(kind.value, 0) for split in SPLITS]
+        if kind.facts.beyond_papers and not any(counts):
+            continue
         table.add_row(kind.value, *(f"{count:,}" for count in counts))
     table.add_section()
     table.add_row("all", *(f"{manifest.rows[split]:,}" for split in SPLITS))

@@ -15,6 +15,7 @@ from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
+from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
 
 __all__ = ["SIZES", "PrepareSettings", "Size"]
@@ -72,6 +73,13 @@ class PrepareSettings(BaseModel):
     def _check_source(self) -> PrepareSettings:
         if self.source == "local" and self.root is None:
             raise ValueError("the source `local` needs root, a folder with maps/ and stations/")
+        if self.source == "reasonmap" and any(
+            self.quotas.of(kind) for kind in QuestionType if kind.facts.beyond_papers
+        ):
+            raise ValueError(
+                "the source `reasonmap` brings its questions along; prepare its maps with the "
+                "source `local` to ask more"
+            )
         return self
 
     def that_matter(self) -> dict[str, object]:
@@ -98,6 +106,8 @@ class Size:
     max_prompt_length: int
     brief: bool
     quotas: Quotas
+    beyond: int
+    """Questions of each type beyond the papers for a map, when they are wanted."""
     train_maps: int
     test_maps: int
     networks: SyntheticSettings
@@ -113,6 +123,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             max_prompt_length=320,
             brief=True,
             quotas=Quotas(2, 2, 2, 2, 1, 2, forms=("short",)),
+            beyond=2,
             train_maps=24,
             test_maps=8,
             networks=tiny_settings(),
@@ -125,6 +136,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             max_prompt_length=20_000,
             brief=False,
             quotas=Quotas(),
+            beyond=20,
             train_maps=24,
             test_maps=8,
             networks=standard_settings(),

@@ -10,7 +10,7 @@ from typing import Final
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
 
-__all__ = ["PAPER_MAPS", "PAPER_TOTALS", "deviation", "quota_of", "shortfalls"]
+__all__ = ["PAPER_MAPS", "PAPER_TOTALS", "deviation", "shortfalls"]
 
 PAPER_MAPS: Final = 30
 
@@ -28,12 +28,6 @@ PAPER_TOTALS: Final[Mapping[QuestionType, int]] = MappingProxyType(
 2505.18675, 3.2), over 30 maps."""
 
 
-def quota_of(quotas: Quotas, kind: QuestionType) -> int:
-    """Return how many questions of a type a map is asked for."""
-    count: int = getattr(quotas, kind.value.lower())
-    return count
-
-
 def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Iterator[str]:
     """Yield, for each type, one sentence about the maps that gave fewer questions than asked for.
 
@@ -42,7 +36,7 @@ def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Itera
         quotas: What each map was asked for.
     """
     for kind in QuestionType:
-        wanted = quota_of(quotas, kind)
+        wanted = quotas.of(kind)
         short = [
             f"{city} {found.get(kind.value, 0)}"
             for city, found in counts.items()
@@ -57,7 +51,7 @@ def deviation(counts: Sequence[Mapping[str, int]], kind: QuestionType) -> tuple[
 
     Args:
         counts: Questions by type, one mapping for each map.
-        kind: The type.
+        kind: A type of the papers.
 
     Returns:
         The number, what the papers have for as many maps, and the relative difference.

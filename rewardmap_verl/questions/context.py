@@ -12,7 +12,15 @@ from rewardmap_verl.transit.difficulty import MapDifficulty
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.planner import Planner
 
-__all__ = ["Context", "balanced", "line_names", "question", "random_source", "shuffled_pairs"]
+__all__ = [
+    "Context",
+    "balanced",
+    "line_names",
+    "pairs_along_lines",
+    "question",
+    "random_source",
+    "shuffled_pairs",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +42,13 @@ class Context:
         """The askable stops of one line, in listed order."""
         stops = (self.network.stops[i] for i in line.stops)
         return tuple(stop for stop in stops if not self.network.is_homonym(stop))
+
+    def is_settled(self, stop: Stop) -> bool:
+        """Say whether the lines of a stop are all that the printed map shows there.
+
+        A stop that the source marks as an interchange, though it lists one line, may have more.
+        """
+        return len(stop.lines) > 1 or not stop.marked
 
     def shared_lines(self, first: Stop, second: Stop) -> tuple[Line, ...]:
         """The lines that call at both stops."""
@@ -65,6 +80,20 @@ def shuffled_pairs(rng: random.Random, stops: Sequence[Stop]) -> Iterator[tuple[
         if frozenset((first, second)) not in seen:
             seen.add(frozenset((first, second)))
             yield stops[first], stops[second]
+
+
+def pairs_along_lines(context: Context, rng: random.Random) -> Iterator[tuple[Stop, Stop]]:
+    """Yield pairs of askable stops of one line; a pair that two lines serve comes twice.
+
+    Lines take turns, so that a short line is asked about as often as a long one.
+    """
+    lines = [shuffled_pairs(rng, context.askable_on(line)) for line in context.network.lines]
+    while lines:
+        line = lines.pop(rng.randrange(len(lines)))
+        pair = next(line, None)
+        if pair is not None:
+            yield pair
+            lines.append(line)
 
 
 def balanced(

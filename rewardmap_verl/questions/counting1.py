@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from rewardmap_verl.questions.context import Context, question, random_source, shuffled_pairs
+from rewardmap_verl.questions.context import Context, pairs_along_lines, question, random_source
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, counting1_text
 from rewardmap_verl.transit.network import Stop
@@ -24,14 +24,10 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     those around a loop, on two arms of a branch, or on a local and an express line.
     """
     rng = random_source(context, seed, QuestionType.COUNTING1)
-    lines = [shuffled_pairs(rng, context.askable_on(line)) for line in context.network.lines]
     asked: dict[frozenset[int], Question] = {}
-    while lines and len(asked) < count:
-        line = lines.pop(rng.randrange(len(lines)))
-        pair = next(line, None)
-        if pair is None:
-            continue
-        lines.append(line)
+    for pair in pairs_along_lines(context, rng):
+        if len(asked) >= count:
+            break
         key = frozenset(stop.index for stop in pair)
         between = None if key in asked else _between(context, *pair)
         if between:

@@ -19,7 +19,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     rng = random_source(context, seed, QuestionType.COUNTING2)
     by_number: dict[int, list[Stop]] = {}
     for stop in context.askable:
-        if len(stop.lines) > 1 or not stop.marked:
+        if context.is_settled(stop):
             by_number.setdefault(len(stop.lines), []).append(stop)
     for stops in by_number.values():
         rng.shuffle(stops)

@@ -6,7 +6,14 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from rewardmap_verl.questions.context import Context, question, random_source, shuffled_pairs
+from rewardmap_verl.questions.context import (
+    Context,
+    pairs_along_lines,
+    question,
+    random_source,
+    shuffled_pairs,
+)
+from rewardmap_verl.questions.trips import plain_plans
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import FORMS, planning_text
 from rewardmap_verl.transit.network import Network, Stop
@@ -17,7 +24,6 @@ __all__ = ["generate", "share_out"]
 _SHARES: Final = (20, 15, 5)
 """Trips with no, one, and two or more transfers (ReasonMap, arXiv 2505.18675, 3.2)."""
 
-_MOST_PLANS: Final = 8
 _FEWEST_RIDES: Final = 2
 
 
@@ -63,16 +69,7 @@ def generate(
 
 
 def _candidates(context: Context, rng: random.Random, kind: int) -> Iterator[tuple[Stop, Stop]]:
-    if kind:
-        yield from shuffled_pairs(rng, context.askable)
-        return
-    lines = [shuffled_pairs(rng, context.askable_on(line)) for line in context.network.lines]
-    while lines:
-        line = lines.pop(rng.randrange(len(lines)))
-        pair = next(line, None)
-        if pair is not None:
-            yield pair
-            lines.append(line)
+    return shuffled_pairs(rng, context.askable) if kind else pairs_along_lines(context, rng)
 
 
 def _usable_plans(context: Context, first: Stop, second: Stop, kind: int) -> list[Plan]:
@@ -80,23 +77,7 @@ def _usable_plans(context: Context, first: Stop, second: Stop, kind: int) -> lis
     transfers = context.planner.fewest_transfers(first.index, second.index)
     if transfers is None or min(transfers, len(_SHARES) - 1) != kind:
         return []
-    plans = context.planner.best_plans(first.index, second.index, _MOST_PLANS)
-    usable = [plan for plan in plans if _is_plain(context.network, plan)]
-    return [plan for plan in usable if plan.rides >= _FEWEST_RIDES]
-
-
-def _is_plain(network: Network, plan: Plan) -> bool:
-    return all(_is_plain_leg(network, leg) for leg in plan.legs)
-
-
-def _is_plain_leg(network: Network, leg: Leg) -> bool:
-    line = network.line(leg.line)
-    settled = all(
-        network.find_stop_on(network.stops[i].name, line) == network.stops[i]
-        for i in (leg.departure, leg.arrival)
-    )
-    one_train = any(leg.departure in path and leg.arrival in path for path in line.paths)
-    return settled and one_train and not line.doubtful
+    return [plan for plan in plain_plans(context, first, second) if plan.rides >= _FEWEST_RIDES]
 
 
 def _leg_dict(network: Network, leg: Leg) -> dict[str, Any]:

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Final
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.questions import counting1, counting2, counting3, planning, torf1, torf2
+from rewardmap_verl.questions import (
+    counting1,
+    counting2,
+    counting3,
+    joining_line,
+    next_stop,
+    planning,
+    torf1,
+    torf2,
+    transfers,
+    valid_route,
+)
 from rewardmap_verl.questions.context import Context
-from rewardmap_verl.questions.types import Question
+from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import FORMS
 from rewardmap_verl.transit.difficulty import canonical_difficulty
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Planner
 
 __all__ = ["Quotas", "generate_questions"]
+
+_Maker = Callable[[Context, int, int], list[Question]]
+
+_MAKERS: Final[Mapping[QuestionType, _Maker]] = MappingProxyType(
+    {
+        QuestionType.TORF1: torf1.generate,
+        QuestionType.TORF2: torf2.generate,
+        QuestionType.COUNTING2: counting2.generate,
+        QuestionType.COUNTING3: counting3.generate,
+        QuestionType.COUNTING1: counting1.generate,
+        QuestionType.PLANNING: planning.generate,
+        QuestionType.TRANSFERS: transfers.generate,
+        QuestionType.NEXT_STOP: next_stop.generate,
+        QuestionType.JOINING_LINE: joining_line.generate,
+        QuestionType.VALID_ROUTE: valid_route.generate,
+    }
+)
+"""Makers of the types, in the order of their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +73,30 @@ class Quotas:
     """Divided 20 : 15 : 5 by trips with no, one, and two or more transfers."""
     forms: tuple[str, ...] = FORMS
     """The forms of planning questions, which go round."""
+    transfers: int = 0
+    nextstop: int = 0
+    joiningline: int = 0
+    validroute: int = 0
+    """The types beyond the papers, which are asked when wanted: see :meth:`with_beyond_papers`."""
 
     def __post_init__(self) -> None:
-        for field in fields(self)[:6]:
+        for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) is not int or value < 0:
+            if field.name != "forms" and (type(value) is not int or value < 0):
                 raise ConfigError("quotas", field.name, value, "Give a whole number of 0 or more.")
         if not self.forms or not set(self.forms) <= set(FORMS):
             raise ConfigError("quotas", "forms", self.forms, f"Choose from {', '.join(FORMS)}.")
+
+    def of(self, kind: QuestionType) -> int:
+        """How many questions of a type a map is asked for."""
+        count: int = getattr(self, kind.value.lower())
+        return count
+
+    def with_beyond_papers(self, count: int) -> Quotas:
+        """Return the same quotas with so many questions of each type beyond the papers."""
+        ours = [kind.value.lower() for kind in QuestionType if kind.facts.beyond_papers]
+        changes: dict[str, Any] = dict.fromkeys(ours, count)
+        return replace(self, **changes)
 
 
 def generate_questions(
@@ -72,11 +120,10 @@ def generate_questions(
     quotas = quotas or Quotas()
     level = canonical_difficulty(difficulty, f"{network.country}/{network.city}: difficulty_city")
     context = Context(network, Planner(network), level, brief)
-    return [
-        *torf1.generate(context, seed, quotas.torf1),
-        *torf2.generate(context, seed, quotas.torf2),
-        *counting2.generate(context, seed, quotas.counting2),
-        *counting3.generate(context, seed, quotas.counting3),
-        *counting1.generate(context, seed, quotas.counting1),
-        *planning.generate(context, seed, quotas.planning, quotas.forms),
-    ]
+    questions: list[Question] = []
+    for kind, make in _MAKERS.items():
+        if kind is QuestionType.PLANNING:
+            questions += planning.generate(context, seed, quotas.planning, quotas.forms)
+        else:
+            questions += make(context, seed, quotas.of(kind))
+    return questions

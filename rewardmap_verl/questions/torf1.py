@@ -8,6 +8,7 @@ from rewardmap_verl.questions.context import (
     Context,
     balanced,
     line_names,
+    pairs_along_lines,
     question,
     random_source,
     shuffled_pairs,
@@ -23,14 +24,10 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     """Make up to ``count`` questions; each pair of stops at most once."""
     rng = random_source(context, seed, QuestionType.TORF1)
     yes: dict[frozenset[int], tuple[Stop, Stop]] = {}
-    lines = [shuffled_pairs(rng, context.askable_on(line)) for line in context.network.lines]
-    # Lines take turns, so that a short line is asked about as often as a long one.
-    while lines and len(yes) < count:
-        line = lines.pop(rng.randrange(len(lines)))
-        pair = next(line, None)
-        if pair is not None:
-            yes.setdefault(frozenset(stop.index for stop in pair), pair)
-            lines.append(line)
+    for pair in pairs_along_lines(context, rng):
+        if len(yes) >= count:
+            break
+        yes.setdefault(frozenset(stop.index for stop in pair), pair)
     apart = (pair for pair in shuffled_pairs(rng, context.askable) if not _together(*pair))
     return balanced(
         rng,

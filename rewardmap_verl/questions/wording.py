@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from rewardmap_verl.questions.types import Question, QuestionType
+from rewardmap_verl.questions.types import Question, Reading
 
 __all__ = [
     "BLOCK_DIVIDER",
@@ -22,10 +22,15 @@ __all__ = [
     "counting2_text",
     "counting3_text",
     "gold_answer",
+    "joining_line_text",
+    "next_stop_text",
     "planning_text",
     "route_text",
+    "short_answer",
     "torf1_text",
     "torf2_text",
+    "transfers_text",
+    "valid_route_text",
 ]
 
 FORMS: Final = ("short", "long_count", "long_via")
@@ -85,9 +90,6 @@ def counting1_text(
     station_1: str, station_2: str, options: Sequence[int], brief: bool = False
 ) -> str:
     """Ask how many stops lie between two stops of one line; four options."""
-    choices = "\n".join(
-        f"{letter}) {option}" for letter, option in zip(OPTION_LETTERS, options, strict=True)
-    )
     if brief:
         question = f"How many stops between {station_1} and {station_2}? letter in {boxed('')}."
     else:
@@ -96,7 +98,14 @@ def counting1_text(
             " stops does it make between the two, not counting them? Put only the letter of the"
             f" right option, one of A, B, C and D, in {boxed('')}."
         )
-    return f"{question}\n{choices}"
+    return f"{question}\n{_choices(options)}"
+
+
+def _choices(options: Sequence[object]) -> str:
+    """List four options, a letter before each."""
+    return "\n".join(
+        f"{letter}) {option}" for letter, option in zip(OPTION_LETTERS, options, strict=True)
+    )
 
 
 def counting2_text(station: str, brief: bool = False) -> str:
@@ -136,6 +145,60 @@ def planning_text(station_1: str, station_2: str, form: str, brief: bool = False
     )
 
 
+def transfers_text(station_1: str, station_2: str, brief: bool = False) -> str:
+    """Ask how often one must change lines at least."""
+    if brief:
+        return f"Fewest changes from {station_1} to {station_2}? number in {boxed('')}."
+    return (
+        f"Look at the transit map. How many times must one change lines at least on the way from"
+        f" {station_1} to {station_2}? Put only the number in {boxed('')}."
+    )
+
+
+def next_stop_text(
+    line: str, station: str, towards: str, options: Sequence[str], brief: bool = False
+) -> str:
+    """Ask which stop follows on a line in the direction of another; four options."""
+    if brief:
+        question = (
+            f"{_line_phrase(line)}, {station} towards {towards}: next stop? letter in {boxed('')}."
+        )
+    else:
+        question = (
+            f"Look at the transit map. You ride {_line_phrase(line)} from {station} in the"
+            f" direction of {towards}. At which stop does the train call next? Put only the letter"
+            f" of the right option, one of A, B, C and D, in {boxed('')}."
+        )
+    return f"{question}\n{_choices(options)}"
+
+
+def joining_line_text(
+    station_1: str, station_2: str, options: Sequence[str], brief: bool = False
+) -> str:
+    """Ask which line serves both of two stops; four options."""
+    if brief:
+        question = f"Which line has {station_1} and {station_2}? letter in {boxed('')}."
+    else:
+        question = (
+            f"Look at the transit map. Which line stops at both {station_1} and {station_2}? Put"
+            f" only the letter of the right option, one of A, B, C and D, in {boxed('')}."
+        )
+    return f"{question}\n{_choices(options)}"
+
+
+def valid_route_text(legs: Sequence[tuple[str, str, str]], brief: bool = False) -> str:
+    """Ask whether a route, (line, departure, arrival) of each leg, can be travelled."""
+    route = ", then ".join(
+        f"{_line_phrase(line)} from {departure} to {arrival}" for line, departure, arrival in legs
+    )
+    if brief:
+        return f"Possible: {route}? yes or no in {boxed('')}."
+    return (
+        f"Look at the transit map. Can one travel like this, each line stopping at both stops named"
+        f" with it: {route}? Put only yes or no in {boxed('')}."
+    )
+
+
 def _leg_text(leg: dict[str, Any], form: str) -> str:
     lines = [
         f"Route Name: {leg['route_name']}",
@@ -156,10 +219,14 @@ def route_text(legs: Sequence[dict[str, Any]], form: str) -> str:
 
 def gold_answer(question: Question) -> str:
     """Return the perfect response to a question: right, and exactly in the form asked for."""
-    if question.type is QuestionType.PLANNING:
+    reading = question.type.reading
+    if reading is Reading.ROUTE:
         return route_text(question.plans[0], question.form)
-    if question.type in (QuestionType.TORF1, QuestionType.TORF2):
-        return boxed("yes" if question.answer else "no")
-    if question.type is QuestionType.COUNTING1:
-        return boxed(OPTION_LETTERS[question.answer])
-    return boxed(question.answer)
+    return short_answer(reading, question.answer)
+
+
+def short_answer(reading: Reading, answer: int) -> str:
+    r"""Return a short answer in its box: ``\boxed{yes}``, ``\boxed{B}``, ``\boxed{3}``."""
+    if reading is Reading.YES_NO:
+        return boxed("yes" if answer else "no")
+    return boxed(OPTION_LETTERS[answer] if reading is Reading.OPTION else answer)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.questions.types import Reading
 from rewardmap_verl.questions.wording import boxed
 from rewardmap_verl.rewards.detail import Trip
 from rewardmap_verl.rewards.routes import LegText
@@ -133,9 +133,9 @@ def wrong_routes(
 
 def short_answers(truth: GroundTruth) -> Iterator[tuple[str, str]]:
     """Yield wrong or hedging answers to a question of any type but planning, named."""
-    if truth.type in (QuestionType.TORF1, QuestionType.TORF2):
+    if truth.type.reading is Reading.YES_NO:
         values = ["no", "yes"]
-    elif truth.type is QuestionType.COUNTING1:
+    elif truth.type.reading is Reading.OPTION:
         values = list("ABCD")
     else:
         values = [str(max(0, truth.answer + step)) for step in range(-2, 3)]

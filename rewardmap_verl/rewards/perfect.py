@@ -7,8 +7,7 @@ from itertools import product
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.questions.types import QuestionType
-from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed, route_text
+from rewardmap_verl.questions.wording import route_text, short_answer
 from rewardmap_verl.rewards.correctness import look_up, route_is_right
 from rewardmap_verl.rewards.detail import Trip, trip_of
 from rewardmap_verl.rewards.routes import LegText
@@ -119,8 +118,4 @@ def perfect_answer(
         if network is None:
             raise DataError(truth.place(), "network", truth.city, "Give its city's network.")
         return write_route(perfect_legs(truth, network, planner), truth.form)
-    if truth.type in (QuestionType.TORF1, QuestionType.TORF2):
-        return boxed("yes" if truth.answer else "no")
-    if truth.type is QuestionType.COUNTING1:
-        return boxed(OPTION_LETTERS[truth.answer])
-    return boxed(truth.answer)
+    return short_answer(truth.type.reading, truth.answer)

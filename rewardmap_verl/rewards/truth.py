@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.questions import wording
-from rewardmap_verl.questions.types import Question, QuestionType
+from rewardmap_verl.questions.types import Question, QuestionType, Reading
 from rewardmap_verl.transit.difficulty import MapDifficulty, canonical_difficulty
 from rewardmap_verl.transit.network import Network
 
@@ -24,21 +23,8 @@ __all__ = ["FORMS", "GroundTruth", "check_against_network"]
 FORMS: Final = ("", *wording.FORMS)
 """Forms of a planning question; "" when the data does not say."""
 
-_YES_NO: Final = (QuestionType.TORF1, QuestionType.TORF2)
 _MOST: Final = 10_000
 """Largest count of lines, stops or transfers that can be meant."""
-
-_STOPS_NAMED: Final[Mapping[QuestionType, tuple[str, ...]]] = MappingProxyType(
-    {
-        QuestionType.TORF1: ("station_1", "station_2"),
-        QuestionType.TORF2: ("station_1",),
-        QuestionType.COUNTING1: ("station_1", "station_2"),
-        QuestionType.COUNTING2: ("station_1",),
-        QuestionType.COUNTING3: (),
-        QuestionType.PLANNING: ("station_1", "station_2"),
-    }
-)
-"""Which fields of a type name a stop that the network must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +159,7 @@ class _Reader:
 
     def stop(self, field: str, type: QuestionType) -> str:
         value = self.row.get(field)
-        if field not in _STOPS_NAMED[type]:
+        if field not in type.facts.stops:
             return value if isinstance(value, str) else ""
         if not isinstance(value, str) or not value.strip():
             raise self.fault(field, f"A {type} question needs the name of a stop here.")
@@ -193,9 +179,9 @@ class _Reader:
     def answer(self, type: QuestionType) -> int:
         if type is QuestionType.PLANNING:
             return -1
-        if type in _YES_NO:
+        if type.reading is Reading.YES_NO:
             return self.number("answer", 0, 1, "Give 1 for yes or 0 for no.")
-        if type is QuestionType.COUNTING1:
+        if type.reading is Reading.OPTION:
             return self.number("answer", 0, 3, "Give the index of the right option, 0 to 3.")
         return self.number("answer", 0, _MOST, "Give the number as an integer from 0.")
 
@@ -254,9 +240,9 @@ def check_against_network(truth: GroundTruth, network: Network | None, where: st
     if (network.country, network.city) != (truth.country, truth.city):
         found = f"{network.country}/{network.city}"
         raise DataError(place, "network", found, "Give the network of the question's own city.")
-    for name in _STOPS_NAMED[truth.type]:
+    for name in truth.type.facts.stops:
         spelling = getattr(truth, name)
         if not network.find_stops(spelling):
             raise DataError(place, name, spelling, "No stop of the network has this name.")
-    if truth.type is QuestionType.TORF2 and truth.line and network.find_line(truth.line) is None:
+    if truth.type.facts.names_line and truth.line and network.find_line(truth.line) is None:
         raise DataError(place, "line", truth.line, "No line of the network has this name.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.questions.types import Reading
 
 __all__ = ["KINDS", "LONGEST", "Kind", "value_of"]
 
@@ -153,11 +153,9 @@ _OPTION: Final = Kind(_letter, re.compile(r"[A-D]", re.IGNORECASE))
 _COUNT: Final = Kind(_number, re.compile(r"[0-9]{1,9}"))
 KINDS: Final = MappingProxyType(
     {
-        QuestionType.TORF1: _YES_NO,
-        QuestionType.TORF2: _YES_NO,
-        QuestionType.COUNTING1: _OPTION,
-        QuestionType.COUNTING2: _COUNT,
-        QuestionType.COUNTING3: _COUNT,
+        Reading.YES_NO: _YES_NO,
+        Reading.OPTION: _OPTION,
+        Reading.NUMBER: _COUNT,
     }
 )
 

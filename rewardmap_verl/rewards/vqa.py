@@ -154,7 +154,7 @@ def read_short_answer(response: object, type: QuestionType, limit: int) -> Short
         type: The type of the question.
         limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
     """
-    kind = KINDS[type]
+    kind = KINDS[type.reading]
     for window in answer_windows(response, limit):
         found = _read_piece(window, kind)
         if found is not None:

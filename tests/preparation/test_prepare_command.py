@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.preparation.manifest import read_manifest
+from rewardmap_verl.preparation.validate import faults
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "data_prep"
 
@@ -118,3 +119,24 @@ def test_scripts(
         runpy.run_path(str(SCRIPTS / script), run_name="__main__")
     assert stop.value.code == 0
     assert read_manifest(tmp_path / "out").source == source
+
+
+def test_types_beyond_the_papers_are_asked_when_wanted(tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    base = ["--out", out, "--train-maps", 2, "--test-maps", 1, "--workers", 1]
+    assert run(*base).exit_code == 0
+    plain = read_manifest(tmp_path / "out").rows_by_type["train"]
+    assert set(plain) == {"TorF1", "TorF2", "Counting1", "Counting2", "Counting3", "planning"}
+    result = run(*base, "--beyond-papers", "--quota", "NextStop=3")
+    assert result.exit_code == 0, result.output
+    assert "ValidRoute" in result.output
+    more = read_manifest(tmp_path / "out").rows_by_type["train"]
+    assert {kind: more[kind] for kind in plain} == plain
+    assert more["Transfers"] == 4 and more["NextStop"] > 4 and more["ValidRoute"] > 0
+    assert not list(faults(tmp_path / "out"))
+
+
+def test_published_questions_are_not_mixed_with_ours(tmp_path: Path) -> None:
+    result = run("--out", tmp_path / "out", "--source", "reasonmap", "--beyond-papers")
+    assert result.exit_code == 2
+    assert "brings its questions along" in " ".join(result.output.split())

@@ -46,7 +46,7 @@ configs:
 ---
 # Questions about transit maps
 
-{total} questions of six types about {maps} maps, with gold answers, reference routes and the
+{total} questions of {kinds} types about {maps} maps, with gold answers, reference routes and the
 network of each map.
 
 {counts}
@@ -65,8 +65,8 @@ project's own. Settings:
 
 ## Columns
 
-`questions`: `question`, `response` (a perfect one), `answer` (TorF 1 or 0, Counting1 the index of
-the option, Counting2 and Counting3 the number, planning -1), `type`, `form`, `country`, `city`,
+`questions`: `question`, `response` (a perfect one), `answer` (1 for yes and 0 for no, the index of
+the option, the number, -1 for a route), `type`, `form`, `country`, `city`,
 `station_1`, `station_2`, `line`, `question_transfer_count`, `difficulty_city`, `routes` and
 `annotation` (JSON), `map` (the `id` of a row in `maps`).
 
@@ -158,6 +158,7 @@ def _card(manifest: Manifest, licence: str) -> str:
     return _CARD.format(
         licence=licence,
         total=sum(manifest.rows.values()),
+        kinds=len(_kinds(manifest)),
         maps=len(manifest.maps),
         counts=_counts(manifest),
         levels=", ".join(f"{count} {level}" for level, count in sorted(levels.items())),
@@ -168,11 +169,17 @@ def _card(manifest: Manifest, licence: str) -> str:
     )
 
 
+def _kinds(manifest: Manifest) -> list[QuestionType]:
+    """Return the types that the data has."""
+    present = {name for counts in manifest.rows_by_type.values() for name in counts}
+    return [kind for kind in QuestionType if kind.value in present]
+
+
 def _counts(manifest: Manifest) -> str:
     """Return a Markdown table of questions by type and split."""
     splits = list(manifest.rows)
     rows = [["type", *splits], ["---"] * (1 + len(splits))]
-    for kind in QuestionType:
+    for kind in _kinds(manifest):
         numbers = [manifest.rows_by_type[split].get(kind.value, 0) for split in splits]
         rows.append([kind.value, *(f"{number:,}" for number in numbers)])
     rows.append(["all", *(f"{manifest.rows[split]:,}" for split in splits)])

@@ -1,0 +1,34 @@
+"""Trips that can be asked about: routes of which each leg has one reading."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rewardmap_verl.questions.context import Context
+from rewardmap_verl.transit.network import Network, Stop
+from rewardmap_verl.transit.planner import Leg, Plan
+
+__all__ = ["plain_plans"]
+
+_MOST_PLANS: Final = 8
+
+
+def plain_plans(context: Context, first: Stop, second: Stop) -> list[Plan]:
+    """Return the best routes that have no doubtful leg.
+
+    A leg is doubtful when the names of its stops do not settle where it begins and ends, or when it
+    leads from the trunk of a branched line into its branch: which trains run through there is not
+    known.
+    """
+    plans = context.planner.best_plans(first.index, second.index, _MOST_PLANS)
+    return [plan for plan in plans if all(_is_plain(context.network, leg) for leg in plan.legs)]
+
+
+def _is_plain(network: Network, leg: Leg) -> bool:
+    line = network.line(leg.line)
+    settled = all(
+        network.find_stop_on(network.stops[i].name, line) == network.stops[i]
+        for i in (leg.departure, leg.arrival)
+    )
+    one_train = any(leg.departure in path and leg.arrival in path for path in line.paths)
+    return settled and one_train and not line.doubtful
