@@ -286,9 +286,7 @@
       el("div", { class: "sides", id: "sides" },
         el("div", { class: "side" },
           el("div", { class: "seen" }, ...mapOf(group, found)),
-          el("h4", {}, "Question"), el("pre", { class: "question" }, found.question),
-          found.gold ? el("h4", {}, "Gold answer") : null,
-          found.gold ? el("pre", { class: "gold" }, found.gold) : null),
+          folded("Question", "question", found.question), folded("Gold answer", "gold", found.gold)),
         el("div", { class: "side" },
           el("h4", { id: "answers-title" }, "Answers",
             el("small", {}, found.highest === null ? "" : ` a perfect one has ${figure(found.highest)}`)),
@@ -300,6 +298,10 @@
     detail.choose = (place) => {
       if (place < found.order.length) { answer = place; remembered(false); showAnswer(group, found); }
     };
+  }
+
+  function folded(title, name, text) {
+    return text ? el("details", { open: !PHONE.matches }, el("summary", {}, title), el("pre", { class: name }, text)) : null;
   }
 
   function chip(group, found, place) {
@@ -340,7 +342,7 @@
 
   function table(title, head, rows) {
     return el("section", {}, el("h5", {}, title), el("div", { class: "scroll" }, el("table", {},
-      el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))),
+      el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", class: text === "why" ? "text" : "" }, text)))),
       el("tbody", {}, ...rows.map((cells) => el("tr", {}, ...cells.map((cell, place) =>
         el(place ? "td" : "th", place ? { class: head[place] === "why" ? "text" : "" } : { scope: "row" }, cell))))))));
   }

@@ -1,0 +1,244 @@
+"""The page in a real browser, opened from the disk: on a desk, on a phone and by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from rewardmap_verl.reports.report import Report, write_report
+
+pytestmark = pytest.mark.timeout(180)
+
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+class Opened:
+    """A page with everything that went wrong on it."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page, self.faults, self.requests = page, [], []
+        page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("dialog", lambda dialog: (self.faults.append("dialog"), dialog.dismiss()))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.goto(address, timeout=60_000)
+        page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Any]:
+    contexts = []
+
+    def start(report: Report, size: dict[str, int] = DESK, anchor: str = "", **more: Any) -> Opened:
+        context = browser.new_context(viewport=size, **more)
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        return Opened(context.new_page(), f"file://{report.page.resolve()}{anchor}")
+
+    yield start
+    for context in contexts:
+        context.close()
+
+
+def open_group(page: Any, kind: str = "planning", place: int = 0) -> None:
+    page.evaluate("document.getElementById('more').open = true")
+    page.select_option("#f-type", kind)
+    page.locator(".row").nth(place).click()
+    page.wait_for_selector("#answer pre")
+
+
+def drawn(page: Any) -> bool:
+    """Whether the gold route is displayed; a straight one has no height that could be asked."""
+    show = "getComputedStyle(document.querySelector('polyline.gold')).display"
+    return page.evaluate(show) != "none"
+
+
+def test_it_opens_without_a_server_or_a_network(report: Report, open_page: Any) -> None:
+    opened = open_page(report, offline=True)
+    opened.page.wait_for_selector(".plot[data-drawn=yes] svg")
+    assert opened.faults == []
+    assert all(address.startswith(("file:", "data:", "blob:")) for address in opened.requests)
+    assert "accuracy" in opened.page.inner_text("#results")
+
+
+def test_every_curve_is_drawn_when_it_comes_into_view(report: Report, open_page: Any) -> None:
+    opened = open_page(report)
+    plots = opened.page.locator(".plot")
+    for number in range(plots.count()):
+        plots.nth(number).scroll_into_view_if_needed()
+        opened.page.wait_for_selector(f".plot[data-chart='{number}'][data-drawn=yes] .scatterlayer")
+    assert plots.count() >= 4
+    assert opened.faults == []
+
+
+def test_filters_show_what_they_say(report: Report, open_page: Any) -> None:
+    page = open_page(report).page
+    everything = page.inner_text("#found")
+    page.select_option("#f-type", "planning")
+    assert {row.inner_text().split()[0] for row in page.locator(".row").all()} == {"planning"}
+    page.select_option("#f-part", "train")
+    page.fill("#f-step-from", "5")
+    shown = [row.inner_text() for row in page.locator(".row").all()]
+    assert shown and all("step 5" in text or "step 6" in text for text in shown)
+    page.fill("#search", "no such stop")
+    assert "Nothing passes" in page.inner_text("#list") and page.inner_text("#found").startswith(
+        "0"
+    )
+    page.click("button[type=reset]")
+    page.wait_for_function(f"document.getElementById('found').textContent === {everything!r}")
+
+
+def test_a_group_shows_question_answers_trace_and_routes(report: Report, open_page: Any) -> None:
+    opened = open_page(report)
+    page = opened.page
+    open_group(page)
+    detail = page.inner_text("#detail")
+    for part in ("Question", "Gold answer", "What was read", "The reward", "Gold route"):
+        assert part in detail
+    assert page.locator(".chip").count() >= 1
+    gold = page.locator("polyline.gold")
+    assert gold.count() >= 1
+    box, frame = gold.first.bounding_box(), page.locator("#map").bounding_box()
+    assert (
+        frame["x"] <= box["x"] + 20 and box["x"] + box["width"] <= frame["x"] + frame["width"] + 20
+    )
+    assert page.evaluate("document.querySelector('#map img').naturalWidth") > 0
+    assert drawn(page)
+    page.uncheck(".legend label:first-child input")
+    assert not drawn(page)
+    assert opened.faults == []
+
+
+def test_choosing_an_answer_changes_text_and_address(report: Report, open_page: Any) -> None:
+    page = open_page(report).page
+    page.select_option("#f-part", "train")
+    open_group(page)
+    page.locator(".chip").nth(2).click()
+    assert page.url.endswith("&answer=3")
+    assert page.locator(".chip[aria-pressed=true]").inner_text().split()[0] == "3"
+    again = open_page(report, anchor=page.url[page.url.index("#") :]).page
+    again.wait_for_selector(".chip[aria-pressed=true]")
+    assert again.inner_text("#answer") == page.inner_text("#answer")
+
+
+def test_everything_can_be_done_by_keyboard(report: Report, open_page: Any) -> None:
+    page = open_page(report).page
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.keyboard.press("Escape")
+    page.focus("#list")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer pre")
+    title = page.inner_text("#detail h3")
+    assert page.get_attribute("#list", "aria-activedescendant") == "row-1"
+    page.keyboard.press("j")
+    page.wait_for_function("document.querySelector('.row.open').id === 'row-2'")
+    page.keyboard.press("k")
+    page.wait_for_function("document.querySelector('.row.open').id === 'row-1'")
+    assert page.inner_text("#detail h3") == title
+    page.keyboard.press("End")
+    last = int(page.get_attribute("#list", "aria-activedescendant").removeprefix("row-"))
+    assert last + 1 == int(page.get_attribute(f"#row-{last}", "aria-setsize"))
+    page.keyboard.press("Escape")
+    assert page.locator(".row.open").count() == 0
+
+
+def test_it_fits_a_phone(report: Report, open_page: Any) -> None:
+    opened = open_page(report, size=PHONE, has_touch=True, is_mobile=True)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert not page.locator("#detail").is_visible()
+    open_group(page)
+    assert page.locator("#detail").is_visible()
+    assert page.evaluate("document.getElementById('detail').scrollWidth") <= PHONE["width"]
+    assert drawn(page)
+    page.click(".back")
+    assert not page.locator("#detail").is_visible()
+    open_group(page)
+    page.go_back()
+    page.wait_for_selector("#detail", state="hidden")
+    assert opened.faults == []
+
+
+def test_what_a_model_wrote_never_becomes_a_part_of_the_page(
+    simulated: ModuleType, prepared: Path, tmp_path: Path, open_page: Any
+) -> None:
+    run = simulated.simulate_run(prepared, tmp_path / "run", steps=2, groups=2, answers=4)
+    dump = run / "rollouts" / "1.jsonl"
+    lines = dump.read_text("utf-8").splitlines()
+    hostile = [text.encode("utf-16", "surrogatepass") for text in simulated.HOSTILE]
+    changed = [
+        _with_output(line, text.decode("utf-16", "surrogatepass"))
+        for line, text in zip(lines, hostile * len(lines), strict=False)
+    ]
+    dump.write_text("\n".join(changed), "utf-8")
+    opened = open_page(write_report([run], tmp_path / "out"))
+    page = opened.page
+    title, elements = page.title(), "script, #detail img, #detail svg, #detail b, #detail [onclick]"
+    page.select_option("#f-part", "train")
+    for row in range(2):
+        page.locator(".row").nth(row).click()
+        page.wait_for_selector("#answer pre")
+        for number in range(page.locator(".chip").count()):
+            page.locator(".chip").nth(number).click()
+            shown = page.text_content("#answer pre")
+            assert any(shown[:20] == text[:20] for text in simulated.HOSTILE) or row
+            assert page.locator("#answer pre *").count() == 0
+    sources = page.evaluate(f"[...document.querySelectorAll({elements!r})].map(e => e.src || '')")
+    assert all(not source or source.startswith("file:") for source in sources)
+    assert page.title() == title and opened.faults == []
+
+
+def _with_output(line: str, text: str) -> str:
+    import json
+
+    return json.dumps({**json.loads(line), "output": text})
+
+
+def test_of_many_groups_only_those_in_sight_are_elements(
+    simulated: ModuleType, prepared: Path, tmp_path: Path, open_page: Any
+) -> None:
+    run = simulated.simulate_run(prepared, tmp_path / "run", steps=20, groups=30, answers=1)
+    done = write_report([run], tmp_path / "out")
+    opened = open_page(done)
+    page, last = opened.page, f"#row-{done.groups - 1}"
+    assert done.groups > 600 and f"{done.groups} groups" in page.inner_text("#found")
+    assert page.locator(".row").count() < 40
+    page.evaluate("document.getElementById('list').scrollTop = 1e9")
+    page.wait_for_selector(last)
+    assert page.locator(".row").count() < 40
+    asked = [address for address in opened.requests if "rollouts-" in address]
+    page.locator(last).click()
+    page.wait_for_selector("#answer pre")
+    assert not asked and sum("rollouts-" in address for address in opened.requests) == 1
+
+
+def test_runs_stand_side_by_side(
+    run_folder: Path, simulated: ModuleType, prepared: Path, tmp_path: Path, open_page: Any
+) -> None:
+    other = simulated.simulate_run(prepared, tmp_path / "other", seed=2)
+    page = open_page(write_report([run_folder, other], tmp_path / "out")).page
+    assert page.locator(".card").count() == 2
+    page.select_option("#f-run", label="other")
+    assert all("other" in row.inner_text() for row in page.locator(".row").all())
+    page.wait_for_selector(".plot[data-drawn=yes] .legend")
+    assert "other" in page.locator(".plot").first.inner_text()
+
+
+def test_a_report_that_was_copied_in_part_says_so(
+    run_folder: Path, tmp_path: Path, open_page: Any
+) -> None:
+    done = write_report([run_folder], tmp_path / "out")
+    for piece in (tmp_path / "out" / "data").glob("rollouts-*.js"):
+        piece.unlink()
+    page = open_page(done).page
+    page.locator(".row").first.click()
+    page.wait_for_selector("#detail .note")
+    assert "rollouts-0.js is missing" in page.inner_text("#detail")
