@@ -1,1 +1,1 @@
-"""Questions about a transit map: six types, each with its gold answer and process annotation."""
+"""Questions about a transit map: ten types, six of the papers, with gold answers and steps."""

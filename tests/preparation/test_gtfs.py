@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
-from rewardmap_verl.preparation.sources.geographic import MOST_STOPS, place_by_coordinates
+from rewardmap_verl.preparation.sources.gtfs import MOST_STOPS, place_feed
 from rewardmap_verl.preparation.sources.gtfs_network import (
     Located,
     network_of_feed,
@@ -240,18 +241,20 @@ def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_stops_keep_their_directions_and_no_line_hides_a_stop(tmp_path: Path) -> None:
-    placed = place_by_coordinates(read(tmp_path, tables()))
+    placed = place_feed(read(tmp_path, tables()))
     where = {stop.name: placed.positions[stop.index] for stop in placed.network.stops}
     assert len(set(placed.positions)) == len(placed.positions)
     assert where["Airport"][0] < where["Central"][0] < where["East"][0]
     assert where["Forum"][1] < where["Central"][1] < where["Harbour"][1]
+    steps = [pair for line in placed.courses for course in line for pair in pairwise(course)]
+    assert {max(abs(a[0] - b[0]), abs(a[1] - b[1])) for a, b in steps} == {1}  # octilinear
 
 
 def test_too_many_stops_for_a_map() -> None:
     stops = tuple(Stop(i, f"S{i}", (f"S{i}",), ()) for i in range(MOST_STOPS + 1))
     places = tuple((50 + i / 1000, 8.0) for i in range(len(stops)))
     with pytest.raises(DataError, match="at most 400"):
-        place_by_coordinates(Located(Network("gtfs", "big", stops, ()), places))
+        place_feed(Located(Network("gtfs", "big", stops, ()), places))
 
 
 def test_feeds_become_data(synthetic: Make, tmp_path: Path) -> None:

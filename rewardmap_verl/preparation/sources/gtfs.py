@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rewardmap_verl.drawing import MapStyle
-from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.drawing import MapStyle, layout_from_coordinates
+from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.paths import safe_name
 from rewardmap_verl.preparation.sources.base import City, Contents
-from rewardmap_verl.preparation.sources.geographic import place_by_coordinates
-from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES, network_of_feed
+from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES, Located, network_of_feed
 from rewardmap_verl.preparation.sources.gtfs_tables import Feed
 from rewardmap_verl.preparation.sources.synthetic import DrawnPicture
 from rewardmap_verl.preparation.splits import assign_splits
 from rewardmap_verl.transit.difficulty import grade_maps
+from rewardmap_verl.transit.placement import PlacedNetwork
 
-__all__ = ["COUNTRY", "read_gtfs"]
+__all__ = ["COUNTRY", "MOST_STOPS", "place_feed", "read_gtfs"]
 
 COUNTRY = "gtfs"
 """What stands for the country: a feed does not name one."""
+
+MOST_STOPS = 400
+"""Stops that a drawn map can show with legible names."""
 
 
 def read_gtfs(
@@ -51,7 +54,7 @@ def read_gtfs(
         if key in placed:
             raise ConfigError("feed", found=city, mend="Two feeds have this name; rename one.")
         located = network_of_feed(Feed(path), COUNTRY, city, route_types)
-        placed[key] = place_by_coordinates(located)
+        placed[key] = place_feed(located)
     grades = grade_maps(place.network for place in placed.values())
     splits, notes = assign_splits(sorted(placed), test_cities, seed)
     cities = tuple(
@@ -64,3 +67,21 @@ def read_gtfs(
         for key in sorted(placed)
     )
     return Contents(cities, notes=notes)
+
+
+def place_feed(located: Located) -> PlacedNetwork:
+    """Lay out a network by where its stops lie.
+
+    Raises:
+        DataError: The network has more stops than a drawn map can show.
+    """
+    network = located.network
+    if len(network.stops) > MOST_STOPS:
+        raise DataError(
+            f"{network.country}/{network.city}",
+            "stops",
+            len(network.stops),
+            f"A drawn map shows at most {MOST_STOPS}; take fewer kinds of routes (--route-type).",
+        )
+    title = network.city.replace("_", " ").title()
+    return layout_from_coordinates(network, located.places, title)

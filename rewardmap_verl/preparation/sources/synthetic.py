@@ -35,6 +35,7 @@ class DrawnPicture:
                 self.placed.positions,
                 self.placed.courses,
                 self.placed.title,
+                self.placed.grain,
                 self.style.model_dump(mode="json"),
             ]
         )
