@@ -75,9 +75,10 @@ def _place_on(network: Network, text: str, line: Line | None) -> tuple[Place, bo
     place = find_place(network, text)
     if line is None:
         return place, False
-    there = tuple(stop for stop in place.stops if network.serves(line, stop))
-    if len(there) == len(place.stops):
-        return place, bool(there)
+    served = network.stops_of(line)
+    if served.issuperset(place.stops):
+        return place, bool(place.stops)
+    there = tuple(stop for stop in place.stops if stop in served)
     return (Place(text, there, place.namesakes), True) if there else (place, False)
 
 

@@ -9,7 +9,6 @@ has less is no leg. Whether the form is as asked is noted in :attr:`RouteAnswer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +16,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from rewardmap_verl.rewards.legs import LABEL, LegText, clean, name_list, number
+from rewardmap_verl.rewards.plain_routes import read_plain_route
 from rewardmap_verl.rewards.text import answer_windows
 
 __all__ = ["LegText", "OffForm", "RouteAnswer", "read_route"]
@@ -33,19 +34,6 @@ class OffForm(str, Enum):
     """A block lacks a line that is asked for, or has one that is not, or one twice."""
     AROUND = "around"
     """There is text between the blocks, after them or around them (a fence, a box, a tag)."""
-
-
-@dataclass(frozen=True, slots=True)
-class LegText:
-    """One leg as written, cleaned of decoration."""
-
-    line: str
-    departure: str
-    arrival: str
-    via_count: int | None = None
-    """From "Number of Via Stops"; ``None`` when it is not there or no number."""
-    via_names: tuple[str, ...] | None = None
-    """From "Via Stops"; ``None`` when it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +76,18 @@ _ASKED_VIA: Final = MappingProxyType(
 )
 """Which further lines a block of each form may have; an unknown form allows any of the three."""
 
+_FURTHER: Final = MappingProxyType(
+    {
+        (False, False): frozenset[str](),
+        (True, False): frozenset({_VIA_COUNT}),
+        (False, True): frozenset({_VIA_NAMES}),
+    }
+)
+"""The further line of a block that has a count of stops or has names of stops, or neither."""
+
 _BY_SPELLING: Final = MappingProxyType({text[:-2]: name for name, text in _SPELLING.items()})
 
-_LABEL: Final = re.compile(
-    r"(route[ \t]{1,4}name|departure[ \t]{1,4}stop|arrival[ \t]{1,4}stop"
-    r"|number[ \t]{1,4}of[ \t]{1,4}via[ \t]{1,4}stops|via[ \t]{1,4}stops)[ \t*_`]{0,6}:",
-    re.IGNORECASE | re.ASCII,  # else "ſ" would pass for an s, and "İ" for an i
-)
-"""A label of any dress; bounded repeats only, so that it runs in linear time."""
-
 _DASHES: Final = "-–—―−─ \t>"
-_DRESSING: Final = " \t\"'“”‘’`*_<>[]{}|$,;.、\\"
-_LONGEST_VALUE: Final = 4000
 
 
 @dataclass(slots=True)
@@ -113,6 +101,11 @@ class _Block:
     @property
     def complete(self) -> bool:
         return all(name in self.values for name in _REQUIRED)
+
+    @property
+    def further(self) -> frozenset[str]:
+        """The fields beside the three of a leg."""
+        return frozenset(self.values) - frozenset(_REQUIRED)
 
     def put(self, name: str, value: str) -> None:
         """Take a value. Of two departures the first counts and of two arrivals the last: the leg
@@ -129,8 +122,8 @@ class _Block:
             self.values[_LINE],
             self.values[_DEPARTURE],
             self.values[_ARRIVAL],
-            int(count) if count and count.isdecimal() and len(count) <= 6 else None,
-            None if names is None else _name_list(names),
+            number(count) if count else None,
+            None if names is None else name_list(names),
         )
 
 
@@ -141,17 +134,6 @@ class _Piece(NamedTuple):
     value: str
     exact: bool
     """The label stands as asked at the beginning of its line and the value is undressed."""
-
-
-def _name_list(text: str) -> tuple[str, ...]:
-    """Split "A Station, B Station"; "None" and a dash say that there is none."""
-    names = [name.strip(_DRESSING) for name in re.split(r"[,;、]", text)]
-    return tuple(name for name in names if name and name.lower() not in ("none", "n/a", "-"))
-
-
-def _clean(value: str) -> str:
-    """Take decoration off a value: Markdown, quotes, brackets, a closing tag, a final full stop."""
-    return value[:_LONGEST_VALUE].split("</", 1)[0].strip(_DRESSING)
 
 
 def _kind(label: str) -> str:
@@ -166,17 +148,17 @@ def _line_pieces(line: str) -> Iterator[_Piece]:
     """Yield the labelled values of one line."""
     spelled, _, rest = line.partition(": ")
     if spelled in _BY_SPELLING and ":" not in rest:  # exactly as asked, as most lines are
-        clean = _clean(rest)
-        yield _Piece(_BY_SPELLING[spelled], clean, clean == rest.strip())
+        value = clean(rest)
+        yield _Piece(_BY_SPELLING[spelled], value, value == rest.strip())
         return
-    labels = list(_LABEL.finditer(line))
+    labels = list(LABEL.finditer(line))
     ends = [label.start() for label in labels[1:]] + [len(line)]
     for label, end in zip(labels, ends, strict=False):
         name = _kind(label.group(1))
-        value = line[label.end() : end]
+        written = line[label.end() : end]
         exact = len(labels) == 1 and line.startswith(_SPELLING[name])
-        clean = _clean(value)
-        yield _Piece(name, clean, exact and clean == value.strip())
+        value = clean(written)
+        yield _Piece(name, value, exact and value == written.strip())
 
 
 def _pieces(text: str) -> tuple[list[_Piece], bool]:
@@ -193,7 +175,7 @@ def _pieces(text: str) -> tuple[list[_Piece], bool]:
             pieces += found
             waiting = not found[-1].value
         elif waiting and not _is_dashes(line):
-            pieces[-1] = _Piece(pieces[-1].name, _clean(line), False)
+            pieces[-1] = _Piece(pieces[-1].name, clean(line), False)
             waiting = False
         elif _is_dashes(line):
             waiting = False
@@ -235,6 +217,11 @@ def _begins_anew(block: _Block, name: str) -> bool:
     return name == _DEPARTURE and name in block.values and block.complete
 
 
+def _asked(further: set[frozenset[str]], form: str) -> bool:
+    """Say whether all blocks have the same further lines, and they are those of the form."""
+    return len(further) <= 1 and further <= _ASKED_VIA[form]
+
+
 def _off_form(
     pieces: list[_Piece], blocks: list[_Block], divided: bool, around: bool, form: str
 ) -> frozenset[OffForm]:
@@ -245,9 +232,8 @@ def _off_form(
         _ORDER[here] > _ORDER[there] for block in blocks for here, there in pairwise(block.order)
     ):
         faults.add(OffForm.BLOCKS)
-    via = {frozenset(block.values) - frozenset(_REQUIRED) for block in blocks}
     whole = all(block.complete and not block.twice for block in blocks)
-    if not whole or len(via) > 1 or not via <= _ASKED_VIA[form]:
+    if not whole or not _asked({block.further for block in blocks}, form):
         faults.add(OffForm.FIELDS)
     if around:
         faults.add(OffForm.AROUND)
@@ -256,11 +242,24 @@ def _off_form(
 
 def _read_window(text: str, form: str, most_legs: int) -> RouteAnswer:
     region = _answer_region(text)
+    around = region is not text or _wrapped(text)
+    if plain := read_plain_route(region):
+        faults = _plain_faults(plain, around, form)
+        return RouteAnswer(plain[:most_legs], faults, region)
     pieces, among = _pieces(region)
     blocks, divided = _blocks(pieces)
     legs = tuple(block.leg() for block in blocks if block.complete)
-    around = among or region is not text or _wrapped(text)
-    return RouteAnswer(legs[:most_legs], _off_form(pieces, blocks, divided, around, form), region)
+    faults = _off_form(pieces, blocks, divided, among or around, form)
+    return RouteAnswer(legs[:most_legs], faults, region)
+
+
+def _plain_faults(legs: tuple[LegText, ...], around: bool, form: str) -> frozenset[OffForm]:
+    further = {_FURTHER[leg.via_count is not None, leg.via_names is not None] for leg in legs}
+    asked = _asked(further, form)
+    if asked and not around:
+        return frozenset()
+    faults = {OffForm.AROUND: around, OffForm.FIELDS: not asked}
+    return frozenset(fault for fault, found in faults.items() if found)
 
 
 def _answer_region(text: str) -> str:
@@ -276,7 +275,7 @@ def _answer_region(text: str) -> str:
     region = text[begin + len("<answer>") :]
     end = lowered.find("</answer>", begin)
     region = region if end < 0 else text[begin + len("<answer>") : end]
-    return region if _LABEL.search(region) else text
+    return region if LABEL.search(region) else text
 
 
 def read_route(response: object, form: str, limit: int, most_legs: int) -> RouteAnswer:
@@ -288,7 +287,8 @@ def read_route(response: object, form: str, limit: int, most_legs: int) -> Route
         limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
         most_legs: Legs beyond so many are not read.
     """
-    nothing = RouteAnswer((), frozenset(), "")
-    windows = answer_windows(response, limit)
-    answers = (_read_window(window, form, most_legs) for window in windows)
-    return next((answer for answer in answers if answer.legs), nothing)
+    for window in answer_windows(response, limit):
+        answer = _read_window(window, form, most_legs)
+        if answer.legs:
+            return answer
+    return RouteAnswer((), frozenset(), "")

@@ -11,7 +11,7 @@ from itertools import chain
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
 from rewardmap_verl.rewards.correctness import look_up, route_is_right
-from rewardmap_verl.rewards.detail import route_detail, trip_of
+from rewardmap_verl.rewards.detail import RouteDetail, route_detail, trip_of
 from rewardmap_verl.rewards.difficulty import difficulty_weight
 from rewardmap_verl.rewards.formatting import route_form, short_form
 from rewardmap_verl.rewards.parts import Judgement, Score, combine
@@ -72,13 +72,13 @@ def _judge_route(
     further = (look_up(network, leg) for leg in answer.legs[trip.allowed :])
     right = route_is_right(chain(rides, further), trip.origin, trip.destination)
     detail = route_detail(rides, len(answer.legs), right, trip, config)
-    facts: dict[str, float | None] = {
-        "legs": float(len(answer.legs)),
-        "leg_surplus": float(detail.surplus),
-        **{item.name: item.credit / item.worth for item in detail.items[:4] if item.worth},
-    }
-    facts = {name: facts.get(name) for name in FACTS}
+    facts = _facts(detail, len(answer.legs))
     return Judgement(True, right, route_form(answer, config), detail.value, weight, facts)
+
+
+def _facts(detail: RouteDetail, legs: int) -> dict[str, float | None]:
+    shares = (item.credit / item.worth if item.worth else None for item in detail.items[:4])
+    return dict(zip(FACTS, (float(legs), float(detail.surplus), *shares), strict=True))
 
 
 def score_answer(

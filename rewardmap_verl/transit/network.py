@@ -231,6 +231,10 @@ class Network:
         """Say whether a line calls at a stop."""
         return stop in self._members[line.name]
 
+    def stops_of(self, line: Line) -> frozenset[int]:
+        """Return the stops at which a line calls."""
+        return self._members[line.name]
+
     def line(self, name: str) -> Line:
         """Return the line of exactly this name.
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from rewardmap_verl.rewards import routes
+from rewardmap_verl.rewards.plain_routes import read_plain_route
 from rewardmap_verl.rewards.routes import LegText, OffForm, read_route
 
 LIMIT = 65_536
@@ -181,3 +185,50 @@ def test_of_an_overlong_text_the_end_is_read_and_then_the_beginning() -> None:
     filler = "and so on " * 100_000
     assert read(f"{filler}\n{PLAIN}") == LEGS
     assert read(f"{PLAIN}\n{filler}") == LEGS
+
+
+LINE_OF_ROUTE = st.sampled_from(
+    [
+        "Route Name: Line 1",
+        "Route Name: 1号线",
+        "Route Name: *Line 1*",
+        "Departure Stop: Acorn Station",
+        "Departure Stop:  Birch",
+        "Arrival Stop: Cedar Station",
+        "Arrival Stop: Elm St.",
+        "Arrival Stop: a: b",
+        "Arrival Stop: x</b",
+        "Arrival Stop: \x1f",
+        "Number of Via Stops: 3",
+        "Number of Via Stops: 3 stops",
+        "Via Stops: A Station, B Station",
+        "Via Stops: None",
+        "--",
+        "-----",
+        "-",
+        "",
+        "I think: this way.",
+        "```",
+    ]
+)
+BLOCK = st.tuples(
+    st.just("Route Name: Line 1"),
+    st.just("Departure Stop: Acorn Station"),
+    st.just("Arrival Stop: Cedar Station"),
+).map("\n".join)
+ROUTES = st.lists(LINE_OF_ROUTE | BLOCK | st.just("--"), max_size=12).map("\n".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(ROUTES, st.sampled_from(["", "short", "long_count", "long_via"]))
+def test_a_route_exactly_as_asked_is_read_as_one_in_any_dress(text: str, form: str) -> None:
+    quick = read_route(text, form, LIMIT, 128)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routes, "read_plain_route", lambda text: None)
+        assert read_route(text, form, LIMIT, 128) == quick
+
+
+def test_most_routes_need_no_more_than_one_pattern() -> None:
+    assert read_plain_route(PLAIN) == LEGS
+    assert read_plain_route(f"So I take line 1: it leads there.\n{PLAIN}\n--") == LEGS
+    assert read_plain_route(PLAIN.replace("Stop:", "stop:")) is None

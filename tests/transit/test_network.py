@@ -97,3 +97,24 @@ def test_a_network_is_immutable_hashable_and_survives_pickling(network: Network)
     assert copy.find_stops("Ada") == network.find_stops("Ada")
     with pytest.raises(AttributeError):
         network.city = "elsewhere"  # type: ignore[misc]
+
+
+def test_what_is_remembered_of_look_ups_is_bounded_and_stays_in_the_process(
+    network: Network,
+) -> None:
+    for number in range(5000):
+        network.find_stops(f"stop {number}")
+        network.find_line(f"line {number}")
+    for remembered in (network._meant, network._line_meant):
+        assert remembered.cache_info().currsize <= 2048  # type: ignore[attr-defined]
+    assert len(pickle.dumps(network)) < 5000
+    assert names(pickle.loads(pickle.dumps(network)), "bell") == ["Bell Station"]
+
+
+def test_fewest_legs(network: Network) -> None:
+    (ada,), (cole,), (dora,) = (network.find_indexes(name) for name in ("ada", "cole", "dora"))
+    assert network.fewest_legs([ada], [ada]) == 0
+    assert network.fewest_legs([ada], [cole]) == 1
+    assert network.fewest_legs([ada], [dora]) == 2
+    assert network.fewest_legs([ada], [dora, cole]) == 1
+    assert network.fewest_legs([ada], []) is None
