@@ -20,6 +20,7 @@ COMMANDS = (
     "cold-start",
     "sft-rows",
     "curriculum",
+    "merge",
     "summary",
     "report",
     "score",

@@ -15,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.training.curriculum_config import check_run, read_curriculum
+from rewardmap_verl.training.curriculum_config import check_run, file_names, read_curriculum
 from rewardmap_verl.training.findings import Finding
-from rewardmap_verl.training.resume import check_resume
+from rewardmap_verl.training.layout import lay_out, read_columns
+from rewardmap_verl.training.resume import check_resume, fall_back_step
+from rewardmap_verl.training.rows import Files
 from rewardmap_verl.training.settings import read_block
 
 __all__ = ["CHECKS", "Check"]
@@ -153,6 +155,39 @@ def check_batch(config: DictConfig) -> Iterator[Finding]:
             f"Leave it null, or stages end inside a step of {batch}.",
             fetched,
         )
+
+
+def check_micro_batches(config: DictConfig) -> Iterator[Finding]:
+    """Fixed micro-batches that do not divide what a rank computes: verl's engine asserts late."""
+    ranks = max(1, gpus(config) // sequence_parallel(config))
+    batch = whole(config, "data.train_batch_size")
+    update = whole(config, "actor_rollout_ref.actor.ppo_mini_batch_size")
+    for key, fixed_unless, prompts in (
+        ("actor.ppo_micro_batch_size_per_gpu", "actor.use_dynamic_bsz", update),
+        ("ref.log_prob_micro_batch_size_per_gpu", "ref.log_prob_use_dynamic_bsz", batch),
+        ("rollout.log_prob_micro_batch_size_per_gpu", "rollout.log_prob_use_dynamic_bsz", batch),
+    ):
+        key = f"actor_rollout_ref.{key}"
+        micro = pick(config, key)
+        if pick(config, f"actor_rollout_ref.{fixed_unless}") or not isinstance(micro, int):
+            continue
+        shares = {prompts * answers // ranks for answers in answers_of_stages(config)}
+        if any(share % micro for share in shares):
+            yield Finding(
+                key,
+                f"A rank computes {' or '.join(map(str, sorted(shares)))} sequences at a time. "
+                f"Choose a divisor of {math.gcd(*shares)}, or set "
+                f"actor_rollout_ref.{fixed_unless}=True.",
+                micro,
+            )
+
+
+def answers_of_stages(config: DictConfig) -> set[int]:
+    """Answers per prompt: those of the run, and those of stages that want another number."""
+    usual = whole(config, "actor_rollout_ref.rollout.n")
+    if pick(config, "data.custom_cls.path") != OUR_DATASET:
+        return {usual}
+    return {stage.rollouts or usual for stage in read_curriculum(config.data).stages}
 
 
 def check_tokens(config: DictConfig) -> Iterator[Finding]:
@@ -305,11 +340,56 @@ def check_curriculum(config: DictConfig) -> Iterator[Finding]:
     yield from ()
 
 
-def check_position(config: DictConfig) -> Iterator[Finding]:
-    """A checkpoint that the run would resume, and that was written with other rows."""
+def check_stages(config: DictConfig) -> Iterator[Finding]:
+    """Stages that the data cannot fill."""
     if pick(config, "data.custom_cls.path") == OUR_DATASET and not list(check_files(config)):
-        check_resume(config)
+        lay_out(config.data)
     yield from ()
+
+
+def check_prompts(config: DictConfig) -> Iterator[Finding]:
+    """Prompts that are too long: verl fails their whole group, in the middle of a step."""
+    if pick(config, "data.custom_cls.path") != OUR_DATASET or list(check_files(config)):
+        return
+    limit = whole(config, "data.max_prompt_length")
+    for key in ("data.train_files", "data.val_files"):
+        files = Files.from_names(file_names(pick(config, key)))
+        lengths = prompt_lengths(files)
+        longest = max(lengths, default=0)
+        if longest > limit:
+            row = lengths.index(longest)
+            too_long = sum(length > limit for length in lengths)
+            yield Finding(
+                "data.max_prompt_length",
+                f"{files.name_row(row)} has a prompt of {longest} tokens, and {too_long} of "
+                f"{len(lengths)} prompts are too long. Raise it to {longest}, or prepare the data "
+                "with a smaller pixel budget (rewardmap prepare --help).",
+                limit,
+            )
+
+
+def prompt_lengths(files: Files) -> list[int]:
+    """Tokens of every prompt as preparation measured them; nothing for data without them."""
+    try:
+        lengths = read_columns(files, ["prompt_tokens"])["prompt_tokens"]
+    except ConfigError:
+        return []
+    return [length if isinstance(length, int) else 0 for length in lengths]
+
+
+def check_position(config: DictConfig) -> Iterator[Finding]:
+    """A checkpoint that the run would resume: damaged, or written with other rows."""
+    if pick(config, "data.custom_cls.path") != OUR_DATASET or list(check_files(config)):
+        return
+    if (found := fall_back_step(config)) is not None:
+        step, wrong = found
+        yield Finding(
+            "trainer.default_local_dir",
+            f"The last checkpoint is damaged ({wrong}); the run goes on from step {step}.",
+            str(pick(config, "trainer.default_local_dir")),
+            stops=False,
+        )
+    check_resume(config)
 
 
 def check_nodes(config: DictConfig) -> Iterator[Finding]:
@@ -331,12 +411,15 @@ def check_nodes(config: DictConfig) -> Iterator[Finding]:
 def check_cluster(config: DictConfig) -> Iterator[Finding]:
     """Ray refuses to be told how large a cluster is that it only joins."""
     address = os.environ.get("RAY_ADDRESS", "")
-    for name in ("num_cpus", "num_gpus"):
+    for name in ("num_cpus", "num_gpus", "object_store_memory"):
         key = f"ray_kwargs.ray_init.{name}"
         found = pick(config, key)
         if address not in ("", "local") and found is not None:
             yield Finding(
-                key, f"RAY_ADDRESS={address} names a running cluster. Set {key}=null.", found
+                key,
+                f"RAY_ADDRESS={address} names a running cluster, which knows this. Add "
+                f"'+recipe/rewardmap=[multi_node]' as the last option, or set {key}=null.",
+                found,
             )
 
 
@@ -377,6 +460,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_ignored_keys,
         check_estimator,
         check_batch,
+        check_micro_batches,
         check_tokens,
         check_replicas,
         check_managers,
@@ -385,6 +469,8 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_cluster,
         check_model("actor_rollout_ref.model.path"),
         check_files,
+        check_stages,
+        check_prompts,
         check_position,
     ),
     "sft": (

@@ -37,19 +37,31 @@ class Strict(BaseModel):
 class PartConfig(Strict):
     """Rows of some types, as a part of what a stage trains."""
 
-    types: tuple[str, ...] = Field(min_length=1)
+    types: tuple[str, ...]
     """Question types (``extra_info.type`` of the rows), shuffled together."""
     where: dict[str, Value | tuple[Value, ...]] = Field(default_factory=dict)
     """Only rows whose ``extra_info`` has this value, or one of these, under each key, such as
     ``{difficulty_city: [easy, middle], question_transfer_count: 1}``."""
-    weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    weight: float | None = Field(default=None, allow_inf_nan=False)
     """Share of the stage's rows relative to its other parts; empty: as many as the part has."""
     replay: bool = False
     """Rows of earlier stages that accompany this one: its epochs do not wait for them."""
 
+    @field_validator("weight")
+    @classmethod
+    def _some_share(cls, weight: float | None) -> float | None:
+        if weight is not None and weight <= 0:
+            raise ValueError(
+                "a weight is a share of the stage's rows and above 0; leave out a part that is not "
+                "to be trained"
+            )
+        return weight
+
     @field_validator("types")
     @classmethod
     def _no_type_twice(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        if not types:
+            raise ValueError("name at least one question type, such as planning")
         for name in repeated(types):
             raise ValueError(f"the type {name!r} is listed twice")
         return types
@@ -185,9 +197,7 @@ class CurriculumConfig(Strict):
 
     seed: int = 1
     """Shuffles the rows inside each stage."""
-    stages: tuple[StageConfig, ...] = Field(
-        default_factory=lambda: named_stages("staged"), min_length=1
-    )
+    stages: tuple[StageConfig, ...] = Field(default_factory=lambda: named_stages("staged"))
     """In the order of training; or the name of a curriculum: staged, coarse, fine, flat,
     planning_only."""
     leave_out: tuple[str, ...] = ()
@@ -218,7 +228,18 @@ class CurriculumConfig(Strict):
     @field_validator("stages", mode="before")
     @classmethod
     def _stages_of_a_name(cls, value: Any) -> Any:
-        return named_stages(value) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return named_stages(value)
+        if not isinstance(value, list | tuple):
+            raise ValueError("give a list of stages, or the name of a curriculum, such as staged")
+        return value
+
+    @field_validator("stages")
+    @classmethod
+    def _some_stage(cls, stages: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
+        if not stages:
+            raise ValueError("give at least one stage, or the name of a curriculum, such as staged")
+        return stages
 
     @model_validator(mode="after")
     def _stages_have_their_own_names(self) -> CurriculumConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rewardmap_verl.errors import ConfigError, shorten
+from rewardmap_verl.errors import ConfigError, DataError, shorten
 
 __all__ = ["NOTHING", "Finding", "report"]
 
@@ -31,8 +31,8 @@ class Finding:
         return f"{self.key}{shown}: {self.mend}"
 
     @classmethod
-    def of(cls, error: ConfigError) -> Finding:
-        """The finding that an error of the settings stands for."""
+    def of(cls, error: ConfigError | DataError) -> Finding:
+        """The finding that an error of the settings or the data stands for."""
         found = NOTHING if error.found is None else error.found
         key = f"{error.where}: {error.field}" if error.field else error.where
         return cls(key, error.mend, found)

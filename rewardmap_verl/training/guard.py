@@ -10,18 +10,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.training.checks import CHECKS, Check
 from rewardmap_verl.training.findings import Finding, report
 from rewardmap_verl.training.known_keys import reference_keys, unknown_keys
 from rewardmap_verl.training.overrides import added_keys
 from rewardmap_verl.training.plugin_state import plugin_problem
+from rewardmap_verl.training.resume import fall_back
 
 __all__ = ["Guard", "examine"]
 
@@ -45,6 +47,8 @@ class Guard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra for a single run, before anything is written."""
         refuse_or_warn(config, self.program)
+        if self.program == "ppo":
+            fall_back(config)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra for every run; those of a sweep have not been checked yet."""
@@ -98,8 +102,8 @@ def examine(config: DictConfig, program: str = "ppo") -> Iterator[Finding]:
     typed = OmegaConf.select(config, "hydra.overrides.task", default=[])
     yield from _unknown(own, name, added_keys(typed))
     if not broken:
-        for check in CHECKS[program]:
-            yield from _run(check, config)
+        found = chain.from_iterable(_run(check, config) for check in CHECKS[program])
+        yield from {str(one): one for one in found}.values()  # two checks may read one block
 
 
 def _unresolved(own: DictConfig) -> Iterator[Finding]:
@@ -121,5 +125,5 @@ def _unknown(own: DictConfig, program: str, typed: Collection[str]) -> Iterator[
 def _run(check: Check, config: DictConfig) -> Iterator[Finding]:
     try:
         yield from check(config)
-    except ConfigError as error:
+    except (ConfigError, DataError) as error:
         yield Finding.of(error)

@@ -16,8 +16,9 @@ from rewardmap_verl.training.findings import Finding
 __all__ = ["added_keys", "mistakes"]
 
 RECIPE = "recipe"
-OPTIONS = "recipe/rewardmap"
 NAME = "rewardmap"
+OPTIONS = {"recipe/rewardmap": NAME, "recipe/rewardmap_sft": "rewardmap_sft"}
+"""Groups of options, and the recipe that each is laid over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +62,23 @@ def mistakes(words: Sequence[str]) -> Iterator[Finding]:
 def _misspelt(override: Override) -> Finding | None:
     if (
         not override.sign.startswith("+")
-        or override.key in (RECIPE, OPTIONS)
+        or override.key in (RECIPE, *OPTIONS)
         or "." in override.key
     ):
         return None
     if not any(_close(part) for part in re.split(r"[/=,\[\]\s'\"]", override.text)):
         return None
-    wanted = OPTIONS if "/" in override.key else RECIPE
+    wanted = closest_group(override.key) if "/" in override.key else RECIPE
     return Finding(
         override.text,
         "Hydra would take this for a plain key, and verl would train with its own defaults. "
         f"Did you mean +{wanted}={override.value}?",
     )
+
+
+def closest_group(key: str) -> str:
+    """The group of options that a misspelt key is most like."""
+    return max(OPTIONS, key=lambda group: difflib.SequenceMatcher(None, key, group).ratio())
 
 
 def _close(part: str) -> bool:
@@ -82,11 +88,12 @@ def _close(part: str) -> bool:
 def _lost_options(overrides: Sequence[Override]) -> Iterator[Finding]:
     """Options are laid over what stands before them on the command line."""
     keys = [one.key for one in overrides if one.sign != "~"]
-    if OPTIONS not in keys:
-        return
-    if RECIPE not in keys:
-        yield Finding(f"+{OPTIONS}", f"Options change a recipe; add +{RECIPE}={NAME} before them.")
-    elif keys.index(OPTIONS) < keys.index(RECIPE):
-        yield Finding(
-            f"+{OPTIONS}", f"The recipe would undo the options; put +{RECIPE}=… before them."
-        )
+    for group, recipe in OPTIONS.items():
+        if group not in keys:
+            continue
+        if RECIPE not in keys:
+            yield Finding(f"+{group}", f"Options change a recipe; add +{RECIPE}={recipe} before.")
+        elif keys.index(group) < keys.index(RECIPE):
+            yield Finding(
+                f"+{group}", f"The recipe would undo the options; put +{RECIPE}=… before them."
+            )

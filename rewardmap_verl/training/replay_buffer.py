@@ -4,10 +4,14 @@ verl shows a reward's parts (``reward_extra_info``) in validation only. Its repl
 whole batch lies together with them: ``PPOTrainer._step_once`` adds what ``sample()`` returns beside
 the batch to the metrics of the step, which go to every logger of ``trainer.logger``. So a replay
 buffer of one's own (``trainer.v1.sampler.custom_sampler``) is all that it takes.
+
+It is also where verl's trainer waits for rollouts, without end: see
+:mod:`rewardmap_verl.training.watch`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,9 @@ from rewardmap_verl.training.curriculum import CurriculumDataset
 from rewardmap_verl.training.groups import Group
 from rewardmap_verl.training.metrics import PREFIX, final_keys, make_groups, training_metrics
 from rewardmap_verl.training.record import RecordWriter
+from rewardmap_verl.training.run_note import write_note
 from rewardmap_verl.training.settings import read_block
+from rewardmap_verl.training.watch import Deadline, Progress, Stall, failed_groups
 
 __all__ = ["RewardMapReplayBuffer", "RewardMapReplayBufferAsync", "SamplerSettings"]
 
@@ -35,6 +41,10 @@ class SamplerSettings(BaseModel):
     """Seconds between two looks for finished rollouts. verl's 2 s is most of a step on a CPU."""
     record: Path | None = None
     """Where to keep what each group of each step scored; nowhere when empty."""
+    stall_seconds: float = Field(default=1800.0, gt=0)
+    """The run is stopped when no answer comes for so long."""
+    step_seconds: float = Field(default=7200.0, gt=0)
+    """The run is stopped when so long passes between the rollouts of one step and of the next."""
 
 
 class _Recording:
@@ -46,18 +56,38 @@ class _Recording:
         )
         super().__init__(*args, **{"poll_interval": settings.poll_interval, **kwargs})
         self._record = RecordWriter(settings.record.absolute()) if settings.record else None
+        if settings.record:
+            write_note(settings.record.absolute().parent, kwargs.get("sampler_kwargs"))
+        self._stall_seconds = settings.stall_seconds
+        self._stall = Stall(settings.stall_seconds, time.monotonic)
+        self._deadline = Deadline(settings.step_seconds)
+        self._deadline.push("the start of the run")
+        self._step = 0
 
     refill_fn: Any
+    finished_keys: Any
+    failure_keys: Any
+    pending_keys: Any
+    running_keys: Any
+    partitions: Any
 
     def sample(
         self, global_steps: int, partition_id: str, batch_size: int
     ) -> tuple[KVBatchMeta, dict[str, Any]]:
-        """verl's batch and metrics, with ours added to those of a training step."""
+        """verl's batch and metrics, with ours added to those of a training step.
+
+        Raises:
+            RunStoppedError: Answers have failed, or none come any more.
+        """
+        self._deadline.stop()
+        self._step = global_steps
+        self._stall = Stall(self._stall_seconds, time.monotonic)
         batch, metrics = super().sample(  # type: ignore[misc]
             global_steps=global_steps, partition_id=partition_id, batch_size=batch_size
         )
         groups = fetch_groups(batch)
         is_validation = partition_id == "val"
+        self._deadline.push(f"step {global_steps}, after its answers were there,")
         if self._record is not None:
             self._record.write("val" if is_validation else "train", global_steps, groups)
         if is_validation:
@@ -68,9 +98,32 @@ class _Recording:
             **tell_curriculum(self.refill_fn, global_steps, groups),
         }
 
+    def _wait_for_next_poll(self, partition_id: str, last_debug_time: float) -> float:
+        self._stall.look(self._progress(partition_id))
+        waited: float = super()._wait_for_next_poll(  # type: ignore[misc]
+            partition_id, last_debug_time
+        )
+        return waited
+
+    def _progress(self, partition_id: str) -> Progress:
+        return Progress(
+            finished=len(self.finished_keys[partition_id]),
+            failed=len(self.failure_keys[partition_id]),
+            waiting=len(self.pending_keys[partition_id]) + len(self.running_keys[partition_id]),
+            answers=len(self.partitions[partition_id]),
+        )
+
 
 class RewardMapReplayBuffer(_Recording, ReplayBuffer):
     """verl's replay buffer of synchronous training, with training metrics and a record."""
+
+    def _sync_metadata_from_transfer_queue(self) -> None:
+        """verl's look at the queue, after which it decides whether it has enough; so failures are
+        seen before they are trained on."""
+        super()._sync_metadata_from_transfer_queue()
+        now = self._progress("train")
+        if now.failed:
+            raise failed_groups(self._step, now)
 
 
 class RewardMapReplayBufferAsync(_Recording, ReplayBufferAsync):

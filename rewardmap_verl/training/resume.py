@@ -14,11 +14,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.checkpoints import TRACKER, damage, name_last, newest_whole, tracked
 from rewardmap_verl.training.curriculum_config import file_names, read_curriculum
 from rewardmap_verl.training.fingerprint import Fingerprint, fingerprint, refuse_changes
 from rewardmap_verl.training.rows import Files
 
-__all__ = ["check_resume", "current_fingerprint"]
+__all__ = ["check_resume", "current_fingerprint", "fall_back", "fall_back_step"]
 
 _WORKERS_KEY = "data.dataloader_num_workers"
 
@@ -33,6 +34,8 @@ def check_resume(config: DictConfig) -> None:
         ConfigError: The training order has changed, or the position cannot be restored.
     """
     folder = _checkpoint(config)
+    if folder is not None and damage(folder) and (whole := newest_whole(folder.parent)) is not None:
+        folder = folder.parent / f"global_step_{whole}"  # see fall_back
     state = _load(folder / "data.pt") if folder else None
     if state is None:
         return
@@ -48,6 +51,45 @@ def check_resume(config: DictConfig) -> None:
             "trainer.default_local_dir.",
         )
     refuse_changes(saved, current_fingerprint(config.data))
+
+
+def fall_back_step(config: DictConfig) -> tuple[int, str] | None:
+    """An earlier checkpoint that the run must go on from, since its last one is damaged.
+
+    Returns:
+        Its step, and what is wrong with the last one; ``None`` when nothing is to be done.
+
+    Raises:
+        ConfigError: The last checkpoint is damaged and there is no other, or the run names it.
+    """
+    folder = _checkpoint(config)
+    if folder is None:
+        return None
+    wrong = damage(folder)
+    if not wrong:
+        return None
+    if OmegaConf.select(config, "trainer.resume_mode") == "resume_path":
+        raise ConfigError(
+            "trainer.resume_from_path",
+            found=str(folder),
+            mend=f"This checkpoint cannot be resumed: {wrong}. Name another one.",
+        )
+    whole = newest_whole(folder.parent)
+    if whole is None:
+        raise ConfigError(
+            folder,
+            mend=f"This checkpoint cannot be resumed: {wrong}. There is no other that is whole, so "
+            "begin a new run with trainer.resume_mode=disable or another "
+            "trainer.default_local_dir.",
+        )
+    return whole, wrong
+
+
+def fall_back(config: DictConfig) -> None:
+    """Have verl resume from the last checkpoint that is whole, where its last one is damaged."""
+    found = fall_back_step(config)
+    if found is not None:
+        name_last(Path(config.trainer.default_local_dir), found[0])
 
 
 def current_fingerprint(data: DictConfig) -> Fingerprint:
@@ -86,8 +128,10 @@ def _checkpoint(config: DictConfig) -> Path | None:
     if mode != "auto" or not root:
         return None
     root = Path(root)
-    newest = root / "latest_checkpointed_iteration.txt"
-    return root / f"global_step_{newest.read_text().strip()}" if newest.is_file() else None
+    if not (root / TRACKER).is_file():
+        return None
+    step = tracked(root)
+    return root / f"global_step_{'' if step is None else step}"
 
 
 def _load(path: Path) -> Mapping[str, Any] | None:

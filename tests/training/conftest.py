@@ -79,6 +79,19 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that a run's check looks for in one folder: rows of every type for a batch of the GPU
+    recipe, a manifest, a model's configuration. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("complete")
+    for split, count in (("train", 20), ("test", 2)):
+        rows = [make_row(kind, index, split) for kind in COUNTS for index in range(count)]
+        write_rows(folder / f"{split}.parquet", rows)
+    for name in ("manifest.json", "config.json"):
+        (folder / name).touch()
+    return folder
+
+
 @pytest.fixture
 def data_folder(tmp_path: Path) -> Path:
     """A prepared folder that the test may change."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_module
 from hydra._internal.callbacks import Callbacks
@@ -34,15 +37,14 @@ def composed() -> DictConfig:
 
 @pytest.fixture
 def config(
-    composed: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    composed: DictConfig, complete_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DictConfig]:
     """A configuration without a fault: data and model are there."""
     for name in ("VERL_PLATFORM", "RAY_ADDRESS", "RANK"):
         monkeypatch.delenv(name, raising=False)
     copy = composed.copy()
     OmegaConf.set_struct(copy, False)
-    for name in ("train.parquet", "test.parquet", "manifest.json", "config.json"):
-        (tmp_path / name).touch()
+    shutil.copytree(complete_folder, tmp_path, dirs_exist_ok=True)
     copy.data.folder = str(tmp_path)
     yield copy
 
@@ -69,6 +71,57 @@ CASES: list[tuple[str, Any, str, str]] = [
         "'epochs'",
     ),
     ("data.curriculum.stages", "stagd", "data.curriculum.stages", "staged"),
+    ("data.curriculum.stages", [], "data.curriculum.stages", "give at least one stage"),
+    ("data.curriculum.stages", 4, "data.curriculum.stages", "give a list of stages"),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"]}, {"name": "one", "types": ["TorF1"]}],
+        "data.curriculum",
+        "two stages are called 'one'",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "mixture": [{"types": ["planning"], "weight": 0}]}],
+        "data.curriculum.stages[0].mixture[0].weight",
+        "above 0",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "mixture": [{"types": [], "weight": 1}]}],
+        "data.curriculum.stages[0].mixture[0].types",
+        "at least one question type",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["Counting9"]}],
+        "data.curriculum.stages[0].types",
+        "No training row has this type",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"], "where": {"city": "atlantis"}}],
+        "data.curriculum.stages[0].where.city",
+        "The data have one",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"]}],
+        "data.curriculum.stages",
+        "no stage for",
+    ),
+    (
+        "data.train_batch_size",
+        32,
+        "data.curriculum.stages[2] (choice)",
+        "fewer than one batch of 32",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"], "rollouts": 12}],
+        "data.curriculum.stages[0].rollouts",
+        "Choose a multiple of 8",
+    ),
+    ("data.max_prompt_length", 20, "data.max_prompt_length", "Raise it to 30"),
     ("data.shuffle", True, "data.shuffle", "data.shuffle=false"),
     ("trainer.total_epochs", 3, "trainer.total_epochs", "trainer.total_epochs=1"),
     ("data.truncatoin", "left", "data.truncatoin", "Did you mean 'truncation'"),
@@ -149,6 +202,62 @@ def test_weights_that_are_cancelled_are_a_warning(config: DictConfig) -> None:
     assert not finding.stops
     config.reward.rewardmap.use_difficulty = False
     assert found(config) == {}
+
+
+def fixed_micro_batches(config: DictConfig, size: int) -> None:
+    """Micro-batches of so many sequences, as the CPU recipe has them."""
+    role = config.actor_rollout_ref
+    role.actor.use_dynamic_bsz = role.ref.log_prob_use_dynamic_bsz = False
+    role.rollout.log_prob_use_dynamic_bsz = False
+    role.actor.ppo_micro_batch_size_per_gpu = role.ref.log_prob_micro_batch_size_per_gpu = size
+    role.rollout.log_prob_micro_batch_size_per_gpu = size
+
+
+def test_micro_batches_must_divide_what_a_rank_computes(config: DictConfig) -> None:
+    fixed_micro_batches(config, 16)  # 16 prompts × 8 answers / 8 GPUs
+    assert found(config) == {}
+    fixed_micro_batches(config, 12)
+    assert set(found(config)) == {
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
+        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu",
+    }
+    assert all("divisor of 16" in one.mend for one in found(config).values())
+
+
+def test_micro_batches_with_more_answers_in_a_stage(config: DictConfig) -> None:
+    planning = {"name": "plan", "types": ["planning"], "rollouts": 24}
+    config.data.curriculum.stages = [{"name": "see", "types": ["TorF1"]}, planning]
+    config.data.curriculum.leave_out = ["TorF2", "Counting1", "Counting2", "Counting3"]
+    fixed_micro_batches(config, 16)
+    assert found(config) == {}
+    fixed_micro_batches(config, 48)  # divides 24 answers × 16 / 8, and not the first stage's
+    assert (
+        "16 or 48 sequences"
+        in found(config)["actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu"].mend
+    )
+
+
+def test_a_prompt_that_is_too_long_is_named(config: DictConfig, row_of: Any) -> None:
+    row = row_of("planning", 0, "test")
+    row["extra_info"]["prompt_tokens"] = 30_000
+    path = Path(config.data.folder) / "test.parquet"
+    rows = [row_of("TorF1", 1, "test"), row]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    finding = found(config)["data.max_prompt_length"]
+    assert f"{path}, row 1 has a prompt of 30000 tokens, and 1 of 2" in finding.mend
+    assert finding.stops
+
+
+def test_a_parquet_file_cut_off(config: DictConfig) -> None:
+    path = Path(config.data.folder) / "train.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "Not a whole parquet file" in str(found(config)[str(path)])
+
+
+def test_the_same_fault_is_told_once(config: DictConfig) -> None:
+    config.data.curriculum.stages = "stagd"
+    assert len(list(examine(config))) == 1
 
 
 def test_sequence_parallelism_shares_the_token_budget(config: DictConfig) -> None:
@@ -280,7 +389,7 @@ def test_size_of_a_cluster_that_runs_already(
     config.ray_kwargs.ray_init.num_cpus = 8
     assert found(config) == {}
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert "Set ray_kwargs.ray_init.num_cpus=null" in str(
+    assert "set ray_kwargs.ray_init.num_cpus=null" in str(
         found(config)["ray_kwargs.ray_init.num_cpus"]
     )
 
@@ -318,6 +427,8 @@ def test_what_names_a_folder(name: str, local: bool) -> None:
         ["+recip=reward_map"],
         ["+recipe/rewardmap=[cpu]"],
         ["+recipe/rewardmap=[cpu]", "+recipe=rewardmap"],
+        ["+recipe/rewardmap_sft=[cpu]"],
+        ["+recipe=rewardmap_sft", "+recipe/rewardmap_stf=[cpu]"],
     ],
 )
 def test_words_that_would_train_something_else(words: list[str]) -> None:
@@ -330,6 +441,7 @@ def test_words_that_would_train_something_else(words: list[str]) -> None:
         ["+recipe=rewardmap"],
         ["+recipe=rewardmap", "+recipe/rewardmap=[cpu,lora]", "--cfg", "job"],
         ["+recipe=mine", "+recipe/rewardmap=[cpu]"],
+        ["+recipe=rewardmap_sft", "+recipe/rewardmap_sft=[cpu]"],
         ["+recipe=rewardmap", "reward.rewardmap.alpha=0.3", "+data.curriculum.x=rewardmap"],
         ["trainer.project_name=rewardmap", "data.folder=data/rewardmap"],
         ["-m", "tests", "--reward=map"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.checkpoints import damage, newest_whole, tracked
 from rewardmap_verl.training.curriculum import CurriculumDataset
-from rewardmap_verl.training.resume import check_resume
+from rewardmap_verl.training.resume import check_resume, fall_back, fall_back_step
 
 Config = Callable[..., DictConfig]
 
@@ -30,6 +32,11 @@ def save_position(folder: Path, dataset: Any, workers: int = 0) -> None:
     step = folder / "global_step_1"
     step.mkdir(parents=True)
     torch.save(loader.state_dict(), step / "data.pt")
+    actor = step / "actor"
+    actor.mkdir()
+    (actor / "fsdp_config.json").write_text('{"FSDP_version": 2, "world_size": 2}')
+    for rank in range(2):
+        torch.save({"weight": torch.ones(2)}, actor / f"model_world_size_2_rank_{rank}.pt")
     (folder / "latest_checkpointed_iteration.txt").write_text("1")
     if workers:
         list(iterator)  # lets the loader processes end by themselves
@@ -109,3 +116,77 @@ def test_a_checkpoint_without_the_curriculum_is_refused(
     run.trainer.default_local_dir = str(tmp_path / "stock")
     with pytest.raises(ConfigError, match="without the curriculum"):
         check_resume(run)
+
+
+@pytest.fixture
+def two_checkpoints(run: DictConfig) -> Path:
+    """The folder of a run with two checkpoints, the second one the last."""
+    root = Path(run.trainer.default_local_dir)
+    shutil.copytree(root / "global_step_1", root / "global_step_2")
+    (root / "latest_checkpointed_iteration.txt").write_text("2")
+    return root
+
+
+def cut(path: Path) -> None:
+    """Leave the first half of a file, as a full disk or a power cut does."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_whole_checkpoint_is_left_alone(run: DictConfig, two_checkpoints: Path) -> None:
+    assert damage(two_checkpoints / "global_step_2") == ""
+    assert fall_back_step(run) is None
+    fall_back(run)
+    assert tracked(two_checkpoints) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("actor/model_world_size_2_rank_1.pt", "actor/model_world_size_2_rank_1.pt is cut off"),
+        ("data.pt", "data.pt is cut off"),
+        ("actor/fsdp_config.json", "actor/fsdp_config.json is cut off"),
+    ],
+)
+def test_a_checkpoint_cut_off_gives_way_to_the_one_before(
+    run: DictConfig, two_checkpoints: Path, name: str, says: str
+) -> None:
+    cut(two_checkpoints / "global_step_2" / name)
+    assert fall_back_step(run) == (1, says)
+    check_resume(run)
+    fall_back(run)
+    assert tracked(two_checkpoints) == 1
+
+
+def test_a_shard_that_is_not_there(run: DictConfig, two_checkpoints: Path) -> None:
+    (two_checkpoints / "global_step_2/actor/model_world_size_2_rank_1.pt").unlink()
+    assert fall_back_step(run) == (1, "actor/model_world_size_2_rank_1.pt is not there")
+
+
+def test_weights_that_were_removed_are_no_checkpoint(
+    run: DictConfig, two_checkpoints: Path
+) -> None:
+    """verl removes the weights of old checkpoints and leaves their positions."""
+    shutil.rmtree(two_checkpoints / "global_step_1/actor")
+    assert newest_whole(two_checkpoints) == 2
+
+
+@pytest.mark.parametrize("text", ["", "2x", "7"])
+def test_a_name_that_leads_nowhere(run: DictConfig, two_checkpoints: Path, text: str) -> None:
+    """A full disk leaves the file empty, and verl fails on it at every attempt."""
+    (two_checkpoints / "latest_checkpointed_iteration.txt").write_text(text)
+    fall_back(run)
+    assert tracked(two_checkpoints) == 2
+
+
+def test_no_checkpoint_that_is_whole(run: DictConfig) -> None:
+    cut(Path(run.trainer.default_local_dir) / "global_step_1" / "data.pt")
+    with pytest.raises(ConfigError, match="no other that is whole"):
+        fall_back(run)
+
+
+def test_a_damaged_checkpoint_named_by_path(run: DictConfig, two_checkpoints: Path) -> None:
+    path = two_checkpoints / "global_step_2"
+    cut(path / "data.pt")
+    run.merge_with_dotlist(["trainer.resume_mode=resume_path", f"trainer.resume_from_path={path}"])
+    with pytest.raises(ConfigError, match="Name another one"):
+        fall_back_step(run)

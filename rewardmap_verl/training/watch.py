@@ -1,0 +1,126 @@
+"""Ends a run that would hang, or that would train on what a failure left over.
+
+What stock verl 0.9.1 does: its trainer looks for finished rollouts without end, so a vLLM engine
+that hangs stops the run for good without a word. A group of which an answer failed (its reward
+worker has died, its engine raised) is trained all the same, filled up with sequences that have no
+image, on which Qwen2.5-VL crashes. Here both end the run with what happened and what to do; the
+last checkpoint is whole, for verl names it as the last only after it is written.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Deadline", "Progress", "RunStoppedError", "Stall", "failed_groups"]
+
+AGAIN = (
+    "The last checkpoint is whole: start the same command again, and the run goes on from there."
+)
+
+
+class RunStoppedError(RuntimeError):
+    """The run cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the rollouts of a step are, as the transfer queue shows it."""
+
+    finished: int
+    """Groups with all their answers."""
+    failed: int
+    """Groups with an answer that failed."""
+    waiting: int
+    """Groups that are not begun, or not finished."""
+    answers: int
+    """Answers that are there, of all groups."""
+
+
+class Stall:
+    """Notices that nothing happens any more.
+
+    Args:
+        seconds: How long nothing may happen.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._last: Progress | None = None
+        self._since = clock()
+
+    def look(self, now: Progress) -> None:
+        """Compare with the last look.
+
+        Raises:
+            RunStoppedError: Nothing has changed for too long.
+        """
+        if now != self._last:
+            self._last, self._since = now, self._clock()
+        elif self._clock() - self._since >= self._seconds:
+            raise RunStoppedError(
+                f"rewardmap: no answer has come for {self._seconds:g} s: {now.finished} groups are "
+                f"finished, {now.waiting} wait, {now.answers} answers are there. A vLLM engine or "
+                f"an agent loop hangs or has died; its log is above. {AGAIN} If answers only take "
+                "long, raise trainer.v1.sampler.sampler_kwargs.stall_seconds."
+            )
+
+
+def failed_groups(step: int, now: Progress) -> RunStoppedError:
+    """The error for a step of which groups failed."""
+    return RunStoppedError(
+        f"rewardmap: {now.failed} of {now.failed + now.finished + now.waiting} groups of step "
+        f"{step} have an answer that failed; the agent loop's error is above (a reward worker or a "
+        "vLLM engine that died, or an answer that raised). Training on the rest would fill the "
+        f"batch with sequences without an image, on which Qwen2.5-VL crashes. {AGAIN}"
+    )
+
+
+class Deadline:
+    """Ends the process when something else than rollouts hangs: an update, the hand-over of weights
+    to vLLM, a checkpoint.
+
+    No exception reaches a main thread that waits inside Ray, so the process itself ends, after it
+    has shown where each of its threads stands. Ray then ends the run.
+
+    Args:
+        seconds: How long may pass from one :meth:`push` to the next.
+        end: What ends the process, with its exit code.
+    """
+
+    def __init__(self, seconds: float, end: Callable[[int], object] = os._exit) -> None:
+        self._seconds = seconds
+        self._end = end
+        self._timer: threading.Timer | None = None
+
+    def push(self, doing: str) -> None:
+        """Begin to wait anew.
+
+        Args:
+            doing: What is going on, for the message.
+        """
+        self.stop()
+        self._timer = threading.Timer(self._seconds, self._expire, [doing])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self, doing: str) -> None:
+        sys.stderr.write(
+            f"rewardmap: {doing} has not ended within {self._seconds:g} s; the run is stopped. "
+            f"{AGAIN} If it only takes long, raise "
+            "trainer.v1.sampler.sampler_kwargs.step_seconds. Where each thread stands:\n"
+        )
+        faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
+        sys.stderr.flush()
+        self._end(70)

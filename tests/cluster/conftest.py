@@ -1,0 +1,163 @@
+"""Stands for Slurm: an allocation of three nodes, all of them on this machine.
+
+``srun`` starts what it is given, here, and ``scontrol`` names the nodes; both write down how they
+were called. ``ray`` and ``python`` may be replaced as well, so that the scripts are tested alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+NODES = ("gpu-a1", "gpu-a2", "gpu-b7")
+CLUSTER = Path(__file__).resolve().parents[2] / "recipes" / "cluster"
+
+SRUN = """#!/usr/bin/env bash
+while [[ $1 == --* ]]; do
+  [[ $1 != --nodelist=* ]] || node=${1#*=}
+  shift
+done
+echo "srun $node: $*" >>"$FAKE_LOG"
+[[ $1 != hostname ]] || { echo 127.0.0.1 fe80::1; exit 0; }
+exec "$@"
+"""
+
+SCONTROL = f"""#!/usr/bin/env bash
+echo "scontrol $*" >>"$FAKE_LOG"
+[[ $1 != show ]] || printf '%s\\n' {" ".join(NODES)}
+"""
+
+RAY = """#!/usr/bin/env bash
+echo "ray $*" >>"$FAKE_LOG"
+waits=
+trap 'echo "ray told to stop" >>"$FAKE_LOG"; [[ -z $waits ]] || kill $waits; exit 0' TERM
+for word; do [[ $word != --port=* ]] || port=${word#*=}; done
+if [[ $* == *--head* ]]; then
+  "$REAL_PYTHON" -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
+else
+  [[ -z ${FAKE_LOST:-} ]] || exit 1
+  echo "joined" >>"$FAKE_LOG"
+  sleep 300 &
+fi
+waits=$!
+wait "$waits"
+"""
+
+PYTHON = """#!/usr/bin/env bash
+echo "python $* (RAY_ADDRESS=$RAY_ADDRESS)" >>"$FAKE_LOG"
+[[ $* != *training.nodes* ]] || exec sleep "${FAKE_JOIN:-0}"
+trap 'echo "training told to stop" >>"$FAKE_LOG"; exit 143' TERM
+eval "$FAKE_TRAINING"
+"""
+
+
+class Slurm:
+    """A job of ``slurm.sh`` in a made-up allocation."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "calls.log"
+        self.log.touch()
+        self._jobs: list[subprocess.Popen[str]] = []
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        self._put("srun", SRUN)
+        self._put("scontrol", SCONTROL)
+
+    def stub_ray_and_training(self) -> None:
+        """Neither Ray nor Python are real from now on."""
+        self._put("ray", RAY)
+        self._put("python", PYTHON)
+
+    def stub_training(self, script: str) -> None:
+        """verl's trainer is a script of the test from now on; other modules are real."""
+        path = self.folder / "training.py"
+        path.write_text(script, encoding="utf-8")
+        real = f'exec "{sys.executable}" "$@"'
+        swap = f'[[ $* != *verl.trainer* ]] || exec "{sys.executable}" "{path}" "${{@:3}}"'
+        self._put("python", f"#!/usr/bin/env bash\n{swap}\n{real}\n")
+
+    def submit(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the job, as Slurm does on the first node."""
+        here = os.pathsep.join([str(self._bin), str(Path(sys.executable).parent)])
+        job = subprocess.Popen(
+            ["bash", str(CLUSTER / "slurm.sh"), *arguments],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "PATH": os.pathsep.join([here, os.environ["PATH"]]),
+                "FAKE_LOG": str(self.log),
+                "REAL_PYTHON": sys.executable,
+                "REWARDMAP_CLUSTER": str(CLUSTER),
+                "SLURM_JOB_ID": "4711",
+                "SLURM_JOB_NODELIST": "gpu-a[1-2],gpu-b7",
+                "SLURM_CPUS_PER_TASK": "2",
+                "RAY_PORT": str(free_port()),
+                "STOP_SECONDS": "10",
+                **environment,
+            },
+        )
+        self._jobs.append(job)
+        return job
+
+    def calls(self) -> list[str]:
+        """What was called so far, in order."""
+        return self.log.read_text(encoding="utf-8").splitlines()
+
+    def wait_for(self, call: str, seconds: float = 30) -> None:
+        """Wait until a line was written."""
+        wait_until(lambda: call in self.calls(), seconds, call)
+
+    def stop(self) -> None:
+        """End whatever is left of the jobs."""
+        for job in self._jobs:
+            try:
+                os.killpg(job.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            job.wait(timeout=20)
+
+    def _put(self, name: str, script: str) -> None:
+        path = self._bin / name
+        path.write_text(script, encoding="utf-8")
+        path.chmod(0o755)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
+    """Look until something is true.
+
+    Raises:
+        TimeoutError: It did not become true.
+    """
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what!r} did not happen within {seconds:g} s")
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> Iterator[Slurm]:
+    """An allocation; afterwards nothing of its jobs runs."""
+    allocation = Slurm(tmp_path)
+    yield allocation
+    allocation.stop()
