@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewardmap_verl.reports.tracks import Point, Tracks, stops_on_the_way
+from rewardmap_verl.drawing.tracks import Point, Tracks, stops_on_the_way
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.correctness import Ride, look_up
 from rewardmap_verl.rewards.routes import LegText, read_route

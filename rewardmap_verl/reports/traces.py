@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rewardmap_verl.drawing.tracks import Tracks, read_tracks
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
 from rewardmap_verl.reports.prepared import PreparedMap, Questions
 from rewardmap_verl.reports.rollouts import Answered, Rollout
-from rewardmap_verl.reports.tracks import Tracks, read_tracks
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.explain import Check, Explanation, explain_answer
 from rewardmap_verl.rewards.truth import check_against_network

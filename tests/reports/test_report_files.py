@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
+from rewardmap_verl.drawing.tracks import Tracks, read_tracks, stops_on_the_way
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.reports.logs import match
@@ -25,7 +26,6 @@ from rewardmap_verl.reports.prepared import PreparedMap
 from rewardmap_verl.reports.report import Report, write_report
 from rewardmap_verl.reports.runs import read_run
 from rewardmap_verl.reports.scripts import as_script
-from rewardmap_verl.reports.tracks import Tracks, read_tracks, stops_on_the_way
 from rewardmap_verl.training.run_note import NOTE_NAME, write_note
 from rewardmap_verl.transit.reader import read_network
 

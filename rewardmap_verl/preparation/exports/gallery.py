@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from rewardmap_verl.drawing.tracks import Point, Tracks, read_tracks
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.exports.records import (
     Record,
@@ -20,20 +20,20 @@ from rewardmap_verl.preparation.exports.records import (
 )
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["export_gallery"]
 
-_SHOWN_WIDTH = 900  # pixels of the page
-_LINE_SHARE = 90  # the drawn route is this fraction of the map's width
-
-Point = tuple[float, float]
+_LINE_SHARE = 110  # a drawn route is this fraction of the map's longer side
+_ANY_COLOUR = "#333333"
 
 
 def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]:
     """Write ``index.html`` and the images; the page needs no server and no connection.
 
-    Routes are drawn on maps that were drawn here; of other maps nobody knows where the stops are.
+    The stops that a question names are marked, and gold routes drawn, on maps that were drawn here;
+    of other maps nobody knows where the stops are.
 
     Returns:
         The page.
@@ -52,9 +52,9 @@ def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]
     page = _template().render(
         title="Transit maps and their questions",
         subtitle=f"Source {manifest.source}, seed {manifest.seed}: "
-        f"{sum(manifest.rows.values()):,} questions about {len(maps)} maps.",
+        f"{sum(manifest.rows.values()):,} questions about "
+        f"{len(maps)} {'map' if len(maps) == 1 else 'maps'}.",
         maps=maps,
-        width=_SHOWN_WIDTH,
     )
     path = target / "index.html"
     write_bytes(path, page.encode("utf-8", "xmlcharrefreplace"))
@@ -69,21 +69,9 @@ def _template() -> jinja2.Template:
 def _map(
     folder: Path, number: int, entry: MapRecord, network: Network, records: Sequence[Record]
 ) -> dict[str, Any]:
-    places = _stop_places(folder, entry)
-    questions, routes = [], []
-    for i, record in enumerate(records):
-        route = _route(f"route-{number}-{i}", record, network, places) if places else None
-        if route is not None:
-            routes.append(route)
-        kind = " ".join((record.truth.type.value, record.truth.form)).strip()
-        questions.append(
-            {
-                "type": kind,
-                "text": record.text,
-                "answer": record.answer,
-                "route": route["id"] if route else "",
-            }
-        )
+    path = inside(folder, entry.positions) if entry.positions else None
+    tracks = read_tracks(path, network) if path else None
+    kinds = Counter(record.truth.type.value for record in records)
     return {
         "anchor": f"map-{number}",
         "name": f"{entry.country}/{entry.city}",
@@ -95,44 +83,62 @@ def _map(
         "height": entry.height,
         "tokens": entry.image_tokens,
         "image": entry.image,
-        "stroke": max(1.0, entry.width / _LINE_SHARE),
-        "questions": questions,
-        "routes": routes,
+        "stroke": max(1.0, round(max(entry.width, entry.height) / _LINE_SHARE, 1)),
+        "kinds": list(kinds.items()),
+        "questions": [
+            _question(f"marks-{number}-{i}", record, tracks) for i, record in enumerate(records)
+        ],
     }
 
 
-def _stop_places(folder: Path, entry: MapRecord) -> list[Point]:
-    """Return the pixel position of each stop of a map that was drawn here."""
-    if not entry.positions:
-        return []
-    positions = json.loads(inside(folder, entry.positions).read_text(encoding="utf-8"))
-    return [(x, y) for x, y in positions["stops"]]
-
-
-def _route(
-    name: str, record: Record, network: Network, places: Sequence[Point]
-) -> dict[str, Any] | None:
-    """Return the first reference route as points on the map, if each of its stops is known."""
-    if not record.truth.plans:
-        return None
-    legs = [_leg(leg, network, places) for leg in record.truth.plans[0]]
-    if not legs or not all(len(points) > 1 for points in legs):
-        return None
+def _question(name: str, record: Record, tracks: Tracks | None) -> dict[str, Any]:
+    """Return a question with what is marked on the map when it is chosen."""
+    truth = record.truth
+    legs = _legs(truth, tracks) if tracks else []
+    spots = _spots(truth, legs, tracks) if tracks else []
     return {
-        "id": name,
-        "legs": [_svg_points(points) for points in legs],
-        "changes": [points[0] for points in legs] + [legs[-1][-1]],
+        "kind": truth.type.value,
+        "label": " ".join((truth.type.value, truth.form)).strip(),
+        "text": record.text,
+        "answer": record.answer,
+        "marks": name if spots else "",
+        "legs": [{"points": _svg_points(points), "colour": colour} for points, colour in legs],
+        "spots": spots,
     }
 
 
-def _leg(leg: dict[str, Any], network: Network, places: Sequence[Point]) -> list[Point]:
+_Leg = tuple[tuple[Point, ...], str]
+"""The way of a ride on the map, and the colour of its line."""
+
+
+def _legs(truth: GroundTruth, tracks: Tracks) -> list[_Leg]:
+    """Return the first reference route, if each of its stops is known; nothing for other types."""
+    plan = truth.plans[0] if truth.plans else ()
+    legs = [_leg(leg, tracks) for leg in plan]
+    known = [leg for leg in legs if leg is not None]
+    return known if len(known) == len(legs) else []
+
+
+def _leg(leg: dict[str, Any], tracks: Tracks) -> _Leg | None:
+    network = tracks.network
     line = network.find_line(str(leg.get("route_name", "")))
     if line is None:
-        return []
-    names = [leg.get("departure_stop"), *leg.get("via_stops", ()), leg.get("arrival_stop")]
-    stops = [network.find_stop_on(str(name), line) for name in names]
-    return [places[stop.index] for stop in stops if stop is not None]
+        return None
+    names = (leg.get("departure_stop"), leg.get("arrival_stop"))
+    ends = [network.find_stop_on(str(name), line) for name in names]
+    if ends[0] is None or ends[1] is None:
+        return None
+    return tracks.ride(line, ends[0].index, ends[1].index), line.color or _ANY_COLOUR
 
 
-def _svg_points(points: Iterable[Point]) -> str:
+def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: Tracks) -> list[Point]:
+    """Return where a route begins, changes and ends, or the stops that the question names."""
+    if legs:
+        return [points[0] for points, _ in legs] + [legs[-1][0][-1]]
+    named = [getattr(truth, field) for field in truth.type.facts.stops]
+    found = [tracks.network.find_stops(name) for name in named]
+    return [tracks.stops[stop.index] for stops in found for stop in stops]
+
+
+def _svg_points(points: Sequence[Point]) -> str:
     return " ".join(f"{x:g},{y:g}" for x, y in points)

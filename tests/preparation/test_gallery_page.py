@@ -1,0 +1,135 @@
+"""The gallery in a real browser, opened from the disk, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rewardmap_verl.commands.main import app
+from rewardmap_verl.questions import torf2
+
+pytestmark = pytest.mark.timeout(180)
+
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+HOSTILE = "& \"two\" 'one' \\u0022 {{ 7*7 }} ${x} \U0001f687 -- &lt;b&gt; ]]&"
+SCRIPT = "<script>alert(1)</script><b>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, headless; the tests are skipped where it is not installed."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=program, args=OPTIONS, timeout=60_000)
+        yield running
+        running.close()
+
+
+def gallery(*arguments: object) -> Path:
+    """Prepare data and export its gallery; return the page."""
+    out = Path(str(arguments[0]))
+    for command in (
+        ["prepare", "--out", *arguments, "--size", "tiny", "--workers", "1"],
+        ["export", out, "gallery"],
+    ):
+        result = CliRunner().invoke(app, [str(part) for part in command])
+        assert result.exit_code == 0, result.output
+    return out.with_name(f"{out.name}-gallery") / "index.html"
+
+
+class Opened:
+    """A page, with everything that went wrong on it."""
+
+    def __init__(self, browser: Any, path: Path, width: int = 1280, height: int = 900) -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, offline=True
+        )
+        self.context.set_default_timeout(20_000)
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.faults.append(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("dialog", lambda box: (self.faults.append("dialog"), box.dismiss()))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(f"file://{path.resolve()}", timeout=60_000)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn") / "data"
+    return gallery(folder, "--train-maps", 2, "--test-maps", 1)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_a_route_is_shown_on_its_map(browser: Any, drawn: Path, width: int, height: int) -> None:
+    opened = Opened(browser, drawn, width, height)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    section = page.locator("section").first
+    section.locator(".kinds button[data-kind=planning]").click()
+    shown = section.locator("li:visible")
+    assert 0 < shown.count() < section.locator("li").count()
+    button = shown.first.locator("button")
+    button.click()
+    route = section.locator("g.shown polyline.leg")
+    assert route.count() == button.inner_text().count("Route Name") - 1  # the question has one
+    sheet, leg = section.locator(".sheet").bounding_box(), route.first.bounding_box()
+    assert sheet["width"] <= width and sheet["height"] <= height
+    assert sheet["x"] - 9 <= leg["x"] and leg["x"] + leg["width"] <= sheet["x"] + sheet["width"] + 9
+    assert sheet["y"] - 9 <= leg["y"] <= sheet["y"] + sheet["height"]
+    assert page.evaluate("document.querySelector('.sheet img').naturalWidth") > 0
+    in_view = page.evaluate("document.querySelector('.sheet').getBoundingClientRect().bottom")
+    assert 0 < in_view <= height + 1  # the map stays beside or above what is read
+    page.keyboard.press("Enter")  # the same button again, by keyboard
+    assert section.locator("g.shown").count() == 0
+    assert opened.faults == []
+    assert all(address.startswith("file:") for address in opened.requests)
+    opened.context.close()
+
+
+def test_questions_without_a_route_mark_their_stops(browser: Any, drawn: Path) -> None:
+    opened = Opened(browser, drawn)
+    section = opened.page.locator("section").first
+    section.locator("li[data-kind=TorF1] button").first.click()
+    assert section.locator("g.shown circle").count() == 2
+    assert section.locator("g.shown polyline").count() == 0
+    assert section.locator("li[data-kind=Counting3] button").count() == 0  # names no stop
+    opened.context.close()
+
+
+def test_hostile_text_is_text(
+    browser: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stations = root / "stations/north/alpha.json"
+    lines = json.loads(stations.read_text())
+    lines["Line 1"][0] = HOSTILE
+    stations.write_text(json.dumps(lines))
+    # Names of stops may not hold < and >, but the questions of a published data set may.
+    worded = torf2.torf2_text
+    monkeypatch.setattr(torf2, "torf2_text", lambda *a: f"{SCRIPT} {worded(*a)}")
+    options = ("--source", "local", "--root", root, "--test-city", "gamma")
+    page = gallery(tmp_path / "out", *options, "--quota", "TorF2=30", "--max-prompt-length", 2000)
+    opened = Opened(browser, page)
+    text = opened.page.inner_text("body")
+    assert HOSTILE in text and SCRIPT in text
+    assert opened.page.locator("script").count() == 1
+    assert opened.page.locator("b").count() == 0
+    assert opened.faults == []
+    opened.context.close()
