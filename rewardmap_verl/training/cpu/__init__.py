@@ -33,10 +33,12 @@ def activate() -> bool:
         platform,
         position_ids,
         process_group,
+        start_up,
         vllm_version,
     )
 
     environment.set_defaults()
+    start_up.collect_rarely()
     platform.register()
     process_group.apply()
     pinned_memory.apply()

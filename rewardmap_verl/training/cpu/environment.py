@@ -39,6 +39,10 @@ _DEFAULTS: dict[str, str] = {
     "TQ_NUM_THREADS": "1",
     # Ray empties CUDA_VISIBLE_DEVICES in actors without a GPU and warns that it will stop doing so.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray starts a worker per core ahead of time. They lack the run's environment, so that verl's
+    # processes cannot take their place: they would only be in the way. (Ray 2.60)
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_enable_worker_prestart": "0",
     # A training run on one machine should not report to anybody.
     "RAY_USAGE_STATS_ENABLED": "0",
     "VLLM_NO_USAGE_STATS": "1",
