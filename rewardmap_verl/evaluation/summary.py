@@ -1,0 +1,189 @@
+"""The figures of one model: every weighted mean of the papers' tables, and what lies beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rewardmap_verl.evaluation.map_score import PARTS
+from rewardmap_verl.evaluation.statistics import (
+    Comparison,
+    Interval,
+    Sample,
+    compare,
+    interval,
+)
+from rewardmap_verl.evaluation.verdicts import Verdict
+from rewardmap_verl.transit.difficulty import LEVELS
+
+__all__ = [
+    "SECTIONS",
+    "Figure",
+    "Summary",
+    "accuracy_by_data_source",
+    "compare_verdicts",
+    "summarise",
+]
+
+SECTIONS: Final = ("short", "long", "plus")
+"""ReasonMap's short and long questions, and ReasonMap-Plus."""
+
+_COUNTING: Final = ("Counting1", "Counting2", "Counting3")
+_TRUE_FALSE: Final = ("TorF1", "TorF2")
+_SHORT_PARTS: Final = tuple(part for part in PARTS if not part.startswith("via"))
+
+_Value = Callable[[Verdict], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number of a table: which questions, which of their values, weighted or not."""
+
+    section: str
+    name: str
+    """``accuracy``, ``map_score``, ``map_score/lines``, ``accuracy/Counting1`` …"""
+    weighted: bool
+    sample: Sample
+
+
+def _accuracy(verdict: Verdict) -> float:
+    return verdict.right
+
+
+def _map_part(name: str) -> _Value:
+    def value(verdict: Verdict) -> float | None:
+        return None if verdict.map_score is None else getattr(verdict.map_score, name)
+
+    return value
+
+
+def _tokens(verdict: Verdict) -> float | None:
+    return verdict.tokens
+
+
+def _readable(verdict: Verdict) -> float:
+    return verdict.readable
+
+
+def _figure(
+    section: str, name: str, verdicts: Iterable[Verdict], value: _Value, weighted: bool
+) -> Iterator[Figure]:
+    found = [(v, x) for v in verdicts if (x := value(v)) is not None]
+    if found:
+        sample = Sample(
+            tuple(x for _, x in found),
+            tuple(v.weight if weighted else 1.0 for v, _ in found),
+            tuple(v.place for v, _ in found),
+        )
+        yield Figure(section, name, weighted, sample)
+
+
+def _figures(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
+    """Yield a section's figures; all weighted but those that count answers or tokens."""
+    yield from _figure(section, "accuracy", verdicts, _accuracy, True)
+    yield from _figure(section, "accuracy", verdicts, _accuracy, False)
+    if section == "plus":
+        for name, types in (("count", _COUNTING), ("true_false", _TRUE_FALSE)):
+            chosen = [v for v in verdicts if v.type in types]
+            yield from _figure(section, f"accuracy/{name}", chosen, _accuracy, True)
+        for kind in (*_COUNTING, *_TRUE_FALSE):
+            chosen = [v for v in verdicts if v.type == kind]
+            yield from _figure(section, f"accuracy/{kind}", chosen, _accuracy, True)
+    else:
+        yield from _figure(section, "map_score", verdicts, _map_part("total"), True)
+        for part in PARTS if section == "long" else _SHORT_PARTS:
+            yield from _figure(section, f"map_score/{part}", verdicts, _map_part(part), True)
+    for level in LEVELS:
+        chosen = [v for v in verdicts if v.map_level == level]
+        yield from _figure(section, f"accuracy/map {level}", chosen, _accuracy, False)
+        if section != "plus":
+            asked = [v for v in verdicts if v.question_level == level]
+            yield from _figure(section, f"accuracy/question {level}", asked, _accuracy, False)
+    for place in sorted({v.place for v in verdicts}):
+        chosen = [v for v in verdicts if v.place == place]
+        yield from _figure(section, f"accuracy/{place}", chosen, _accuracy, False)
+    yield from _figure(section, "readable", verdicts, _readable, False)
+    yield from _figure(section, "tokens", verdicts, _tokens, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All figures of one model."""
+
+    sections: tuple[str, ...]
+    """Those of which at least one question was answered."""
+    figures: dict[tuple[str, str, bool], Interval]
+    """By section, name and whether weighted."""
+    by_data_source: dict[str, float]
+    """Unweighted accuracy under verl's names: what validation logs as ``acc/mean@1``."""
+    reward: float | None
+    """Mean reward of all answers."""
+
+    def get(self, section: str, name: str, weighted: bool = True) -> Interval | None:
+        """Return a figure, ``None`` when the section was not asked or has no such figure."""
+        return self.figures.get((section, name, weighted))
+
+
+def answered_sections(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """Return the sections of which at least one question has an answer, in order."""
+    found = {v.section for v in verdicts if v.answers}
+    return tuple(section for section in SECTIONS if section in found)
+
+
+def accuracy_by_data_source(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Return the accuracy under each of verl's names, which its validation logs as acc/mean@1."""
+    rights: dict[str, list[float]] = {}
+    for verdict in verdicts:
+        rights.setdefault(verdict.data_source, []).append(verdict.right)
+    return {name: sum(found) / len(found) for name, found in sorted(rights.items())}
+
+
+def summarise(verdicts: Sequence[Verdict], seed: int = 0) -> Summary:
+    """Compute every figure with its interval.
+
+    A section of which no question was answered was not asked, and is left out; in the others a
+    question without an answer counts as wrong.
+    """
+    sections = answered_sections(verdicts)
+    counted = [v for v in verdicts if v.section in sections]
+    figures = {
+        (one.section, one.name, one.weighted): interval(
+            one.sample, seed, f"{one.section}/{one.name}"
+        )
+        for section in sections
+        for one in _figures(section, [v for v in counted if v.section == section])
+    }
+    rewards = [v.reward for v in counted]
+    return Summary(
+        sections,
+        figures,
+        accuracy_by_data_source(counted),
+        sum(rewards) / len(rewards) if rewards else None,
+    )
+
+
+_COMPARED: Final = ("accuracy", "map_score", "accuracy/count", "accuracy/true_false")
+
+
+def compare_verdicts(
+    first: Sequence[Verdict], second: Sequence[Verdict], seed: int = 0
+) -> dict[tuple[str, str], Comparison]:
+    """Compare two models on the questions of one data set, figure by figure.
+
+    Both are compared in the sections that both answered.
+    """
+    both = [s for s in answered_sections(first) if s in answered_sections(second)]
+    found = {}
+    for section in both:
+        theirs = {
+            (f.name, f.weighted): f
+            for f in _figures(section, [v for v in second if v.section == section])
+        }
+        for figure in _figures(section, [v for v in first if v.section == section]):
+            if figure.weighted and figure.name in _COMPARED:
+                other = theirs[figure.name, True]
+                found[section, figure.name] = compare(
+                    figure.sample, other.sample, seed, f"{section}/{figure.name}"
+                )
+    return found

@@ -1,0 +1,259 @@
+"""The papers' table: the same rows for the terminal, for Markdown and for LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.table import Table
+
+from rewardmap_verl.evaluation.published import Published, PublishedModel
+from rewardmap_verl.evaluation.statistics import Comparison, Interval
+from rewardmap_verl.evaluation.summary import Summary
+
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "Row",
+    "comparison_table",
+    "detail_table",
+    "latex_table",
+    "main_table",
+    "markdown_comparison",
+    "markdown_table",
+    "published_rows",
+    "summary_row",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: a figure, how it is headed and how it is written."""
+
+    section: str
+    name: str
+    head: str
+    weighted: bool = True
+    percent: bool = True
+    digits: int = 2
+
+
+COLUMNS: Final = (
+    Column("short", "accuracy", "Acc. (S.)"),
+    Column("short", "tokens", "#Tokens (S.)", weighted=False, percent=False, digits=0),
+    Column("long", "accuracy", "Acc. (L.)"),
+    Column("long", "tokens", "#Tokens (L.)", weighted=False, percent=False, digits=0),
+    Column("short", "map_score", "Map score (S.)", percent=False),
+    Column("long", "map_score", "Map score (L.)", percent=False),
+    Column("plus", "accuracy/count", "Plus count"),
+    Column("plus", "accuracy/true_false", "Plus T/F"),
+    Column("plus", "accuracy", "Plus"),
+)
+"""ReasonMap's table and RewardMap's table 1; all but tokens are weighted by difficulty."""
+
+_GROUPS: Final = {"short": "ReasonMap", "long": "ReasonMap", "plus": "ReasonMap-Plus"}
+_ABSENT: Final = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model's cells; ``None`` where it has no such figure."""
+
+    name: str
+    cells: tuple[float | None, ...]
+    intervals: tuple[tuple[float, float] | None, ...] = ()
+    published: bool = False
+    """True for a figure that others measured."""
+
+
+def _scaled(column: Column, value: float) -> float:
+    return 100 * value if column.percent else value
+
+
+def summary_row(name: str, summary: Summary) -> Row:
+    """Return the row of an evaluation."""
+    found = [summary.get(c.section, c.name, c.weighted) for c in COLUMNS]
+    pairs = list(zip(COLUMNS, found, strict=True))
+    return Row(
+        name,
+        tuple(None if one is None else _scaled(c, one.mean) for c, one in pairs),
+        tuple(
+            None if one is None else (_scaled(c, one.low), _scaled(c, one.high)) for c, one in pairs
+        ),
+    )
+
+
+def published_rows(published: Published, sections: Iterable[str]) -> list[Row]:
+    """Return the published rows that have a figure in one of the sections."""
+    wanted = set(sections)
+    rows = [_published_row(model, wanted) for model in published.models]
+    return [row for row in rows if any(cell is not None for cell in row.cells)]
+
+
+def _published_row(model: PublishedModel, sections: set[str]) -> Row:
+    cells = []
+    for column in COLUMNS:
+        part: Any = getattr(model, column.section, None) if column.section in sections else None
+        cells.append(None if part is None else getattr(part, column.name, None))
+    return Row(model.name, tuple(cells), published=True)
+
+
+def _cell(column: Column, value: float | None) -> str:
+    return _ABSENT if value is None else f"{value:.{column.digits}f}"
+
+
+def _with_interval(column: Column, row: Row, i: int) -> str:
+    text = _cell(column, row.cells[i])
+    if row.intervals and (bounds := row.intervals[i]) is not None:
+        low, high = (f"{bound:.{column.digits}f}" for bound in bounds)
+        return f"{text} [{low}, {high}]"
+    return text
+
+
+def _lines(column: Column, row: Row, i: int) -> list[str]:
+    """Return a cell for a terminal: the figure, and its interval below it."""
+    lines = [_cell(column, row.cells[i])]
+    if row.intervals and (bounds := row.intervals[i]) is not None:
+        digits = 0 if column.percent else max(0, column.digits - 1)
+        lines.append("–".join(f"{bound:.{digits}f}" for bound in bounds))
+    return lines
+
+
+def _shown(rows: Sequence[Row], columns: Sequence[Column]) -> list[int]:
+    """Return the columns in which a row has something."""
+    return [i for i in range(len(columns)) if any(row.cells[i] is not None for row in rows)]
+
+
+def main_table(rows: Sequence[Row], title: str, columns: Sequence[Column] = COLUMNS) -> Table:
+    """Return the table for a terminal; intervals stand below the figures."""
+    table = Table(title=title, title_justify="left", show_lines=False)
+    table.add_column("model", overflow="fold", min_width=10)
+    shown = _shown(rows, columns)
+    for i in shown:
+        table.add_column(columns[i].head, justify="right", overflow="fold")
+    for number, row in enumerate(rows):
+        cells = ["\n".join(_lines(columns[i], row, i)) for i in shown]
+        ends = number + 1 < len(rows) and rows[number + 1].published and not row.published
+        style = "dim" if row.published else None
+        table.add_row(row.name, *cells, style=style, end_section=ends)
+    return table
+
+
+def markdown_table(rows: Sequence[Row], columns: Sequence[Column] = COLUMNS) -> str:
+    """Return the table in Markdown, with the intervals in the cells."""
+    shown = _shown(rows, columns)
+    heads = ["model", *(columns[i].head for i in shown)]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(shown)]
+    for row in rows:
+        cells = [_with_interval(columns[i], row, i) for i in shown]
+        name = row.name.replace("|", "\\|")
+        lines.append("| " + " | ".join([f"*{name}*" if row.published else name, *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+_LATEX: Final = str.maketrans(
+    {
+        "&": r"\&",
+        "%": r"\%",
+        "#": r"\#",
+        "_": r"\_",
+        "$": r"\$",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+    }
+)
+
+
+def latex_table(rows: Sequence[Row], columns: Sequence[Column] = COLUMNS) -> str:
+    """Return the table in LaTeX (needs booktabs), ours above what was published."""
+    shown = _shown(rows, columns)
+    groups: list[tuple[str, int]] = []
+    for i in shown:
+        name = _GROUPS.get(columns[i].section, "")
+        if groups and groups[-1][0] == name:
+            groups[-1] = (name, groups[-1][1] + 1)
+        else:
+            groups.append((name, 1))
+    heads = [columns[i].head.translate(_LATEX) for i in shown]
+    lines = [
+        r"\begin{tabular}{l" + "r" * len(shown) + "}",
+        r"\toprule",
+        " & " + " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{name}}}" for name, n in groups) + r" \\",
+        "Model & " + " & ".join(heads) + r" \\",
+        r"\midrule",
+    ]
+    for number, row in enumerate(rows):
+        if number and row.published and not rows[number - 1].published:
+            lines.append(r"\midrule")
+        cells = [_cell(columns[i], row.cells[i]).replace(_ABSENT, "--") for i in shown]
+        lines.append(" & ".join([row.name.translate(_LATEX), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+_NAMES: Final = {
+    "short": "ReasonMap, short questions",
+    "long": "ReasonMap, long questions",
+    "plus": "ReasonMap-Plus",
+}
+
+
+def detail_table(summary: Summary) -> Table:
+    """Return every figure with its interval and the number of questions behind it."""
+    table = Table(title="In detail", title_justify="left")
+    for head in ("section", "figure", "mean", "95% interval", "questions"):
+        table.add_column(head, justify="left" if head in ("section", "figure") else "right")
+    last = ""
+    for (section, name, weighted), one in summary.figures.items():
+        scale, digits = _scale(name)
+        shown = _NAMES[section] if section != last else ""
+        last = section
+        figure = f"{name}, weighted" if weighted else name
+        bounds = f"{scale * one.low:.{digits}f} – {scale * one.high:.{digits}f}"
+        table.add_row(shown, figure, f"{scale * one.mean:.{digits}f}", bounds, str(one.count))
+    return table
+
+
+def _scale(name: str) -> tuple[float, int]:
+    return (100.0, 2) if name.startswith(("accuracy", "readable")) else (1.0, 2)
+
+
+def _comparison_cells(
+    compared: Mapping[tuple[str, str], Comparison],
+) -> Iterable[tuple[str, str, str, str, str, str]]:
+    for (section, name), one in compared.items():
+        scale, digits = _scale(name)
+        apart: Interval = one.difference
+        yield (
+            _NAMES[section],
+            name,
+            f"{scale * apart.mean:+.{digits}f}",
+            f"{scale * apart.low:+.{digits}f} – {scale * apart.high:+.{digits}f}",
+            f"{one.p:.4f}",
+            f"{one.better} / {one.worse}",
+        )
+
+
+_COMPARED: Final = ("section", "figure", "difference", "95% interval", "p", "better / worse")
+
+
+def comparison_table(
+    first: str, second: str, compared: Mapping[tuple[str, str], Comparison]
+) -> Table:
+    """Return the comparison of two models for a terminal."""
+    table = Table(title=f"{first} minus {second}", title_justify="left")
+    for head in _COMPARED:
+        table.add_column(head, justify="left" if head in ("section", "figure") else "right")
+    for cells in _comparison_cells(compared):
+        table.add_row(*cells)
+    return table
+
+
+def markdown_comparison(compared: Mapping[tuple[str, str], Comparison]) -> str:
+    """Return the comparison of two models in Markdown."""
+    lines = ["| " + " | ".join(_COMPARED) + " |", "|---|---|" + "---:|" * 4]
+    lines += ["| " + " | ".join(cells) + " |" for cells in _comparison_cells(compared)]
+    return "\n".join(lines) + "\n"

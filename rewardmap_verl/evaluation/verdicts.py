@@ -1,0 +1,112 @@
+"""What an answer is worth in the papers' figures: right or wrong, map score, weight.
+
+Reading and correctness are those of the reward (:mod:`rewardmap_verl.rewards`), so that training,
+validation and evaluation judge alike; the map score is added here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewardmap_verl.evaluation.map_score import PARTS, MapScore, map_score
+from rewardmap_verl.evaluation.questions import Asked
+from rewardmap_verl.evaluation.weights import Weights, question_level
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.routes import read_route
+from rewardmap_verl.rewards.score import score_answer
+
+__all__ = ["Answer", "Verdict", "judge_answers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a model."""
+
+    response: object
+    """Whatever the file holds; what is no text is wrong."""
+    tokens: int | None = None
+    """Tokens that the model wrote, where known."""
+
+    @property
+    def empty(self) -> bool:
+        """True when there is no text at all."""
+        return not isinstance(self.response, str) or not self.response.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All figures of one question; of several answers to it the means."""
+
+    key: str
+    index: int
+    section: str
+    """short, long or plus, see :attr:`Asked.section`."""
+    type: str
+    data_source: str
+    place: str
+    """country/city: the questions about one map belong together."""
+    map_level: str
+    question_level: str
+    """By transfers; "easy" for types other than planning."""
+    weight: float
+    answers: int
+    """Answers that were judged; 0 when the question was not answered, which counts as wrong."""
+    right: float
+    readable: float
+    reward: float
+    tokens: float | None
+    map_score: MapScore | None
+    """``None`` for types other than planning."""
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _map_score(asked: Asked, answer: Answer, right: bool, config: RewardConfig) -> MapScore:
+    route = read_route(answer.response, asked.truth.form, config.max_characters, config.max_legs)
+    return map_score(route.legs, right, asked.truth, asked.network, asked.plans)
+
+
+def _mean_map_score(scores: Sequence[MapScore]) -> MapScore:
+    names = ("total", *PARTS)
+    return MapScore(**{name: _mean([getattr(one, name) for one in scores]) for name in names})
+
+
+def judge_answers(
+    asked: Asked, answers: Sequence[Answer], weights: Weights, config: RewardConfig
+) -> Verdict:
+    """Judge the answers to one question; an answer that is missing is wrong.
+
+    Args:
+        asked: The question.
+        answers: Usually one; a validation with several rollouts gives more.
+        weights: The benchmarks' weights.
+        config: The reward's settings, which also bound what is read of an answer.
+    """
+    truth = asked.truth
+    scores = [score_answer(one.response, truth, asked.network, config) for one in answers]
+    tokens = [one.tokens for one in answers if one.tokens is not None]
+    routes = [
+        _map_score(asked, one, score.acc == 1.0, config)
+        for one, score in zip(answers, scores, strict=True)
+        if truth.is_planning
+    ]
+    return Verdict(
+        key=asked.key,
+        index=asked.index,
+        section=asked.section,
+        type=str(truth.type),
+        data_source=asked.data_source,
+        place=f"{truth.country}/{truth.city}",
+        map_level=truth.difficulty_city,
+        question_level=question_level(truth),
+        weight=weights.of(truth),
+        answers=len(answers),
+        right=_mean([score.acc for score in scores]),
+        readable=_mean([score.readable for score in scores]),
+        reward=_mean([score.score for score in scores]),
+        tokens=_mean(tokens) if tokens else None,
+        map_score=_mean_map_score(routes) if truth.is_planning else None,
+    )

@@ -1,0 +1,86 @@
+"""What a question weighs: nine weights by (question, map) level for routes, three by map level
+for short answers.
+
+The weights are data, ``weights.yaml``, which says where they come from.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.difficulty import LEVELS, MapDifficulty
+
+__all__ = ["Weights", "load_weights", "question_level"]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ByMap(_Block):
+    """One weight for each level of the map."""
+
+    easy: PositiveFloat
+    middle: PositiveFloat
+    hard: PositiveFloat
+
+
+class ByQuestionAndMap(_Block):
+    """One weight for each level of the question and of the map."""
+
+    easy: ByMap
+    middle: ByMap
+    hard: ByMap
+
+
+class Weights(_Block):
+    """The weights of both benchmarks; all above 0."""
+
+    reasonmap: ByQuestionAndMap
+    reasonmap_plus: ByMap
+
+    def of(self, truth: GroundTruth) -> float:
+        """Return the weight of a question in its benchmark's weighted figures."""
+        by_map: ByMap = self.reasonmap_plus
+        if truth.is_planning:
+            by_map = getattr(self.reasonmap, question_level(truth))
+        weight: float = getattr(by_map, truth.difficulty_city)
+        return weight
+
+
+def question_level(truth: GroundTruth) -> MapDifficulty:
+    """Return the level of a planning question: 0 transfers easy, 1 middle, 2 or more hard
+    (ReasonMap, arXiv 2505.18675, 3.2). Questions of other types are easy."""
+    return LEVELS[min(truth.question_transfer_count, 2)]
+
+
+@cache
+def _shipped() -> Weights:
+    text = files("rewardmap_verl.evaluation").joinpath("weights.yaml").read_text(encoding="utf-8")
+    return Weights.model_validate(yaml.safe_load(text))
+
+
+def load_weights(path: Path | None = None) -> Weights:
+    """Return the weights of a file, or the ones that ship.
+
+    Raises:
+        ConfigError: The file cannot be read, or a weight is missing or not above 0.
+    """
+    if path is None:
+        return _shipped()
+    try:
+        return Weights.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(path, found=str(error), mend="Give a readable YAML file.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        mend = f"{first['msg']}. The file needs the keys of evaluation/weights.yaml."
+        raise ConfigError(path, key, first.get("input"), mend) from None

@@ -1,0 +1,245 @@
+"""``rewardmap evaluate`` from end to end, without a model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rewardmap_verl.commands.main import app
+from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, frequent_answers
+from rewardmap_verl.evaluation.questions import Questions, read_questions
+from rewardmap_verl.evaluation.summary import accuracy_by_data_source
+from rewardmap_verl.evaluation.verdicts import judge_answers
+from rewardmap_verl.evaluation.weights import load_weights
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.perfect import perfect_answer
+from rewardmap_verl.rewards.score import score_answer
+from rewardmap_verl.rewards.truth import GroundTruth
+
+
+def evaluate(*arguments: object) -> str:
+    done = CliRunner().invoke(app, ["evaluate", *map(str, arguments)], env={"COLUMNS": "160"})
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def refused(*arguments: object) -> str:
+    done = CliRunner().invoke(app, ["evaluate", *map(str, arguments)], env={"COLUMNS": "160"})
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    return " ".join(done.output.split())
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def gold_rows(questions: Questions) -> list[dict[str, Any]]:
+    return [
+        {"index": q.index, "response": perfect_answer(q.truth, q.network), "tokens": 7}
+        for q in questions.items
+    ]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+def test_gold_answers_have_everything(prepared: Path, questions: Questions, tmp_path: Path) -> None:
+    answers = write(tmp_path / "gold.jsonl", gold_rows(questions))
+    shown = evaluate(answers, prepared, "--out", tmp_path / "out", "--detail")
+    for word in ("100.00", "baseline: random", "baseline: planner", "map_score/ends", "Counting3"):
+        assert word in shown
+    assert "Qwen2.5-VL" not in shown, "published figures are of other questions"
+    (model,) = results(tmp_path / "out")["models"]
+    assert set(model["accuracy_by_data_source"].values()) == {1.0}
+    figures = {(f["section"], f["figure"], f["weighted"]): f for f in model["figures"]}
+    assert figures["plus", "accuracy", True]["mean"] == 1.0
+    assert figures["short", "tokens", False]["mean"] == 7.0
+    assert len(model["questions"]) == len(questions.items)
+    assert [b["name"] for b in results(tmp_path / "out")["baselines"]] == list(BASELINES)
+
+
+def test_tables_in_markdown_and_latex(prepared: Path, tmp_path: Path) -> None:
+    evaluate("planner", prepared, "--out", tmp_path, "--published", "--name", "my_model & co")
+    markdown = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
+    assert markdown[0].startswith("| model | Acc. (S.) |")
+    assert len({line.count("|") for line in markdown if line.startswith("|")}) == 1
+    assert "*OpenAI o3*" in "\n".join(markdown)
+    latex = (tmp_path / "table.tex").read_text(encoding="utf-8")
+    assert r"my\_model \& co & 100.00" in latex
+    rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
+    columns = latex.splitlines()[0].count("r") - 1  # one is tabular's
+    assert {line.count("&") - line.count(r"\&") for line in rows[1:]} == {columns}
+
+
+def test_two_sources_are_compared(prepared: Path, tmp_path: Path) -> None:
+    shown = evaluate("gold", prepared, "--against", "random", "--out", tmp_path)
+    assert "gold minus random" in shown
+    compared = {(c["section"], c["figure"]): c for c in results(tmp_path)["comparison"]}
+    one = compared["plus", "accuracy"]
+    assert one["difference"]["mean"] > 0.3 and one["p"] < 0.01 and one["worse"] == 0
+
+
+def test_the_same_call_gives_the_same_bytes(prepared: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        evaluate("random", prepared, "--out", tmp_path / name, "--seed", "3")
+    for file in ("results.json", "table.md", "table.tex"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_missing_answer_counts_as_wrong(
+    prepared: Path, questions: Questions, tmp_path: Path
+) -> None:
+    rows = gold_rows(questions)
+    answers = write(tmp_path / "some.jsonl", rows[: len(rows) // 2])
+    shown = evaluate(answers, prepared, "--out", tmp_path / "out", "--no-baselines")
+    assert "have no answer and count as wrong" in shown
+    (model,) = results(tmp_path / "out")["models"]
+    right = sum(one["right"] for one in model["questions"])
+    assert right == len(rows) // 2
+    assert any("no answer" in note for note in model["notes"])
+
+
+def test_other_weights(prepared: Path, tmp_path: Path) -> None:
+    block = "easy: {w}\nmiddle: {w}\nhard: {w}\n"
+    flat = "{easy: 1, middle: 1, hard: 1}"
+    file = tmp_path / "flat.yaml"
+    text = "reasonmap:\n  " + block.format(w=flat).replace("\n", "\n  ").rstrip()
+    file.write_text(f"{text}\nreasonmap_plus: {flat}\n", encoding="utf-8")
+    evaluate("random", prepared, "--weights", file, "--out", tmp_path / "out", "--no-baselines")
+    (model,) = results(tmp_path / "out")["models"]
+    means = {(f["section"], f["figure"], f["weighted"]): f["mean"] for f in model["figures"]}
+    for section in ("short", "plus"):
+        assert means[section, "accuracy", True] == pytest.approx(means[section, "accuracy", False])
+    file.write_text("reasonmap_plus: {easy: 0}\n", encoding="utf-8")
+    assert "flat.yaml" in refused("random", prepared, "--weights", file)
+
+
+def test_what_cannot_be_used_is_told(prepared: Path, questions: Questions, tmp_path: Path) -> None:
+    rows = gold_rows(questions)
+    foreign = write(tmp_path / "foreign.jsonl", [{"index": 9999, "response": "x"}])
+    double = write(tmp_path / "double.jsonl", [*rows, {**rows[0], "response": "x"}])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "foreign.jsonl, line 1: question: found" in refused(foreign, prepared)
+    assert "Remove one of the rows" in refused(double, prepared)
+    assert "manifest.json" in refused("random", empty)
+    assert "config.json" in refused(empty, prepared)
+    assert "no such split" in refused("random", prepared, "--split", "validation")
+    assert "name of the hub" in refused(tmp_path / "nothing", prepared)
+
+
+def test_a_manifest_of_another_version(prepared: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(prepared, tmp_path / "data")
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "format": 99}), encoding="utf-8")
+    assert "manifest.json: format" in refused("random", copy)
+
+
+def test_help_teaches() -> None:
+    shown = CliRunner().invoke(app, ["evaluate", "--help"], env={"COLUMNS": "160"}).output
+    for word in ("planner data/synthetic", "--against", "crash", "validation"):
+        assert word in shown
+
+
+# ---------------------------------------------------------------------------------------------
+# baselines
+
+
+def accuracy(name: str, questions: Questions, prepared: Path, seed: int = 0) -> dict[str, float]:
+    frequent = frequent_answers(read_questions(prepared, "train").items)
+    answers = baseline_answers(name, questions, frequent, seed)
+    weights, config = load_weights(), RewardConfig()
+    return accuracy_by_data_source(
+        judge_answers(item, answers[item.key], weights, config) for item in questions.items
+    )
+
+
+def test_the_planner_reaches_what_gold_has(questions: Questions, prepared: Path) -> None:
+    assert set(accuracy("planner", questions, prepared).values()) == {1.0}
+    assert set(accuracy("gold", questions, prepared).values()) == {1.0}
+
+
+def test_the_planner_looks_at_no_gold_answer(questions: Questions) -> None:
+    """With every gold answer turned into another it answers as before."""
+    from dataclasses import replace
+
+    other = [
+        replace(item, truth=replace(item.truth, answer=1 - min(item.truth.answer, 1), plans=()))
+        for item in questions.items
+    ]
+    blind = baseline_answers("planner", replace(questions, items=tuple(other)), {})
+    assert blind == baseline_answers("planner", questions, {})
+
+
+def test_chance_is_chance(questions: Questions, prepared: Path) -> None:
+    runs = [accuracy("random", questions, prepared, seed) for seed in range(30)]
+    mean = {kind: sum(one[kind] for one in runs) / len(runs) for kind in runs[0]}
+    assert mean["rewardmap/TorF1"] == pytest.approx(0.5, abs=0.15)
+    assert mean["rewardmap/Counting1"] == pytest.approx(0.25, abs=0.15)
+    assert mean["rewardmap/planning"] < 0.5
+
+
+def test_the_majority_is_at_home_in_training(prepared: Path) -> None:
+    """True/false questions are balanced: the majority answer is right for half of them."""
+    found = accuracy("majority", read_questions(prepared, "train"), prepared)
+    assert found["rewardmap/TorF1"] == found["rewardmap/TorF2"] == 0.5
+
+
+# ---------------------------------------------------------------------------------------------
+# one scorer
+
+
+def test_a_validation_dump_gives_the_accuracies_of_the_validation(
+    prepared: Path, questions: Questions, tmp_path: Path
+) -> None:
+    """verl's own functions write the dump and compute the metrics; ours reads the dump.
+
+    The parts are those that the reward manager hands to verl (``Score.as_dict``).
+    """
+    import verl  # noqa: F401  first: its plugins are loaded at its end
+    from verl.trainer.ppo.metric_utils import process_validation_metrics
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+    answers = baseline_answers("random", questions, {}, seed=5)
+    gold = baseline_answers("gold", questions, {})
+    texts = [
+        str((gold if i % 3 == 0 else answers)[item.key][0].response)
+        for i, item in enumerate(questions.items)
+    ]
+    parts = [
+        score_answer(text, GroundTruth.from_json(q.gold), q.network, RewardConfig()).as_dict()
+        for q, text in zip(questions.items, texts, strict=True)
+    ]
+    infos = {name: [one[name] for one in parts] for name in parts[0]}
+    uids = [f"uid{i}" for i in range(len(texts))]
+    sources = [item.data_source for item in questions.items]
+    scores = infos.pop("score")
+    PPOTrainer._write_generations(
+        inputs=[f"user\n{item.text}" for item in questions.items],
+        outputs=texts,
+        gts=[item.gold for item in questions.items],
+        scores=scores,
+        reward_extra_infos_dict={**infos, "uid": [f"{uid}_0_0" for uid in uids]},
+        dump_path=str(tmp_path / "validation"),
+        global_steps=12,
+    )
+    logged = process_validation_metrics(sources, uids, {"acc": infos["acc"], "reward": scores})
+    evaluate(tmp_path / "validation", prepared, "--out", tmp_path / "out", "--no-baselines")
+    (model,) = results(tmp_path / "out")["models"]
+    assert model["name"] == "validation, step 12"
+    assert model["accuracy_by_data_source"] == {
+        source: pytest.approx(found["acc"]["mean@1"]) for source, found in sorted(logged.items())
+    }
+    assert 0.0 < model["accuracy_by_data_source"]["rewardmap/TorF1"] <= 1.0
+    assert model["reward"] == pytest.approx(sum(scores) / len(scores))

@@ -1,0 +1,221 @@
+"""Asking a model: batches, the log that survives a crash, and what may not be mixed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
+from rewardmap_verl.evaluation.inference import (
+    Generation,
+    answer_questions,
+    chat_messages,
+    check_model,
+    engine_options,
+    log_header,
+    model_identity,
+)
+from rewardmap_verl.evaluation.questions import Asked, Questions
+from rewardmap_verl.evaluation.saved import read_saved
+
+
+class Parrot:
+    """An engine that answers with the question, and crashes after some batches."""
+
+    def __init__(self, batches: int = 1000) -> None:
+        self.left = batches
+        self.asked: list[int] = []
+
+    def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
+        if self.left == 0:
+            raise RuntimeError("out of memory")
+        self.left -= 1
+        self.asked += [one.index for one in batch]
+        return [LoggedAnswer(one.key, one.index, one.text, 3, "stop") for one in batch]
+
+
+@pytest.fixture
+def twelve(ask: Any, make_row: Any) -> Questions:
+    return ask([make_row("TorF1", i) for i in range(12)])  # type: ignore[no-any-return]
+
+
+HEADER = {"questions": "f", "model": {"name": "m", "files": "1"}, "settings": {"max_tokens": 9}}
+
+
+def run(
+    path: Path, questions: Questions, engine: Parrot, header: dict[str, Any] | None = None
+) -> list[int]:
+    done: list[int] = []
+    with AnswerLog(path, {**HEADER, **(header or {})}) as log:
+        answer_questions(questions, lambda: engine, log, 5, done.append)
+    return done
+
+
+def test_answers_are_written_in_order_with_a_header(tmp_path: Path, twelve: Questions) -> None:
+    path = tmp_path / "deep" / "answers.jsonl"
+    assert run(path, twelve, Parrot()) == [0, 5, 5, 2]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert lines[0] == {"rewardmap_answers": 1, **HEADER}
+    assert [line["index"] for line in lines[1:]] == list(range(12))
+    saved = read_saved(path)
+    assert saved.rows[3].answer.response == "Question 3 of type TorF1?"
+    assert (saved.rows[3].answer.tokens, saved.fingerprint, saved.model) == (3, "f", "m")
+
+
+def test_after_a_crash_only_the_rest_is_asked(tmp_path: Path, twelve: Questions) -> None:
+    path = tmp_path / "answers.jsonl"
+    with pytest.raises(RuntimeError):
+        run(path, twelve, Parrot(batches=2))
+    again = Parrot()
+    assert run(path, twelve, again) == [10, 2]
+    assert again.asked == [10, 11]
+    assert len(read_saved(path).rows) == 12
+
+
+def test_nothing_is_started_when_all_is_answered(tmp_path: Path, twelve: Questions) -> None:
+    path = tmp_path / "answers.jsonl"
+    run(path, twelve, Parrot())
+    before = path.read_bytes()
+    with AnswerLog(path, HEADER) as log:
+        assert answer_questions(twelve, lambda: pytest.fail("started"), log, 5) == 0
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("cut", [1, 10, 60])
+def test_a_line_that_a_crash_cut_off_is_asked_again(
+    tmp_path: Path, twelve: Questions, cut: int
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    run(path, twelve, Parrot())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    again = Parrot()
+    run(path, twelve, again)
+    assert again.asked == [11]
+    assert path.read_bytes() == whole
+
+
+def test_strange_text_survives(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    strange = 'line\nbreak \u2028 \ud800 {"key": 1} 换乘'
+    with AnswerLog(path, HEADER) as log:
+        log.append([LoggedAnswer("k", 0, strange, 1, "length")])
+    with AnswerLog(path, HEADER) as log:
+        assert log.known == {"k"}
+    assert read_saved(path).rows[0].answer.response == strange
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("questions", "others"),
+        ("model", {"name": "m", "files": "2"}),
+        ("settings", {"max_tokens": 10}),
+    ],
+)
+def test_answers_of_two_kinds_are_not_mixed(
+    tmp_path: Path, twelve: Questions, field: str, value: object
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    run(path, twelve, Parrot(batches=5))
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=rf"answers\.jsonl: {field}: found .*give another"):
+        run(path, twelve, Parrot(), {field: value})
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"rewardmap_answers": 2}\n', "Version 1 is read here"),
+        (b'{"key": "k"}\n', "does not begin with this program's header"),
+        (b"hello\n", "line 1.*not JSON"),
+        (b"[]\n", "no answer"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_left_alone(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        AnswerLog(path, HEADER).open()
+    assert path.read_bytes() == content
+
+
+def make_model(folder: Path, weights: bytes = b"weights") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+def test_a_model_is_known_by_its_files(tmp_path: Path) -> None:
+    one, copy = make_model(tmp_path / "a" / "merged"), make_model(tmp_path / "b" / "merged")
+    other = make_model(tmp_path / "c" / "merged", b"weighed")
+    assert model_identity(str(one)) == model_identity(str(copy))
+    assert model_identity(str(one)) != model_identity(str(other))
+    assert model_identity("Qwen/Qwen2.5-VL-7B-Instruct")["name"] == "Qwen/Qwen2.5-VL-7B-Instruct"
+
+
+def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+    check_model("Qwen/Qwen2.5-VL-7B-Instruct")
+    check_model(str(make_model(tmp_path / "model")))
+    run_folder = make_model(tmp_path / "run" / "merged").parent
+    checkpoints = tmp_path / "other" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "latest_checkpointed_iteration.txt").touch()
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "config.json").touch()
+    for name, message in (
+        (str(run_folder), "folder of a run; its model is .*merged"),
+        (str(checkpoints), "merge them into a model"),
+        (str(tmp_path / "bare"), "no weights"),
+        (str(tmp_path / "nothing"), "name of the hub"),
+        ("Qwen2.5-VL", "name of the hub"),
+    ):
+        with pytest.raises(DataError, match=message):
+            check_model(name)
+
+
+def test_prompts_are_verls() -> None:
+    """verl splits the prompt at the mark and keeps the line break behind it."""
+    assert chat_messages("<image>\nWhere?") == [
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "\nWhere?"}]}
+    ]
+    assert chat_messages("Where?")[0]["content"] == [{"type": "text", "text": "Where?"}]
+
+
+def test_vllm_is_set_for_the_prompts_and_the_machine(twelve: Questions) -> None:
+    from dataclasses import replace
+
+    questions = replace(twelve, prompt_tokens=4000)
+    gpu = engine_options(Generation(max_tokens=100), questions, on_cpu=False)
+    cpu = engine_options(Generation(max_tokens=100), questions, on_cpu=True)
+    assert gpu["max_model_len"] == cpu["max_model_len"] == 4100
+    assert (gpu["dtype"], cpu["dtype"], cpu["enforce_eager"]) == ("auto", "float32", True)
+    assert "gpu_memory_utilization" in gpu and "gpu_memory_utilization" not in cpu
+    assert engine_options(Generation(), twelve, on_cpu=True)["max_model_len"] is None
+
+
+def test_the_header_says_what_was_asked_of_whom(tmp_path: Path, twelve: Questions) -> None:
+    model = make_model(tmp_path / "model")
+    header = log_header(twelve, str(model), Generation(max_tokens=77))
+    assert header["questions"] == twelve.fingerprint
+    assert header["model"]["name"] == "model"
+    assert header["settings"] == {"temperature": 0.0, "max_tokens": 77, "dtype": "auto"}
+
+
+def test_fingerprints_follow_the_questions(ask: Callable[..., Questions], make_row: Any) -> None:
+    rows = [make_row("TorF1", i) for i in range(3)]
+    one = ask(rows)
+    assert one.fingerprint == ask(rows).fingerprint
+    assert one.fingerprint != ask(rows[:2]).fingerprint == one.first(2).fingerprint
+    assert one.fingerprint != ask([*rows[:2], make_row("TorF1", 2, answer=0)]).fingerprint
+    twins = ask([rows[0], rows[0]])
+    assert len({item.key for item in twins.items}) == 2
