@@ -7,9 +7,7 @@ and out, and what a process keeps: networks and gold answers, read once.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +17,7 @@ from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 from rewardmap_verl.rewards.config import load_reward_config
 from rewardmap_verl.rewards.score import score_answer
 from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.training.batches import BatchedThread
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
@@ -50,7 +49,7 @@ class RewardMapRewardManager(RewardManagerBase):
         self._truth = lru_cache(maxsize=TRUTHS_KEPT)(GroundTruth.from_json)
         # One thread: scoring holds the interpreter lock, more threads would only take turns. It
         # keeps the event loop free to take further calls, and it loads no network twice.
-        self._scorer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rewardmap")
+        self._scorer = BatchedThread(self._score, "rewardmap")
 
     async def run_single(self, data: Any) -> dict[str, Any]:
         """Score one answer.
@@ -65,26 +64,21 @@ class RewardMapRewardManager(RewardManagerBase):
             DataError: The row cannot be scored, whatever the answer. The dataset has checked all
                 rows before training, so this means that a file has changed since.
         """
-        item = data[-1:][0]
-        row = item.non_tensor_batch
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._scorer, self._score, answer_tokens(item), row["reward_model"], row["extra_info"]
-        )
+        return await self._scorer.run(data)
 
-    def _score(
-        self, tokens: Any, reward_model: Mapping[str, Any], info: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        answer = self.tokenizer.decode(tokens, skip_special_tokens=True)
-        truth = self._truth(reward_model["ground_truth"])
-        network: Network = self._network(info["network"])
+    def _score(self, data: Any) -> dict[str, Any]:
+        # The row is taken apart by hand: verl's data[-1:] takes longer than to score the answer.
+        row = {name: column[-1] for name, column in data.non_tensor_batch.items()}
+        answer = self.tokenizer.decode(answer_tokens(data.batch), skip_special_tokens=True)
+        truth = self._truth(row["reward_model"]["ground_truth"])
+        network: Network = self._network(row["extra_info"]["network"])
         score = score_answer(answer, truth, network, self._settings)
         parts = score.as_dict()
         return {"reward_score": parts["score"], "reward_extra_info": parts}
 
 
-def answer_tokens(item: Any) -> Any:
-    """The token ids that the model wrote, without the filling behind them."""
-    answer = item.batch["responses"]
-    length = int(item.batch["attention_mask"][-answer.shape[-1] :].sum())
+def answer_tokens(batch: Mapping[str, Any]) -> Any:
+    """The token ids of the last output of a rollout, without the filling behind them."""
+    answer = batch["responses"][-1]
+    length = int(batch["attention_mask"][-1, -answer.shape[-1] :].sum())
     return answer[:length]
