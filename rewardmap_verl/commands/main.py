@@ -25,6 +25,8 @@ COMMANDS = (
     "evaluate",
     "benchmarks",
     "report",
+    "check-merge",
+    "card",
     "score",
     "explain",
     "audit",

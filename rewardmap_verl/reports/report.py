@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -25,7 +25,6 @@ from rewardmap_verl.training.summary import Summary, summarise
 __all__ = ["Report", "write_report"]
 
 _FAULTS_SHOWN = 5
-_PARTS_OF_PATH = 3
 
 Advance = Callable[[int], None]
 
@@ -147,21 +146,13 @@ def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
         "name": run.name,
         "steps": summary.steps,
         "pace": summary.step_seconds,
-        "model": _model(run),
+        "model": run.base_model,
         "stages": stages_of(run),
         "notes": notes,
         "training": summary.stages,
         "validation": summary.validation,
         "held_out": _held_out(summary),
     }
-
-
-def _model(run: Run) -> str:
-    """The hub's name of the model that was trained, or the end of its path."""
-    path = PurePath(str(run.setting("actor_rollout_ref.model.path") or ""))
-    if not path.parts:
-        return ""
-    return str(PurePath(*path.parts[-_PARTS_OF_PATH:]) if path.is_absolute() else path)
 
 
 def _held_out(summary: Summary) -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -17,6 +17,7 @@ from rewardmap_verl.training.run_note import NOTE_NAME, NOTE_VERSION
 __all__ = ["Dump", "Run", "read_run", "read_runs"]
 
 _CHECKPOINT = "latest_checkpointed_iteration.txt"
+_PARTS_OF_PATH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,14 @@ class Run:
     def steps(self) -> int:
         """The last training step that was recorded; 0 before the first."""
         return max((entry.step for entry in self.entries if entry.part == "train"), default=0)
+
+    @property
+    def base_model(self) -> str:
+        """The hub's name of the model that was trained, or the end of its path; "" if not known."""
+        path = PurePath(str(self.setting("actor_rollout_ref.model.path") or ""))
+        if not path.parts:
+            return ""
+        return str(PurePath(*path.parts[-_PARTS_OF_PATH:]) if path.is_absolute() else path)
 
     def setting(self, key: str) -> Any:
         """A value of the configuration by its dotted key; ``None`` when there is none."""

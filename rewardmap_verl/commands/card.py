@@ -1,0 +1,36 @@
+"""``rewardmap card``: the card of a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rewardmap_verl.commands.reward_options import fail
+from rewardmap_verl.errors import DataError
+
+__all__ = ["card"]
+
+
+def card(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    model: Annotated[Path, typer.Argument(help="Folder of its merged model.")],
+    license: Annotated[
+        str, typer.Option(help="Licence of the model, as hubs call it: apache-2.0, mit, …")
+    ] = "other",
+    name: Annotated[str, typer.Option(help="Name of the model; the run's when left out.")] = "",
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Folder of `rewardmap evaluate`, for its table.")
+    ] = None,
+) -> None:
+    """Write README.md into a model's folder: data, recipe, scores and licence.
+
+    Try it: **rewardmap card runs/synthetic runs/synthetic/merged --license apache-2.0**
+    """
+    from rewardmap_verl.reports.card import write_card
+
+    try:
+        typer.echo(write_card(run, model, license, name, evaluation))
+    except DataError as error:
+        fail(error)

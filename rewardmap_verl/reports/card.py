@@ -1,0 +1,184 @@
+"""The card of a trained model: data, recipe, scores and licence, as a hub shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.atomic import write_bytes
+from rewardmap_verl.preparation.manifest import Manifest, read_manifest
+from rewardmap_verl.reports.curves import stages_of
+from rewardmap_verl.reports.prepared import data_folders
+from rewardmap_verl.reports.runs import Run, read_run
+from rewardmap_verl.training.summary import summarise
+
+__all__ = ["CARD_NAME", "write_card"]
+
+CARD_NAME = "README.md"
+
+_MARK = "<!-- written by rewardmap card -->"
+
+_UNKNOWN_LICENCE = "other"
+
+_SETTINGS = (
+    "algorithm.adv_estimator",
+    "algorithm.norm_adv_by_std_in_grpo",
+    "data.train_batch_size",
+    "data.curriculum",
+    "actor_rollout_ref.rollout.n",
+    "actor_rollout_ref.rollout.temperature",
+    "actor_rollout_ref.actor.optim.lr",
+    "actor_rollout_ref.actor.kl_loss_coef",
+    "actor_rollout_ref.actor.kl_loss_type",
+    "reward.rewardmap",
+)
+"""Keys of the recipe that decide what is learned."""
+
+
+def write_card(
+    run: Path,
+    model: Path,
+    licence: str = _UNKNOWN_LICENCE,
+    name: str = "",
+    evaluation: Path | None = None,
+) -> Path:
+    """Write the card of a run's model into the model's folder.
+
+    Args:
+        run: The run.
+        model: The merged model, a folder with a ``config.json``.
+        licence: The hub's short name of a licence, such as ``apache-2.0``.
+        name: What to call the model; the run's name when left out.
+        evaluation: A folder that ``rewardmap evaluate`` wrote; its table becomes part of the card.
+
+    Raises:
+        DataError: One of the folders is not what it should be, or the model has a card that
+            somebody has written by hand.
+    """
+    if not (model / "config.json").is_file():
+        raise DataError(model, found="no config.json", mend="Give the merged model's folder.")
+    target = model / CARD_NAME
+    if target.is_file() and _MARK not in target.read_text(encoding="utf-8", errors="replace"):
+        raise DataError(target, mend="It was not written by this command; move it away first.")
+    card = render_card(read_run(run), licence, name, _table(evaluation))
+    write_bytes(target, card.encode())
+    return target
+
+
+def render_card(run: Run, licence: str, name: str, evaluation: str) -> str:
+    """The card as Markdown."""
+    summary = summarise(run.entries)
+    manifests = [read_manifest(folder) for folder in data_folders(run.config)]
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    template = (files(__package__) / "page" / "model_card.txt").read_text("utf-8")
+    return environment.from_string(template).render(
+        mark=_MARK,
+        front=_front(run, licence),
+        name=name or run.name,
+        base=run.base_model,
+        versions={
+            "rewardmap_verl": run.setting("rewardmap_run.rewardmap_verl")
+            or version("rewardmap-verl"),
+            "verl": run.setting("rewardmap_run.verl") or version("verl"),
+        },
+        validation=summary.validation,
+        twice=bool(summary.validation)
+        and summary.validation[0].first_step != summary.validation[0].last_step,
+        percent=_percent,
+        evaluation=evaluation,
+        data=[_data(manifest) for manifest in manifests],
+        test_cities=", ".join(_test_cities(manifests)),
+        stages=list(_stages(run)),
+        steps=summary.steps,
+        settings=list(_settings(run)),
+        licence_text=_licence_text(licence),
+    )
+
+
+def _front(run: Run, licence: str) -> str:
+    """The card's head, which hubs read."""
+    base = str(run.setting("actor_rollout_ref.model.path") or "")
+    head: dict[str, Any] = {
+        "license": licence,
+        "library_name": "transformers",
+        "pipeline_tag": "image-text-to-text",
+        "tags": ["rewardmap", "transit-maps", "route-planning", "grpo", "verl"],
+    }
+    if base.count("/") == 1 and not Path(base).exists():
+        head["base_model"] = base
+    return yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip()
+
+
+def _licence_text(licence: str) -> str:
+    if licence == _UNKNOWN_LICENCE:
+        return (
+            "Not stated yet. The licence of the model that training started from goes on to hold, "
+            "and so do the terms of the maps."
+        )
+    return f"{licence}. The terms of the model that training started from and of the maps hold too."
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _data(manifest: Manifest) -> dict[str, Any]:
+    rows = ", ".join(f"{count:,} {split} questions" for split, count in manifest.rows.items())
+    return {
+        "source": manifest.source,
+        "seed": manifest.seed,
+        "maps": len(manifest.maps),
+        "rows": rows,
+        "fingerprint": manifest.fingerprint[:16],
+    }
+
+
+def _test_cities(manifests: Sequence[Manifest]) -> Iterator[str]:
+    for manifest in manifests:
+        yield from (
+            f"{record.country}/{record.city}"
+            for record in manifest.maps
+            if set(record.splits) == {"test"}
+        )
+
+
+def _stages(run: Run) -> Iterator[tuple[str, int, int, str]]:
+    types: dict[str, dict[str, None]] = {}
+    for entry in run.entries:
+        for group in entry.groups:
+            types.setdefault(group.stage, {})[group.kind] = None
+    for stage, first, last in stages_of(run):
+        yield stage, first, last, ", ".join(types[stage])
+
+
+def _settings(run: Run) -> Iterator[tuple[str, str]]:
+    for key in _SETTINGS:
+        for name, value in _flat(key, run.setting(key)):
+            yield name, str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(f"{key}.{name}", inner)
+    elif value is not None:
+        yield key, value
+
+
+def _table(evaluation: Path | None) -> str:
+    if evaluation is None:
+        return ""
+    table = evaluation / "table.md"
+    if not table.is_file():
+        mend = "Give a folder that `rewardmap evaluate` wrote."
+        raise DataError(evaluation, found="no table.md", mend=mend)
+    return table.read_text(encoding="utf-8").strip()

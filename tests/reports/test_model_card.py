@@ -1,0 +1,149 @@
+"""The card of a model, and the check that a merged model is the trained one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from rewardmap_verl.commands.main import app
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.reports import merged
+from rewardmap_verl.reports.card import write_card
+from rewardmap_verl.reports.merged import compare_weights, join_shards
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "merged"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}", "utf-8")
+    return folder
+
+
+def head_and_body(card: Path) -> tuple[dict[str, Any], str]:
+    _, head, body = card.read_text("utf-8").split("---\n", 2)
+    return yaml.safe_load(head), body
+
+
+def test_a_card_tells_data_recipe_scores_and_licence(run_folder: Path, model: Path) -> None:
+    card = write_card(run_folder, model, "apache-2.0", "my-model")
+    head, body = head_and_body(card)
+    assert head["license"] == "apache-2.0" and head["pipeline_tag"] == "image-text-to-text"
+    for part in ("# my-model", "| all |", "synthetic maps, seed", "| planning |", "apache-2.0."):
+        assert part in body
+    assert "Held out, never trained on: synthetic/" in body
+
+
+def test_a_card_without_a_licence_says_so(run_folder: Path, model: Path) -> None:
+    head, body = head_and_body(write_card(run_folder, model))
+    assert head["license"] == "other" and "Not stated yet" in body
+
+
+def test_settings_of_the_run_are_listed_and_cannot_break_the_table(
+    simulated: ModuleType, prepared: Path, tmp_path: Path, model: Path
+) -> None:
+    run = simulated.simulate_run(prepared, tmp_path / "run", steps=1)
+    simulated.write_settings(
+        run,
+        {
+            "reward": {"rewardmap": {"alpha": 0.7}},
+            "data": {"folder": str(prepared), "curriculum": {"stages": "a|b\nc"}},
+            "actor_rollout_ref": {"model": {"path": "Qwen/Qwen2.5-VL-7B-Instruct"}},
+        },
+    )
+    head, body = head_and_body(write_card(run, model))
+    assert head["base_model"] == "Qwen/Qwen2.5-VL-7B-Instruct"
+    assert "| `reward.rewardmap.alpha` | 0.7 |" in body
+    assert "| `data.curriculum.stages` | a\\|b c |" in body
+
+
+def test_an_evaluation_s_table_is_part_of_the_card(
+    run_folder: Path, model: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"table\.md"):
+        write_card(run_folder, model, evaluation=tmp_path)
+    (tmp_path / "table.md").write_text("| weighted accuracy |\n|---|\n", "utf-8")
+    assert "| weighted accuracy |" in write_card(run_folder, model, evaluation=tmp_path).read_text(
+        "utf-8"
+    )
+
+
+def test_a_card_is_written_again_and_one_by_hand_is_kept(run_folder: Path, model: Path) -> None:
+    write_card(run_folder, model, name="one")
+    assert "# two" in write_card(run_folder, model, name="two").read_text("utf-8")
+    (model / "README.md").write_text("by hand", "utf-8")
+    with pytest.raises(DataError, match="move it away"):
+        write_card(run_folder, model)
+    with pytest.raises(DataError, match=r"config\.json"):
+        write_card(run_folder, model.parent)
+
+
+def test_the_command_writes_a_card(run_folder: Path, model: Path) -> None:
+    done = CliRunner().invoke(app, ["card", str(run_folder), str(model), "--license", "mit"])
+    assert done.exit_code == 0 and head_and_body(model / "README.md")[0]["license"] == "mit"
+
+
+# Merged weights
+
+
+def test_weights_are_compared_in_the_format_that_was_kept() -> None:
+    trained = {"a": torch.tensor([1.0, 1.001]), "b": torch.ones(2, 2)}
+    kept = {name: tensor.to(torch.bfloat16) for name, tensor in trained.items()}
+    assert compare_weights(trained, kept).same
+    kept["a"][0] = 2
+    found = compare_weights(trained, kept)
+    assert found.different == ("a",) and found.tensors == 1 and not found.same
+
+
+def test_missing_strange_and_reshaped_tensors_are_found() -> None:
+    ones = torch.ones(2, 3)
+    found = compare_weights({"a": ones, "b": ones}, {"b": ones.T, "c": ones})
+    assert (found.missing, found.strange, found.different) == (("a",), ("c",), ("b",))
+    assert not compare_weights({}, {}).same
+
+
+def piece(rows: Any, dim: int | None) -> Any:
+    placement = SimpleNamespace(is_shard=lambda: dim is not None, dim=dim)
+    return SimpleNamespace(placements=(placement,), _local_tensor=rows)
+
+
+def test_shards_are_joined_in_order_of_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = torch.arange(12.0).reshape(3, 4)
+    small = torch.ones(1, 2)
+    shards = [
+        {"x": piece(whole[:2], 0), "y": piece(whole[:, :2], 1), "z": piece(whole, None),
+         "small": piece(small, 0), "plain": small},
+        {"x": piece(whole[2:], 0), "y": piece(whole[:, 2:], 1), "z": piece(whole, None),
+         "small": piece(small[:0], 0), "plain": small},
+    ]  # fmt: skip
+    monkeypatch.setattr(torch, "load", lambda path, **_: shards[path])
+    found = join_shards([0, 1])  # type: ignore[list-item]
+    assert all(torch.equal(found[name], whole) for name in "xyz")
+    assert torch.equal(found["small"], small) and torch.equal(found["plain"], small)
+
+
+def test_shards_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
+    actor = tmp_path / "global_step_3" / "actor"
+    actor.mkdir(parents=True)
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("3", "utf-8")
+    with pytest.raises(DataError, match="no shards"):
+        merged._find_shards(tmp_path)
+    for rank in (0, 2):
+        torch.save({}, actor / f"model_world_size_3_rank_{rank}.pt")
+    with pytest.raises(DataError, match="missing"):
+        merged._find_shards(tmp_path)
+    torch.save({}, actor / "model_world_size_3_rank_1.pt")
+    assert [path.name[-4] for path in merged._find_shards(tmp_path)] == ["0", "1", "2"]
+
+
+def test_adapters_are_told_apart(tmp_path: Path, model: Path) -> None:
+    torch.save({"q.lora_A.weight": torch.ones(1)}, tmp_path / "model_world_size_1_rank_0.pt")
+    with pytest.raises(DataError, match="adapters"):
+        merged.compare_with_checkpoint(tmp_path, model)
