@@ -8,7 +8,7 @@
 #
 # Settings, from the environment:
 #   RAY_PORT        port of the cluster on HEAD                                          (6379)
-#   RAY_AUTH_TOKEN  secret that all nodes share; Ray 2.60 lets nobody in without one     (Ray's own file)
+#   RAY_AUTH_TOKEN  secret that all nodes share, at least 16 letters                     (must be set)
 #   RAY_ARGS        further arguments of `ray start`, such as "--num-gpus=8"             (none)
 #   JOIN_SECONDS    how long the nodes wait for one another                              (600)
 #   STOP_SECONDS    how long the training may take to stop after SIGTERM                 (30)
@@ -20,6 +20,8 @@ if (($# < 3)); then
 fi
 rank=$1 nodes=$2 head=$3
 shift 3
+# Ray 2.60 locks a cluster by itself, and whoever is not told so knocks without the key.
+export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:?set it to a secret that all nodes share} RAY_AUTH_MODE=token
 port=${RAY_PORT:-6379}
 join=${JOIN_SECONDS:-600}
 read -r -a ray_args <<<"${RAY_ARGS:-}"

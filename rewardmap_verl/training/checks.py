@@ -273,6 +273,21 @@ def check_model(key: str) -> Check:
     return check
 
 
+def check_family(config: DictConfig) -> Iterator[Finding]:
+    """Models that verl 0.9.1 knows by name and this stack has not run."""
+    name = str(pick(config, "actor_rollout_ref.model.path", ""))
+    if "kimi" in name.lower():
+        yield Finding(
+            "actor_rollout_ref.model.path",
+            "transformers 5.9 has no Kimi-VL; its code comes with the weights "
+            "(actor_rollout_ref.model.trust_remote_code=True), and verl 0.9.1 replaces a class of "
+            "an older version of it. Nobody has run that here. The nearest that runs is "
+            "'+recipe/rewardmap=[qwen3_vl_8b]'.",
+            name,
+            stops=False,
+        )
+
+
 def is_local(model: str) -> bool:
     """Whether a model is named by a folder, not by its name on a hub (``owner/name``)."""
     path = Path(model).expanduser()
@@ -468,6 +483,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_nodes,
         check_cluster,
         check_model("actor_rollout_ref.model.path"),
+        check_family,
         check_files,
         check_stages,
         check_prompts,

@@ -113,7 +113,7 @@ def test_a_real_cluster_of_three_nodes(slurm: Any, tmp_path: Path) -> None:
     import json
 
     slurm.stub_training(PROBE)
-    apart = "--num-gpus=1 --num-cpus=1 --object-store-memory=100000000 --include-dashboard=false"
+    apart = "--num-gpus=1 --num-cpus=1 --object-store-memory=100000000"
     ports = "--min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=0"
     job = slurm.submit("data.folder=x", RAY_ARGS=f"{apart} {ports}")
     output, _ = job.communicate(timeout=200)

@@ -394,6 +394,13 @@ def test_size_of_a_cluster_that_runs_already(
     )
 
 
+def test_a_family_that_nobody_has_run_is_a_warning(config: DictConfig) -> None:
+    config.actor_rollout_ref.model.path = "moonshotai/Kimi-VL-A3B-Instruct"
+    finding = found(config)["actor_rollout_ref.model.path"]
+    assert "qwen3_vl_8b" in finding.mend
+    assert not finding.stops
+
+
 def test_relative_paths_on_several_nodes(config: DictConfig) -> None:
     config.trainer.nnodes = 2
     finding = found(config)["trainer.default_local_dir"]

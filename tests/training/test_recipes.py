@@ -237,7 +237,7 @@ def test_guard_finds_nothing_in_fine_tuning(sft: DictConfig) -> None:
 )
 def test_faults_of_fine_tuning_are_named(sft: DictConfig, key: str, value: Any, says: str) -> None:
     OmegaConf.update(sft, key, value, force_add=True)
-    sft.data.use_dynamic_bsz = True
+    sft.data.use_dynamic_bsz, sft.data.max_length = True, 22048
     texts = [str(one) for one in examine(sft, "sft")]
     assert any(says in text for text in texts), texts
 
