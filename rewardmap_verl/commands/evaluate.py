@@ -149,6 +149,9 @@ def evaluate(
         files = write_results(folder, found, rows, compared, beside, seed)
     except (DataError, ConfigError) as error:
         fail(error)
+    except KeyboardInterrupt:
+        typer.secho("Interrupted. The same command goes on where it stopped.", err=True)
+        raise typer.Exit(130) from None
     _show(console, found, rows, beside, detail)
     if compared:
         from rewardmap_verl.evaluation.tables import comparison_table

@@ -169,7 +169,12 @@ class VllmEngine:
     def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
         """Answer a batch, in its order."""
         prompts = [self._prompt(asked) for asked in batch]
-        outputs = self._model.generate(prompts, self._sampling, use_tqdm=False)
+        try:
+            outputs = self._model.generate(prompts, self._sampling, use_tqdm=False)
+        except ValueError as error:
+            rows = f"rows {batch[0].index} to {batch[-1].index}"
+            mend = "Raise --max-model-len, or prepare the data with a smaller pixel budget."
+            raise ConfigError(f"vLLM, {rows}", found=str(error), mend=mend) from error
         return [
             LoggedAnswer(
                 asked.key,

@@ -195,8 +195,8 @@ def latex_table(rows: Sequence[Row], columns: Sequence[Column] = COLUMNS) -> str
 
 
 _NAMES: Final = {
-    "short": "ReasonMap, short questions",
-    "long": "ReasonMap, long questions",
+    "short": "ReasonMap S.",
+    "long": "ReasonMap L.",
     "plus": "ReasonMap-Plus",
 }
 
@@ -205,14 +205,21 @@ def detail_table(summary: Summary) -> Table:
     """Return every figure with its interval and the number of questions behind it."""
     table = Table(title="In detail", title_justify="left")
     for head in ("section", "figure", "mean", "95% interval", "questions"):
-        table.add_column(head, justify="left" if head in ("section", "figure") else "right")
+        left = head in ("section", "figure")
+        table.add_column(
+            head,
+            justify="left" if left else "right",
+            no_wrap=head != "figure",
+            overflow="fold",
+            min_width=10 if head == "figure" else None,
+        )
     last = ""
     for (section, name, weighted), one in summary.figures.items():
         scale, digits = _scale(name)
         shown = _NAMES[section] if section != last else ""
         last = section
         figure = f"{name}, weighted" if weighted else name
-        bounds = f"{scale * one.low:.{digits}f} – {scale * one.high:.{digits}f}"
+        bounds = f"{scale * one.low:.{digits}f} … {scale * one.high:.{digits}f}"
         table.add_row(shown, figure, f"{scale * one.mean:.{digits}f}", bounds, str(one.count))
     return table
 
@@ -231,13 +238,13 @@ def _comparison_cells(
             _NAMES[section],
             name,
             f"{scale * apart.mean:+.{digits}f}",
-            f"{scale * apart.low:+.{digits}f} – {scale * apart.high:+.{digits}f}",
+            f"{scale * apart.low:+.{digits}f} … {scale * apart.high:+.{digits}f}",
             f"{one.p:.4f}",
             f"{one.better} / {one.worse}",
         )
 
 
-_COMPARED: Final = ("section", "figure", "difference", "95% interval", "p", "better / worse")
+_COMPARED: Final = ("section", "figure", "difference", "95% interval", "p", "+ / −")
 
 
 def comparison_table(
@@ -246,7 +253,14 @@ def comparison_table(
     """Return the comparison of two models for a terminal."""
     table = Table(title=f"{first} minus {second}", title_justify="left")
     for head in _COMPARED:
-        table.add_column(head, justify="left" if head in ("section", "figure") else "right")
+        left = head in ("section", "figure")
+        table.add_column(
+            head,
+            justify="left" if left else "right",
+            no_wrap=head != "figure",
+            overflow="fold",
+            min_width=10 if head == "figure" else None,
+        )
     for cells in _comparison_cells(compared):
         table.add_row(*cells)
     return table

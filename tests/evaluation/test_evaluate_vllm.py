@@ -1,0 +1,47 @@
+"""``rewardmap evaluate`` with a model in vLLM on this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+
+PROGRAM = (sys.executable, "-c", "from rewardmap_verl.commands.main import app; app()")
+
+
+def rewardmap(*arguments: object, folder: Path) -> str:
+    done = subprocess.run(
+        [*PROGRAM, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_tiny_model_answers_every_question_and_is_asked_once(
+    prepared: Path, tmp_path: Path
+) -> None:
+    rewardmap("tiny-model", prepared, "model", folder=tmp_path)
+    call = ("evaluate", "model", prepared, "--max-tokens", 8, "--out", "out", "--batch-size", 7)
+    rewardmap(*call, folder=tmp_path)
+    answers = tmp_path / "out" / "answers.jsonl"
+    lines = answers.read_text(encoding="utf-8").splitlines()
+    results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    (model,) = results["models"]
+    assert [one["answers"] for one in model["questions"]] == [1] * (len(lines) - 1)
+    assert not any("no answer" in note for note in model["notes"])
+    tokens = [json.loads(line)["tokens"] for line in lines[1:]]
+    assert 1 <= min(tokens) and max(tokens) <= 8
+
+    answers.write_text("\n".join(lines[:-2]) + "\n", encoding="utf-8")  # as after a crash
+    rewardmap(*call, folder=tmp_path)
+    assert answers.read_text(encoding="utf-8").splitlines() == lines, "greedy: the same answers"
