@@ -16,6 +16,7 @@ COMMANDS = (
     "prepare",
     "validate",
     "export",
+    "draw",
     "tiny-model",
     "cold-start",
     "sft-rows",

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from rewardmap_verl.drawing import style_at
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest
@@ -27,6 +28,7 @@ from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.transit.synthetic import settings_at
 
 __all__ = ["prepare", "size_of"]
 
@@ -41,6 +43,20 @@ class SourceName(str, Enum):
     SYNTHETIC = "synthetic"
     REASONMAP = "reasonmap"
     GTFS = "gtfs"
+
+
+class Language(str, Enum):
+    """What invented names sound like."""
+
+    SHORT = "short"
+    ENGLISH = "english"
+    GERMAN = "german"
+    FRENCH = "french"
+    SPANISH = "spanish"
+    NORDIC = "nordic"
+    CYRILLIC = "cyrillic"
+    GREEK = "greek"
+    CHINESE = "chinese"
 
 
 class SizeName(str, Enum):
@@ -112,6 +128,19 @@ def prepare(
     test_maps: Annotated[
         int | None, typer.Option(min=1, help="synthetic: maps kept apart for testing [8].")
     ] = None,
+    difficulty: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="synthetic, size full: 0 is a small town with two lines, 1 a metropolis with "
+            "twenty and much beside them.",
+        ),
+    ] = None,
+    language: Annotated[
+        list[Language] | None,
+        typer.Option(help="synthetic: what names sound like, repeated; one is drawn for each map."),
+    ] = None,
     test_city: Annotated[
         list[str] | None,
         typer.Option(
@@ -180,6 +209,7 @@ def prepare(
     console = Console()
     with readable_errors():
         preset = size_of(source, size)
+        preset = _drawn_as(preset, difficulty, language)
         quotas = preset.quotas.with_beyond_papers(preset.beyond if beyond_papers else 0)
         most, least = max_pixels or preset.max_pixels, PixelBudget().min_pixels
         with _no_trace_of_pydantic():
@@ -213,6 +243,27 @@ def prepare(
         with _progress(console) as report:
             manifest = prepare_folder(settings, report)
         _summarise(console, manifest, out)
+
+
+def _drawn_as(preset: Size, difficulty: float | None, language: list[Language] | None) -> Size:
+    """Apply the knobs of invented maps.
+
+    Raises:
+        ConfigError: The maps of a tiny model are asked to be difficult.
+    """
+    if difficulty is not None:
+        if preset.brief:
+            raise ConfigError(
+                "--difficulty",
+                found=difficulty,
+                mend="Maps of size tiny are as simple as they come; add --size full.",
+            )
+        networks, style = settings_at(difficulty), style_at(difficulty)
+        preset = replace(preset, networks=networks, style=style)
+    if language:
+        chosen = tuple(dict.fromkeys(one.value for one in language))
+        preset = replace(preset, networks=preset.networks.with_languages(chosen))
+    return preset
 
 
 @contextmanager

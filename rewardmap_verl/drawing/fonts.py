@@ -68,5 +68,7 @@ def _package(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         package = name.replace("_", "-")
-        raise ConfigError("fonts", package, "not installed", f"Run: pip install {package}")
+        names = "Chinese, Japanese and Korean names are" if "cjk" in name else "Maps are"
+        mend = f"{names} drawn with its font; run: pip install {package}"
+        raise ConfigError("fonts", package, "not installed", mend)
     return Path(next(iter(spec.submodule_search_locations)))

@@ -79,6 +79,10 @@ class DrawnMap:
         """The map as pixels."""
         return paint(self.scene, self.scale)
 
+    def image_at(self, width: int) -> Image.Image:
+        """The map as pixels of another width, drawn anew and not enlarged."""
+        return paint(self.scene, width / self.scene.width)
+
     def png(self) -> bytes:
         """The map as a PNG file; the same bytes for the same map."""
         return png_bytes(self.image)

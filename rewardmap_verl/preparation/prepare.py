@@ -45,7 +45,7 @@ from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.transit.reader import network_to_json
 
-__all__ = ["SPLITS", "Report", "Step", "prepare"]
+__all__ = ["SPLITS", "Report", "Step", "json_bytes", "prepare"]
 
 SPLITS: Final = ("train", "test")
 _TEST_EVERY: Final = 4  # where one city gives both splits
@@ -213,7 +213,7 @@ class _Task:
         positions = ""
         if rendered.positions is not None:
             positions = f"positions/{city.key}.json"
-            write_bytes(self.building / positions, _json_bytes(rendered.positions))
+            write_bytes(self.building / positions, json_bytes(rendered.positions))
         names = [name for name in (image.path, positions) if name]
         files = {name: hash_file(self.building / name) for name in names}
         return Finished(identity=identity, image=image, positions=positions, files=files)
@@ -260,7 +260,8 @@ def _run(task: _Task, jobs: Sequence[_Job], workers: int) -> Iterator[_Done]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _json_bytes(value: object) -> bytes:
+def json_bytes(value: object) -> bytes:
+    """Write JSON for people and for comparison: equal values give equal bytes."""
     return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -279,7 +280,7 @@ def _assemble(
         write_rows(rows[split], building / f"{split}.parquet")
     for item in done:
         path = building / _network_path(item.city)
-        write_bytes(path, _json_bytes(network_to_json(item.city.network)))
+        write_bytes(path, json_bytes(network_to_json(item.city.network)))
     networks = {_network_path(item.city) for item in done}
     shelf.clear(keep=names | networks | {f"{split}.parquet" for split in SPLITS})
     manifest = Manifest(

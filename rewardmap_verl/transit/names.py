@@ -229,6 +229,8 @@ def normalise(text: str) -> str:
         The key; ``normalise(key) == key``. Empty when the text holds no letter and no digit.
     """
     key = _normalise_once(text)
+    if key.isascii() and key.isalpha() and key not in _SHORT_FORMS:  # one word: nothing to fold
+        return key
     for _ in range(_MOST_PASSES):
         again = _normalise_once(key)
         if again == key:

@@ -20,6 +20,7 @@ from rewardmap_verl.transit.synthesis.lay import Extras, Laid, lay_lines
 from rewardmap_verl.transit.synthesis.palette import PALETTE
 
 __all__ = [
+    "Language",
     "SyntheticSettings",
     "generate_network",
     "settings_at",
@@ -90,6 +91,22 @@ class SyntheticSettings(BaseModel):
                 "allow at least three stops for each line"
             )
         return self
+
+    def with_languages(self, languages: tuple[str, ...]) -> SyntheticSettings:
+        """Return the same settings with names of other languages, of those of ``languages``.
+
+        Raises:
+            ConfigError: "short" names for more stops than there are such names.
+        """
+        if "short" in languages and self.stops[1] > _MOST_SHORT_NAMES:
+            raise ConfigError(
+                "networks",
+                "languages",
+                "short",
+                f"There are short names for {_MOST_SHORT_NAMES} stops and there may be "
+                f"{self.stops[1]}; choose another language.",
+            )
+        return SyntheticSettings(**{**self.model_dump(), "languages": languages})
 
 
 def tiny_settings() -> SyntheticSettings:

@@ -6,7 +6,9 @@ import runpy
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from rewardmap_verl.commands.main import app
@@ -140,3 +142,28 @@ def test_published_questions_are_not_mixed_with_ours(tmp_path: Path) -> None:
     result = run("--out", tmp_path / "out", "--source", "reasonmap", "--beyond-papers")
     assert result.exit_code == 2
     assert "brings its questions along" in " ".join(result.output.split())
+
+
+def test_knobs_of_invented_maps(tmp_path: Path) -> None:
+    base = ("--out", tmp_path / "out", *ONE_MAP)
+    result = run(*base, "--difficulty", 0.5)
+    assert result.exit_code == 2 and "--size full" in result.output
+    result = run(*base, "--size", "full", "--difficulty", 0, "--language", "greek")
+    assert result.exit_code == 0, result.output
+    manifest = read_manifest(tmp_path / "out")
+    assert all(2 <= entry.lines <= 4 for entry in manifest.maps)
+    names = (tmp_path / "out" / manifest.maps[0].network).read_text(encoding="utf-8")
+    assert any("α" <= letter <= "ω" for letter in names)
+
+
+def test_a_map_larger_than_natural_is_drawn_and_not_enlarged(tmp_path: Path) -> None:
+    pixels = ("--max-pixels", 6_000_000, "--min-pixels", 5_000_000)
+    options = ("--size", "full", "--difficulty", 0)
+    result = run("--out", tmp_path / "out", *ONE_MAP, *options, *pixels)
+    assert result.exit_code == 0, result.output
+    entry = read_manifest(tmp_path / "out").maps[0]
+    assert 5_000_000 <= entry.width * entry.height <= 6_000_000
+    # Sharp: many edges are one step from white to ink; enlarged ones are ramps (6 % here).
+    with Image.open(tmp_path / "out" / entry.image) as image:
+        steps = np.abs(np.diff(np.asarray(image.convert("L"), int), axis=1))
+    assert (steps > 100).sum() > 0.25 * (steps > 5).sum()

@@ -16,7 +16,7 @@ from rewardmap_verl.preparation.splits import assign_splits
 from rewardmap_verl.transit.difficulty import grade_maps
 from rewardmap_verl.transit.placement import PlacedNetwork
 
-__all__ = ["COUNTRY", "MOST_STOPS", "place_feed", "read_gtfs"]
+__all__ = ["COUNTRY", "MOST_STOPS", "place_feed", "place_of_feed", "read_gtfs"]
 
 COUNTRY = "gtfs"
 """What stands for the country: a feed does not name one."""
@@ -49,12 +49,11 @@ def read_gtfs(
         raise ConfigError("feed", mend="Give a GTFS feed with --feed: a zip file or its folder.")
     placed = {}
     for path in feeds:
-        city = safe_name(path.resolve().stem, path, "file name")
-        key = f"{COUNTRY}/{city}"
+        key = f"{COUNTRY}/{_city(path)}"
         if key in placed:
-            raise ConfigError("feed", found=city, mend="Two feeds have this name; rename one.")
-        located = network_of_feed(Feed(path), COUNTRY, city, route_types)
-        placed[key] = place_feed(located)
+            mend = "Two feeds have this name; rename one."
+            raise ConfigError("feed", found=_city(path), mend=mend)
+        placed[key] = place_of_feed(path, route_types)
     grades = grade_maps(place.network for place in placed.values())
     splits, notes = assign_splits(sorted(placed), test_cities, seed)
     cities = tuple(
@@ -67,6 +66,19 @@ def read_gtfs(
         for key in sorted(placed)
     )
     return Contents(cities, notes=notes)
+
+
+def _city(path: Path) -> str:
+    return safe_name(path.resolve().stem, path, "file name")
+
+
+def place_of_feed(path: Path, route_types: Sequence[int] = RAIL_TYPES) -> PlacedNetwork:
+    """Read a feed and lay out its network.
+
+    Raises:
+        DataError: The feed cannot be read, or is too large for a map.
+    """
+    return place_feed(network_of_feed(Feed(path), COUNTRY, _city(path), route_types))
 
 
 def place_feed(located: Located) -> PlacedNetwork:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rewardmap_verl.drawing import MapStyle, draw_map
-from rewardmap_verl.preparation.images import PixelBudget, fit
+from rewardmap_verl.preparation.images import PixelBudget, fit, grid_size
 from rewardmap_verl.preparation.sources.base import City, Contents, Rendered
 from rewardmap_verl.transit.difficulty import grade_maps
 from rewardmap_verl.transit.placement import PlacedNetwork
@@ -46,10 +46,13 @@ class DrawnPicture:
         return len(self.placed.network.stops)
 
     def render(self, budget: PixelBudget) -> Rendered:
-        """Draw the map at its natural size and reduce it to the budget, positions alike."""
+        """Draw the map at its natural size, or larger where the budget asks for it, and reduce it
+        to the budget, positions alike."""
         drawn = draw_map(self.placed, self.style)
         where = f"{self.placed.network.country}/{self.placed.network.city}"
-        image = fit(drawn.image, budget, where)
+        width, _ = grid_size(*drawn.size, budget, where)
+        larger = width > drawn.size[0]
+        image = fit(drawn.image_at(width) if larger else drawn.image, budget, where)
         across, down = image.width / drawn.image.width, image.height / drawn.image.height
         positions = {name: _scaled(value, across, down) for name, value in drawn.to_json().items()}
         return Rendered(image, positions)
