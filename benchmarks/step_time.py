@@ -72,6 +72,9 @@ def main() -> None:
     if watched.code != 0:
         sys.stderr.write("\n".join(line for _, line in watched.lines[-60:]) + "\n")
         raise SystemExit(f"The run ended with {watched.code}.")
+    if arguments.keep_log:
+        text = "\n".join(f"{at:.2f} {line}" for at, line in watched.lines)
+        arguments.keep_log.write_text(text, encoding="utf-8")
     record = summarise(watched)
     show(record)
     if arguments.out:
@@ -86,6 +89,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--timeout", type=float, default=600, help="seconds")
     parser.add_argument("--out", type=Path, help="where the record goes, as JSON")
+    parser.add_argument("--keep-log", type=Path, help="where the output goes, with times")
     parser.add_argument("overrides", nargs="*", help="arguments of verl")
     return parser.parse_args()
 

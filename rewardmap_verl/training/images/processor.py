@@ -1,0 +1,116 @@
+"""The model's image processor, with references in place of pixels where an image allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from functools import cache
+from typing import Any
+
+import torch
+from transformers import BatchFeature
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
+
+from rewardmap_verl.training.images.cache import ByteCache
+from rewardmap_verl.training.images.pixels import PixelReference, ProcessorRecipe
+from rewardmap_verl.training.images.prepared_image import PreparedImage
+from rewardmap_verl.training.images.source import ImageSource
+
+__all__ = ["refer_to_pixels"]
+
+PIXELS = "pixel_values"
+_SIDE_OUTPUT_BYTES = 16 * 2**20
+
+
+class RefersToPixels:
+    """Mixed into the class of an image processor: prepared images give references to pixels."""
+
+    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
+        """As the processor's own, with a :class:`PixelReference` where all images are prepared."""
+        found = tuple(flat(images))
+        if args or not all(isinstance(one, PreparedImage) for one in found) or not plain(kwargs):
+            return super().__call__(images, *args, **kwargs)  # type: ignore[misc]
+        recipe = ProcessorRecipe.of(self, own_class(self), kwargs)
+        sources = tuple(image.source for image in found)
+        grid = grid_of(self, sources)
+        others = {"image_grid_thw": grid} if grid is not None else side_outputs(recipe, sources)
+        return BatchFeature({PIXELS: PixelReference(sources, recipe), **others})
+
+
+def refer_to_pixels(processor: Any) -> None:
+    """Let the image processor of a model's processor refer to pixels; a second call does nothing.
+
+    verl's agent loops and the worker that runs them share one processor, which is used for a
+    prompt's tokens once and for its pixels twice per rollout.
+    """
+    inner = getattr(processor, "image_processor", None)
+    if inner is None or isinstance(inner, RefersToPixels):
+        return
+    referring: Any = _referring(type(inner))  # type: ignore[arg-type]
+    changed = referring.__new__(referring)
+    changed.__dict__.update(inner.__dict__)
+    processor.image_processor = changed
+
+
+@cache
+def _referring(kind: Hashable) -> type:
+    """A class of the same name behind ours: verl and transformers look at names of classes."""
+    assert isinstance(kind, type)
+    return type(f"Referring{kind.__name__}", (RefersToPixels, kind), {})
+
+
+def own_class(processor: Any) -> type:
+    """The class that transformers made the processor of."""
+    return next(kind for kind in type(processor).__mro__[1:] if kind is not RefersToPixels)
+
+
+def flat(images: Any) -> Iterator[Any]:
+    """Images of any nesting of lists, in order."""
+    if isinstance(images, (list, tuple)):
+        for one in images:
+            yield from flat(one)
+    else:
+        yield images
+
+
+def plain(options: dict[str, Any]) -> bool:
+    """Whether arguments can be sent along: numbers, words and nothing else."""
+    return all(
+        value is None or isinstance(value, (bool, int, float, str)) for value in options.values()
+    )
+
+
+def grid_of(processor: Any, sources: tuple[ImageSource, ...]) -> torch.Tensor | None:
+    """``image_grid_thw`` of prepared images without their pixels: 1, patches down, patches across.
+
+    Returns:
+        ``None`` where the processor is of another family, or would resize an image.
+    """
+    if not isinstance(processor, Qwen2VLImageProcessor):
+        return None
+    side = processor.patch_size
+    rows = []
+    for width, height in (source.size() for source in sources):
+        across, down = width // side, height // side
+        whole = width % (side * processor.merge_size) == height % (side * processor.merge_size) == 0
+        if not whole or processor.get_number_of_image_patches(height, width, {}) != across * down:
+            return None
+        rows.append([1, down, across])
+    return torch.tensor(rows, dtype=torch.long)
+
+
+def side_outputs(recipe: ProcessorRecipe, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
+    """What a processor gives beside pixels, computed once per process; small."""
+    return dict(_side_outputs().get((recipe, sources), lambda: _compute_side(recipe, sources)))
+
+
+def _compute_side(recipe: ProcessorRecipe, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
+    output = recipe.run([source.image() for source in sources])
+    return {key: value for key, value in output.items() if key != PIXELS}
+
+
+@cache
+def _side_outputs() -> ByteCache[dict[str, Any]]:
+    return ByteCache(
+        _SIDE_OUTPUT_BYTES,
+        lambda output: sum(getattr(value, "nbytes", 64) for value in output.values()),
+    )
