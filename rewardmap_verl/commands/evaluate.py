@@ -41,7 +41,7 @@ def evaluate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for results and answers; evaluation/NAME when left out."),
+        typer.Option(help="Folder for results and answers; outputs/evaluation/NAME when left out."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the first row.")] = None,
     limit: Annotated[
@@ -136,7 +136,7 @@ def evaluate(
         with _progress(console, questions) as progress:
             sources = Sources(questions, generation, batch_size, seed, lenient, progress)
             called = name or sources.default_name(source)
-            folder = out or Path("evaluation") / called.replace("/", "-")
+            folder = out or Path("outputs", "evaluation") / called.replace("/", "-")
             judge = _Judge(sources, used)
             found = [judge.evaluate(source, called, answers or folder / "answers.jsonl")]
             if against is not None:
@@ -170,7 +170,7 @@ class _Judge:
         self._weights = weights
         self._config = RewardConfig()
 
-    def evaluate(self, source: str, name: str, log: Path) -> Evaluation:
+    def evaluate(self, source: str, name: str, log: Path, breakdown: bool = True) -> Evaluation:
         """Get the answers of a source and judge them."""
         from rewardmap_verl.evaluation.results import evaluate_answers
 
@@ -183,6 +183,7 @@ class _Judge:
             self._config,
             self._sources.seed,
             gathered.notes,
+            breakdown,
         )
 
     def baselines(self, sources: set[str | None]) -> list[Evaluation]:
@@ -190,7 +191,7 @@ class _Judge:
         from rewardmap_verl.evaluation.baselines import BASELINES
 
         names = [one for one in BASELINES if one not in sources]
-        return [self.evaluate(one, one, Path()) for one in names]
+        return [self.evaluate(one, one, Path(), breakdown=False) for one in names]
 
 
 @contextmanager

@@ -59,13 +59,14 @@ def evaluate_answers(
     config: RewardConfig,
     seed: int = 0,
     notes: tuple[str, ...] = (),
+    breakdown: bool = True,
 ) -> Evaluation:
-    """Judge the answers to all questions and compute every figure."""
+    """Judge the answers to all questions and compute every figure; see :func:`summarise`."""
     verdicts = tuple(
         judge_answers(asked, answers.get(asked.key, ()), weights, config)
         for asked in questions.items
     )
-    return Evaluation(name, questions, verdicts, summarise(verdicts, seed), notes)
+    return Evaluation(name, questions, verdicts, summarise(verdicts, seed, breakdown), notes)
 
 
 def result_rows(

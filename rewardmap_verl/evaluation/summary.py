@@ -8,6 +8,7 @@ from typing import Final
 
 from rewardmap_verl.evaluation.map_score import PARTS
 from rewardmap_verl.evaluation.statistics import (
+    DRAWS,
     Comparison,
     Interval,
     Sample,
@@ -34,6 +35,8 @@ _TRUE_FALSE: Final = ("TorF1", "TorF2")
 _SHORT_PARTS: Final = tuple(part for part in PARTS if not part.startswith("via"))
 
 _Value = Callable[[Verdict], float | None]
+_Key = tuple[str, str, bool]
+"""Section, name, and whether weighted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def _figure(
 
 
 def _figures(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
-    """Yield a section's figures; all weighted but those that count answers or tokens."""
+    """Yield a section's figures: accuracy, map score, types, readable answers, tokens."""
     yield from _figure(section, "accuracy", verdicts, _accuracy, True)
     yield from _figure(section, "accuracy", verdicts, _accuracy, False)
     if section == "plus":
@@ -94,6 +97,12 @@ def _figures(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
         yield from _figure(section, "map_score", verdicts, _map_part("total"), True)
         for part in PARTS if section == "long" else _SHORT_PARTS:
             yield from _figure(section, f"map_score/{part}", verdicts, _map_part(part), True)
+    yield from _figure(section, "readable", verdicts, _readable, False)
+    yield from _figure(section, "tokens", verdicts, _tokens, False)
+
+
+def _breakdown(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
+    """Yield unweighted accuracies by level and by map."""
     for level in LEVELS:
         chosen = [v for v in verdicts if v.map_level == level]
         yield from _figure(section, f"accuracy/map {level}", chosen, _accuracy, False)
@@ -103,8 +112,6 @@ def _figures(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
     for place in sorted({v.place for v in verdicts}):
         chosen = [v for v in verdicts if v.place == place]
         yield from _figure(section, f"accuracy/{place}", chosen, _accuracy, False)
-    yield from _figure(section, "readable", verdicts, _readable, False)
-    yield from _figure(section, "tokens", verdicts, _tokens, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,7 @@ class Summary:
 
     sections: tuple[str, ...]
     """Those of which at least one question was answered."""
-    figures: dict[tuple[str, str, bool], Interval]
+    figures: dict[_Key, Interval]
     """By section, name and whether weighted."""
     by_data_source: dict[str, float]
     """Unweighted accuracy under verl's names: what validation logs as ``acc/mean@1``."""
@@ -139,21 +146,31 @@ def accuracy_by_data_source(verdicts: Iterable[Verdict]) -> dict[str, float]:
     return {name: sum(found) / len(found) for name, found in sorted(rights.items())}
 
 
-def summarise(verdicts: Sequence[Verdict], seed: int = 0) -> Summary:
+def _intervals(figures: Iterable[Figure], seed: int, draws: int) -> Iterator[tuple[_Key, Interval]]:
+    for one in figures:
+        found = interval(one.sample, seed, f"{one.section}/{one.name}", draws)
+        yield (one.section, one.name, one.weighted), found
+
+
+def summarise(verdicts: Sequence[Verdict], seed: int = 0, breakdown: bool = True) -> Summary:
     """Compute every figure with its interval.
 
     A section of which no question was answered was not asked, and is left out; in the others a
     question without an answer counts as wrong.
+
+    Args:
+        verdicts: One for each question.
+        seed: Of the intervals.
+        breakdown: Also by level and by map, with intervals of fewer draws.
     """
     sections = answered_sections(verdicts)
     counted = [v for v in verdicts if v.section in sections]
-    figures = {
-        (one.section, one.name, one.weighted): interval(
-            one.sample, seed, f"{one.section}/{one.name}"
-        )
-        for section in sections
-        for one in _figures(section, [v for v in counted if v.section == section])
-    }
+    figures: dict[_Key, Interval] = {}
+    for section in sections:
+        chosen = [v for v in counted if v.section == section]
+        figures |= _intervals(_figures(section, chosen), seed, DRAWS)
+        if breakdown:
+            figures |= _intervals(_breakdown(section, chosen), seed, DRAWS // 10)
     rewards = [v.reward for v in counted]
     return Summary(
         sections,

@@ -73,7 +73,7 @@ def test_every_command_works(place: Path) -> None:
     for line in found:
         done = CliRunner().invoke(app, shlex.split(line)[1:], env={"COLUMNS": "120"})
         assert done.exit_code == 0, f"{line}\n{done.output}"
-    merged = place / "evaluation" / "synthetic-merged"
+    merged = place / "outputs" / "evaluation" / "synthetic-merged"
     written = {file.name for file in merged.iterdir()}
     assert written >= {"results.json", "table.md", "table.tex", "answers.jsonl"}
 
