@@ -13,6 +13,7 @@ import faulthandler
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -92,10 +93,15 @@ class Deadline:
     Args:
         seconds: How long may pass from one :meth:`push` to the next.
         end: What ends the process, with its exit code.
+        linger: Seconds between the message and the end: Ray collects what its workers write, and
+            shows it no more when the run has ended.
     """
 
-    def __init__(self, seconds: float, end: Callable[[int], object] = os._exit) -> None:
+    def __init__(
+        self, seconds: float, end: Callable[[int], object] = os._exit, linger: float = 3.0
+    ) -> None:
         self._seconds = seconds
+        self._linger = linger
         self._end = end
         self._timer: threading.Timer | None = None
 
@@ -123,4 +129,5 @@ class Deadline:
         )
         faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
         sys.stderr.flush()
+        time.sleep(self._linger)
         self._end(70)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,19 +33,10 @@ class Stack:
         self.peak_bytes = 0
         self._started: dict[int, psutil.Process] = {}
 
-    def run(
-        self,
-        *command: str,
-        timeout: float,
-        stop_when: Callable[[], bool] | None = None,
-        environment: dict[str, str] | None = None,
-    ) -> Finished:
-        """Run a program until it ends, or is killed because ``stop_when`` says so.
-
-        Raises:
-            pytest.fail: It did not end in time.
-        """
-        log = self.folder / f"log-{len(list(self.folder.glob('log-*')))}.txt"
+    def start(
+        self, *command: str, log: Path, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program that runs beside the test; :meth:`stop_all` ends it."""
         with log.open("wb") as file:
             program = subprocess.Popen(
                 command,
@@ -56,20 +47,44 @@ class Stack:
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
-            try:
-                in_time = self._watch(program, timeout, stop_when)
-            finally:
-                self.stop_all()
+        self._see(psutil.Process(program.pid))
+        return program
+
+    def run(
+        self,
+        *command: str,
+        timeout: float,
+        stop_when: Callable[[], bool] | None = None,
+        environment: dict[str, str] | None = None,
+        keep: bool = False,
+    ) -> Finished:
+        """Run a program until it ends, or is killed because ``stop_when`` says so.
+
+        What ran before goes on where ``keep`` says so, and is ended otherwise.
+
+        Raises:
+            pytest.fail: It did not end in time.
+        """
+        log = self.folder / f"log-{len(list(self.folder.glob('log-*')))}.txt"
+        program = self.start(*command, log=log, environment=environment)
+        beside = {one.pid for one in self.running()} - {program.pid} if keep else set()
+        try:
+            in_time = self._watch(program, timeout, stop_when)
+        finally:
+            self.stop_all(but=beside)
         output = log.read_text(encoding="utf-8", errors="replace")
         if not in_time:
             pytest.fail(f"no end after {timeout:g} s: {' '.join(command)}\n{output[-6000:]}")
         return Finished(program.returncode, output, printed_steps(output))
 
-    def train(self, *overrides: str, timeout: float = 600, **options: object) -> Finished:
-        """Run verl's trainer with the recipe and its CPU option."""
+    def train(
+        self, *overrides: str, recipe: str = "cpu", timeout: float = 600, **options: object
+    ) -> Finished:
+        """Run verl's trainer with the recipe and its CPU option, or with those of ``recipe``."""
         return self.run(
             sys.executable,
-            *("-m", "verl.trainer.main_ppo", "+recipe=rewardmap", "+recipe/rewardmap=[cpu]"),
+            *("-m", "verl.trainer.main_ppo", "+recipe=rewardmap"),
+            f"+recipe/rewardmap=[{recipe}]",
             *overrides,
             timeout=timeout,
             environment={"VERL_PLATFORM": "cpu"},
@@ -91,16 +106,24 @@ class Stack:
         """Processes that were started here and still run."""
         return [process for process in self._started.values() if process.is_running()]
 
-    def stop_all(self) -> None:
+    def descendants(self, name: str) -> list[psutil.Process]:
+        """Processes that were started here, or by one of those, and whose name has this in it."""
+        for process in self.running():
+            self._see(process)
+        return [process for process in self.running() if name in name_of(process)]
+
+    def stop_all(self, but: Collection[int] = ()) -> None:
         """End every process that was started here, and every descendant seen of it."""
         for process in self.running():
             self._see(process)
-        for process in self.running():
+        kept = {pid for process in self.running() if process.pid in but for pid in tree(process)}
+        ending = [process for process in self.running() if process.pid not in kept]
+        for process in ending:
             try:
                 process.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(self.running(), timeout=20)
+        psutil.wait_procs(ending, timeout=20)
 
     def _watch(
         self,
@@ -128,6 +151,22 @@ class Stack:
             return
         self._started |= {one.pid: one for one in seen if one.pid not in self._started}
         self.peak_bytes = max(self.peak_bytes, sum(map(memory_of, seen)))
+
+
+def tree(process: psutil.Process) -> set[int]:
+    """A process and all that it has started, as ids."""
+    try:
+        return {process.pid, *(child.pid for child in process.children(recursive=True))}
+    except psutil.NoSuchProcess:
+        return set()
+
+
+def name_of(process: psutil.Process) -> str:
+    """What a process calls itself; empty for one that has just ended."""
+    try:
+        return " ".join(process.cmdline()) or str(process.name())
+    except psutil.Error:
+        return ""
 
 
 def memory_of(process: psutil.Process) -> int:
@@ -158,6 +197,42 @@ def plain(value: str) -> str:
     """``np.float64(0.5)`` → ``0.5``."""
     value = value.strip()
     return value[value.index("(") + 1 : -1] if value.startswith("np.") else value
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once for all tests: ``data`` of eight maps, ``data-sft.parquet`` of it, a tiny model
+    (``untrained``), and the same one that has seen the answer formats (``model``)."""
+    maker = Stack(tmp_path_factory.mktemp("prepared"))
+    maker.rewardmap(
+        *("prepare", "--source", "synthetic", "--size", "tiny", "--seed", "3"),
+        *("--train-maps", "8", "--test-maps", "3", "--out", "data"),
+    )
+    maker.rewardmap("sft-rows", "data")
+    maker.rewardmap("tiny-model", "data", "untrained")
+    maker.rewardmap("cold-start", "untrained", "data", "model", "--steps", "40")
+    return maker.folder
+
+
+@pytest.fixture(scope="session")
+def small(prepared: Path) -> Callable[..., list[str]]:
+    """Settings of a run as short as can be: four prompts a step, no validation."""
+
+    def settings(run: str, steps: int, *more: str, model: Path | None = None) -> list[str]:
+        return [
+            f"data.folder={prepared / 'data'}",
+            f"actor_rollout_ref.model.path={model or prepared / 'model'}",
+            f"trainer.default_local_dir={run}",
+            "data.train_batch_size=4",
+            "actor_rollout_ref.rollout.n=4",
+            f"trainer.total_training_steps={steps}",
+            "trainer.val_before_train=False",
+            "trainer.test_freq=-1",
+            "trainer.logger=[console]",
+            *more,
+        ]
+
+    return settings
 
 
 @pytest.fixture(scope="module")

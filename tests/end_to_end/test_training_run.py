@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,18 @@ CORRELATION = "training/rollout_actor_probs_pearson_corr"
 
 
 @pytest.fixture(scope="module")
-def prepared(stack: Any) -> Path:
-    """Data of eight maps and a model that has seen the answer formats."""
-    stack.rewardmap(
-        *("prepare", "--source", "synthetic", "--size", "tiny", "--seed", "3"),
-        *("--train-maps", "8", "--test-maps", "3", "--out", "data"),
-    )
-    stack.rewardmap("tiny-model", "data", "untrained")
-    stack.rewardmap("cold-start", "untrained", "data", "model", "--steps", "40")
-    return stack.folder
+def settings(prepared: Path) -> Callable[[str], list[str]]:
+    """The settings of a run of a name."""
 
+    def named(run: str) -> list[str]:
+        return [
+            f"data.folder={prepared / 'data'}",
+            f"actor_rollout_ref.model.path={prepared / 'model'}",
+            f"trainer.default_local_dir={run}",
+            f"data.train_batch_size={BATCH}",
+        ]
 
-def settings(run: str) -> list[str]:
-    return [
-        "data.folder=data",
-        "actor_rollout_ref.model.path=model",
-        f"trainer.default_local_dir={run}",
-        f"data.train_batch_size={BATCH}",
-    ]
+    return named
 
 
 def training(folder: Path) -> dict[int, Entry]:
@@ -50,7 +45,7 @@ def rows(entries: dict[int, Entry]) -> list[list[int]]:
 
 
 @pytest.fixture(scope="module")
-def whole(stack: Any, prepared: Path) -> Any:
+def whole(stack: Any, settings: Any) -> Any:
     """A run that nothing interrupts."""
     done = stack.train(*settings("whole"))
     assert done.code == 0, done.output[-6000:]
@@ -65,7 +60,7 @@ def test_every_stage_is_trained_in_order_to_its_last_batch(whole: Any, stack: An
     assert sorted(whole.steps) == list(range(STEPS + 1)), "step 0 is the validation before"
 
 
-def test_every_row_is_seen_once(whole: Any, stack: Any) -> None:
+def test_every_row_is_seen_once(whole: Any, stack: Any, prepared: Path) -> None:
     import pyarrow.parquet as pq
 
     seen = Counter(
@@ -74,7 +69,7 @@ def test_every_row_is_seen_once(whole: Any, stack: Any) -> None:
         for group in entry.groups
         if not group.repeat
     )
-    assert seen == Counter(range(pq.read_metadata(stack.folder / "data/train.parquet").num_rows))
+    assert seen == Counter(range(pq.read_metadata(prepared / "data/train.parquet").num_rows))
 
 
 def test_rollout_and_actor_agree_and_the_policy_moves(whole: Any) -> None:
@@ -94,7 +89,7 @@ def test_rewards_are_not_all_zero_and_reach_the_loggers(whole: Any) -> None:
     assert any(key.startswith("val-core/rewardmap/") for key in whole.steps[STEPS])
 
 
-def test_a_killed_run_goes_on_with_the_same_rows(whole: Any, stack: Any) -> None:
+def test_a_killed_run_goes_on_with_the_same_rows(whole: Any, stack: Any, settings: Any) -> None:
     newest = stack.folder / "killed" / "latest_checkpointed_iteration.txt"
     options = [*settings("killed"), "trainer.save_freq=2", "trainer.val_before_train=False"]
     cut = stack.train(
@@ -108,7 +103,7 @@ def test_a_killed_run_goes_on_with_the_same_rows(whole: Any, stack: Any) -> None
     assert rows(training(stack.folder / "killed")) == rows(training(stack.folder / "whole"))
 
 
-def test_changed_settings_do_not_resume(whole: Any, stack: Any) -> None:
+def test_changed_settings_do_not_resume(whole: Any, stack: Any, settings: Any) -> None:
     refused = stack.train(*settings("whole"), "data.curriculum.seed=2", timeout=200)
     assert refused.code not in (0, None)
     assert "data.curriculum.seed" in refused.output
@@ -116,7 +111,7 @@ def test_changed_settings_do_not_resume(whole: Any, stack: Any) -> None:
     assert "Started a local Ray instance" not in refused.output
 
 
-def test_the_checkpoint_becomes_a_model(whole: Any, stack: Any) -> None:
+def test_the_checkpoint_becomes_a_model(whole: Any, stack: Any, prepared: Path) -> None:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -130,7 +125,7 @@ def test_the_checkpoint_becomes_a_model(whole: Any, stack: Any) -> None:
     assert done.code == 0, done.output[-4000:]
     after = AutoModelForImageTextToText.from_pretrained(merged, torch_dtype=torch.float32)
     before = AutoModelForImageTextToText.from_pretrained(
-        stack.folder / "model", torch_dtype=torch.float32
+        prepared / "model", torch_dtype=torch.float32
     )
     moved = [
         not torch.equal(one, other)

@@ -57,7 +57,7 @@ def test_the_message_of_a_failure_says_how_to_go_on() -> None:
 def test_a_step_that_does_not_end_ends_the_process(capfd: pytest.CaptureFixture[str]) -> None:
     ended = threading.Event()
     codes: list[int] = []
-    deadline = Deadline(0.05, end=lambda code: (codes.append(code), ended.set()))
+    deadline = Deadline(0.05, lambda code: (codes.append(code), ended.set()), linger=0)
     deadline.push("step 3, after its answers were there,")
     assert ended.wait(20)
     assert codes == [70]
