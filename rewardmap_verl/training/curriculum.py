@@ -19,6 +19,7 @@ from rewardmap_verl.training.adaptive import AdaptiveOrder
 from rewardmap_verl.training.curriculum_config import check_run, file_names
 from rewardmap_verl.training.fingerprint import refuse_changes
 from rewardmap_verl.training.groups import Group
+from rewardmap_verl.training.images import agent_loop as _registers_the_agent_loop  # noqa: F401
 from rewardmap_verl.training.layout import lay_out
 from rewardmap_verl.training.resume import check_resume, current_fingerprint
 from rewardmap_verl.training.rows import Files, check_rows

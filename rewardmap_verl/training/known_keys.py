@@ -23,7 +23,7 @@ __all__ = ["reference_keys", "unknown_keys"]
 OURS: Mapping[str, Any] = {
     "model_engine": None,
     "ray_kwargs": {"ray_init": None},
-    "data": {"folder": None, "curriculum": None},
+    "data": {"folder": None, "curriculum": None, "images": None},
     "reward": {"rewardmap": None},
 }
 """Keys that verl's reference lacks. ``None``: what is below is checked elsewhere, or free."""
