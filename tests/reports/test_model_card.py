@@ -86,7 +86,7 @@ def test_a_card_is_written_again_and_one_by_hand_is_kept(run_folder: Path, model
 
 
 def test_the_command_writes_a_card(run_folder: Path, model: Path) -> None:
-    done = CliRunner().invoke(app, ["card", str(run_folder), str(model), "--license", "mit"])
+    done = CliRunner().invoke(app, ["card", str(run_folder), str(model), "--licence", "mit"])
     assert done.exit_code == 0 and head_and_body(model / "README.md")[0]["license"] == "mit"
 
 

@@ -1,0 +1,187 @@
+"""Makes the pictures and the table of docs/reward-pictures.md: five answers to one question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from rewardmap_verl.drawing import DrawnMap, draw_map, standard_style
+from rewardmap_verl.drawing.tracks import Tracks
+from rewardmap_verl.questions.sampling import Quotas, generate_questions
+from rewardmap_verl.questions.types import Question
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.explain import Explanation, explain_answer
+from rewardmap_verl.rewards.routes import read_route
+from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.planner import Leg, Planner
+from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
+
+IMAGES = Path(__file__).parent / "images"
+SETTINGS = SyntheticSettings(lines=(6, 6), stops=(42, 42))
+COLOURS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
+WIDTH = 1400
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer to the question."""
+
+    name: str
+    text: str
+    explained: Explanation
+
+
+def the_question(network: Network) -> Question:
+    """A planning question with one transfer, long enough on both legs to break something."""
+    quotas = Quotas(0, 0, 0, 0, 0, 40, forms=("short",))
+    planner = Planner(network)
+    for question in generate_questions(network, "middle", 1, quotas):
+        legs = legs_of(question, planner)
+        if len(legs) == 2 and all(len(leg.via) >= 2 for leg in legs):
+            return question
+    raise LookupError("no such question")
+
+
+def legs_of(question: Question, planner: Planner) -> Sequence[Leg]:
+    """The legs of a best plan."""
+    find = planner.network.find_stops
+    ends = (find(name)[0].index for name in (question.station_1, question.station_2))
+    plans = planner.best_plans(*ends)
+    return plans[0].legs if plans else ()
+
+
+def five_answers() -> tuple[DrawnMap, Network, Question, list[Answer]]:
+    """The map, the question, and five answers to it, from perfect to nothing."""
+    placed = generate_network(seed=7, index=1, settings=SETTINGS)
+    network = placed.network
+    question = the_question(network)
+    first, second = legs_of(question, Planner(network))
+    middle, missed, early = first.via[-1], first.via[0], second.via[-1]
+    a, b, c = first.departure, first.arrival, second.arrival
+    routes = {
+        "gold": [(first.line, a, b), (second.line, b, c)],
+        "right, but gets off in between": [
+            (first.line, a, middle), (first.line, middle, b), (second.line, b, c)
+        ],
+        "gets off one stop too early": [(first.line, a, b), (second.line, b, early)],
+        "changes where the lines do not meet": [(first.line, a, missed), (second.line, missed, c)],
+    }  # fmt: skip
+    texts = {name: written(network, route) for name, route in routes.items()}
+    texts["not to be read"] = "Take the train and change once."
+    truth, config = GroundTruth.from_question(question), RewardConfig()
+    answers = [
+        Answer(name, text, explain_answer(text, truth, network, config))
+        for name, text in texts.items()
+    ]
+    return draw_map(placed, standard_style(), width=WIDTH), network, question, answers
+
+
+def written(network: Network, route: Sequence[tuple[str, int, int]]) -> str:
+    """A route as the question asks for it."""
+    stop = [stop.name for stop in network.stops]
+    return "\n--\n".join(
+        f"Route Name: {line}\nDeparture Stop: {stop[a]}\nArrival Stop: {stop[b]}"
+        for line, a, b in route
+    )
+
+
+def table(answers: Sequence[Answer]) -> str:
+    """The table of the page."""
+    rows = ["| answer | format | correctness | detail | W | reward |", "|---|---|---|---|---|---|"]
+    for answer in answers:
+        score = answer.explained.score
+        figures = (score.format, score.correctness, score.detail or 0.0, score.weight, score.score)
+        rows.append(f"| {answer.name} | " + " | ".join(f"{value:.4g}" for value in figures) + " |")
+    return "\n".join(rows)
+
+
+def draw_bars(answers: Sequence[Answer], path: Path) -> None:
+    """The parts of each answer's reward, weighed, one on the other."""
+    figure, axes = plt.subplots(figsize=(9, 3.2), dpi=130)
+    names = [answer.name for answer in answers][::-1]
+    left = [0.0] * len(answers)
+    for place, part in enumerate(COLOURS):
+        values = [
+            answer.explained.parts[place].value
+            * answer.explained.parts[place].times
+            * answer.explained.score.weight
+            for answer in answers
+        ][::-1]
+        axes.barh(names, values, left=left, color=COLOURS[part], label=part, height=0.62)
+        left = [a + b for a, b in zip(left, values, strict=True)]
+    for place, total in enumerate(left):
+        axes.text(total + 0.3, place, f"{total:.4g}", va="center")
+    axes.set_xlabel("reward, weighed with W")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    save(figure, path)
+
+
+def draw_routes(drawn: DrawnMap, network: Network, answers: Sequence[Answer], path: Path) -> None:
+    """The gold route, and beside it a wrong one, with what each leg earned."""
+    tracks = Tracks(network, drawn.stops, drawn.calls, drawn.curves)
+    gold, wrong = answers[0], answers[3]
+    figure, panes = plt.subplots(1, 2, figsize=(13, 5.6), dpi=110)
+    for pane, answer in zip(panes, (gold, wrong), strict=True):
+        pane.imshow(drawn.image, alpha=0.45)
+        for real, points in rides(answer, network, tracks):
+            x, y = zip(*points, strict=True)
+            colour, style = ("#1d4fa8", "-") if real else ("#c0344a", (0, (1.6, 1.2)))
+            pane.plot(x, y, color=colour, linestyle=style, linewidth=4.5, solid_capstyle="round")
+            pane.plot(x[0], y[0], "o", ms=9, mfc="white", mec=colour, mew=3)
+            pane.plot(x[-1], y[-1], "o", ms=9, mfc="white", mec=colour, mew=3)
+        pane.set_title(f"{answer.name}: {answer.explained.score.score:.4g}", fontsize=12)
+        pane.set_xlabel("\n".join(sentences(answer.explained)), fontsize=8.5, loc="left")
+        pane.set_xticks([])
+        pane.set_yticks([])
+    save(figure, path)
+
+
+def rides(
+    answer: Answer, network: Network, tracks: Tracks
+) -> Iterator[tuple[bool, Sequence[tuple[float, float]]]]:
+    """Whether each leg exists, and its way on the map."""
+    config = RewardConfig()
+    for leg in read_route(answer.text, "short", config.max_characters, config.max_legs).legs:
+        line = network.find_line(leg.line)
+        a, b = (network.find_stops(name)[0].index for name in (leg.departure, leg.arrival))
+        real = line is not None and network.serves(line, a) and network.serves(line, b)
+        yield real, tracks.ride(line, a, b) if real and line else tracks.straight(a, b)
+
+
+def sentences(explained: Explanation) -> Iterator[str]:
+    """What each item earned."""
+    for item in explained.items:
+        if item.worth or item.credit:
+            yield f"{item.name}: {item.credit:.4g} of {item.worth:.4g}, {item.reason}"
+
+
+def save(figure: plt.Figure, path: Path) -> None:
+    """Write a picture with few colours: the same bytes for the same picture, and small."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    figure.savefig(buffer, bbox_inches="tight", format="png")
+    plt.close(figure)
+    Image.open(buffer).convert("RGB").quantize(96).save(path, optimize=True)
+
+
+def main() -> None:
+    """Write the pictures beside this file and print the table."""
+    drawn, network, _, answers = five_answers()
+    draw_bars(answers, IMAGES / "reward-parts.png")
+    draw_routes(drawn, network, answers, IMAGES / "reward-routes.png")
+    print(table(answers))
+
+
+if __name__ == "__main__":
+    main()
