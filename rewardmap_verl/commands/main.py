@@ -49,7 +49,9 @@ class Commands(TyperGroup):
         name = cmd_name.replace("-", "_")
         function = getattr(importlib.import_module(f"rewardmap_verl.commands.{name}"), name)
         if isinstance(function, typer.Typer):  # a command with commands of its own
-            return typer.main.get_group(function)
+            group = typer.main.get_group(function)
+            group.name = cmd_name  # the list of commands shows it
+            return group
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         alone.command(cmd_name)(function)
         return typer.main.get_command(alone)
