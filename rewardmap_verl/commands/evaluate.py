@@ -29,7 +29,7 @@ def evaluate(
         str,
         typer.Argument(
             help="Folder of a model or its name on the hub; or saved answers: ours (JSON lines), "
-            "VLMEvalKit's file or folder, verl's validation_data_dir or one <step>.jsonl of it; "
+            "VLMEvalKit's file or folder, verl's validation_data_dir or one STEP.jsonl of it; "
             "or a baseline: random, majority, planner, gold."
         ),
     ],

@@ -47,6 +47,16 @@ def check_version(header: Mapping[str, Any], path: Path) -> None:
         raise DataError(path, HEADER, header.get(HEADER), mend)
 
 
+def _essence(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must be equal for answers to belong together: not where the data lie, and of a
+    model in a folder not how the folder is called."""
+    kept = {name: header.get(name) for name in ("questions", "model", "settings")}
+    model = kept["model"]
+    if isinstance(model, Mapping) and model.get("files"):
+        kept["model"] = model["files"]
+    return kept
+
+
 @dataclass
 class AnswerLog:
     """Appends answers to a file; use it as a context manager."""
@@ -140,10 +150,10 @@ class AnswerLog:
             mend = "It does not begin with this program's header. Give another --answers."
             raise DataError(f"{self.path}, line 1", HEADER, "nothing", mend)
         check_version(found, self.path)
-        for name, due in self.header.items():
-            if found.get(name) != due:
+        for name, due in _essence(self.header).items():
+            if _essence(found).get(name) != due:
                 mend = (
                     f"Now it is {shorten(due)}. Answers of two kinds may not be mixed: give "
                     "another --answers, or remove the file."
                 )
-                raise DataError(self.path, name, found.get(name), mend)
+                raise DataError(self.path, name, _essence(found).get(name), mend)

@@ -43,7 +43,7 @@ class _Finder:
     """Answers that were found for each key: questions that are alike to the letter take turns."""
 
     def __post_init__(self) -> None:
-        items = self.questions.items
+        items = self.questions.split
         self.by_key = {item.key: item for item in items}
         self.by_index = {item.index: item for item in items}
         self.by_gold, self.by_text = defaultdict(list), defaultdict(list)
@@ -133,7 +133,9 @@ def gather(saved: SavedAnswers, questions: Questions, lenient: bool = False) -> 
     if not found:
         raise _foreign(saved.rows[0], foreign[0], questions)
     answers = {
-        key: tuple(row.answer for row in rows.values()) for key, rows in found.items() if rows
+        item.key: tuple(row.answer for row in found[item.key].values())
+        for item in questions.items
+        if item.key in found
     }
     notes = (
         *_notes_of_rows(saved, foreign, again, other),

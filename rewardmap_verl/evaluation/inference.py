@@ -159,11 +159,14 @@ class VllmEngine:
 
         on_cpu = current_platform.is_cpu()
         self._sampling = vllm.SamplingParams(temperature=0.0, max_tokens=generation.max_tokens)
-        self._processor = AutoProcessor.from_pretrained(model)
         try:
+            self._processor = AutoProcessor.from_pretrained(model)
             self._model = vllm.LLM(model, **engine_options(generation, questions, on_cpu))
         except (ValueError, OSError, RuntimeError) as error:
-            mend = "Look at the lines above; --max-model-len, --max-tokens or --dtype may help."
+            mend = (
+                "Is it a folder here, or a name of the hub that can be reached? Otherwise "
+                "--max-model-len, --max-tokens or --dtype may help."
+            )
             raise ConfigError(f"vLLM, {model}", found=str(error), mend=mend) from error
 
     def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:

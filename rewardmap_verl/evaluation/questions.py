@@ -71,18 +71,26 @@ class Questions:
     """Upper bound of the longest prompt; 0 when the folder does not say."""
     source: str = ""
     """What the folder was prepared from: reasonmap, synthetic, local, …"""
+    others: tuple[Asked, ...] = ()
+    """Further questions of the split, which a limit leaves out: answers to them are not foreign."""
+
+    @property
+    def split(self) -> tuple[Asked, ...]:
+        """All questions of the split, whatever the limit."""
+        return self.items + self.others
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all keys in order; equal means the same questions."""
-        digest = hashlib.sha256("\n".join(item.key for item in self.items).encode())
+        """Hash of the split's keys in order; equal means the same questions."""
+        digest = hashlib.sha256("\n".join(item.key for item in self.split).encode())
         return digest.hexdigest()[:16]
 
     def first(self, limit: int | None) -> Questions:
-        """Return the first questions only, an evaluation of its own."""
+        """Return the first questions only; what is answered of them counts for all later."""
         if limit is None or limit >= len(self.items):
             return self
-        return replace(self, name=f"{self.name}, first {limit}", items=self.items[:limit])
+        kept, others = self.items[:limit], self.items[limit:]
+        return replace(self, name=f"{self.name}, first {limit}", items=kept, others=others)
 
 
 def _key(text: str, gold: str, seen: Counter[str]) -> str:

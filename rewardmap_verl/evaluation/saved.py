@@ -212,7 +212,7 @@ def _read_table(path: Path) -> SavedAnswers:
         rows.append(
             SavedRow(
                 where,
-                Answer(None if _is_nan(values["prediction"]) else values["prediction"]),
+                Answer(_cell(values["prediction"])),
                 index=_whole(values.get("index"), where),
                 question=_text(values.get("question")),
                 facts={k: values[k] for k in _FACTS if isinstance(values.get(k), str)},
@@ -222,8 +222,11 @@ def _read_table(path: Path) -> SavedAnswers:
     return SavedAnswers(path, "VLMEvalKit's answers", tuple(rows), model=model)
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and value != value
+def _cell(value: object) -> object:
+    """Return the text of a cell: a number is the text it was, an empty cell is no answer."""
+    if isinstance(value, float) and value != value:
+        return None
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _table(path: Path) -> Iterator[dict[str, Any]]:

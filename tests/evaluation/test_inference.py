@@ -77,6 +77,13 @@ def test_after_a_crash_only_the_rest_is_asked(tmp_path: Path, twelve: Questions)
     assert len(read_saved(path).rows) == 12
 
 
+def test_a_first_look_is_not_asked_again(tmp_path: Path, twelve: Questions) -> None:
+    path, engine = tmp_path / "answers.jsonl", Parrot()
+    run(path, twelve.first(4), engine)
+    assert run(path, twelve, engine) == [4, 5, 3]
+    assert engine.asked == list(range(12))
+
+
 def test_nothing_is_started_when_all_is_answered(tmp_path: Path, twelve: Questions) -> None:
     path = tmp_path / "answers.jsonl"
     run(path, twelve, Parrot())
@@ -127,6 +134,13 @@ def test_answers_of_two_kinds_are_not_mixed(
     with pytest.raises(DataError, match=rf"answers\.jsonl: {field}: found .*give another"):
         run(path, twelve, Parrot(), {field: value})
     assert path.read_bytes() == before
+
+
+def test_a_renamed_folder_goes_on(tmp_path: Path, twelve: Questions) -> None:
+    path = tmp_path / "answers.jsonl"
+    run(path, twelve, Parrot(), {"data": "data/here", "model": {"name": "a", "files": "1"}})
+    moved = {"data": "/data/there", "model": {"name": "b", "files": "1"}}
+    assert run(path, twelve, Parrot(0), moved) == [12]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +229,8 @@ def test_fingerprints_follow_the_questions(ask: Callable[..., Questions], make_r
     rows = [make_row("TorF1", i) for i in range(3)]
     one = ask(rows)
     assert one.fingerprint == ask(rows).fingerprint
-    assert one.fingerprint != ask(rows[:2]).fingerprint == one.first(2).fingerprint
+    assert one.fingerprint != ask(rows[:2]).fingerprint
+    assert one.fingerprint == one.first(2).fingerprint, "a first look is part of the whole"
     assert one.fingerprint != ask([*rows[:2], make_row("TorF1", 2, answer=0)]).fingerprint
     twins = ask([rows[0], rows[0]])
     assert len({item.key for item in twins.items}) == 2

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.line_names import reference_line
-from rewardmap_verl.evaluation.map_score import MapScore
+from rewardmap_verl.evaluation.map_score import PARTS, MapScore, highest
 from rewardmap_verl.evaluation.verdicts import Answer, judge_answers
 from rewardmap_verl.evaluation.weights import load_weights
 from rewardmap_verl.rewards.config import RewardConfig
@@ -145,6 +147,36 @@ def test_caps(score: Score) -> None:
     answer = "\n--\n".join(block(*one) for one in (back[0], back[1], back[0]))
     answer += "\n--\n" + block("Line 1", "Beta", "Delta")
     assert score(answer, plans=[legs]) == MapScore(20.0, 1, 8, 8, bonus=10)
+
+
+_NAMES = st.sampled_from(["Alpha", "beta", "Gamma Station", "Delta", "Eta", "Zeta", "Mars", ""])
+_LINES = st.sampled_from(["Line 1", "2", "line 3", "Line 9", ""])
+_VIA = st.one_of(
+    st.just(""),
+    st.lists(_NAMES, max_size=9).map(lambda names: "Via Stops: " + ", ".join(names)),
+    st.text(max_size=6).map(lambda text: f"Number of Via Stops: {text}"),
+    st.integers(-9, 99).map(lambda number: f"Number of Via Stops: {number}"),
+)
+_ROUTES = st.lists(st.builds(block, _LINES, _NAMES, _NAMES, _VIA), max_size=6).map("\n--\n".join)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    answer=_ROUTES | st.text(max_size=300),
+    form=st.sampled_from(["short", "long_count", "long_via"]),
+)
+def test_any_answer_stays_on_the_scale(ask: Any, make_row: Any, answer: str, form: str) -> None:
+    """And a right one is above every wrong one."""
+    plans = [DIRECT, [leg("Line 3", "Alpha", "Zeta", "Eta"), leg("Line 9", "Zeta", "Delta")]]
+    asked = ask([make_row("planning", form=form, plans=plans)]).items[0]
+    verdict = judge_answers(asked, [Answer(answer)], load_weights(), RewardConfig())
+    score = verdict.map_score
+    assert score is not None
+    half = highest(form) / 2
+    assert 0 <= score.total <= highest(form)
+    assert (score.total > half) == (verdict.right == 1)
+    parts = sum(getattr(score, part) for part in PARTS if part != "bonus")
+    assert score.total == pytest.approx(min(parts, half) + score.bonus)
 
 
 @pytest.mark.parametrize("value", ["many", -1, 1.5, [2]])

@@ -97,6 +97,13 @@ def test_tables_of_vlmevalkit(tmp_path: Path, five: Questions, format: str) -> N
     assert responses(gather(saved, five), five) == [[f"{i}.0"] for i in range(5)]
 
 
+def test_numbers_in_a_json_table_are_text(tmp_path: Path, five: Questions) -> None:
+    path = tmp_path / "m_ReasonMap-Plus.json"
+    rows = [{"index": 0, "prediction": 5}, {"index": 1, "prediction": None}]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    assert responses(found(path, five), five)[:2] == [["5.0"], [None]]
+
+
 def test_dumps_of_verl(write: Write, five: Questions) -> None:
     write("validation/0.jsonl", dumped(five))
     newest = write("validation/10.jsonl", dumped(five))
@@ -134,6 +141,12 @@ def test_an_index_of_another_question_is_noticed(write: Write, five: Questions) 
         found(write("a.jsonl", [{"index": 99, "response": ""}]), five)
     with pytest.raises(DataError, match="type 'Counting3' for"):
         found(write("a.jsonl", [{"index": 0, "type": "Counting3", "response": ""}]), five)
+
+
+def test_a_limit_leaves_answers_out(write: Write, five: Questions) -> None:
+    gathered = found(write("a.jsonl", plain(five)), five.first(3))
+    assert responses(gathered, five) == [*EXPECTED[:3], [], []]
+    assert gathered.notes == ()
 
 
 def test_lenient_takes_what_fits_and_says_so(write: Write, five: Questions) -> None:
