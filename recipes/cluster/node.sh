@@ -51,23 +51,38 @@ start_head() {
   ray_pid=$!
 }
 
+answers() { (exec 3<>"/dev/tcp/$head/$port") 2>/dev/null; }
+
 # The head may come up later than this node.
-join_head() {
+wait_for_head() {
   local deadline=$((SECONDS + join))
-  until (exec 3<>"/dev/tcp/$head/$port") 2>/dev/null; do
+  until answers; do
     if ((SECONDS >= deadline)); then
       say "nothing answers at $head:$port after $join s. Is HEAD the address of node 0, and the port free and open?"
       exit 1
     fi
     sleep 1
   done
-  ray start --address="$head:$port" --disable-usage-stats "${ray_args[@]}" --block &
-  ray_pid=$!
+}
+
+# Many nodes that join at once can be too many for Ray, which gives up after half a minute; then once more.
+join_head() {
+  local attempt began
+  wait_for_head
+  for attempt in 1 2 3; do
+    began=$SECONDS
+    ray start --address="$head:$port" --disable-usage-stats "${ray_args[@]}" --block &
+    ray_pid=$!
+    wait "$ray_pid" || true
+    ray_pid=''
+    if ((SECONDS - began >= 120)) || ! answers; then break; fi
+    say "left the cluster after $((SECONDS - began)) s (attempt $attempt of 3)"
+  done
+  say 'the cluster has ended, or this node could not stay in it'
 }
 
 if ((rank > 0)); then
   join_head
-  wait "$ray_pid" || say 'the cluster has ended'
   exit 0
 fi
 
