@@ -19,7 +19,7 @@ from PIL import Image
 
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.training.images.agent_loop import MapAgentLoop, prepared_images
-from rewardmap_verl.training.images.patches import colour_table
+from rewardmap_verl.training.images.patches import colour_table, make_patches
 from rewardmap_verl.training.images.pixels import PixelReference, kept_patches
 from rewardmap_verl.training.images.prepared_image import PreparedImage
 from rewardmap_verl.training.images.processor import refer_to_pixels
@@ -324,3 +324,25 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_unknown_settings_are_refused(make_ours: Any) -> None:
     with pytest.raises(ConfigError, match=r"data\.images\.cache_gigabytes"):
         rollouts(MapAgentLoop, make_ours, messages_of(), 1, images={"cache_gigabytes": 1})
+
+
+@pytest.mark.parametrize("change", [{}, {"rescale_factor": None}, {"image_mean": [0.5, 0.5, 0.5]}])
+def test_pixels_are_exact_with_and_without_the_processors_arithmetic(
+    change: dict[str, Any], processor: Any, tmp_path: Path
+) -> None:
+    """A table that no known formula gives is looked up instead."""
+    inner = processor.image_processor
+
+    def process(image: Image.Image, **options: Any) -> torch.Tensor:
+        return inner([image], return_tensors="pt", **options)["pixel_values"]  # type: ignore[no-any-return]
+
+    seen = {name: getattr(inner, name) for name in ("patch_size", "temporal_patch_size")}
+    seen |= {name: getattr(inner, name) for name in ("image_mean", "image_std", "rescale_factor")}
+    table = colour_table(SimpleNamespace(**{**seen, **change}), process)
+    assert table is not None
+    assert (table.scales is None) == bool(change)
+    image = Image.open(noise(tmp_path / "map.png", 84, 56)).convert("RGB")
+    patches = make_patches(process, table, image)
+    output = torch.empty(patches.shape, dtype=patches.dtype)
+    patches.write(output)
+    assert torch.equal(output, process(image))

@@ -11,7 +11,7 @@ one micro-batch at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -78,8 +78,11 @@ class PixelReference:
 
     def tensor(self) -> torch.Tensor:
         """The pixels, a new tensor; the process keeps what makes them (``data.images``)."""
-        parts = [self._part(source).tensor() for source in self.sources]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return joined([self])
+
+    def parts(self) -> list[Patches]:
+        """What the process keeps of each image."""
+        return [self._part(source) for source in self.sources]
 
     def _part(self, source: ImageSource) -> Patches:
         cache_of_process = kept_patches(source.cache_bytes)
@@ -88,7 +91,8 @@ class PixelReference:
     @property
     def shape(self) -> torch.Size:
         """Patches × numbers of a patch."""
-        return self.tensor().shape
+        shapes = [part.shape for part in self.parts()]
+        return torch.Size((sum(rows for rows, _ in shapes), shapes[0][1]))
 
     def to(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The pixels on another device or of another type, as for a tensor."""
@@ -102,18 +106,12 @@ class PixelReference:
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call a torch function with the pixels in place of the references.
-
-        Rollouts of a prompt have equal references: within a call, one tensor serves them all.
-        """
-        tensors: dict[PixelReference, torch.Tensor] = {}
+        """Call a torch function with the pixels in place of the references."""
+        if function is torch.cat and _joins_references(*args, **(kwargs or {})):
+            return joined(args[0])
 
         def tensor_of(value: Any) -> Any:
-            if not isinstance(value, PixelReference):
-                return value
-            if value not in tensors:
-                tensors[value] = value.tensor()
-            return tensors[value]
+            return value.tensor() if isinstance(value, PixelReference) else value
 
         return function(*tree_map(tensor_of, args), **tree_map(tensor_of, kwargs or {}))
 
@@ -131,6 +129,29 @@ class PixelReference:
 
     def __repr__(self) -> str:
         return f"PixelReference({', '.join(source.path for source in self.sources)})"
+
+
+def joined(references: Sequence[PixelReference]) -> torch.Tensor:
+    """The pixels of several prompts, one after the other, written once into one tensor.
+
+    Rollouts of a prompt have equal references: the second one is copied from the first.
+    """
+    parts = [part for reference in references for part in reference.parts()]
+    rows = [part.shape[0] for part in parts]
+    output = torch.empty((sum(rows), parts[0].shape[1]), dtype=parts[0].dtype)
+    written: dict[int, torch.Tensor] = {}
+    for part, place in zip(parts, output.split(rows), strict=True):
+        if id(part) in written:
+            place.copy_(written[id(part)])
+        else:
+            part.write(place)
+            written[id(part)] = place
+    return output
+
+
+def _joins_references(tensors: Any, dim: int = 0, **others: Any) -> bool:
+    """Whether a call of ``torch.cat`` is the one that makes a micro-batch."""
+    return not others and dim == 0 and all(isinstance(one, PixelReference) for one in tensors)
 
 
 @cache
