@@ -6,7 +6,7 @@ majority   the most frequent answer of each type in the training split; a direct
            line at stop 1 that most stops lie on
 gold       the gold answer, in the asked form
 planner    worked out from the network, without the map and without the gold answer: what a
-           model could reach that reads maps perfectly
+           model could reach that reads maps perfectly; of the papers' types only
 =========  =================================================================================
 """
 
@@ -21,7 +21,7 @@ from typing import Final
 
 from rewardmap_verl.evaluation.questions import Asked, Questions
 from rewardmap_verl.evaluation.verdicts import Answer
-from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.questions.types import QuestionType, Reading
 from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed
 from rewardmap_verl.rewards.perfect import perfect_answer, write_route
 from rewardmap_verl.rewards.routes import LegText
@@ -32,16 +32,16 @@ __all__ = ["BASELINES", "baseline_answers", "frequent_answers"]
 
 BASELINES: Final = ("random", "majority", "planner", "gold")
 
-_YES_NO: Final = (QuestionType.TORF1, QuestionType.TORF2)
 _OPTION: Final = re.compile(r"\b([A-D])\)[ \t]{0,4}(\d{1,6})")
 
-_Answerer = Callable[[Asked], str]
+_Answerer = Callable[[Asked], str | None]
+"""``None`` where a baseline has no answer to a type."""
 
 
 def _spelled(type: QuestionType, value: int) -> str:
-    if type in _YES_NO:
+    if type.reading is Reading.YES_NO:
         return boxed("yes" if value else "no")
-    return boxed(OPTION_LETTERS[value] if type is QuestionType.COUNTING1 else value)
+    return boxed(OPTION_LETTERS[value] if type.reading is Reading.OPTION else value)
 
 
 def _direct(asked: Asked, line: Line) -> str:
@@ -55,11 +55,9 @@ def _random(seed: int) -> _Answerer:
         kind, network = asked.truth.type, asked.network
         if kind is QuestionType.PLANNING:
             return _direct(asked, rng.choice(network.lines))
-        if kind in _YES_NO:
-            return _spelled(kind, rng.randrange(2))
-        if kind is QuestionType.COUNTING1:
-            return _spelled(kind, rng.randrange(4))
-        return _spelled(kind, rng.randint(1, len(network.lines)))
+        if kind.reading is Reading.NUMBER:
+            return _spelled(kind, rng.randint(1, len(network.lines)))
+        return _spelled(kind, rng.randrange(2 if kind.reading is Reading.YES_NO else 4))
 
     return answer
 
@@ -144,7 +142,7 @@ def _choice(asked: Asked) -> str:
 def _planner() -> _Answerer:
     planners: dict[tuple[str, str], Planner] = {}
 
-    def answer(asked: Asked) -> str:
+    def answer(asked: Asked) -> str | None:
         truth, network = asked.truth, asked.network
         first, second = network.find_stops(truth.station_1), network.find_stops(truth.station_2)
         if truth.type is QuestionType.TORF1:
@@ -161,6 +159,8 @@ def _planner() -> _Answerer:
             return boxed(len(_lines_of(first)))
         if truth.type is QuestionType.COUNTING3:
             return boxed(len(network.lines))
+        if truth.type is not QuestionType.PLANNING:
+            return None
         place = (network.country, network.city)
         if place not in planners:
             planners[place] = Planner(network)
@@ -191,4 +191,5 @@ def baseline_answers(
         "gold": lambda: _gold,
     }
     answer = answerers[name]()
-    return {asked.key: (Answer(answer(asked)),) for asked in questions.items}
+    found = {asked.key: answer(asked) for asked in questions.items}
+    return {key: (Answer(text),) for key, text in found.items() if text is not None}

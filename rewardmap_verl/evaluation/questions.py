@@ -53,9 +53,10 @@ class Asked:
 
     @property
     def section(self) -> str:
-        """``"plus"`` for a short answer; of routes ``"short"`` or ``"long"``, by the asked form."""
+        """Where it counts: ``"short"`` or ``"long"`` for a route, by the asked form; ``"plus"`` for
+        ReasonMap-Plus; ``"further"`` for a type that the papers do not have."""
         if not self.truth.is_planning:
-            return "plus"
+            return "further" if self.truth.type.facts.beyond_papers else "plus"
         return "long" if self.truth.form.startswith("long") else "short"
 
 

@@ -27,8 +27,8 @@ __all__ = [
     "summarise",
 ]
 
-SECTIONS: Final = ("short", "long", "plus")
-"""ReasonMap's short and long questions, and ReasonMap-Plus."""
+SECTIONS: Final = ("short", "long", "plus", "further")
+"""ReasonMap's short and long questions, ReasonMap-Plus, and types that the papers do not have."""
 
 _COUNTING: Final = ("Counting1", "Counting2", "Counting3")
 _TRUE_FALSE: Final = ("TorF1", "TorF2")
@@ -93,6 +93,10 @@ def _figures(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
         for kind in (*_COUNTING, *_TRUE_FALSE):
             chosen = [v for v in verdicts if v.type == kind]
             yield from _figure(section, f"accuracy/{kind}", chosen, _accuracy, True)
+    elif section == "further":
+        for kind in sorted({v.type for v in verdicts}):
+            chosen = [v for v in verdicts if v.type == kind]
+            yield from _figure(section, f"accuracy/{kind}", chosen, _accuracy, False)
     else:
         yield from _figure(section, "map_score", verdicts, _map_part("total"), True)
         for part in PARTS if section == "long" else _SHORT_PARTS:

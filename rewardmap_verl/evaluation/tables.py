@@ -49,8 +49,10 @@ COLUMNS: Final = (
     Column("plus", "accuracy/count", "Plus count"),
     Column("plus", "accuracy/true_false", "Plus T/F"),
     Column("plus", "accuracy", "Plus"),
+    Column("further", "accuracy", "Further", weighted=False),
 )
-"""ReasonMap's table and RewardMap's table 1; all but tokens are weighted by difficulty."""
+"""ReasonMap's table and RewardMap's table 1, weighted by difficulty but for the tokens; and the
+plain accuracy of types that the papers do not have, where there are any."""
 
 _GROUPS: Final = {"short": "ReasonMap", "long": "ReasonMap", "plus": "ReasonMap-Plus"}
 _ABSENT: Final = "–"
@@ -198,6 +200,7 @@ _NAMES: Final = {
     "short": "ReasonMap S.",
     "long": "ReasonMap L.",
     "plus": "ReasonMap-Plus",
+    "further": "further types",
 }
 
 

@@ -41,7 +41,7 @@ class Verdict:
     key: str
     index: int
     section: str
-    """short, long or plus, see :attr:`Asked.section`."""
+    """short, long, plus or further, see :attr:`Asked.section`."""
     type: str
     data_source: str
     place: str

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, frequent_answers
 from rewardmap_verl.evaluation.questions import Questions, read_questions
-from rewardmap_verl.evaluation.summary import accuracy_by_data_source
+from rewardmap_verl.evaluation.results import evaluate_answers
+from rewardmap_verl.evaluation.summary import Summary, accuracy_by_data_source
 from rewardmap_verl.evaluation.verdicts import judge_answers
 from rewardmap_verl.evaluation.weights import load_weights
 from rewardmap_verl.rewards.config import RewardConfig
@@ -194,6 +195,25 @@ def test_the_majority_is_at_home_in_training(prepared: Path) -> None:
     """True/false questions are balanced: the majority answer is right for half of them."""
     found = accuracy("majority", read_questions(prepared, "train"), prepared)
     assert found["rewardmap/TorF1"] == found["rewardmap/TorF2"] == 0.5
+
+
+def test_types_beyond_the_papers_stand_apart(ask: Any, make_row: Any) -> None:
+    """They leave the figures of ReasonMap-Plus as they are; the planner does not know them."""
+    rows = [make_row("TorF1"), make_row("Transfers", answer=0), make_row("NextStop", answer=2)]
+    both, papers = ask(rows), ask(rows[:1])
+    weights, config = load_weights(), RewardConfig()
+
+    def summary(name: str, questions: Questions) -> Summary:
+        answers = baseline_answers(name, questions, {})
+        return evaluate_answers(name, answers, questions, weights, config).summary
+
+    gold = summary("gold", both)
+    assert gold.sections == ("plus", "further")
+    assert gold.get("plus", "accuracy") == summary("gold", papers).get("plus", "accuracy")
+    for name in ("accuracy", "accuracy/Transfers", "accuracy/NextStop"):
+        found = gold.get("further", name, weighted=False)
+        assert found is not None and found.mean == 1.0
+    assert summary("planner", both).sections == ("plus",)
 
 
 # ---------------------------------------------------------------------------------------------
