@@ -25,6 +25,7 @@ __all__ = [
     "check_model",
     "log_header",
     "model_identity",
+    "model_name",
 ]
 
 _WEIGHTS: Final = ("*.safetensors", "pytorch_model*.bin")
@@ -127,6 +128,15 @@ def _hash_ends(path: Path) -> str:
     return digest.hexdigest()
 
 
+def model_name(source: str) -> str:
+    """Return how a model is called in a table: by its folder, with the run's where it says more."""
+    if not Path(source).is_dir():
+        return source
+    folder = Path(source).resolve()
+    general = folder.name in ("merged", "model", "huggingface", "untrained")
+    return f"{folder.parent.name}/{folder.name}" if general else folder.name
+
+
 def model_identity(name: str) -> dict[str, str]:
     """Return what tells one model from another: its name and, of a folder, a hash of its files.
 
@@ -137,7 +147,7 @@ def model_identity(name: str) -> dict[str, str]:
         return {"name": name, "files": ""}
     files = [folder / "config.json", *_weight_files(folder)]
     digest = hashlib.sha256("".join(_hash_ends(path) for path in files).encode())
-    return {"name": folder.resolve().name, "files": digest.hexdigest()[:16]}
+    return {"name": model_name(name), "files": digest.hexdigest()[:16]}
 
 
 class VllmEngine:

@@ -16,6 +16,7 @@ from rewardmap_verl.evaluation.inference import (
     answer_questions,
     check_model,
     log_header,
+    model_name,
 )
 from rewardmap_verl.evaluation.questions import Questions, read_questions
 from rewardmap_verl.evaluation.saved import find_saved, read_saved
@@ -71,15 +72,14 @@ class Sources:
 
     def default_name(self, source: str) -> str:
         """Return how a source is called in a table."""
-        if source in BASELINES or ("/" in source and not Path(source).exists()):
+        if source in BASELINES:
             return source
-        path = Path(source).resolve()
-        saved = path if is_model(source) else find_saved(path)
-        if saved.suffix == ".jsonl" and saved.stem.isdecimal():
-            return f"{saved.parent.name}, step {saved.stem}"
-        if path.is_dir() and path.name in ("merged", "huggingface", "model"):
-            return f"{path.parent.name}/{path.name}"
-        return path.stem if path.is_file() else path.name
+        if is_model(source):
+            return model_name(source)
+        path = find_saved(Path(source))
+        if path.suffix == ".jsonl" and path.stem.isdecimal():
+            return f"{path.resolve().parent.name}, step {path.stem}"
+        return read_saved(path).model or path.stem
 
     def answers(self, source: str, log: Path) -> Gathered:
         """Return the answers of a source; a model is asked what the log does not hold yet.

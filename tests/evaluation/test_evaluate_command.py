@@ -91,6 +91,17 @@ def test_two_sources_are_compared(prepared: Path, tmp_path: Path) -> None:
     assert one["difference"]["mean"] > 0.3 and one["p"] < 0.01 and one["worse"] == 0
 
 
+def test_saved_answers_of_a_model_have_its_name(
+    prepared: Path, questions: Questions, tmp_path: Path
+) -> None:
+    header = {"rewardmap_answers": 1, "questions": questions.fingerprint}
+    rows = [{**header, "model": {"name": "run/merged", "files": "f"}}, *gold_rows(questions)]
+    answers = write(tmp_path / "answers.jsonl", rows)
+    evaluate("random", prepared, "--against", answers, "--out", tmp_path / "out")
+    names = [one["name"] for one in results(tmp_path / "out")["models"]]
+    assert names == ["random", "run/merged"]
+
+
 def test_the_same_call_gives_the_same_bytes(prepared: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         evaluate("random", prepared, "--out", tmp_path / name, "--seed", "3")

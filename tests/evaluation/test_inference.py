@@ -170,8 +170,8 @@ def make_model(folder: Path, weights: bytes = b"weights") -> Path:
 
 
 def test_a_model_is_known_by_its_files(tmp_path: Path) -> None:
-    one, copy = make_model(tmp_path / "a" / "merged"), make_model(tmp_path / "b" / "merged")
-    other = make_model(tmp_path / "c" / "merged", b"weighed")
+    one, copy = make_model(tmp_path / "a" / "tiny"), make_model(tmp_path / "b" / "tiny")
+    other = make_model(tmp_path / "c" / "tiny", b"weighed")
     assert model_identity(str(one)) == model_identity(str(copy))
     assert model_identity(str(one)) != model_identity(str(other))
     assert model_identity("Qwen/Qwen2.5-VL-7B-Instruct")["name"] == "Qwen/Qwen2.5-VL-7B-Instruct"
@@ -221,7 +221,7 @@ def test_the_header_says_what_was_asked_of_whom(tmp_path: Path, twelve: Question
     model = make_model(tmp_path / "model")
     header = log_header(twelve, str(model), Generation(max_tokens=77))
     assert header["questions"] == twelve.fingerprint
-    assert header["model"]["name"] == "model"
+    assert header["model"]["name"] == f"{tmp_path.name}/model"
     assert header["settings"] == {"temperature": 0.0, "max_tokens": 77, "dtype": "auto"}
 
 
