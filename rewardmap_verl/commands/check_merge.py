@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rewardmap_verl.commands.reward_options import fail
-from rewardmap_verl.errors import DataError
+from rewardmap_verl.errors import ConfigError, DataError
 
 __all__ = ["check_merge"]
 
@@ -20,11 +20,21 @@ def check_merge(
         Path, typer.Argument(help="Folder of the run (its newest checkpoint), or a global_step_N.")
     ],
     model: Annotated[Path, typer.Argument(help="The merged folder.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The prepared folder that the run validated on: answers are compared."),
+    ] = None,
+    answers: Annotated[int, typer.Option(min=1, help="With --data: how many questions.")] = 32,
+    agree: Annotated[
+        float, typer.Option(min=0, max=1, help="With --data: the least share of equal answers.")
+    ] = 0.9,
 ) -> None:
     """Compare a merged model with its checkpoint, tensor by tensor.
 
     The merged folder is loaded as a user loads it. Numbers must be equal in the format that it
-    keeps them in. Ends with 1 when the two are not one model.
+    keeps them in. With `--data` vLLM then asks it questions of the run's last validation, whose
+    answers must be the same, but for what rounding changes. Ends with 1 when the two are not one
+    model.
 
     Try it: **rewardmap check-merge runs/synthetic runs/synthetic/merged**
     """
@@ -44,5 +54,21 @@ def check_merge(
         if len(names) > _SHOWN:
             typer.echo(f"… and {len(names) - _SHOWN} more")
     typer.echo(f"{found.tensors} tensors are equal" + ("" if found.same else ", and not all"))
-    if not found.same:
+    if not found.same or (
+        data is not None and not _answers_agree(checkpoint, model, data, answers, agree)
+    ):
         raise typer.Exit(1)
+
+
+def _answers_agree(run: Path, model: Path, data: Path, count: int, least: float) -> bool:
+    from rewardmap_verl.reports.same_answers import ask_again
+
+    try:
+        pairs = ask_again(run, model, data, count)
+    except (DataError, ConfigError) as error:
+        fail(error)
+    other = [pair for pair in pairs if not pair.same]
+    for pair in other[:_SHOWN]:
+        typer.echo(f"{pair.question!r}\n  trained: {pair.trained!r}\n  merged:  {pair.merged!r}")
+    typer.echo(f"{len(pairs) - len(other)} of {len(pairs)} answers are equal")
+    return len(pairs) - len(other) >= least * len(pairs)

@@ -206,10 +206,15 @@ def _finished(
 ) -> Chart:
     figure.update_layout(
         template="none",
-        margin={"l": 48, "r": 12, "t": 56 if len(figure.data) > 1 else 28, "b": 40},
-        xaxis={"title": {"text": "step"}, "rangemode": "tozero", "zeroline": False},
+        margin={"l": 48, "r": 12, "t": 28, "b": 28},
+        xaxis={
+            "tickprefix": "step ",
+            "showtickprefix": "last",
+            "rangemode": "tozero",
+            "zeroline": False,
+        },
         yaxis={"tickformat": ".0%" if percent else None, "rangemode": "tozero", "zeroline": False},
-        legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0},
         hovermode="x unified",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

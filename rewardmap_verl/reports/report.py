@@ -155,10 +155,9 @@ def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _held_out(summary: Summary) -> tuple[float, float] | None:
-    """Accuracy on all held-out questions before and after training."""
+def _held_out(summary: Summary) -> list[float]:
+    """Accuracy on all held-out questions at the first and the last validation."""
     for line in summary.validation[-1:]:
-        before, after = line.before.get("acc"), line.after.get("acc")
-        if before is not None and after is not None:
-            return before, after
-    return None
+        rounds = [line.before, line.after][line.first_step == line.last_step :]
+        return [figures["acc"] for figures in rounds if "acc" in figures]
+    return []

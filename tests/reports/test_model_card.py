@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.reports import merged
+from rewardmap_verl.reports import merged, same_answers
 from rewardmap_verl.reports.card import write_card
 from rewardmap_verl.reports.merged import compare_weights, join_shards
+from rewardmap_verl.reports.runs import read_run
 
 torch = pytest.importorskip("torch")
 
@@ -147,3 +148,67 @@ def test_adapters_are_told_apart(tmp_path: Path, model: Path) -> None:
     torch.save({"q.lora_A.weight": torch.ones(1)}, tmp_path / "model_world_size_1_rank_0.pt")
     with pytest.raises(DataError, match="adapters"):
         merged.compare_with_checkpoint(tmp_path, model)
+
+
+# Answers of the merged model
+
+
+class Parrot:
+    """An engine that repeats what it was told, but for one question."""
+
+    def __init__(self, given: dict[str, str], other: str) -> None:
+        self.given, self.other = given, other
+
+    def answer(self, batch: Any) -> list[Any]:
+        return [
+            SimpleNamespace(response=None if asked.gold == self.other else self.given[asked.gold])
+            for asked in batch
+        ]
+
+
+def test_the_questions_of_the_last_validation_are_asked_again(
+    run_folder: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rewardmap_verl.evaluation import inference
+
+    given = same_answers.last_validation(read_run(run_folder))
+    other = next(iter(given))
+    started: list[Any] = []
+
+    def engine(model: str, generation: Any, questions: Any) -> Parrot:
+        started.append((model, [asked.gold for asked in questions.items]))
+        return Parrot(given, other)
+
+    monkeypatch.setattr(inference, "VllmEngine", engine)
+    pairs = same_answers.ask_again(run_folder, Path("merged"), prepared, 1000)
+    assert [gold for gold in started[0][1] if gold not in given] == []
+    assert len(pairs) == len(given) == len(started[0][1])
+    assert [pair.merged for pair in pairs if not pair.same] == [""]
+
+
+def test_answers_of_another_data_set_are_refused(
+    run_folder: Path, prepared: Path, simulated: ModuleType, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="none of the questions"):
+        same_answers.ask_again(
+            simulated.simulate_run(_other_data(tmp_path), tmp_path / "run", steps=1),
+            Path("merged"),
+            prepared,
+            3,
+        )
+    for dump in (tmp_path / "run" / "validation").iterdir():
+        dump.unlink()
+    with pytest.raises(DataError, match="no dumped validation"):
+        same_answers.last_validation(read_run(tmp_path / "run"))
+
+
+def _other_data(folder: Path) -> Path:
+    options = ["--train-maps", "1", "--test-maps", "1", "--size", "tiny", "--seed", "99"]
+    done = CliRunner().invoke(app, ["prepare", "--out", str(folder / "other"), *options])
+    assert done.exit_code == 0, done.output
+    return folder / "other"
+
+
+def test_questions_are_spread_over_the_whole_split() -> None:
+    assert same_answers.spread(list(range(10)), 3) == [0, 3, 6]  # type: ignore[arg-type,comparison-overlap]
+    assert same_answers.spread(list(range(3)), 9) == [0, 1, 2]  # type: ignore[arg-type,comparison-overlap]

@@ -1,0 +1,100 @@
+"""Does a merged model answer like the trained one? It is asked what the last validation asked.
+
+verl's validation is greedy, and so is the asking here. Answers need not agree to the letter: the
+merged model keeps its weights with fewer digits (bfloat16) than a run in float32 had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.reports.rollouts import read_groups
+from rewardmap_verl.reports.runs import Run, read_run
+
+if TYPE_CHECKING:
+    from rewardmap_verl.evaluation.inference import Engine
+    from rewardmap_verl.evaluation.questions import Asked
+
+__all__ = ["AnswerPair", "ask_again", "last_validation", "spread"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPair:
+    """Two answers to one question."""
+
+    question: str
+    trained: str
+    merged: str
+
+    @property
+    def same(self) -> bool:
+        """Whether they are one text."""
+        return self.trained == self.merged
+
+
+def last_validation(run: Run) -> dict[str, str]:
+    """The answers of a run's last dumped validation, by the ground truth of their question.
+
+    Raises:
+        DataError: The run dumped none.
+    """
+    for dump in reversed(run.dumps):
+        found = {
+            group.truth_text: str(group.rollouts[-1].response)
+            for group in read_groups(dump.path)
+            if not isinstance(group, DataError) and group.part == "val"
+        }
+        if found:
+            return found
+    mend = "Train with trainer.validation_data_dir=FOLDER, or compare the weights only."
+    raise DataError(run.folder, found="no dumped validation", mend=mend)
+
+
+def spread(items: Sequence[Asked], count: int) -> list[Asked]:
+    """``count`` of the questions, from the first to the last with equal steps, so of all types."""
+    if count >= len(items):
+        return list(items)
+    return [items[place * len(items) // count] for place in range(count)]
+
+
+def compare(engine: Engine, items: Sequence[Asked], given: dict[str, str]) -> list[AnswerPair]:
+    """Ask the questions and put both answers together."""
+    answers = engine.answer(items)
+    return [
+        AnswerPair(asked.text, given[asked.gold], answer.response or "")
+        for asked, answer in zip(items, answers, strict=True)
+    ]
+
+
+def ask_again(folder: Path, model: Path, data: Path, count: int) -> list[AnswerPair]:
+    """Ask a merged model some questions of its run's last validation.
+
+    Args:
+        folder: The run.
+        model: The merged folder.
+        data: The prepared folder that the run validated on.
+        count: How many questions, of all types.
+
+    Raises:
+        DataError: The run dumped no validation, or of other questions.
+        ConfigError: vLLM cannot load the model.
+    """
+    from rewardmap_verl.evaluation.inference import Generation, VllmEngine
+    from rewardmap_verl.evaluation.questions import read_questions
+
+    run = read_run(folder)
+    given = last_validation(run)
+    questions = read_questions(data)
+    known = [asked for asked in questions.items if asked.gold in given]
+    if not known:
+        mend = "Give the folder that the run validated on."
+        raise DataError(data, found="none of the questions of the run's validation", mend=mend)
+    chosen = spread(known, count)
+    asked = replace(questions, items=tuple(chosen))
+    longest = run.setting("data.max_response_length")
+    generation = Generation(max_tokens=int(longest)) if longest else Generation()
+    return compare(VllmEngine(str(model), generation, asked), chosen, given)
