@@ -22,7 +22,7 @@ from rewardmap_verl.training.resume import check_resume, fall_back_step
 from rewardmap_verl.training.rows import Files
 from rewardmap_verl.training.settings import read_block
 
-__all__ = ["CHECKS", "Check"]
+__all__ = ["CHECKS", "Check", "is_ours"]
 
 Check = Callable[[DictConfig], Iterator[Finding]]
 
@@ -34,6 +34,11 @@ def pick(config: DictConfig, key: str, default: Any = None) -> Any:
     """The value at a dotted key; ``default`` where there is none or it is null."""
     found = OmegaConf.select(config, key, default=None)
     return default if found is None else found
+
+
+def is_ours(config: DictConfig) -> bool:
+    """Whether the run reads its rows in the order of a curriculum."""
+    return bool(pick(config, "data.custom_cls.path") == OUR_DATASET)
 
 
 def whole(config: DictConfig, key: str, default: int | None = None, least: int = 1) -> int:
@@ -185,7 +190,7 @@ def check_micro_batches(config: DictConfig) -> Iterator[Finding]:
 def answers_of_stages(config: DictConfig) -> set[int]:
     """Answers per prompt: those of the run, and those of stages that want another number."""
     usual = whole(config, "actor_rollout_ref.rollout.n")
-    if pick(config, "data.custom_cls.path") != OUR_DATASET:
+    if not is_ours(config):
         return {usual}
     return {stage.rollouts or usual for stage in read_curriculum(config.data).stages}
 
@@ -349,7 +354,7 @@ def weights_differ(settings: RewardConfig) -> bool:
 
 def check_curriculum(config: DictConfig) -> Iterator[Finding]:
     """The block of the curriculum, and the settings under which it holds."""
-    if pick(config, "data.custom_cls.path") == OUR_DATASET:
+    if is_ours(config):
         read_curriculum(config.data)
         check_run(config)
     yield from ()
@@ -357,14 +362,14 @@ def check_curriculum(config: DictConfig) -> Iterator[Finding]:
 
 def check_stages(config: DictConfig) -> Iterator[Finding]:
     """Stages that the data cannot fill."""
-    if pick(config, "data.custom_cls.path") == OUR_DATASET and not list(check_files(config)):
+    if is_ours(config) and not list(check_files(config)):
         lay_out(config.data)
     yield from ()
 
 
 def check_prompts(config: DictConfig) -> Iterator[Finding]:
     """Prompts that are too long: verl fails their whole group, in the middle of a step."""
-    if pick(config, "data.custom_cls.path") != OUR_DATASET or list(check_files(config)):
+    if not is_ours(config) or list(check_files(config)):
         return
     limit = whole(config, "data.max_prompt_length")
     for key in ("data.train_files", "data.val_files"):
@@ -394,7 +399,7 @@ def prompt_lengths(files: Files) -> list[int]:
 
 def check_position(config: DictConfig) -> Iterator[Finding]:
     """A checkpoint that the run would resume: damaged, or written with other rows."""
-    if pick(config, "data.custom_cls.path") != OUR_DATASET or list(check_files(config)):
+    if not is_ours(config) or list(check_files(config)):
         return
     if (found := fall_back_step(config)) is not None:
         step, wrong = found

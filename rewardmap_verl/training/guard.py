@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.training.checks import CHECKS, Check
+from rewardmap_verl.training.checks import CHECKS, Check, is_ours
 from rewardmap_verl.training.findings import Finding, report
 from rewardmap_verl.training.known_keys import reference_keys, unknown_keys
 from rewardmap_verl.training.overrides import added_keys
@@ -47,8 +47,6 @@ class Guard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra for a single run, before anything is written."""
         refuse_or_warn(config, self.program)
-        if self.program == "ppo":
-            fall_back(config)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra for every run; those of a sweep have not been checked yet."""
@@ -58,6 +56,8 @@ class Guard(Callback):
 
 def refuse_or_warn(config: DictConfig, program: str) -> None:
     """Write warnings to standard error, and end the program where a finding stops the run.
+
+    A run whose last checkpoint is damaged is led to the one before.
 
     Raises:
         SystemExit: With what to mend as its message; the program then ends with code 1.
@@ -81,6 +81,8 @@ def refuse_or_warn(config: DictConfig, program: str) -> None:
         )
     elif findings:
         sys.stderr.write(f"rewardmap:\n{report(findings)}\n")
+    if program == "ppo" and is_ours(config):
+        fall_back(config)
 
 
 def examine(config: DictConfig, program: str = "ppo") -> Iterator[Finding]:

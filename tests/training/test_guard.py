@@ -255,6 +255,28 @@ def test_a_parquet_file_cut_off(config: DictConfig) -> None:
     assert "Not a whole parquet file" in str(found(config)[str(path)])
 
 
+def test_a_damaged_checkpoint_gives_way_and_that_is_said(
+    config: DictConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What verl itself would do is fail after it has loaded the model, at every attempt."""
+    import torch
+
+    config.trainer.default_local_dir = str(tmp_path)
+    for step in (1, 2):
+        actor = tmp_path / f"global_step_{step}" / "actor"
+        actor.mkdir(parents=True)
+        torch.save({}, actor / "model_world_size_1_rank_0.pt")
+        # No position that torch can read as plain data, so no order to compare.
+        torch.save(Path, actor.parent / "data.pt")
+    newest = tmp_path / "latest_checkpointed_iteration.txt"
+    newest.write_text("2")
+    cut = tmp_path / "global_step_2" / "data.pt"
+    cut.write_bytes(cut.read_bytes()[:100])
+    Guard().on_run_start(config)
+    assert "damaged (data.pt is cut off); the run goes on from step 1" in capsys.readouterr().err
+    assert newest.read_text() == "1"
+
+
 def test_the_same_fault_is_told_once(config: DictConfig) -> None:
     config.data.curriculum.stages = "stagd"
     assert len(list(examine(config))) == 1
