@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -33,6 +33,20 @@ from rewardmap_verl.transit.synthetic import settings_at
 __all__ = ["prepare", "size_of"]
 
 _BEYOND = [kind.value for kind in QuestionType if kind.facts.beyond_papers]
+_QUESTIONS = ("--quota", "--brief", "--beyond-papers")
+_SOURCES_OF = {
+    "--root": ("local", "reasonmap"),
+    "--data": ("reasonmap",),
+    "--maps-from": ("reasonmap",),
+    "--feed": ("gtfs",),
+    "--route-type": ("gtfs",),
+    "--train-maps": ("synthetic",),
+    "--test-maps": ("synthetic",),
+    "--difficulty": ("synthetic",),
+    "--language": ("synthetic",),
+    "--test-city": ("local", "gtfs"),
+    **dict.fromkeys(_QUESTIONS, ("local", "synthetic", "gtfs")),
+}
 _SHOWN = 12  # cities in a list on the screen
 
 
@@ -208,6 +222,24 @@ def prepare(
     """
     console = Console()
     with readable_errors():
+        _check_source(
+            source,
+            {
+                "--root": root,
+                "--data": data,
+                "--maps-from": maps_from,
+                "--feed": feed,
+                "--route-type": route_type,
+                "--train-maps": train_maps,
+                "--test-maps": test_maps,
+                "--difficulty": difficulty,
+                "--language": language,
+                "--test-city": test_city,
+                "--quota": quota,
+                "--brief": brief,
+                "--beyond-papers": beyond_papers or None,
+            },
+        )
         preset = size_of(source, size)
         preset = _drawn_as(preset, difficulty, language)
         quotas = preset.quotas.with_beyond_papers(preset.beyond if beyond_papers else 0)
@@ -243,6 +275,20 @@ def prepare(
         with _progress(console) as report:
             manifest = prepare_folder(settings, report)
         _summarise(console, manifest, out)
+
+
+def _check_source(source: SourceName, given: Mapping[str, object]) -> None:
+    """Refuse options that another source would heed: they were meant to do something.
+
+    Raises:
+        ConfigError: Naming the option and the sources that it is for.
+    """
+    for option, value in given.items():
+        sources = _SOURCES_OF[option]
+        if value is not None and source.value not in sources:
+            reason = "brings its questions along" if option in _QUESTIONS else "does not read it"
+            mend = f"The source {source.value} {reason}. It is for --source {' or '.join(sources)}."
+            raise ConfigError(option, mend=mend)
 
 
 def _drawn_as(preset: Size, difficulty: float | None, language: list[Language] | None) -> Size:
@@ -283,7 +329,8 @@ def _no_trace_of_pydantic() -> Iterator[None]:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise ConfigError("prepare", field, None, f"{first['msg']}.") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError("prepare", field, None, f"{message[:1].upper()}{message[1:]}.") from error
 
 
 def _quotas(start: Quotas, given: list[str], forms: list[str] | None) -> Quotas:

@@ -62,6 +62,9 @@ def disk_errors(target: Path) -> Iterator[None]:
             errno.EACCES: "Permission denied: choose a folder that you may write",
             errno.EPERM: "Not permitted: choose a folder that you may write",
             errno.EROFS: "The disk is read-only: choose another folder",
+            errno.ENOENT: "It cannot be made there: choose another folder",
+            errno.ENOTDIR: "A part of its path is a file: choose another folder",
+            errno.ENAMETOOLONG: "Its name is too long: choose a shorter one",
         }.get(error.errno or 0)
         if advice is None:
             raise

@@ -72,7 +72,7 @@ class PrepareSettings(BaseModel):
     @model_validator(mode="after")
     def _check_source(self) -> PrepareSettings:
         if self.source == "local" and self.root is None:
-            raise ValueError("the source `local` needs root, a folder with maps/ and stations/")
+            raise ValueError("the source `local` needs --root, a folder with maps/ and stations/")
         if self.source == "reasonmap" and any(
             self.quotas.of(kind) for kind in QuestionType if kind.facts.beyond_papers
         ):

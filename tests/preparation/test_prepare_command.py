@@ -77,8 +77,14 @@ def test_what_is_left_out_is_said(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--source", "local"], "needs root"),
+        (["--source", "local"], "needs --root"),
         (["--source", "local", "--root", "/no/such/folder"], "no such folder"),
+        (["--root", "somewhere"], "--source local or reasonmap"),
+        (["--feed", "feed.zip"], "--source gtfs"),
+        (["--source", "gtfs", "--train-maps", "3"], "--source synthetic"),
+        (["--source", "local", "--data", "x/y"], "--source reasonmap"),
+        (["--source", "reasonmap", "--quota", "TorF1=3"], "brings its questions along"),
+        (["--test-city", "rome"], "--source local or gtfs"),
         (["--quota", "TorF9=3"], "TYPE=N"),
         (["--quota", "TorF1=-3"], "TYPE=N"),
         (["--form", "sonnet"], "short"),
@@ -115,7 +121,7 @@ def test_help_teaches() -> None:
 def test_scripts(
     monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path, script: str, source: str
 ) -> None:
-    arguments = ["--root", str(root), "--train-maps", "1", "--test-maps", "1", "--workers", "1"]
+    arguments = ["--root", str(root), "--workers", "1"] if source == "local" else ONE_MAP
     monkeypatch.setattr(sys, "argv", [script, "--out", str(tmp_path / "out"), *arguments])
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(SCRIPTS / script), run_name="__main__")
@@ -167,3 +173,14 @@ def test_a_map_larger_than_natural_is_drawn_and_not_enlarged(tmp_path: Path) -> 
     with Image.open(tmp_path / "out" / entry.image) as image:
         steps = np.abs(np.diff(np.asarray(image.convert("L"), int), axis=1))
     assert (steps > 100).sum() > 0.25 * (steps > 5).sum()
+
+
+@pytest.mark.parametrize("name", ["/proc/nothing/out", "file/out", "x" * 300])
+def test_a_folder_that_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    result = run("--out", name, *ONE_MAP)
+    assert result.exit_code == 2
+    assert "Error" in result.output and "choose a" in result.output

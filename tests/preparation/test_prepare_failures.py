@@ -305,7 +305,7 @@ def test_nothing_left_to_train_on(local: Make) -> None:
 
 
 def test_local_without_a_root(local: Make) -> None:
-    with pytest.raises(ValueError, match="needs root"):
+    with pytest.raises(ValueError, match="needs --root"):
         local(root=None)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -69,8 +71,21 @@ def _open(path: Path, name: str) -> list[Part]:
             rows = datasets.load_from_disk(str(path))
             return [Part(name, _split_in(str(rows.split)), path, _undecoded(rows))]
         return _open_parquet(sorted((*path.glob("*.parquet"), *path.glob("*/*.parquet"))))
-    found = datasets.load_dataset(name, streaming=True)
+    with _quiet():
+        found = datasets.load_dataset(name, streaming=True)
     return [Part(name, split, None, _undecoded(rows)) for split, rows in found.items()]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the hub's library from telling of every retry; what went wrong is said once, by us."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _open_parquet(files: Sequence[Path]) -> list[Part]:
