@@ -34,6 +34,10 @@ def report(
         list[Path] | None,
         typer.Option(help="A folder with TensorBoard's files, repeated; the usual one is found."),
     ] = None,
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of `rewardmap evaluate`, repeated: its table is shown."),
+    ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -55,7 +59,13 @@ def report(
         settings = load_settings(config, set_) if config or set_ else None
         with _progress(console) as start:
             done = write_report(
-                runs, output or runs[0] / "report", data or (), logs or (), settings, start
+                runs,
+                output or runs[0] / "report",
+                data=data or (),
+                logs=logs or (),
+                evaluations=evaluation or (),
+                config=settings,
+                start=start,
             )
     except (DataError, ConfigError) as error:
         fail(error)

@@ -14,6 +14,7 @@ import jinja2
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.reports.browser import Browser, Source, write_browser
 from rewardmap_verl.reports.curves import make_charts, stages_of
+from rewardmap_verl.reports.evaluations import EvaluationTable, read_evaluation
 from rewardmap_verl.reports.folder import built_beside
 from rewardmap_verl.reports.prepared import Questions, data_folders, read_questions
 from rewardmap_verl.reports.rollouts import count_lines
@@ -46,6 +47,7 @@ def write_report(
     output: Path,
     data: Sequence[Path] = (),
     logs: Sequence[Path] = (),
+    evaluations: Sequence[Path] = (),
     config: RewardConfig | None = None,
     start: Callable[[int], Advance] = lambda answers: lambda done: None,
 ) -> Report:
@@ -56,6 +58,7 @@ def write_report(
         output: The folder to write; an older report there is replaced when the new one is whole.
         data: Prepared folders, before those that the runs name themselves.
         logs: Folders with TensorBoard's files, beside those that are found.
+        evaluations: Folders that ``rewardmap evaluate`` wrote, whose tables are shown.
         config: The reward's numbers; of each run its own, when left out.
         start: Told the number of answers, returns what is told how many more are done.
 
@@ -64,12 +67,13 @@ def write_report(
         ConfigError: The reward's settings in a run's note are at fault.
     """
     runs = read_runs(folders, logs)
+    tables = [read_evaluation(folder) for folder in evaluations]
     sources = [_source(run, data, config) for run in runs]
     advance = start(sum(count_lines(dump.path) for run in runs for dump in run.dumps))
     with built_beside(output) as building:
         browser = write_browser(sources, building, advance)
         notes = {source.run.name: list(_notes(source, browser)) for source in sources}
-        _write_page(building, runs, browser, notes)
+        _write_page(building, runs, browser, notes, tables)
     return Report(
         page=output / "index.html",
         runs=tuple(run.name for run in runs),
@@ -112,7 +116,11 @@ def _notes(source: Source, browser: Browser) -> Iterator[str]:
 
 
 def _write_page(
-    folder: Path, runs: Sequence[Run], browser: Browser, notes: dict[str, list[str]]
+    folder: Path,
+    runs: Sequence[Run],
+    browser: Browser,
+    notes: dict[str, list[str]],
+    evaluations: Sequence[EvaluationTable],
 ) -> None:
     room = files(__package__).joinpath("page")
     (folder / "assets").mkdir()
@@ -128,6 +136,7 @@ def _write_page(
         title=" · ".join(run.name for run in runs),
         runs=[_shown_run(run, notes[run.name]) for run in runs],
         charts=charts,
+        evaluations=evaluations,
         groups=browser.groups,
         answers=browser.answers,
         version=version("rewardmap-verl"),

@@ -176,6 +176,18 @@ def test_large_maps_are_shown_reduced_and_kept_whole(tmp_path: Path) -> None:
         assert image.size == (6000, 4000)
 
 
+def test_tables_of_evaluations_are_shown(prepared: Path, run_folder: Path, tmp_path: Path) -> None:
+    words = ["evaluate", "planner", str(prepared), "--out", str(tmp_path / "e"), "--no-baselines"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    page = write_report([run_folder], tmp_path / "out", evaluations=[tmp_path / "e"]).page
+    text = page.read_text("utf-8")
+    assert "Plus count" in text and re.search(r'<th scope="row">[^<]*planner', text)
+    (tmp_path / "e" / "results.json").write_text('{"rewardmap_results": 99}', "utf-8")
+    with pytest.raises(DataError, match="rewardmap_results"):
+        write_report([run_folder], tmp_path / "again", evaluations=[tmp_path / "e"])
+
+
 # Bad and unfinished input
 
 

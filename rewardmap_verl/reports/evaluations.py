@@ -1,0 +1,57 @@
+"""The tables that ``rewardmap evaluate`` wrote, for a page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.results import FORMAT
+
+__all__ = ["EvaluationTable", "read_evaluation"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationTable:
+    """The main table of an evaluation, its cells as they are written."""
+
+    name: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def read_evaluation(folder: Path) -> EvaluationTable:
+    """Read the table of a folder that ``rewardmap evaluate`` wrote.
+
+    Raises:
+        DataError: It is no such folder, or another version has written it.
+    """
+    mend = "Give a folder that `rewardmap evaluate` wrote."
+    try:
+        found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        text = (folder / "table.md").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(folder, found=str(error), mend=mend) from None
+    version = found.get("rewardmap_results") if isinstance(found, dict) else None
+    if version != FORMAT:
+        mend = f"Version {FORMAT} is read here; evaluate again."
+        raise DataError(folder / "results.json", "rewardmap_results", version, mend)
+    table = [_cells(line) for line in _first_table(text)]
+    if len(table) < 3:
+        raise DataError(folder / "table.md", found="no table", mend=mend)
+    name = str(found.get("questions", {}).get("name", folder.name))
+    return EvaluationTable(name, table[0], tuple(table[2:]))
+
+
+def _first_table(text: str) -> list[str]:
+    lines = text.splitlines()
+    start = next((i for i, line in enumerate(lines) if line.startswith("|")), len(lines))
+    end = next((i for i in range(start, len(lines)) if not lines[i].startswith("|")), len(lines))
+    return lines[start:end]
+
+
+def _cells(line: str) -> tuple[str, ...]:
+    """The cells of a line of Markdown, without its emphasis."""
+    cells = line.strip().strip("|").replace("\\|", "\0").split("|")
+    return tuple(cell.strip().strip("*_").replace("\0", "|") for cell in cells)
