@@ -178,14 +178,27 @@ def test_loops_homonyms_and_open_interchanges_are_not_asked_about(shared_data: P
     assert not open_ones & {name for q in joining for name in (q.station_1, q.station_2)}
 
 
-def test_a_branch_is_ridden_from_its_junction_only() -> None:
+def test_no_ride_leads_from_a_trunk_into_its_branch() -> None:
+    junction = "Bo (Branch-starting Station)"
     lines = {
-        "Line 1": ["a", "b (Branch-starting Station)", "c", "d", "x", "y", "z"],
-        "Line 2": ["p", "b", "q"],
+        "Line 1": ["Ada", junction, "Cy", "Di", junction, "Xi", "Yo", "Zoo"],
+        "Line 2": ["Pa", "Bo", "Qi"],
+        "Line 3": ["Pa", "Qi"],
+        "Line 4": ["Pa", "Zoo"],
     }
     network = parse_network(lines, "no", "where")
-    questions = generate_questions(network, "easy", 1, Quotas(0, 0, 0, 0, 0, 0, nextstop=50))
+    arms = [{"Ada", "Bo", "Cy", "Di"}, {"Bo", "Xi", "Yo", "Zoo"}]
+    questions = generate_questions(network, "easy", 1, NONE.with_beyond_papers(50))
     check_all(network, questions)
+    rides = [
+        {q.station_1, q.station_2}
+        for q in questions
+        if q.type is QuestionType.NEXT_STOP and q.line == "Line 1"
+    ]
+    assert rides and all(any(ride <= arm for arm in arms) for ride in rides)
+    true = [q for q in questions if q.type is QuestionType.VALID_ROUTE and q.answer]
+    legs = [set(ends) for q in true for name, *ends in q.annotation["legs"] if name == "Line 1"]
+    assert legs and all(any(leg <= arm for arm in arms) for leg in legs)
 
 
 def test_none_is_asked_unless_wanted(shared_data: Path) -> None:
