@@ -39,8 +39,8 @@ class ImageSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cache_megabytes: int = Field(default=1024, ge=0)
-    """Decoded images that a process keeps, and again as much for the pixels of an actor, in MiB.
-    A map of 16,000 visual tokens takes 37 MiB of either, so that a step's 16 maps fit."""
+    """What a process keeps, in MiB: vLLM's server decoded images, an actor the model's pixels.
+    A map of 16,000 visual tokens takes 37 MiB either way, so that a step's 16 maps fit."""
 
 
 @register(NAME)

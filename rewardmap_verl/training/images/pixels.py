@@ -58,7 +58,7 @@ class ProcessorRecipe:
 
     def patches(self, source: ImageSource) -> Patches:
         """The pixels of one image, as few bytes as give the processor's output."""
-        return make_patches(self._pixel_values, _table(self), source.image())
+        return make_patches(self._pixel_values, _table(self), source.decode())
 
     def _pixel_values(self, image: Image.Image, **options: Any) -> torch.Tensor:
         processor = _processor(self.kind, self.settings)

@@ -44,11 +44,16 @@ class ImageSource:
         """The image as verl would hand it to a rollout, decoded once per process.
 
         Raises:
+            DataError: As for :meth:`decode`.
+        """
+        return decoded_images(self.cache_bytes).get(self, self.decode)
+
+    def decode(self) -> Image.Image:
+        """The image as verl would hand it to a rollout, which nobody keeps.
+
+        Raises:
             DataError: The file is not there, or is another one than when the source was made.
         """
-        return decoded_images(self.cache_bytes).get(self, self._decode)
-
-    def _decode(self) -> Image.Image:
         from qwen_vl_utils.vision_process import fetch_image
 
         content = _read(self.path)
