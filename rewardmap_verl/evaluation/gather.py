@@ -199,5 +199,7 @@ def _notes_of_answers(
     given = [answer for several in answers.values() for answer in several]
     if empty := sum(answer.empty for answer in given):
         yield f"{empty} of {len(given)} answers are empty and count as wrong."
+    if cut := sum(answer.cut for answer in given):
+        yield f"{cut} of {len(given)} answers were cut off at the most tokens; see --max-tokens."
     if failed := sum(map(_failed, given)):
         yield f"{failed} of {len(given)} answers say that the model failed, and count as wrong."

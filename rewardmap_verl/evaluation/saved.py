@@ -154,7 +154,11 @@ def _plain(values: Mapping[str, Any], where: str) -> SavedRow:
     tokens = values.get("tokens")
     return SavedRow(
         where,
-        Answer(values[name], tokens if isinstance(tokens, int) else None),
+        Answer(
+            values[name],
+            tokens if isinstance(tokens, int) else None,
+            cut=values.get("finish") == "length",
+        ),
         key=_text(values.get("key")),
         index=_whole(values.get("index"), where),
         question=_text(values.get("question")),

@@ -27,6 +27,8 @@ class Answer:
     """Whatever the file holds; what is no text is wrong."""
     tokens: int | None = None
     """Tokens that the model wrote, where known."""
+    cut: bool = False
+    """True when the model ran out of tokens before it had finished."""
 
     @property
     def empty(self) -> bool:

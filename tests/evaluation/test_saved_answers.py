@@ -171,11 +171,13 @@ def test_double_rows(write: Write, five: Questions) -> None:
 def test_missing_and_empty_answers_are_counted(write: Write, five: Questions) -> None:
     rows = plain(five)[:4]
     rows[0]["response"], rows[1]["response"] = None, "  "
+    rows[2]["finish"] = "length"
     rows[3]["response"] = "Failed to obtain answer via API."
     gathered = found(write("a.jsonl", rows), five)
     notes = "\n".join(gathered.notes)
     assert "1 of 4 plus questions have no answer and count as wrong (rows 4)" in notes
     assert "2 of 4 answers are empty" in notes
+    assert "1 of 4 answers were cut off at the most tokens" in notes
     assert "1 of 4 answers say that the model failed" in notes
 
 
