@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from rewardmap_verl.training.settings import root_of
 
@@ -32,8 +33,10 @@ def write_note(folder: Path, node: Any) -> None:
     root = root_of(node)
     if root is None:
         return
-    config = OmegaConf.to_container(root, resolve=True)
-    assert isinstance(config, dict)
+    try:
+        config: Any = OmegaConf.to_container(root, resolve=True)
+    except OmegaConfBaseException:  # a note is not worth a run: keep references as they are
+        config = OmegaConf.to_container(root, resolve=False)
     about = {"format": NOTE_VERSION, "rewardmap_verl": version("rewardmap-verl")}
     note = {"rewardmap_run": {**about, "verl": version("verl")}, **config}
     folder.mkdir(parents=True, exist_ok=True)

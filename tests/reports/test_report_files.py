@@ -392,5 +392,8 @@ def test_the_note_keeps_the_whole_configuration(tmp_path: Path) -> None:
     note = OmegaConf.load(tmp_path / NOTE_NAME)
     assert note.a == 3 and note.trainer.v1.kwargs.record == "x"
     assert note.rewardmap_run.format == 1
+    broken = OmegaConf.create({"a": "${nowhere.b}", "c": {"d": 1}})
+    write_note(tmp_path / "broken", broken.c)
+    assert "${nowhere.b}" in (tmp_path / "broken" / NOTE_NAME).read_text("utf-8")
     write_note(tmp_path / "none", {"record": "x"})
     assert not (tmp_path / "none").exists()
