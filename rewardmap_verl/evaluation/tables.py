@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rich import box
 from rich.table import Table
 
 from rewardmap_verl.evaluation.published import Published, PublishedModel
@@ -129,7 +130,7 @@ def _shown(rows: Sequence[Row], columns: Sequence[Column]) -> list[int]:
 
 def main_table(rows: Sequence[Row], title: str, columns: Sequence[Column] = COLUMNS) -> Table:
     """Return the table for a terminal; intervals stand below the figures."""
-    table = Table(title=title, title_justify="left", show_lines=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", overflow="fold", min_width=10)
     shown = _shown(rows, columns)
     for i in shown:
@@ -206,7 +207,7 @@ _NAMES: Final = {
 
 def detail_table(summary: Summary) -> Table:
     """Return every figure with its interval and the number of questions behind it."""
-    table = Table(title="In detail", title_justify="left")
+    table = Table(title="In detail", title_justify="left", box=box.SIMPLE_HEAD)
     for head in ("section", "figure", "mean", "95% interval", "questions"):
         left = head in ("section", "figure")
         table.add_column(
@@ -254,7 +255,7 @@ def comparison_table(
     first: str, second: str, compared: Mapping[tuple[str, str], Comparison]
 ) -> Table:
     """Return the comparison of two models for a terminal."""
-    table = Table(title=f"{first} minus {second}", title_justify="left")
+    table = Table(title=f"{first} minus {second}", title_justify="left", box=box.SIMPLE_HEAD)
     for head in _COMPARED:
         left = head in ("section", "figure")
         table.add_column(
