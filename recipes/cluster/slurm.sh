@@ -42,6 +42,8 @@ read -r head _ < <("${one[@]}" --nodelist="${names[0]}" hostname --ip-address)
 export RAY_PORT=${RAY_PORT:-$((20000 + SLURM_JOB_ID % 20000))}
 RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')}
 export RAY_AUTH_TOKEN
+# Not /tmp/ray, which belongs to whoever was on the node first. Ray's sockets lie below it: keep it short.
+export RAY_TMPDIR=${RAY_TMPDIR:-/tmp/rm-$SLURM_JOB_ID}
 read -r -a launch <<<"${LAUNCH:-}"
 
 steps=() requeue=no

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -429,18 +430,53 @@ def check_nodes(config: DictConfig) -> Iterator[Finding]:
 
 
 def check_cluster(config: DictConfig) -> Iterator[Finding]:
-    """Ray refuses to be told how large a cluster is that it only joins."""
-    address = os.environ.get("RAY_ADDRESS", "")
+    """Ray refuses to be told how large a running cluster is, and looks for one that is gone."""
+    named = os.environ.get("RAY_ADDRESS", "")
+    address = named or last_cluster()
+    if address in ("", "local"):
+        return
+    if not named and not answers(address):
+        yield Finding(
+            str(ray_folder() / CURRENT),
+            f"A cluster was started here with `ray start` and is gone ({address}), and Ray would "
+            "look for it. Remove this file, or set RAY_ADDRESS=local.",
+        )
+        return
     for name in ("num_cpus", "num_gpus", "object_store_memory"):
         key = f"ray_kwargs.ray_init.{name}"
-        found = pick(config, key)
-        if address not in ("", "local") and found is not None:
+        if (found := pick(config, key)) is not None:
             yield Finding(
                 key,
-                f"RAY_ADDRESS={address} names a running cluster, which knows this. Add "
-                f"'+recipe/rewardmap=[multi_node]' as the last option, or set {key}=null.",
+                f"The cluster at {address} runs already and knows this. Add "
+                f"'+recipe/rewardmap=[multi_node]' as the last option, or set {key}=null; or set "
+                "RAY_ADDRESS=local for a cluster of the run's own.",
                 found,
             )
+
+
+CURRENT = Path("ray") / "ray_current_cluster"
+"""Where ``ray start`` writes the address of its cluster, below Ray's temporary folder."""
+
+
+def ray_folder() -> Path:
+    """The folder for temporary files that Ray uses."""
+    return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp")
+
+
+def last_cluster() -> str:
+    """The cluster that ``ray.init()`` would join without being told; empty when there is none."""
+    path = ray_folder() / CURRENT
+    return path.read_text().strip() if path.is_file() else ""
+
+
+def answers(address: str) -> bool:
+    """Whether anybody listens at ``host:port``."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=5):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def check_rows_of_sft(config: DictConfig) -> Iterator[Finding]:

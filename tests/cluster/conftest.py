@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,6 +70,9 @@ class Slurm:
         self._jobs: list[subprocess.Popen[str]] = []
         self._bin = folder / "bin"
         self._bin.mkdir()
+        # Ray's own files: not where other runs look which cluster there is, and below a short path,
+        # since sockets lie there.
+        self.short = tempfile.TemporaryDirectory(prefix="rm", ignore_cleanup_errors=True)
         self._put("srun", SRUN)
         self._put("scontrol", SCONTROL)
 
@@ -106,6 +110,7 @@ class Slurm:
                 "SLURM_CPUS_PER_TASK": "2",
                 "RAY_PORT": str(free_port()),
                 "STOP_SECONDS": "10",
+                "RAY_TMPDIR": self.short.name,
                 **environment,
             },
         )
@@ -128,6 +133,7 @@ class Slurm:
             except ProcessLookupError:
                 continue
             job.wait(timeout=20)
+        self.short.cleanup()
 
     def _put(self, name: str, script: str) -> None:
         path = self._bin / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ def config(
     """A configuration without a fault: data and model are there."""
     for name in ("VERL_PLATFORM", "RAY_ADDRESS", "RANK"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # whatever runs on this machine
     copy = composed.copy()
     OmegaConf.set_struct(copy, False)
     shutil.copytree(complete_folder, tmp_path, dirs_exist_ok=True)
@@ -414,6 +416,28 @@ def test_size_of_a_cluster_that_runs_already(
     assert "set ray_kwargs.ray_init.num_cpus=null" in str(
         found(config)["ray_kwargs.ray_init.num_cpus"]
     )
+
+
+def test_a_cluster_that_is_gone(config: DictConfig, tmp_path: Path) -> None:
+    """`ray start` leaves its address when it is killed, and ray.init() would look for it."""
+    path = tmp_path / "ray" / "ray_current_cluster"
+    path.parent.mkdir()
+    path.write_text("127.0.0.1:1")
+    finding = found(config)[str(path)]
+    assert "RAY_ADDRESS=local" in finding.mend
+    assert finding.stops
+
+
+def test_a_cluster_that_runs_here(config: DictConfig, tmp_path: Path) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        path = tmp_path / "ray" / "ray_current_cluster"
+        path.parent.mkdir()
+        path.write_text(f"127.0.0.1:{one.getsockname()[1]}")
+        assert found(config) == {}
+        config.ray_kwargs.ray_init.num_cpus = 8
+        assert "RAY_ADDRESS=local" in found(config)["ray_kwargs.ray_init.num_cpus"].mend
 
 
 def test_a_family_that_nobody_has_run_is_a_warning(config: DictConfig) -> None:

@@ -54,7 +54,7 @@ def configuration(request: pytest.FixtureRequest, hydra: None, complete_folder: 
 @pytest.fixture
 def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
     """That configuration, on the platform that it asks for."""
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
     if configuration.trainer.device == "cpu":
         monkeypatch.setenv("VERL_PLATFORM", "cpu")
