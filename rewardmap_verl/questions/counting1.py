@@ -25,9 +25,8 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     """
     rng = random_source(context, seed, QuestionType.COUNTING1)
     asked: dict[frozenset[int], Question] = {}
-    for pair in pairs_along_lines(context, rng):
-        if len(asked) >= count:
-            break
+    pairs = pairs_along_lines(context, rng)
+    while len(asked) < count and (pair := next(pairs, None)):
         key = frozenset(stop.index for stop in pair)
         between = None if key in asked else _between(context, *pair)
         if between:

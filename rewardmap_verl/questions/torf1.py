@@ -24,9 +24,8 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     """Make up to ``count`` questions; each pair of stops at most once."""
     rng = random_source(context, seed, QuestionType.TORF1)
     yes: dict[frozenset[int], tuple[Stop, Stop]] = {}
-    for pair in pairs_along_lines(context, rng):
-        if len(yes) >= count:
-            break
+    pairs = pairs_along_lines(context, rng)
+    while len(yes) < count and (pair := next(pairs, None)):
         yes.setdefault(frozenset(stop.index for stop in pair), pair)
     apart = (pair for pair in shuffled_pairs(rng, context.askable) if not _together(*pair))
     return balanced(
