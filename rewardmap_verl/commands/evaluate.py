@@ -233,11 +233,12 @@ def _show(
 ) -> None:
     from rewardmap_verl.evaluation.published import published_figures
     from rewardmap_verl.evaluation.results import result_rows
-    from rewardmap_verl.evaluation.tables import detail_table, main_table
+    from rewardmap_verl.evaluation.tables import detail_table, main_tables
 
     questions = found[0].questions
     title = f"{questions.name}: {len(questions.items)} questions"
-    console.print(main_table(result_rows(found, baselines, published), title))
+    for table in main_tables(result_rows(found, baselines, published), title, console.width):
+        console.print(table)
     console.print("Weighted by difficulty; below each figure its 95% bootstrap interval.")
     if published:
         console.print(f"Dim rows, on ReasonMap's own test set: {published_figures().source}.")

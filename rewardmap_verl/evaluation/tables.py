@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from rich import box
@@ -21,6 +21,7 @@ __all__ = [
     "detail_table",
     "latex_table",
     "main_table",
+    "main_tables",
     "markdown_comparison",
     "markdown_table",
     "published_rows",
@@ -55,7 +56,15 @@ COLUMNS: Final = (
 """ReasonMap's table and RewardMap's table 1, weighted by difficulty but for the tokens; and the
 plain accuracy of types that the papers do not have, where there are any."""
 
-_GROUPS: Final = {"short": "ReasonMap", "long": "ReasonMap", "plus": "ReasonMap-Plus"}
+_GROUPS: Final = {
+    "short": "ReasonMap",
+    "long": "ReasonMap",
+    "plus": "ReasonMap-Plus",
+    "further": "further types",
+}
+_NAME_WIDTH: Final = 20
+_CELL_WIDTH: Final = 12
+"""Characters of a terminal for the name of a row and for a figure with its interval."""
 _ABSENT: Final = "–"
 
 
@@ -117,7 +126,7 @@ def _with_interval(column: Column, row: Row, i: int) -> str:
 def _lines(column: Column, row: Row, i: int) -> list[str]:
     """Return a cell for a terminal: the figure, and its interval below it."""
     lines = [_cell(column, row.cells[i])]
-    if row.intervals and (bounds := row.intervals[i]) is not None:
+    if row.intervals and column.digits and (bounds := row.intervals[i]) is not None:
         digits = 0 if column.percent else max(0, column.digits - 1)
         lines.append("–".join(f"{bound:.{digits}f}" for bound in bounds))
     return lines
@@ -128,13 +137,35 @@ def _shown(rows: Sequence[Row], columns: Sequence[Column]) -> list[int]:
     return [i for i in range(len(columns)) if any(row.cells[i] is not None for row in rows)]
 
 
+def main_tables(rows: Sequence[Row], title: str, width: int) -> list[Table]:
+    """Return the table for a terminal of some width: in one piece, or routes and short answers
+    apart, so that no number is broken."""
+    shown = _shown(rows, COLUMNS)
+    if width >= _NAME_WIDTH + _CELL_WIDTH * len(shown):
+        return [main_table(rows, title)]
+    parts = []
+    for name in dict.fromkeys(_GROUPS.values()):
+        chosen = [i for i in shown if _GROUPS[COLUMNS[i].section] == name]
+        some = [_part(row, chosen) for row in rows]
+        some = [row for row in some if any(cell is not None for cell in row.cells)]
+        if some:
+            columns = [COLUMNS[i] for i in chosen]
+            parts.append(main_table(some, f"{title}, {name}", columns))
+    return parts
+
+
+def _part(row: Row, chosen: Sequence[int]) -> Row:
+    intervals = tuple(row.intervals[i] for i in chosen) if row.intervals else ()
+    return replace(row, cells=tuple(row.cells[i] for i in chosen), intervals=intervals)
+
+
 def main_table(rows: Sequence[Row], title: str, columns: Sequence[Column] = COLUMNS) -> Table:
     """Return the table for a terminal; intervals stand below the figures."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", overflow="fold", min_width=10)
     shown = _shown(rows, columns)
     for i in shown:
-        table.add_column(columns[i].head, justify="right", overflow="fold")
+        table.add_column(columns[i].head, justify="right")
     for number, row in enumerate(rows):
         cells = ["\n".join(_lines(columns[i], row, i)) for i in shown]
         ends = number + 1 < len(rows) and rows[number + 1].published and not row.published

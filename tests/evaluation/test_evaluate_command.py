@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
@@ -15,6 +17,7 @@ from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, fre
 from rewardmap_verl.evaluation.questions import Questions, read_questions
 from rewardmap_verl.evaluation.results import evaluate_answers
 from rewardmap_verl.evaluation.summary import Summary, accuracy_by_data_source
+from rewardmap_verl.evaluation.tables import COLUMNS, Row, main_tables
 from rewardmap_verl.evaluation.verdicts import judge_answers
 from rewardmap_verl.evaluation.weights import load_weights
 from rewardmap_verl.rewards.config import RewardConfig
@@ -81,6 +84,18 @@ def test_tables_in_markdown_and_latex(prepared: Path, tmp_path: Path) -> None:
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
     columns = latex.splitlines()[0].count("r") - 1  # one is tabular's
     assert {line.count("&") - line.count(r"\&") for line in rows[1:]} == {columns}
+
+
+def test_a_narrow_terminal_breaks_no_number() -> None:
+    cells = tuple(12345.67 if c.name == "tokens" else 66.66 for c in COLUMNS)
+    row = Row("a model", cells, tuple((55.55, 77.77) for _ in COLUMNS))
+    for width in (80, 200):
+        console = Console(width=width, record=True, file=io.StringIO())
+        for table in main_tables([row], "title", width):
+            console.print(table)
+        shown = console.export_text()
+        assert shown.count("66.66") == len(COLUMNS) - 2 and shown.count("12346") == 2
+        assert "…" not in shown
 
 
 def test_two_sources_are_compared(prepared: Path, tmp_path: Path) -> None:
