@@ -150,6 +150,8 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
     from verl.utils.model import extract_multi_modal_inputs
 
+    from rewardmap_verl.training.images.pixels import PixelReference
+
     costs, processor = Costs(), make_processor(row)
     server = Server(costs, make_processor(row))
     message = {**row["images"][0], "type": "image"}
@@ -178,6 +180,11 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
         frames = [bytes(frame) for frame in encode({**scored, "multi_modal_inputs": inputs})]
         costs.bytes["trajectory in the queue"] += sum(map(len, frames))
         queue.append(frames)
+    received = [decode(frames)["multi_modal_inputs"]["pixel_values"] for frames in queue]
+    with costs.on("actor: decode and processor"):
+        for pixels in received:
+            if isinstance(pixels, PixelReference):
+                pixels.parts()
     for _ in range(PASSES):
         for frames in queue:
             with costs.on("actor: pixels of a micro-batch"):

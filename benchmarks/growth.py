@@ -1,0 +1,370 @@
+"""How costs grow: rows, stops of a network, legs of an answer, rollouts of a prompt.
+
+    make prep-data
+    python benchmarks/growth.py data/synthetic --out benchmarks/records/growth.json \\
+        --plot docs/images/growth.png
+
+Seconds are CPU seconds of this process. The exponent is the slope between the two largest sizes on
+logarithmic axes: 1 is linear.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import math
+import pickle
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+Curve = list[tuple[int, float]]
+
+STOPS = (20, 60, 200, 600, 2000)
+LEGS = (1, 3, 10, 30, 100)
+ROLLOUTS = (2, 4, 8, 16, 32)
+STOPS_PER_LINE = 20
+
+
+def main() -> None:
+    """Measure every curve, print exponents, keep record and picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="a prepared folder, whose rows are repeated")
+    parser.add_argument("--rows", type=int, default=100_000, help="the most rows")
+    parser.add_argument("--maps", type=int, default=80, help="the most maps that are prepared")
+    parser.add_argument("--only", nargs="*", default=list(MEASURES), choices=list(MEASURES))
+    parser.add_argument("--out", type=Path, help="where the record goes, as JSON")
+    parser.add_argument("--plot", type=Path, help="where the picture goes")
+    arguments = parser.parse_args()
+    curves: dict[str, Curve] = {}
+    for name in arguments.only:
+        curves |= MEASURES[name](arguments)
+        print(name, {key: curves[key] for key in list(curves)[-3:]}, flush=True)
+    show(curves)
+    if arguments.out:
+        record = {
+            name: {"points": curve, "exponent": exponent(curve)} for name, curve in curves.items()
+        }
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if arguments.plot:
+        plot(curves, arguments.plot)
+
+
+def seconds(work: Callable[[], object], least: float = 0.05) -> float:
+    """CPU seconds of one call: the fastest of three runs of at least ``least`` seconds."""
+    gc.collect()
+    start = time.process_time()
+    work()
+    best = once = time.process_time() - start
+    if once > 2:
+        return once
+    repeats = max(1, int(least / max(once, 1e-7)))
+    for _ in range(3):
+        start = time.process_time()
+        for _ in range(repeats):
+            work()
+        best = min(best, (time.process_time() - start) / repeats)
+    return best
+
+
+def growth_of_rows(arguments: argparse.Namespace) -> dict[str, Curve]:
+    """Building the training set, reading a row, and going on at a position."""
+    names = ("start: seconds for rows", "one row: seconds with rows", "resume: seconds for rows")
+    curves: dict[str, Curve] = {name: [] for name in names}
+    sizes = [10**power for power in range(2, 8) if 10**power <= arguments.rows]
+    with tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            data = repeated(arguments.data, Path(folder) / str(size), size)
+            for name, value in zip(names, rows_once(data), strict=True):
+                curves[name].append((size, value))
+            shutil.rmtree(data)
+    return curves
+
+
+def repeated(data: Path, folder: Path, rows: int) -> Path:
+    """A prepared folder whose training file has so many rows."""
+    folder.mkdir(parents=True)
+    for part in ("images", "networks"):
+        # Copied, since the paths of rows may not leave the folder through a link.
+        shutil.copytree(data / part, folder / part)
+    table = pq.read_table(data / "train.parquet")
+    copies = pa.concat_tables([table] * (rows // table.num_rows + 1)).slice(0, rows)
+    pq.write_table(copies, folder / "train.parquet")
+    shutil.copy(data / "test.parquet", folder)
+    return folder
+
+
+def rows_once(folder: Path) -> tuple[float, float, float]:
+    """Seconds to build the data set, to read one row, to restore a loader in the middle."""
+    from torchdata.stateful_dataloader import StatefulDataLoader
+    from verl.utils.dataset.rl_dataset import collate_fn
+
+    from rewardmap_verl.training import tiny_model
+    from rewardmap_verl.training.curriculum import CurriculumDataset
+
+    path = str(folder / "train.parquet")
+    data = {
+        "train_files": path,
+        "val_files": str(folder / "test.parquet"),
+        "train_batch_size": 8,
+        "shuffle": False,
+        "seed": None,
+        "filter_overlong_prompts": False,
+        "max_prompt_length": 20000,
+        "cache_dir": str(folder / "cache"),
+        "curriculum": {"seed": 3},
+    }
+    config: Any = OmegaConf.create({"data": data, "trainer": {"total_epochs": 1}})
+    processor = tiny_model.make_processor(tiny_model.train_tokenizer(["Question"] * 8, 400))
+    built: list[Any] = []
+    start = seconds(
+        lambda: built.append(
+            CurriculumDataset(path, processor.tokenizer, config.data, processor, -1)
+        ),
+        least=0,
+    )
+    dataset = built[0]
+
+    def loader() -> Any:
+        return StatefulDataLoader(dataset, batch_size=8, drop_last=True, collate_fn=collate_fn)
+
+    first = loader()
+    next(iter(first))
+    state = first.state_dict()
+    state = pickle.loads(pickle.dumps(state))  # as a checkpoint brings it back
+    steps = len(dataset) // 16
+    state["_num_yielded"] = state["_sampler_iter_yielded"] = steps
+    state["_sampler_iter_state"]["samples_yielded"] = 8 * steps
+
+    def resume() -> None:
+        again = loader()
+        again.load_state_dict(state)
+        batch = next(iter(again))
+        assert batch["extra_info"][0]["slot"] == 8 * steps
+
+    return start, seconds(lambda: dataset[len(dataset) // 2]), seconds(resume, least=0)
+
+
+def growth_of_maps(arguments: argparse.Namespace) -> dict[str, Curve]:
+    """Preparing generated maps, from none to rows on disk."""
+    from rewardmap_verl.preparation.images import PixelBudget
+    from rewardmap_verl.preparation.prepare import prepare
+    from rewardmap_verl.preparation.settings import SIZES, PrepareSettings
+
+    curve: Curve = []
+    tiny = SIZES["tiny"]
+    for maps in (count for count in (5, 20, 80, 320, 1280) if count <= arguments.maps):
+        with tempfile.TemporaryDirectory() as folder:
+            settings = PrepareSettings(
+                source="synthetic",
+                seed=1,
+                train_maps=maps,
+                test_maps=2,
+                out=Path(folder) / "data",
+                quotas=tiny.quotas,
+                brief=tiny.brief,
+                budget=PixelBudget(max_pixels=tiny.max_pixels, min_pixels=tiny.min_pixels),
+                networks=tiny.networks,
+                style=tiny.style,
+                workers=1,
+            )
+            start = time.process_time()
+            manifest = prepare(settings)
+            curve.append((sum(manifest.rows.values()), time.process_time() - start))
+    return {"preparation: seconds for rows": curve}
+
+
+def city(stops: int) -> Any:
+    """A network of lines with 20 stops, each of which crosses the next ones: like a grid."""
+    from rewardmap_verl.transit.reader import parse_network
+
+    lines: dict[str, list[str]] = {}
+    count = max(1, round(stops / STOPS_PER_LINE))
+    for line in range(count):
+        own = [f"Stop {line} {place}" for place in range(STOPS_PER_LINE)]
+        if line:  # meets the line before and one long before
+            own[3] = f"Stop {line - 1} 12"
+            own[9] = f"Stop {line // 2} 15" if line // 2 != line - 1 else own[9]
+        lines[f"Line {line + 1}"] = own
+    return parse_network(lines, "testland", f"city{stops}")
+
+
+def growth_of_stops(arguments: argparse.Namespace) -> dict[str, Curve]:
+    """Reading a network, planning one route in it, scoring an answer about it."""
+    from rewardmap_verl.rewards.config import RewardConfig
+    from rewardmap_verl.rewards.score import score_answer
+    from rewardmap_verl.transit.planner import Planner
+
+    reading, planning, scoring = [], [], []
+    for stops in STOPS:
+        network = city(stops)
+        reading.append((stops, seconds(lambda stops=stops: city(stops))))
+        last = len(network.stops) - 1
+        plans = Planner(network).best_plans(0, last)
+        planner = Planner(network)
+
+        def plan_anew(planner: Any = planner, last: int = last) -> None:
+            planner._from.clear()
+            planner.best_plans(0, last)
+
+        planning.append((stops, seconds(plan_anew)))
+        truth, text = question(network, plans[0])
+        score = partial(score_answer, text, truth, network, RewardConfig())
+        score()  # what a network remembers is looked up once
+        scoring.append((stops, seconds(score)))
+    return {
+        "network: seconds to read stops": reading,
+        "planner: seconds for a route among stops": planning,
+        "reward: seconds for an answer among stops": scoring,
+    }
+
+
+def question(network: Any, plan: Any) -> tuple[Any, str]:
+    """A planning question whose answer is a plan, and that answer in words."""
+    from rewardmap_verl.questions.types import QuestionType
+    from rewardmap_verl.rewards.truth import GroundTruth
+
+    names = network.stops
+    legs = [
+        {
+            "route_name": leg.line,
+            "departure_stop": names[leg.departure].name,
+            "arrival_stop": names[leg.arrival].name,
+        }
+        for leg in plan.legs
+    ]
+    truth = GroundTruth(
+        type=QuestionType.PLANNING,
+        country=network.country,
+        city=network.city,
+        station_1=legs[0]["departure_stop"],
+        station_2=legs[-1]["arrival_stop"],
+        answer=-1,
+        question_transfer_count=min(len(legs) - 1, 50),
+        difficulty_city="middle",
+        form="short",
+        plans=(tuple(legs),),
+    )
+    return truth, written(legs)
+
+
+def written(legs: list[dict[str, str]]) -> str:
+    """A route as ReasonMap asks for it."""
+    parts = [
+        f"Route Name: {leg['route_name']}\n"
+        f"Departure Stop: {leg['departure_stop']}\nArrival Stop: {leg['arrival_stop']}"
+        for leg in legs
+    ]
+    return "\n--\n".join(parts)
+
+
+def growth_of_legs(arguments: argparse.Namespace) -> dict[str, Curve]:
+    """Scoring answers with ever more legs, each of them true."""
+    from rewardmap_verl.rewards.config import RewardConfig
+    from rewardmap_verl.rewards.score import score_answer
+    from rewardmap_verl.transit.planner import Planner
+
+    network = city(600)
+    truth, _ = question(network, Planner(network).best_plans(0, 5)[0])
+    legs = [
+        {
+            "route_name": "Line 1",
+            "departure_stop": network.stops[place % 5].name,
+            "arrival_stop": network.stops[place % 5 + 1].name,
+        }
+        for place in range(max(LEGS))
+    ]
+    curve = []
+    for count in LEGS:
+        text = written(legs[:count])
+        curve.append(
+            (count, seconds(lambda text=text: score_answer(text, truth, network, RewardConfig())))
+        )
+    return {"reward: seconds for legs": curve}
+
+
+def growth_of_rollouts(arguments: argparse.Namespace) -> dict[str, Curve]:
+    """Bytes that a prompt takes in verl's queue, by verl's agent loop and by ours."""
+    import step_images
+
+    row = step_images.largest_row(arguments.data)
+    curves: dict[str, Curve] = {}
+    for loop, name in (("single_turn_agent", "verl's loop"), ("rewardmap", "ours")):
+        curve = []
+        for rollouts in ROLLOUTS:
+            costs, _ = step_images.measure(loop, row, rollouts, 64)
+            curve.append((rollouts, float(costs.bytes["trajectory in the queue"])))
+        curves[f"queue, {name}: bytes for rollouts"] = curve
+    return curves
+
+
+MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Curve]]] = {
+    "stops": growth_of_stops,
+    "legs": growth_of_legs,
+    "rollouts": growth_of_rollouts,
+    "maps": growth_of_maps,
+    "rows": growth_of_rows,
+}
+
+
+def exponent(curve: Curve) -> float:
+    """Slope between the two largest sizes on logarithmic axes."""
+    (size, cost), (larger, more) = curve[-2:]
+    return round(math.log(max(more, 1e-9) / max(cost, 1e-9)) / math.log(larger / size), 2)
+
+
+def show(curves: dict[str, Curve]) -> None:
+    """Print first and last point and the exponent of every curve."""
+    table = Table("curve", "smallest", "largest", "exponent")
+    for name, curve in curves.items():
+        ends = [f"{size:,}: {cost:.4g}" for size, cost in (curve[0], curve[-1])]
+        table.add_row(name, *ends, f"{exponent(curve):.2f}")
+    Console().print(table)
+
+
+def plot(curves: dict[str, Curve], path: Path) -> None:
+    """Draw all curves on logarithmic axes, with a line of slope 1."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
+
+    columns = 3
+    lines = math.ceil(len(curves) / columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(4 * columns, 2.6 * lines))
+    for axis in axes.flat:
+        axis.set_visible(False)
+    for axis, (name, curve) in zip(axes.flat, curves.items(), strict=False):
+        sizes, costs = zip(*curve, strict=True)
+        axis.set_visible(True)
+        axis.loglog(sizes, costs, "o-", label="measured")
+        axis.loglog(
+            sizes,
+            [costs[-1] * size / sizes[-1] for size in sizes],
+            "--",
+            color="0.7",
+            label="linear",
+        )
+        axis.set_title(name, fontsize=8)
+        axis.tick_params(labelsize=7)
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_minor_formatter(NullFormatter())
+    axes.flat[0].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
