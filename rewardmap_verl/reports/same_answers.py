@@ -85,6 +85,7 @@ def ask_again(folder: Path, model: Path, data: Path, count: int) -> list[AnswerP
     """
     from rewardmap_verl.evaluation.inference import Generation, VllmEngine
     from rewardmap_verl.evaluation.questions import read_questions
+    from rewardmap_verl.evaluation.sources import prepare_environment
 
     run = read_run(folder)
     given = last_validation(run)
@@ -97,4 +98,5 @@ def ask_again(folder: Path, model: Path, data: Path, count: int) -> list[AnswerP
     asked = replace(questions, items=tuple(chosen))
     longest = run.setting("data.max_response_length")
     generation = Generation(max_tokens=int(longest)) if longest else Generation()
+    prepare_environment()
     return compare(VllmEngine(str(model), generation, asked), chosen, given)

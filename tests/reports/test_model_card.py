@@ -169,8 +169,9 @@ class Parrot:
 def test_the_questions_of_the_last_validation_are_asked_again(
     run_folder: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rewardmap_verl.evaluation import inference
+    from rewardmap_verl.evaluation import inference, sources
 
+    monkeypatch.setattr(sources, "prepare_environment", lambda: None)
     given = same_answers.last_validation(read_run(run_folder))
     other = next(iter(given))
     started: list[Any] = []

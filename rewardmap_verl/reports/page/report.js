@@ -310,7 +310,7 @@
       type: "button", class: `chip ${verdict}`, "aria-pressed": String(place === answer),
       onclick: () => byId("detail").choose(place),
       "aria-label": `answer ${place + 1}, ${verdict === "plain" ? "" : `${verdict}, `}reward ${figure(group.rewards[place])}`,
-    }, el("small", {}, String(place + 1)), ` ${figure(group.rewards[place])}`);
+    }, el("small", {}, `${place + 1} ${{ right: "✓", wrong: "✗" }[verdict] || ""}`), ` ${figure(group.rewards[place])}`);
   }
 
   function showAnswer(group, found) {
