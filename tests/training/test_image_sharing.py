@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -346,3 +348,28 @@ def test_pixels_are_exact_with_and_without_the_processors_arithmetic(
     output = torch.empty(patches.shape, dtype=patches.dtype)
     patches.write(output)
     assert torch.equal(output, process(image))
+
+
+def test_the_recipes_loop_is_known_where_verl_loads_our_data_set() -> None:
+    """verl's agent loop workers import the data set's module and nothing else of ours."""
+    from importlib.resources import files
+
+    import yaml
+
+    recipe = (files("rewardmap_verl.recipes") / "recipe/rewardmap.yaml").read_text("utf-8")
+    settings = yaml.safe_load(recipe)
+    module = settings["data"]["custom_cls"]["path"].removeprefix("pkg://")
+    program = (
+        f"import {module}\n"
+        "from verl.experimental.agent_loop.agent_loop import _agent_loop_registry as known\n"
+        "print(known['%s']['_target_'])"
+    )
+    name = settings["actor_rollout_ref"]["rollout"]["agent"]["default_agent_loop"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program % name],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert done.stdout.split()[-1] == f"{MapAgentLoop.__module__}.{MapAgentLoop.__qualname__}"
