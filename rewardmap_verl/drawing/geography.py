@@ -26,6 +26,8 @@ from rewardmap_verl.transit.synthesis.tracks import (
     find_way,
 )
 
+_DIGITS = 6
+"""Values are rounded before they are compared, so that all machines decide alike."""
 _STEPS_PER_STOP = (2, 3, 4, 6)
 """Grids to try, each finer than the last."""
 _NODES_PER_STOP = 1.6
@@ -295,14 +297,26 @@ def _join(pieces: Iterator[tuple[GridPoint, ...]]) -> tuple[GridPoint, ...]:
     return tuple(joined)
 
 
+def _spread(values: Sequence[float]) -> list[float]:
+    """Move the values of an axis halfway to even distances; order and extent stay."""
+    rounded = [round(value, _DIGITS) for value in values]
+    rank = {value: i for i, value in enumerate(sorted(set(rounded)))}
+    low, extent = min(rounded), max(rounded) - min(rounded)
+    step = extent / max(1, len(rank) - 1)
+    return [round((value + low + step * rank[value]) / 2, _DIGITS) for value in rounded]
+
+
 def _straight(
     network: Network, runs: Sequence[Sequence[Sequence[int]]], places: Sequence[Point], title: str
 ) -> PlacedNetwork:
-    """The last resort: stops where they are, and straight track at any angle between them."""
+    """The last resort: stops about where they are, and straight track at any angle between them.
+
+    The crowded centre gets room: half of a place on each axis is its rank among the stops.
+    """
     gaps = [_far(places[a], places[b]) for line in runs for run in line for a, b in pairwise(run)]
     scale = sorted(gaps)[len(gaps) // 2] or 1.0
-    rest = {i: (x / scale, y / scale) for i, (x, y) in enumerate(places)}
-    nodes = _snap(rest, 8)
+    across, down = (_spread([place[axis] / scale for place in places]) for axis in (0, 1))
+    nodes = _snap(dict(enumerate(zip(across, down, strict=True))), 8)
     courses = tuple(tuple(tuple(nodes[stop] for stop in run) for run in line) for line in runs)
     positions = tuple(nodes[stop.index] for stop in network.stops)
     return PlacedNetwork(network, positions, courses, title, 8 / _NODES_PER_STOP)

@@ -197,3 +197,11 @@ def test_lines_without_a_colour_get_their_own():
 def test_wrong_coordinates_are_named(coordinates, says):
     with pytest.raises(DataError, match=says):
         layout_from_coordinates(make_network([(0, 1, 2)]), coordinates)
+
+
+def test_the_last_resort_gives_the_centre_room():
+    spread = geography._spread([0.0, 1.0, 2.0, 100.0])
+    assert spread == sorted(spread)
+    assert (spread[0], spread[-1]) == (0.0, 100.0)
+    assert spread[1] - spread[0] > 10
+    assert geography._spread([3.0, 3.0]) == [3.0, 3.0]
