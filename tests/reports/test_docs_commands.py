@@ -46,7 +46,7 @@ MERGE = "end_to_end/test_training_run.py::test_the_checkpoint_becomes_a_model"
 RECIPES = "training/test_recipes.py"
 PREPARE = "preparation/test_prepare_folder.py"
 EVALUATE = "evaluation"
-CLUSTER = "end_to_end/test_cluster_job.py"
+CLUSTER = "cluster"
 
 ELSEWHERE = {
     r"make (install|test).*": ("installs from the network, hours", "packaging/test_wheel.py"),
