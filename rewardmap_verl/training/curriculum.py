@@ -22,7 +22,7 @@ from rewardmap_verl.training.groups import Group
 from rewardmap_verl.training.images import agent_loop as _registers_the_agent_loop  # noqa: F401
 from rewardmap_verl.training.layout import lay_out
 from rewardmap_verl.training.resume import check_resume, current_fingerprint
-from rewardmap_verl.training.rows import Files, check_rows
+from rewardmap_verl.training.rows import Files, check_rows, each_row
 from rewardmap_verl.training.schedule import Schedule, Slot
 from rewardmap_verl.training.settings import root_of
 
@@ -66,7 +66,7 @@ class CurriculumDataset(RLHFDataset):
         # /dev/shm, where no image lies beside them.
         self.files = Files.from_names(file_names(data_files))
         super().__init__(data_files, tokenizer, config, processor, max_samples)
-        check_rows(self.dataframe, self.files, self.max_prompt_length)
+        check_rows(each_row(self.dataframe), self.files, self.max_prompt_length)
         self.schedule: Schedule | None = None
         self._adaptive: AdaptiveOrder | None = None
         if file_names(data_files) == file_names(config.train_files):

@@ -6,7 +6,7 @@ its whole group, and verl would fill the gap with sequences without an image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,10 +20,13 @@ from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
-__all__ = ["Files", "check_rows"]
+__all__ = ["Files", "check_rows", "each_row"]
 
 _PREPARE = "Prepare the data again with `make prep-data` or `rewardmap prepare`."
 _IMAGE_MARK = "<image>"
+
+_AT_ONCE = 1000
+"""Rows that are turned into Python's objects together: three times faster than one by one."""
 
 Networks = Callable[[str], Network]
 
@@ -68,6 +71,13 @@ class Files:
         if key not in self._resolved:
             self._resolved[key] = str(_inside(self.paths[folder].parent, path))
         return self._resolved[key]
+
+
+def each_row(dataset: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a ``datasets.Dataset`` in order, as iterating over it gives them."""
+    for batch in dataset.iter(batch_size=_AT_ONCE):
+        for values in zip(*batch.values(), strict=True):
+            yield dict(zip(batch, values, strict=True))
 
 
 def check_rows(rows: Iterable[Mapping[str, Any]], files: Files, longest: int) -> None:
