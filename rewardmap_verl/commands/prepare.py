@@ -102,29 +102,38 @@ def prepare(
         Path | None,
         typer.Option(
             help="local: folder with maps/COUNTRY/CITY.png and stations/COUNTRY/CITY.json. "
-            "reasonmap: such a folder, where the rows do not hold maps and networks themselves."
+            "reasonmap: such a folder, where the rows do not hold maps and networks themselves.",
+            rich_help_panel="Maps",
         ),
     ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
             help="reasonmap: a data set, repeated: a name on the hub, a folder of save_to_disk or "
-            f"of parquet files; `:split` behind it takes that split only [{', '.join(PUBLISHED)}]."
+            f"of parquet files; `:split` behind it takes that split only [{', '.join(PUBLISHED)}].",
+            rich_help_panel="Maps",
         ),
     ] = None,
     feed: Annotated[
         list[Path] | None,
-        typer.Option(help="gtfs: a feed, a zip file or its folder, repeated: one city each."),
+        typer.Option(
+            help="gtfs: a feed, a zip file or its folder, repeated: one city each.",
+            rich_help_panel="Maps",
+        ),
     ] = None,
     route_type: Annotated[
         list[int] | None,
-        typer.Option(help="gtfs: a kind of route to take, repeated [trams, metros and trains]."),
+        typer.Option(
+            help="gtfs: a kind of route to take, repeated [trams, metros and trains].",
+            rich_help_panel="Maps",
+        ),
     ] = None,
     maps_from: Annotated[
         list[str] | None,
         typer.Option(
             help="reasonmap: a data set whose rows hold maps and networks, repeated "
-            f"[{', '.join(MAPS_FROM)}]."
+            f"[{', '.join(MAPS_FROM)}].",
+            rich_help_panel="Maps",
         ),
     ] = None,
     size: Annotated[
@@ -137,10 +146,14 @@ def prepare(
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 0,
     train_maps: Annotated[
-        int | None, typer.Option(min=1, help="synthetic: maps to train on [24].")
+        int | None,
+        typer.Option(min=1, help="synthetic: maps to train on [24].", rich_help_panel="Maps"),
     ] = None,
     test_maps: Annotated[
-        int | None, typer.Option(min=1, help="synthetic: maps kept apart for testing [8].")
+        int | None,
+        typer.Option(
+            min=1, help="synthetic: maps kept apart for testing [8].", rich_help_panel="Maps"
+        ),
     ] = None,
     difficulty: Annotated[
         float | None,
@@ -149,24 +162,30 @@ def prepare(
             max=1.0,
             help="synthetic, size full: 0 is a small town with two lines, 1 a metropolis with "
             "twenty and much beside them.",
+            rich_help_panel="Maps",
         ),
     ] = None,
     language: Annotated[
         list[Language] | None,
-        typer.Option(help="synthetic: what names sound like, repeated; one is drawn for each map."),
+        typer.Option(
+            help="synthetic: what names sound like, repeated; one is drawn for each map.",
+            rich_help_panel="Maps",
+        ),
     ] = None,
     test_city: Annotated[
         list[str] | None,
         typer.Option(
-            help="local: a city kept apart for testing, CITY or COUNTRY/CITY; repeat it for more "
-            "[the eleven of the papers]."
+            help="local, gtfs: a city kept apart for testing, CITY or COUNTRY/CITY, repeated "
+            "[the eleven of the papers].",
+            rich_help_panel="Maps",
         ),
     ] = None,
     quota: Annotated[
         list[str] | None,
         typer.Option(
             help="Questions for each map, TYPE=N, repeated: "
-            f"{', '.join(kind.value for kind in QuestionType)}."
+            f"{', '.join(kind.value for kind in QuestionType)}.",
+            rich_help_panel="Questions",
         ),
     ] = None,
     beyond_papers: Annotated[
@@ -175,31 +194,55 @@ def prepare(
             "--beyond-papers",
             help=f"Ask also {', '.join(_BEYOND)}, types that the papers do not have. A curriculum "
             "must name them, as a stage or in data.curriculum.leave_out.",
+            rich_help_panel="Questions",
         ),
     ] = False,
     form: Annotated[
         list[str] | None,
-        typer.Option(help="Forms of planning questions, repeated: short, long_count, long_via."),
+        typer.Option(
+            help="Forms of planning questions, repeated: short, long_count, long_via.",
+            rich_help_panel="Questions",
+        ),
     ] = None,
     brief: Annotated[
-        bool | None, typer.Option("--brief/--wordy", help="Wording of the questions.")
+        bool | None,
+        typer.Option(
+            "--brief/--wordy", help="Wording of the questions.", rich_help_panel="Questions"
+        ),
     ] = None,
     max_pixels: Annotated[
         int | None,
-        typer.Option(help="Most pixels of a map; 784 (28 x 28) make one visual token."),
+        typer.Option(
+            help="Most pixels of a map; 784 (28 x 28) make one visual token.",
+            rich_help_panel="What the model sees",
+        ),
     ] = None,
     min_pixels: Annotated[
-        int | None, typer.Option(help="Smaller maps are enlarged to this many pixels.")
+        int | None,
+        typer.Option(
+            help="Smaller maps are enlarged to this many pixels.",
+            rich_help_panel="What the model sees",
+        ),
     ] = None,
     pixel_limit: Annotated[
-        int, typer.Option(help="Refuse source images with more pixels (decompression bombs).")
+        int,
+        typer.Option(
+            help="Refuse source images with more pixels (decompression bombs).",
+            rich_help_panel="What the model sees",
+        ),
     ] = PixelBudget().pixel_limit,
     max_prompt_length: Annotated[
-        int | None, typer.Option(help="Longest prompt in tokens, image and text.")
+        int | None,
+        typer.Option(
+            help="Longest prompt in tokens, image and text.", rich_help_panel="What the model sees"
+        ),
     ] = None,
     tokenizer: Annotated[
         Path | None,
-        typer.Option(help="Folder of a tokenizer to count prompts exactly, not by a bound."),
+        typer.Option(
+            help="Folder of a tokenizer to count prompts exactly, not by a bound.",
+            rich_help_panel="What the model sees",
+        ),
     ] = None,
     strict: Annotated[
         bool,
