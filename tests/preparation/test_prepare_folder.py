@@ -17,8 +17,8 @@ from rewardmap_verl.preparation.manifest import differences, read_manifest
 from rewardmap_verl.preparation.prepare import Step, prepare
 from rewardmap_verl.preparation.rows import SCHEMA
 from rewardmap_verl.preparation.settings import PrepareSettings
+from rewardmap_verl.preparation.totals import PAPER_TOTALS
 from rewardmap_verl.questions.sampling import Quotas
-from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.reader import read_network
 
@@ -80,7 +80,7 @@ def test_gold_answers_belong_to_the_network_beside_them(local: Make) -> None:
 def test_both_splits_have_every_type_and_no_city_in_common(local: Make) -> None:
     settings = local()
     manifest = prepare(settings)
-    kinds = {kind.value for kind in QuestionType}
+    kinds = {kind.value for kind in PAPER_TOTALS}
     assert set(manifest.rows_by_type["train"]) == set(manifest.rows_by_type["test"]) == kinds
     cities = {
         split: {row["extra_info"]["city"] for row in rows_of(settings.out, split)}
