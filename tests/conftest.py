@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+BROWSER_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +32,22 @@ def shared_data() -> Path:
     if not (folder / "stations").is_dir():
         pytest.skip(f"no shared reference data at {folder}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, headless; the tests that need it are skipped where it is not installed.
+
+    Of a module and no longer: while it runs, its event loop is that of the tests' thread, and tests
+    with loops of their own fail.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as engine:
+        running = engine.chromium.launch(
+            executable_path=program, args=BROWSER_OPTIONS, timeout=60_000
+        )
+        yield running
+        running.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +14,8 @@ from rewardmap_verl.questions import torf2
 
 pytestmark = pytest.mark.timeout(180)
 
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 HOSTILE = "& \"two\" 'one' \\u0022 {{ 7*7 }} ${x} \U0001f687 -- &lt;b&gt; ]]&"
 SCRIPT = "<script>alert(1)</script><b>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, headless; the tests are skipped where it is not installed."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=program, args=OPTIONS, timeout=60_000)
-        yield running
-        running.close()
 
 
 def gallery(*arguments: object) -> Path:

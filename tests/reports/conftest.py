@@ -1,28 +1,16 @@
-"""A prepared folder, a run on it and its report, made once; a browser where there is one."""
+"""A prepared folder, a run on it and its report, made once."""
 
 from __future__ import annotations
 
 import importlib.util
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.reports.report import Report, write_report
-
-BROWSER_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="session")
@@ -58,18 +46,3 @@ def run_folder(
 def report(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """The report of that run."""
     return write_report([run_folder], tmp_path_factory.mktemp("reports") / "one")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, headless; the tests that need it are skipped where it is not installed."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(
-            executable_path=program, args=BROWSER_OPTIONS, timeout=60_000
-        )
-        yield running
-        running.close()
