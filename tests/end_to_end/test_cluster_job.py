@@ -16,8 +16,7 @@ from rewardmap_verl.training.compose import compose_run
 from rewardmap_verl.training.layout import lay_out
 from rewardmap_verl.training.record import RECORD_NAME, read_record
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1500)]
-
+pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(2400)]
 
 STEPS = 6
 RECIPE = "+recipe/rewardmap=[cpu,rl_baseline,multi_node]"
