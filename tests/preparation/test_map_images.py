@@ -69,7 +69,9 @@ def test_the_whole_processor_of_qwen_keeps_a_prepared_image() -> None:
     from transformers import Qwen2VLImageProcessor
 
     image = fit(picture(1000, 700), SMALL)
-    processor = Qwen2VLImageProcessor(min_pixels=SMALL.min_pixels, max_pixels=SMALL.max_pixels)
+    # Not min_pixels and max_pixels: transformers 5.9 writes those into the defaults of the class.
+    size = {"shortest_edge": SMALL.min_pixels, "longest_edge": SMALL.max_pixels}
+    processor = Qwen2VLImageProcessor(size=size)
     grid = processor(images=[image], return_tensors="pt")["image_grid_thw"][0].tolist()
     assert grid == [1, image.height // 14, image.width // 14]
 
