@@ -8,7 +8,14 @@ from importlib.resources import files
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Published", "PublishedModel", "published_figures"]
+__all__ = [
+    "BenchmarkFigures",
+    "PlusFigures",
+    "Published",
+    "PublishedModel",
+    "RouteFigures",
+    "published_figures",
+]
 
 
 class _Block(BaseModel):
@@ -20,29 +27,67 @@ class RouteFigures(_Block):
 
     accuracy: float
     """Weighted, in percent."""
-    tokens: float
+    tokens: float | None = None
     """Mean tokens of an answer."""
     map_score: float
     """Weighted, of 20 (short) or 40 (long)."""
 
 
+class PlusFigures(_Block):
+    """Weighted accuracies of ReasonMap-Plus, in percent."""
+
+    accuracy: float
+    count: float
+    """Of the counting questions."""
+    true_false: float
+
+
+class BenchmarkFigures(_Block):
+    """The six other benchmarks of RewardMap's table 2 and their mean, in percent."""
+
+    seed_bench_2_plus: float | None = None
+    """Its maps."""
+    spatial_eval: float | None = None
+    v_star: float | None = None
+    hr_bench: float | None = None
+    chart_qa: float | None = None
+    mmstar: float | None = None
+    mean: float | None = None
+
+
 class PublishedModel(_Block):
-    """One model's row of a published table."""
+    """One model's rows of the published tables."""
 
     name: str
     short: RouteFigures | None = None
     long: RouteFigures | None = None
+    plus: PlusFigures | None = None
+    benchmarks: BenchmarkFigures | None = None
+
+    def figure(self, section: str, name: str) -> float | None:
+        """Return a figure by the name that our summaries give it; ``None`` where it is not stated.
+
+        ``accuracy/count`` is the accuracy of a kind of question in a section.
+        """
+        part = getattr(self, section, None)
+        found: float | None = getattr(part, name.removeprefix("accuracy/"), None)
+        return found
 
 
 class Published(_Block):
-    """A published table."""
+    """Published tables."""
 
-    source: str
+    sources: tuple[str, ...]
     models: tuple[PublishedModel, ...]
+
+    @property
+    def source(self) -> str:
+        """Where the figures stand, as one sentence without its full stop."""
+        return "; ".join(self.sources)
 
 
 @cache
 def published_figures() -> Published:
-    """Return the published figures of ReasonMap."""
+    """Return the published figures of ReasonMap and RewardMap."""
     file = files("rewardmap_verl.evaluation").joinpath("published.yaml")
     return Published.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

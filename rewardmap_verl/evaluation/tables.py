@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from rich import box
 from rich.table import Table
@@ -96,18 +96,20 @@ def summary_row(name: str, summary: Summary) -> Row:
     )
 
 
-def published_rows(published: Published, sections: Iterable[str]) -> list[Row]:
+def published_rows(
+    published: Published, sections: Iterable[str], columns: Sequence[Column] = COLUMNS
+) -> list[Row]:
     """Return the published rows that have a figure in one of the sections."""
     wanted = set(sections)
-    rows = [_published_row(model, wanted) for model in published.models]
+    rows = [_published_row(model, wanted, columns) for model in published.models]
     return [row for row in rows if any(cell is not None for cell in row.cells)]
 
 
-def _published_row(model: PublishedModel, sections: set[str]) -> Row:
-    cells = []
-    for column in COLUMNS:
-        part: Any = getattr(model, column.section, None) if column.section in sections else None
-        cells.append(None if part is None else getattr(part, column.name, None))
+def _published_row(model: PublishedModel, sections: set[str], columns: Sequence[Column]) -> Row:
+    cells = (
+        model.figure(column.section, column.name) if column.section in sections else None
+        for column in columns
+    )
     return Row(model.name, tuple(cells), published=True)
 
 

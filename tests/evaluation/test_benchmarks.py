@@ -191,6 +191,9 @@ def test_the_command(work: Work, model: Path, tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "87.00" in shown.output and "HRBench" in shown.output
     assert "| ours | 62.50 |" in (tables / "table2.md").read_text(encoding="utf-8")
+    assert "| *Qwen2.5-VL-7B, RewardMap (P, R)* | 61.96 |" in (tables / "table2.md").read_text(
+        "utf-8"
+    )
     assert "ours & 62.50" in (tables / "table2.tex").read_text(encoding="utf-8")
     assert json.loads((tables / "table2.json").read_text(encoding="utf-8"))[0]["V*"] == 78.0
     failed = runner.invoke(app, ["benchmarks", "results", str(tmp_path / "nothing")])
