@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 INTERVAL = 0.25
+WARM_UP = 2  # steps that still warm up
 MILESTONES = (
     ("Ray is up", "Started a local Ray instance"),
     ("dataset is built", "dataset len:"),
@@ -49,8 +50,12 @@ class Seen:
     name: str
     started: float
     cpu: float = 0.0
-    cpu_at_first_step: float = 0.0
+    cpu_in_step: dict[int, float] = field(default_factory=dict)  # at the last look during a step
     peak_memory: int = 0
+
+    def cpu_until(self, step: int) -> float:
+        """CPU seconds until the end of a step; all of them if the process ended before."""
+        return max((cpu for at, cpu in self.cpu_in_step.items() if at <= step), default=0.0)
 
 
 @dataclass
@@ -62,6 +67,7 @@ class Watched:
     seconds: float = 0.0
     code: int | None = None
     peak_memory: int = 0
+    steps: int = 0
 
 
 def main() -> None:
@@ -145,7 +151,7 @@ def look(pid: int, watched: Watched, begin: float) -> None:
         running = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
-    first_step = any("step:1 - " in line for _, line in watched.lines)
+    watched.steps = max([watched.steps, *steps_in(line for _, line in watched.lines[-20:])])
     total = 0
     for process in running:
         try:
@@ -157,12 +163,16 @@ def look(pid: int, watched: Watched, begin: float) -> None:
         seen = watched.processes.setdefault(process.pid, Seen(name, started))
         seen.name = name
         seen.cpu = times.user + times.system
-        if not first_step:
-            seen.cpu_at_first_step = seen.cpu
+        seen.cpu_in_step[watched.steps + 1] = seen.cpu
         own = memory.rss - memory.shared
         seen.peak_memory = max(seen.peak_memory, own)
         total += own
     watched.peak_memory = max(watched.peak_memory, total)
+
+
+def steps_in(lines: Iterable[str]) -> Iterator[int]:
+    """Numbers of the steps whose metrics stand in ``lines``."""
+    return (int(found[1]) for line in lines if (found := STEP.search(line)))
 
 
 def name_of(process: psutil.Process) -> str:
@@ -195,10 +205,11 @@ def summarise(watched: Watched) -> dict[str, object]:
         name: round(next((at for at, line in watched.lines if mark in line), -1), 2)
         for name, mark in MILESTONES
     }
+    processes = sorted(watched.processes.values(), key=lambda one: one.started)
     timings: dict[str, list[float]] = defaultdict(list)
     for _, line in watched.lines:
         match = STEP.search(line)
-        if match and int(match[1]) > 1:  # the first step still warms up
+        if match and int(match[1]) > WARM_UP:
             for name, value in TIMING.findall(match[2]):
                 timings[name].append(float(value))
     return {
@@ -210,15 +221,33 @@ def summarise(watched: Watched) -> dict[str, object]:
             for name, values in sorted(timings.items())
             if "/" not in name
         },
-        "cpu_seconds": round(sum(one.cpu for one in watched.processes.values()), 1),
+        "cpu_seconds": round(sum(one.cpu for one in processes), 1),
         "cpu_seconds_before_the_first_step_ends": round(
-            sum(one.cpu_at_first_step for one in watched.processes.values()), 1
+            sum(one.cpu_until(1) for one in processes), 1
         ),
+        "cpu_seconds_of_a_step": round(sum(of_a_step(one, watched.steps) for one in processes), 2),
         "peak_own_memory_bytes": watched.peak_memory,
         "processes": [
-            asdict(one) for one in sorted(watched.processes.values(), key=lambda one: one.started)
+            {
+                "name": one.name,
+                "started": round(one.started, 2),
+                "cpu": round(one.cpu, 2),
+                "cpu_until_first_step": round(one.cpu_until(1), 2),
+                "cpu_of_a_step": round(of_a_step(one, watched.steps), 3),
+                "peak_memory": one.peak_memory,
+            }
+            for one in processes
         ],
     }
+
+
+def of_a_step(process: Seen, steps: int) -> float:
+    """CPU seconds of one step: the mean of those after the warm-up and before the last, which
+    saves and validates as well; 0 if the run had no such step."""
+    between = steps - 1 - WARM_UP
+    if between < 1:
+        return 0.0
+    return (process.cpu_until(steps - 1) - process.cpu_until(WARM_UP)) / between
 
 
 def show(record: dict[str, object]) -> None:
@@ -232,13 +261,21 @@ def show(record: dict[str, object]) -> None:
             table.add_row(name, f"{value:.2f}")
         console.print(table)
     table = Table(title="processes with more than 1 CPU second", title_justify="left")
-    for column in ("process", "started at s", "CPU s", "until first step", "own memory MB"):
+    for column in (
+        "process",
+        "started at s",
+        "CPU s",
+        "until first step",
+        "of a step",
+        "own memory MB",
+    ):
         table.add_column(column)
     for one in record["processes"]:  # type: ignore[attr-defined]
         if one["cpu"] > 1:
             table.add_row(
                 *(one["name"], f"{one['started']:.1f}", f"{one['cpu']:.1f}"),
-                *(f"{one['cpu_at_first_step']:.1f}", f"{one['peak_memory'] / 1e6:.0f}"),
+                *(f"{one['cpu_until_first_step']:.1f}", f"{one['cpu_of_a_step']:.2f}"),
+                f"{one['peak_memory'] / 1e6:.0f}",
             )
     console.print(table)
     console.print(

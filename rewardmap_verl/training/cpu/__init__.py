@@ -29,6 +29,7 @@ def activate() -> bool:
     # Imported here so that a run on a GPU never loads them.
     from rewardmap_verl.training.cpu import (
         environment,
+        log_probs,
         pinned_memory,
         platform,
         position_ids,
@@ -43,5 +44,6 @@ def activate() -> bool:
     process_group.apply()
     pinned_memory.apply()
     position_ids.apply()
+    log_probs.apply()
     vllm_version.apply()
     return True
