@@ -13,7 +13,7 @@ import re
 import zipfile
 from pathlib import Path
 
-__all__ = ["TRACKER", "damage", "name_last", "newest_whole", "tracked"]
+__all__ = ["TRACKER", "damage", "name_last", "newest_whole", "steps_of", "tracked"]
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _SHARD = re.compile(r"(?P<kind>\w+)_world_size_(?P<size>\d+)_rank_(?P<rank>\d+)\.pt")
@@ -41,15 +41,17 @@ def tracked(root: Path) -> int | None:
         return None
 
 
+def steps_of(root: Path) -> list[int]:
+    """The steps that have a folder ``global_step_N``, the newest first."""
+    names = (path.name.removeprefix("global_step_") for path in root.glob("global_step_*"))
+    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+
 def newest_whole(root: Path) -> int | None:
     """The last step of a run whose checkpoint is whole and has a position; ``None`` without one."""
-    steps = sorted(
-        (int(path.name.removeprefix("global_step_")) for path in root.glob("global_step_*[0-9]")),
-        reverse=True,
-    )
     whole = (
         step
-        for step in steps
+        for step in steps_of(root)
         if (root / f"global_step_{step}" / "data.pt").is_file()
         and not damage(root / f"global_step_{step}")
     )

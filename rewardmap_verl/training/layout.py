@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
@@ -15,6 +16,7 @@ from rewardmap_verl.training.curriculum_config import (
     file_names,
     read_curriculum,
 )
+from rewardmap_verl.training.derived import DERIVED
 from rewardmap_verl.training.rows import Files
 from rewardmap_verl.training.schedule import Schedule, build_schedule
 from rewardmap_verl.training.stage_rows import (
@@ -62,25 +64,34 @@ def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[st
 
     Args:
         files: The parquet files, one after the other.
-        names: The keys.
+        names: The keys, or those of :data:`~rewardmap_verl.training.derived.DERIVED`.
         limit: Take only so many rows, the first ones; all of them when not positive.
 
     Raises:
         ConfigError: The rows have no such key.
     """
-    infos = [
-        info
+    rows = [
+        (path.parent, info)
         for path in files.paths
         for info in pq.read_table(path, columns=["extra_info"])["extra_info"].to_pylist()
     ]
     if limit > 0:
-        infos = infos[:limit]
-    known = sorted(infos[0]) if infos else []
+        rows = rows[:limit]
+    known = sorted(rows[0][1]) if rows else []
     for name in names:
-        if name not in known:
+        if name not in known and name not in DERIVED:
             raise ConfigError(
                 "data.curriculum.stages[…].where",
                 found=name,
-                mend=f"Rows have no such key in extra_info. They have {', '.join(known)}.",
+                mend=f"Rows have no such key in extra_info. They have {', '.join(known)}; and "
+                f"{', '.join(DERIVED)} follows from their network.",
             )
-    return {name: [info[name] for info in infos] for name in names}
+    return {
+        name: [info[name] for _, info in rows] if name in known else _derive(name, rows)
+        for name in names
+    }
+
+
+def _derive(name: str, rows: Sequence[tuple[Path, dict[str, object]]]) -> list[object]:
+    value = DERIVED[name]()
+    return [value(folder, info) for folder, info in rows]

@@ -6,7 +6,8 @@ the batch to the metrics of the step, which go to every logger of ``trainer.logg
 buffer of one's own (``trainer.v1.sampler.custom_sampler``) is all that it takes.
 
 It is also where verl's trainer waits for rollouts, without end: see
-:mod:`rewardmap_verl.training.watch`.
+:mod:`rewardmap_verl.training.watch`. And it is called between two steps, when room is made for the
+next checkpoint: see :mod:`rewardmap_verl.training.retention`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rewardmap_verl.training.curriculum import CurriculumDataset
 from rewardmap_verl.training.groups import Group
 from rewardmap_verl.training.metrics import PREFIX, final_keys, make_groups, training_metrics
 from rewardmap_verl.training.record import RecordWriter
+from rewardmap_verl.training.retention import saving_of
 from rewardmap_verl.training.run_note import write_note
 from rewardmap_verl.training.settings import read_block
 from rewardmap_verl.training.watch import Deadline, Progress, Stall, failed_groups
@@ -45,6 +47,8 @@ class SamplerSettings(BaseModel):
     """The run is stopped when no answer comes for so long."""
     step_seconds: float = Field(default=7200.0, gt=0)
     """The run is stopped when so long passes between the rollouts of one step and of the next."""
+    start_seconds: float = Field(default=7200.0, gt=0)
+    """The run is stopped when its first rollouts are not asked for within so long."""
 
 
 class _Recording:
@@ -60,8 +64,9 @@ class _Recording:
             write_note(settings.record.absolute().parent, kwargs.get("sampler_kwargs"))
         self._stall_seconds = settings.stall_seconds
         self._stall = Stall(settings.stall_seconds, time.monotonic)
-        self._deadline = Deadline(settings.step_seconds)
-        self._deadline.push("the start of the run")
+        self._step_seconds = settings.step_seconds
+        self._deadline = Deadline()
+        self._deadline.push("the start of the run", settings.start_seconds, "start_seconds")
         self._step = 0
 
     refill_fn: Any
@@ -77,17 +82,22 @@ class _Recording:
         """verl's batch and metrics, with ours added to those of a training step.
 
         Raises:
-            RunStoppedError: Answers have failed, or none come any more.
+            RunStoppedError: Answers have failed, or none come any more; or the disk is too full for
+                the checkpoint of this step.
         """
         self._deadline.stop()
         self._step = global_steps
+        is_validation = partition_id == "val"
+        saving = saving_of(getattr(self.refill_fn, "__self__", None))
+        if saving is not None and not is_validation:
+            saving.prepare(global_steps)
         self._stall = Stall(self._stall_seconds, time.monotonic)
         batch, metrics = super().sample(  # type: ignore[misc]
             global_steps=global_steps, partition_id=partition_id, batch_size=batch_size
         )
         groups = fetch_groups(batch)
-        is_validation = partition_id == "val"
-        self._deadline.push(f"step {global_steps}, after its answers were there,")
+        doing = f"step {global_steps}, after its answers were there,"
+        self._deadline.push(doing, self._step_seconds, "step_seconds")
         if self._record is not None:
             self._record.write("val" if is_validation else "train", global_steps, groups)
         if is_validation:

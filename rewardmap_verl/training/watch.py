@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Deadline", "Progress", "RunStoppedError", "Stall", "failed_groups"]
+__all__ = ["AGAIN", "Deadline", "Progress", "RunStoppedError", "Stall", "failed_groups"]
 
 AGAIN = (
     "The last checkpoint is whole: start the same command again, and the run goes on from there."
@@ -91,28 +91,26 @@ class Deadline:
     has shown where each of its threads stands. Ray then ends the run.
 
     Args:
-        seconds: How long may pass from one :meth:`push` to the next.
         end: What ends the process, with its exit code.
         linger: Seconds between the message and the end: Ray collects what its workers write, and
             shows it no more when the run has ended.
     """
 
-    def __init__(
-        self, seconds: float, end: Callable[[int], object] = os._exit, linger: float = 3.0
-    ) -> None:
-        self._seconds = seconds
+    def __init__(self, end: Callable[[int], object] = os._exit, linger: float = 3.0) -> None:
         self._linger = linger
         self._end = end
         self._timer: threading.Timer | None = None
 
-    def push(self, doing: str) -> None:
+    def push(self, doing: str, seconds: float, setting: str) -> None:
         """Begin to wait anew.
 
         Args:
             doing: What is going on, for the message.
+            seconds: How long may pass until the next call.
+            setting: The key that says so, for the message.
         """
         self.stop()
-        self._timer = threading.Timer(self._seconds, self._expire, [doing])
+        self._timer = threading.Timer(seconds, self._expire, [doing, seconds, setting])
         self._timer.daemon = True
         self._timer.start()
 
@@ -121,11 +119,12 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _expire(self, doing: str) -> None:
+    def _expire(self, doing: str, seconds: float, setting: str) -> None:
         sys.stderr.write(
-            f"rewardmap: {doing} has not ended within {self._seconds:g} s; the run is stopped. "
-            f"{AGAIN} If it only takes long, raise "
-            "trainer.v1.sampler.sampler_kwargs.step_seconds. Where each thread stands:\n"
+            f"rewardmap: {doing} has not ended within {seconds:g} s; the run is stopped. A process "
+            "of it hangs or has died, in an update, the hand-over of weights to a vLLM engine or a "
+            f"checkpoint. {AGAIN} If it only takes long, raise "
+            f"trainer.v1.sampler.sampler_kwargs.{setting}. Where each thread stands:\n"
         )
         faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
         sys.stderr.flush()

@@ -57,20 +57,21 @@ def test_the_message_of_a_failure_says_how_to_go_on() -> None:
 def test_a_step_that_does_not_end_ends_the_process(capfd: pytest.CaptureFixture[str]) -> None:
     ended = threading.Event()
     codes: list[int] = []
-    deadline = Deadline(0.05, lambda code: (codes.append(code), ended.set()), linger=0)
-    deadline.push("step 3, after its answers were there,")
+    deadline = Deadline(lambda code: (codes.append(code), ended.set()), linger=0)
+    deadline.push("step 3, after its answers were there,", 0.05, "step_seconds")
     assert ended.wait(20)
     assert codes == [70]
     text = capfd.readouterr().err
     assert "step 3, after its answers were there, has not ended within 0.05 s" in text
+    assert "raise trainer.v1.sampler.sampler_kwargs.step_seconds" in text
     assert "test_a_step_that_does_not_end" in text, "where the main thread stands"
 
 
 def test_a_step_that_ends_in_time_is_left_alone() -> None:
     codes: list[int] = []
-    deadline = Deadline(0.2, end=codes.append)
-    deadline.push("one")
-    deadline.push("two")
+    deadline = Deadline(end=codes.append)
+    deadline.push("one", 0.2, "step_seconds")
+    deadline.push("two", 0.2, "step_seconds")
     deadline.stop()
     threading.Event().wait(0.4)
     assert codes == []
