@@ -78,8 +78,7 @@ train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CP
 
 .PHONY: merge
 merge: $(INSTALLED) ## Merge the newest checkpoint of RUN into a Hugging Face folder, RUN/merged.
-	step=$$(cat '$(RUN)/checkpoints/latest_checkpointed_iteration.txt'); \
-	python -m verl.model_merger merge --backend fsdp --local_dir "$(RUN)/checkpoints/global_step_$$step/actor" --target_dir '$(RUN)/merged'
+	rewardmap merge '$(RUN)/checkpoints' '$(RUN)/merged' --replace
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests, the training run on the real stack among them.

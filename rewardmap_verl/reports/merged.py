@@ -6,18 +6,16 @@ found whatever wrote them; the shards of the checkpoint are joined here and not 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.training.checkpoints import TRACKER
+from rewardmap_verl.training.shards import join_shards, shard_files
 
-__all__ = ["Comparison", "compare_weights", "compare_with_checkpoint", "join_shards"]
-
-_SHARD = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt")
-_TRACKER = "latest_checkpointed_iteration.txt"
+__all__ = ["Comparison", "compare_weights", "compare_with_checkpoint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,54 +81,12 @@ def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> Co
 
 def _find_shards(folder: Path) -> list[Path]:
     """The model's shards in order of rank."""
-    tracker = folder / _TRACKER
+    tracker = folder / TRACKER
     if tracker.is_file():
         return _find_shards(folder / f"global_step_{tracker.read_text('utf-8').strip()}")
-    if (folder / "checkpoints" / _TRACKER).is_file():
+    if (folder / "checkpoints" / TRACKER).is_file():
         return _find_shards(folder / "checkpoints")
     for place in (folder / "actor", folder):
-        found = {
-            int(match[2]): (path, int(match[1]))
-            for path in place.glob("model_world_size_*.pt")
-            if (match := _SHARD.fullmatch(path.name))
-        }
-        if found:
-            sizes = {size for _, size in found.values()}
-            if sizes != {len(found)}:
-                names = [path.name for path, _ in found.values()]
-                raise DataError(place, found=names, mend="Shards are missing, or of two runs.")
-            return [found[rank][0] for rank in sorted(found)]
+        if found := shard_files(place):
+            return found
     raise DataError(folder, found="no shards", mend="Give a run's checkpoints or a global_step_N.")
-
-
-def join_shards(paths: Sequence[Path]) -> dict[str, Any]:
-    """Read the shards of a checkpoint of FSDP2 and join them, without starting its processes.
-
-    Raises:
-        DataError: The shards are laid out in more than one dimension.
-    """
-    import torch
-
-    shards = [torch.load(path, map_location="cpu", weights_only=False) for path in paths]
-    return {name: _joined(name, [shard[name] for shard in shards]) for name in shards[0]}
-
-
-def _joined(name: str, pieces: Sequence[Any]) -> Any:
-    import torch
-
-    placements = tuple(getattr(pieces[0], "placements", ()))
-    if not placements:
-        return pieces[0]
-    local = [piece._local_tensor for piece in pieces]
-    if len(placements) > 1:
-        mend = "Only checkpoints sharded over one dimension are compared."
-        raise DataError(name, found=str(placements), mend=mend)
-    if not placements[0].is_shard():
-        return local[0]
-    return torch.cat(list(_not_empty(local)), dim=placements[0].dim)
-
-
-def _not_empty(tensors: Sequence[Any]) -> Iterator[Any]:
-    """Ranks beyond the last row of a small tensor hold nothing of it."""
-    filled = [tensor for tensor in tensors if tensor.numel()]
-    yield from filled or tensors[:1]

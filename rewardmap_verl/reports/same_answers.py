@@ -1,7 +1,8 @@
 """Does a merged model answer like the trained one? It is asked what the last validation asked.
 
-verl's validation is greedy, and so is the asking here. Answers need not agree to the letter: the
-merged model keeps its weights with fewer digits (bfloat16) than a run in float32 had.
+verl's validation is greedy, and so is the asking here. Answers need not agree to the letter where
+numbers were rounded: a run in bfloat16 is asked in other batches, and ``verl.model_merger`` rounds
+a run in float32.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports import merged, same_answers
 from rewardmap_verl.reports.card import write_card
-from rewardmap_verl.reports.merged import compare_weights, join_shards
+from rewardmap_verl.reports.merged import compare_weights
 from rewardmap_verl.reports.runs import read_run
+from rewardmap_verl.training.shards import join_shards
 
 torch = pytest.importorskip("torch")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.training.merging import find_shards, fold, merge
+from rewardmap_verl.training.merging import apart, find_shards, fold, merge, number_format
 
 
 def shards_at(folder: Path) -> Path:
@@ -61,3 +61,51 @@ def test_an_adapter_of_another_model_is_refused() -> None:
     adapter = {"base_model.model.x.lora_A.weight": torch.ones(1, 1)}
     with pytest.raises(ConfigError, match="no such layer"):
         fold({}, adapter, scale=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("actor_rollout_ref: {rollout: {dtype: float32}}", "float32"),
+        ("actor_rollout_ref: {rollout: {dtype: bfloat16}}", "bfloat16"),
+        ("actor_rollout_ref: {}", "bfloat16"),
+    ],
+)
+def test_the_merged_model_has_the_numbers_of_the_rollouts(
+    tmp_path: Path, text: str, found: str
+) -> None:
+    shards = shards_at(tmp_path / "checkpoints" / "global_step_2" / "actor")
+    assert number_format(shards) == "float32", "without a note as the checkpoint has them"
+    (tmp_path / "checkpoints" / "rewardmap_run.yaml").write_text(text)
+    assert number_format(shards) == found
+
+
+def test_weights_and_adapters_of_a_checkpoint_apart() -> None:
+    """The names that verl 0.9.1 saves with and without adapters."""
+    prefix = "base_model.model.model.q_proj"
+    names = [f"{prefix}.base_layer.weight", f"{prefix}.lora_A.default.weight", "lm_head.weight"]
+    weights, adapter = apart({name: name for name in names})
+    assert weights == {"model.q_proj.weight": names[0], "lm_head.weight": names[2]}
+    assert adapter == {f"{prefix}.lora_A.weight": names[1]}
+
+
+def test_a_model_gives_way_only_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shards_at(tmp_path / "checkpoints" / "actor")
+    note = tmp_path / "checkpoints" / "rewardmap_run.yaml"
+    note.write_text("actor_rollout_ref: {rollout: {dtype: bfloat16}}")
+    before = tmp_path / "merged"
+    before.mkdir()
+    for name in ("config.json", "README.md", "old.safetensors"):
+        (before / name).write_text("before")
+
+    def written(shards: Path, target: Path, timeout: float) -> None:
+        target.mkdir()
+        (target / "config.json").write_text("after")
+
+    monkeypatch.setattr("rewardmap_verl.training.merging._run_merger", written)
+    with pytest.raises(ConfigError, match="exists already"):
+        merge(tmp_path / "checkpoints", before)
+    assert merge(tmp_path / "checkpoints", before, replace=True) == before
+    assert {path.name for path in before.iterdir()} == {"config.json", "README.md"}
+    assert (before / "config.json").read_text() == "after"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
