@@ -190,6 +190,20 @@ def test_the_weights_of_table_7_change_one_at_a_time(hydra: None) -> None:
     assert (both.map_weights.hard, both.question_weights.transfers) == (1.0, 1.0)
 
 
+def test_the_papers_comparisons_are_one_command_each(hydra: None) -> None:
+    text = (RECIPES.parent / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if re.match(r"\| \d \|", line)]
+    shown = [words for line in lines for words in re.findall(r"`([^`]+)`", line)]
+    assert len(shown) == len(set(shown)) == 17
+    for words in shown:
+        assert composed(words.split(",")).data.custom_cls.name == "CurriculumDataset"
+
+    alone = composed(["rl_baseline", "planning_only", "reinforce_plus_plus"])
+    assert [stage.name for stage in read_curriculum(alone.data).stages] == ["planning"]
+    assert alone.reward.rewardmap.use_detail is False
+    assert alone.algorithm.adv_estimator == "reinforce_plus_plus"
+
+
 def test_options_can_be_laid_over_one_another(hydra: None) -> None:
     config = composed(["rl_baseline", "cpu"])
     assert config.reward.rewardmap.use_detail is False
