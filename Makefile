@@ -27,7 +27,9 @@ SEED ?= 1
 DATA ?= data/$(SOURCE)
 # train: the folder of the model, the checkpoints and the logs of one run.
 RUN ?= runs/$(notdir $(DATA))
-# prep-data, train, test: further arguments of the command behind the target.
+# evidence: small, large (many hours) or glimpse (two arms, one seed, a few minutes).
+BUDGET ?= small
+# prep-data, train, evidence, test: further arguments of the command behind the target.
 ARGS ?=
 
 comma := ,
@@ -79,6 +81,11 @@ train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CP
 .PHONY: merge
 merge: $(INSTALLED) ## Merge the newest checkpoint of RUN into a Hugging Face folder, RUN/merged.
 	rewardmap merge '$(RUN)/checkpoints' '$(RUN)/merged' --replace
+
+.PHONY: evidence
+evidence: $(INSTALLED) ## Compare RewardMap with its parts and baselines in small; run again to go on.
+	rewardmap evidence run --budget $(BUDGET) $(ARGS)
+	rewardmap evidence doc --budget $(BUDGET)
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests, the training run on the real stack among them.

@@ -23,6 +23,10 @@ MAY_IMPORT = {
         *("errors", "transit", "drawing", "questions", "rewards", "preparation"),
         *("training", "evaluation"),
     },
+    "evidence": {
+        *("errors", "transit", "drawing", "questions", "rewards", "preparation"),
+        *("training", "evaluation", "reports"),
+    },
 }
 
 

@@ -1,0 +1,382 @@
+"""The page about the evidence: protocol and results, written from the files alone.
+
+What the page says about a claim follows from the numbers by the rule in
+:mod:`rewardmap_verl.evidence.verdict`; no sentence about a result is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Final
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.tables import Column, Row, markdown_table
+from rewardmap_verl.evidence.baselines import Scale
+from rewardmap_verl.evidence.cells import (
+    PLANNING,
+    Results,
+    answers_sample,
+    cell_samples,
+)
+from rewardmap_verl.evidence.figures import accuracy_figure, reward_figure, signal_figure
+from rewardmap_verl.evidence.hacks import SIGNS
+from rewardmap_verl.evidence.intervals import Spread, mean_interval
+from rewardmap_verl.evidence.protocol import GROUP_FIGURES, Cell, Claim
+from rewardmap_verl.evidence.result import Result, load_result
+from rewardmap_verl.evidence.study import Study, Trial
+from rewardmap_verl.evidence.verdict import FEWEST_SEEDS, Finding, judge_claims
+from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
+
+__all__ = ["load_results", "protocol_text", "results_text", "write_page"]
+
+_MARKS: Final = {
+    name: (f"<!-- {name}: begin (rewardmap evidence doc) -->", f"<!-- {name}: end -->")
+    for name in ("protocol", "results")
+}
+_OUTCOMES: Final = {
+    "supported": "**supported**",
+    "against": "**against**",
+    "undecided": "undecided",
+    "not run": "not run",
+}
+
+
+def load_results(study: Study) -> Results:
+    """Every result of a study that is there.
+
+    Raises:
+        ConfigError: One is of other settings.
+        DataError: One cannot be read, or two are of different data.
+    """
+    found: list[Result] = []
+    for arm in study.arms:
+        for path in sorted((study.out / arm).glob("seed-*.json")):
+            number = path.stem.removeprefix("seed-")
+            if not number.isdecimal():
+                raise DataError(path, mend="It is no result; results are called seed-N.json.")
+            result = load_result(study, Trial(arm, int(number)), None)
+            if result is not None:
+                found.append(result)
+    data = {str(one.settings.get("data")) for one in found}
+    if len(data) > 1:
+        mend = "Remove those of the older data and run again."
+        raise DataError(study.out, "settings.data", sorted(data), mend)
+    return Results.of(found)
+
+
+# Protocol
+
+
+def protocol_text(study: Study) -> str:
+    """Arms, settings and claims, as the protocol has them."""
+    protocol, budget = study.protocol, study.budget
+    training = protocol.training
+    arms = "\n".join(
+        f"| `{name}` | {arm.title} | {_order(study, name)} | {_recipe(arm.recipe)} |"
+        for name, arm in ((name, protocol.arms[name]) for name in study.arms)
+    )
+    claims = "\n".join(
+        f"{number}. {claim.text}: {_rule(claim)}."
+        for number, claim in enumerate(protocol.claims, 1)
+    )
+    model = "one for each seed, shared by its arms" if protocol.model.per_seed else "one for all"
+    return (
+        f"World: `rewardmap prepare {protocol.world.prepare}`. "
+        f"Start: `rewardmap cold-start {protocol.model.cold_start}`, {model}.\n\n"
+        f"Every arm: {budget.steps} steps of {training.prompts} prompts × {training.rollouts} "
+        f"answers = {_rollouts(study):,} rollouts, learning rate {training.learning_rate:g}, KL "
+        f"weight {training.kl:g}; {budget.seeds} seeds (budget `{study.budget_name}`).\n\n"
+        f"| arm | what it is | order of questions | options of the recipe |\n|---|---|---|---|\n"
+        f"{arms}\n\nClaims, each with what decides it:\n\n{claims}\n"
+    )
+
+
+def _rollouts(study: Study) -> int:
+    training = study.protocol.training
+    return study.budget.steps * training.prompts * training.rollouts
+
+
+def _order(study: Study, arm: str) -> str:
+    stages = study.stages(arm)
+    return " → ".join(f"{one['name']} {one['steps']}" for one in stages)
+
+
+def _recipe(options: Sequence[str]) -> str:
+    return ", ".join(f"`{one}`" for one in options) or "none"
+
+
+def _rule(claim: Claim) -> str:
+    if claim.second is not None:
+        return f"{claim.figure} of {claim.first.title} minus {claim.second.title}, above 0"
+    bound = f"at least {claim.least:g}" if claim.least is not None else f"at most {claim.most:g}"
+    return f"{claim.figure} of {claim.first.title}, {bound}"
+
+
+# Results
+
+
+def results_text(study: Study, results: Results, scale: Scale | None) -> str:
+    """Everything that the results say, in Markdown; runs that are missing are named."""
+    if not results.all:
+        return "Nothing has been run yet: `rewardmap evidence run`.\n"
+    findings = judge_claims(study.protocol.claims, results)
+    sections = [
+        _overview(study, results, findings),
+        "### Claims\n\n" + _claims_table(findings),
+        "### Held-out accuracy\n\n" + _accuracy_table(study, results, scale),
+        "![Held-out accuracy over steps](images/evidence_accuracy.png)\n",
+        "### Signal\n\n" + _signal_table(study, results),
+        "![Groups without signal over steps](images/evidence_signal.png)\n",
+        "### Rewards\n\n![Reward over steps, by arm](images/evidence_reward.png)\n",
+        "### Did any learn a hack?\n\n" + _hacks_table(results),
+        "### Cost\n\n" + _cost_table(study, results),
+    ]
+    return "\n".join(sections)
+
+
+def _overview(study: Study, results: Results, findings: Sequence[Finding]) -> str:
+    counts: Counter[str] = Counter(one.outcome for one in findings)
+    parts = [f"{counts[name]} {name}" for name in _OUTCOMES if counts[name]]
+    lines = [f"Of {len(findings)} claims: {', '.join(parts)}.\n"]
+    wanted = study.budget.seeds
+    missing = [
+        f"`{arm}` ({len(results.by_arm.get(arm, {}))} of {wanted} seeds)"
+        for arm in study.arms
+        if len(results.by_arm.get(arm, {})) < wanted
+    ]
+    if missing:
+        lines.append(f"Not whole yet: {', '.join(missing)}.\n")
+    if any(one.claims != study.claims_digest for one in results.all):
+        lines.append("**The claims were changed after runs were made.**\n")
+    return "\n".join(lines)
+
+
+def _claims_table(findings: Sequence[Finding]) -> str:
+    rows = [
+        f"| {number} | {one.claim.text} | {_measured(one)} | {_by_seed(one)} "
+        f"| {_OUTCOMES[one.outcome]} |"
+        for number, one in enumerate(findings, 1)
+    ]
+    note = (
+        "Accuracies and shares in per cent, differences in percentage points, detail 0 to 10. "
+        "The interval is a bootstrap over seeds and maps, paired. Supported: it lies on the "
+        "claimed side; against: on the other; undecided otherwise, and with fewer than "
+        f"{FEWEST_SEEDS} seeds.\n"
+    )
+    heads = "| | claim | measured, 95 % interval | by seed | outcome |"
+    return "\n".join([heads, "|---|---|---|---|---|", *rows, "", note])
+
+
+def _scaled(figure: str) -> tuple[float, int]:
+    return (1.0, 2) if figure == "detail" else (100.0, 1)
+
+
+def _measured(finding: Finding) -> str:
+    spread = finding.spread
+    if spread is None:
+        return "–"
+    factor, digits = _scaled(finding.claim.figure)
+    sign = "+" if finding.claim.second is not None else ""
+    mean, low, high = (
+        f"{factor * value:{sign}.{digits}f}" for value in (spread.mean, spread.low, spread.high)
+    )
+    return f"{finding.claim.figure} {mean} [{low}, {high}]"
+
+
+def _by_seed(finding: Finding) -> str:
+    if finding.spread is None:
+        return "–"
+    factor, digits = _scaled(finding.claim.figure)
+    sign = "+" if finding.claim.second is not None else ""
+    return ", ".join(f"{factor * value:{sign}.{digits}f}" for value in finding.spread.by_seed)
+
+
+def _columns(study: Study) -> list[Column]:
+    kinds = [kind for kind in study.protocol.types if kind != PLANNING]
+    names = [PLANNING, "detail", *kinds, "all"]
+    return [
+        Column(
+            "evidence", name, name, percent=name != "detail", digits=2 if name == "detail" else 1
+        )
+        for name in names
+    ]
+
+
+def _row(name: str, spreads: Sequence[Spread | None], columns: Sequence[Column]) -> Row:
+    def scaled(column: Column, value: float) -> float:
+        return 100 * value if column.percent else value
+
+    pairs = list(zip(columns, spreads, strict=True))
+    return Row(
+        name,
+        tuple(None if one is None else scaled(c, one.mean) for c, one in pairs),
+        tuple(
+            None if one is None else (scaled(c, one.low), scaled(c, one.high)) for c, one in pairs
+        ),
+    )
+
+
+def _cell_row(name: str, results: Results, cell: Cell, columns: Sequence[Column]) -> Row:
+    spreads = [
+        mean_interval(cell_samples(results, cell, column.name), f"{cell.title}/{column.name}")
+        for column in columns
+    ]
+    return _row(name, spreads, columns)
+
+
+def _accuracy_rows(
+    study: Study, results: Results, scale: Scale | None, columns: Sequence[Column]
+) -> Iterator[Row]:
+    common = [
+        arm for arm in study.arms if arm in results.by_arm and study.protocol.arms[arm].sft is None
+    ]
+    if common:
+        yield _cell_row("before", results, Cell(arm=common[0], when="before"), columns)
+    for arm in study.arms:
+        if study.protocol.arms[arm].sft is not None and arm in results.by_arm:
+            name = f"{arm}, before RL"
+            yield _cell_row(name, results, Cell(arm=arm, when="before"), columns)
+        yield _cell_row(arm, results, Cell(arm=arm), columns)
+    for arm in study.arms:
+        if arm in results.by_arm:
+            name = f"{arm}, blank picture"
+            yield _cell_row(name, results, Cell(arm=arm, sees="blank"), columns)
+    for name, answers in (scale.baselines if scale else {}).items():
+        assert scale is not None
+        samples = [
+            answers_sample(scale.types, scale.places, answers, column.name) for column in columns
+        ]
+        cells = [
+            None if one is None else (100 * one.mean if column.percent else one.mean)
+            for column, one in zip(columns, samples, strict=True)
+        ]
+        yield Row(f"baseline: {name}", tuple(cells))
+
+
+def _accuracy_table(study: Study, results: Results, scale: Scale | None) -> str:
+    columns = _columns(study)
+    table = markdown_table(list(_accuracy_rows(study, results, scale, columns)), columns)
+    return (
+        f"{table}\nPer cent of right answers, greedy, on maps that were not trained; detail of "
+        "planning from 0 to 10; `all` weighs every type alike. An arm of dashes has not been run.\n"
+    )
+
+
+def _signal_table(study: Study, results: Results) -> str:
+    heads = ("first tenth", "… if binary", "whole run", "… if binary")
+    lines = ["| arm | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
+    for arm in study.arms:
+        cells = []
+        for when in ("before", "after"):
+            for figure in GROUP_FIGURES:
+                cell = Cell(arm=arm, when=when)
+                spread = mean_interval(cell_samples(results, cell, figure), f"{cell}/{figure}")
+                cells.append(_percent(spread))
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    lines.append(
+        "\nShare of planning groups whose answers all earn the same, with the arm's own reward and "
+        "with correctness alone, in per cent. First tenth: of the steps that train planning.\n"
+    )
+    return "\n".join(lines)
+
+
+def _percent(spread: Spread | None) -> str:
+    if spread is None:
+        return "–"
+    return f"{100 * spread.mean:.1f} [{100 * spread.low:.1f}, {100 * spread.high:.1f}]"
+
+
+_SHARES: Final = tuple(name for name in SIGNS if name not in ("surplus", "characters"))
+
+
+def _hacks_table(results: Results) -> str:
+    """Planning answers of the trained policies, mean over seeds."""
+    names = list(SIGNS)
+    heads = " | ".join(name.replace("_", " ") for name in names)
+    lines = [f"| arm | {heads} |", "|---|" + "---:|" * len(names)]
+    for arm, seeds in results.by_arm.items():
+        for when in ("before", "after"):
+            signs = [one.hacks.get(when, {}).get(PLANNING, {}) for one in seeds.values()]
+            cells = [_sign(name, [one[name] for one in signs if name in one]) for name in names]
+            lines.append(f"| {arm}, {when} | " + " | ".join(cells) + " |")
+    meanings = "; ".join(f"{name.replace('_', ' ')}: {text}" for name, text in SIGNS.items())
+    return "\n".join([*lines, "", f"Of the answers to planning questions. {meanings}.\n"])
+
+
+def _sign(name: str, values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    mean = fmean(values)
+    return f"{100 * mean:.0f} %" if name in _SHARES else f"{mean:.1f}"
+
+
+def _cost_table(study: Study, results: Results) -> str:
+    lines = ["| arm | runs | rollouts each | minutes each |", "|---|---:|---:|---:|"]
+    for arm in study.arms:
+        runs = list(results.by_arm.get(arm, {}).values())
+        if not runs:
+            lines.append(f"| {arm} | 0 | – | – |")
+            continue
+        minutes = fmean(one.seconds for one in runs) / 60
+        rollouts = ", ".join(f"{count:,}" for count in sorted({one.rollouts for one in runs}))
+        lines.append(f"| {arm} | {len(runs)} | {rollouts} | {minutes:.1f} |")
+    hours = sum(one.seconds for one in results.all) / 3600
+    versions = results.all[0].versions
+    made = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return "\n".join([*lines, "", f"All runs together: {hours:.1f} h. {made}.\n"])
+
+
+# The page
+
+
+def write_page(study: Study, page: Path) -> list[Path]:
+    """Write protocol and results into a page between their marks, and the pictures beside it.
+
+    Args:
+        study: The study; its results may be incomplete or missing.
+        page: A Markdown file with the marks; made when it is not there.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ConfigError: Results are of another protocol.
+        DataError: Results cannot be read, or the page lacks a mark.
+    """
+    from rewardmap_verl.evidence.baselines import SCALE_NAME, read_scale
+
+    results = load_results(study)
+    scale = read_scale(study.out) if (study.out / SCALE_NAME).is_file() else None
+    text = page.read_text(encoding="utf-8") if page.is_file() else _new_page(study)
+    text = _between(text, "protocol", protocol_text(study), page)
+    text = _between(text, "results", results_text(study, results, scale), page)
+    contents = {page: text.encode()}
+    if results.all:
+        images = page.parent / "images"
+        contents[images / "evidence_accuracy.png"] = accuracy_figure(results)
+        contents[images / "evidence_signal.png"] = signal_figure(results)
+        contents[images / "evidence_reward.png"] = reward_figure(results)
+    with disk_errors(page):
+        for path, content in contents.items():
+            write_bytes(path, content)
+    return list(contents)
+
+
+def _new_page(study: Study) -> str:
+    parts = [f"# {study.protocol.title}\n"]
+    for name, (begin, end) in _MARKS.items():
+        parts.append(f"## {name.capitalize()}\n\n{begin}\n{end}\n")
+    return "\n".join(parts)
+
+
+def _between(text: str, name: str, content: str, page: Path) -> str:
+    begin, end = _MARKS[name]
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        mend = f"Put the lines {begin!r} and {end!r} where the {name} go."
+        raise DataError(page, found=f"no place for the {name}", mend=mend)
+    return f"{before}{begin}\n\n{content.strip()}\n\n{end}{after}"

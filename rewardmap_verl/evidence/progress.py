@@ -1,0 +1,108 @@
+"""What the user sees of a study: while it runs, and how far it has come."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.evidence.result import Result, load_result
+from rewardmap_verl.evidence.study import Study, Trial
+
+__all__ = ["shown", "status_table"]
+
+
+class _Watcher:
+    """Shows runs, steps, and minutes left as the runs so far took."""
+
+    def __init__(self, progress: Progress, trials: Sequence[Trial]) -> None:
+        self._progress = progress
+        self._left = len(trials)
+        self._took: list[float] = []
+        self._begun = time.monotonic()
+        self._runs = progress.add_task("runs", total=len(trials), left="")
+        self._now: TaskID = progress.add_task("…", total=None, left="")
+
+    def say(self, text: str) -> None:
+        """See :class:`rewardmap_verl.evidence.runner.Watcher`."""
+        self._progress.update(self._now, description=text, total=None)
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        """Say it in a line where no bar is shown: in a log file."""
+        if not self._progress.console.is_terminal:
+            self._progress.console.print(text, highlight=False)
+
+    def begin(self, trial: Trial, steps: int) -> None:
+        """A run begins."""
+        self._begun = time.monotonic()
+        self._progress.update(self._now, description=trial.name, total=steps, completed=0)
+        self._print(f"{trial.name}: {steps} steps")
+
+    def step(self, trial: Trial, step: int) -> None:
+        """A run has come so far."""
+        self._progress.update(self._now, completed=step)
+        if self._took:
+            mean = sum(self._took) / len(self._took)
+            seconds = mean * self._left - min(mean, time.monotonic() - self._begun)
+            self._progress.update(self._runs, left=f"about {seconds / 60:.0f} min left")
+
+    def end(self, trial: Trial, result: Result, ran: bool) -> None:
+        """A run has a result."""
+        self._left -= 1
+        if ran:
+            self._took.append(time.monotonic() - self._begun)
+        self._progress.advance(self._runs)
+        took = f"{result.seconds / 60:.1f} min" if ran else "done before"
+        self._progress.console.print(f"{trial.name}: {took}, {in_short(result)}", highlight=False)
+
+
+@contextlib.contextmanager
+def shown(trials: Sequence[Trial]) -> Iterator[_Watcher]:
+    """Show progress on the terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console()) as progress:
+        yield _Watcher(progress, trials)
+
+
+def in_short(result: Result) -> str:
+    """Accuracy of planning and of all questions on held-out maps, before → after."""
+    parts = []
+    for name, kinds in (("planning", {"planning"}), ("others", None)):
+        places = [
+            i
+            for i, one in enumerate(result.questions)
+            if (one.type in kinds if kinds else one.type != "planning")
+        ]
+        if places:
+            ends = (result.validations[0].map.right, result.validations[-1].map.right)
+            before, after = (sum(right[i] for i in places) / len(places) for right in ends)
+            parts.append(f"{name} {before:.0%} → {after:.0%}")
+    return ", ".join(parts)
+
+
+def status_table(study: Study) -> Table:
+    """Which runs have a result; a broken or foreign one is named, not raised."""
+    table = Table(title=f"{study.protocol.title}, {study.budget_name}", box=box.SIMPLE_HEAD)
+    for head in ("arm", "seed", "minutes", "held-out accuracy, before → after"):
+        table.add_column(head, overflow="fold")
+    for trial in sorted(study.trials(), key=lambda one: study.arms.index(one.arm)):
+        try:
+            found = load_result(study, trial, None)
+            words = in_short(found) if found else "not run yet"
+        except (DataError, ConfigError) as error:
+            found, words = None, str(error).splitlines()[0]
+        minutes = f"{found.seconds / 60:.1f}" if found else ""
+        table.add_row(trial.arm, str(trial.seed), minutes, words)
+    return table

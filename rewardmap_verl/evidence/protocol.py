@@ -1,0 +1,244 @@
+"""The protocol: what is compared, how, and what counts as support; read from YAML and checked."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.training.settings import read_block
+
+__all__ = ["Arm", "Budget", "Cell", "Claim", "Protocol", "StageShare", "read_protocol"]
+
+SEED = "{seed}"
+"""Stands for the seed of a run in the arguments of a command."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _words(line: str) -> str:
+    try:
+        shlex.split(line)
+    except ValueError as error:
+        raise ValueError(f"this is no command line: {error}") from None
+    return line
+
+
+class World(_Strict):
+    """The maps and questions."""
+
+    prepare: str
+    """Arguments of ``rewardmap prepare``, without the folder."""
+
+    _check: ClassVar = field_validator("prepare")(_words)
+
+
+class Model(_Strict):
+    """The model before reinforcement learning."""
+
+    tiny_model: str = ""
+    """Arguments of ``rewardmap tiny-model``."""
+    cold_start: str
+    """Arguments of ``rewardmap cold-start``."""
+    per_seed: bool = True
+    """One model for each seed, or one for all of them."""
+
+    _check: ClassVar = field_validator("tiny_model", "cold_start")(_words)
+
+
+class Training(_Strict):
+    """What all arms have in common."""
+
+    prompts: int = Field(ge=1)
+    rollouts: int = Field(ge=2)
+    learning_rate: Positive
+    kl: float = Field(ge=0, allow_inf_nan=False)
+    prompt_tokens: int = Field(ge=1)
+    answer_tokens: int = Field(ge=1)
+    settings: tuple[str, ...] = ()
+    """``key=value`` for verl."""
+
+    @field_validator("settings")
+    @classmethod
+    def _are_settings(cls, settings: tuple[str, ...]) -> tuple[str, ...]:
+        for one in settings:
+            if "=" not in one:
+                raise ValueError(f"{one!r} is no setting; write key=value")
+        return settings
+
+
+class StageShare(_Strict):
+    """One stage of the curriculum."""
+
+    name: Name
+    types: tuple[str, ...] = Field(min_length=1)
+    share: Positive
+    """Of the steps, relative to the other stages."""
+
+
+class Arm(_Strict):
+    """One way of training."""
+
+    title: str
+    recipe: tuple[str, ...] = ()
+    """Options of ``+recipe=rewardmap``."""
+    order: Literal["staged", "flat", "last"]
+    sft: str | None = None
+    """Arguments of ``rewardmap cold-start`` for supervised steps before."""
+
+    @field_validator("sft")
+    @classmethod
+    def _is_a_command_line(cls, line: str | None) -> str | None:
+        return None if line is None else _words(line)
+
+
+class Budget(_Strict):
+    """How much is run."""
+
+    seeds: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    validate_every: int = Field(ge=1, alias="validate")
+    arms: tuple[str, ...] = ()
+    """Only these; empty: all."""
+
+
+class Cell(_Strict):
+    """What one side of a claim is measured on."""
+
+    arm: str
+    when: Literal["before", "after"] = "after"
+    sees: Literal["map", "blank"] = "map"
+
+    @property
+    def title(self) -> str:
+        """As it stands in a table."""
+        parts = [self.arm, "before" if self.when == "before" else "", self.sees.replace("map", "")]
+        return ", ".join(part for part in parts if part)
+
+
+class Claim(_Strict):
+    """What is claimed, before it is known."""
+
+    id: Name
+    text: str
+    figure: str
+    first: Cell
+    second: Cell | None = None
+    least: float | None = None
+    most: float | None = None
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> Claim:
+        given = [self.second is not None, self.least is not None, self.most is not None]
+        if sum(given) != 1:
+            raise ValueError("give one of second, least and most")
+        return self
+
+
+class Limits(_Strict):
+    """Minutes after which something has gone wrong."""
+
+    world: Positive = 30
+    run: Positive = 60
+
+
+GROUP_FIGURES = ("no_signal", "no_signal_binary")
+"""Figures of training groups, not of held-out questions."""
+
+
+class Protocol(_Strict):
+    """The whole protocol."""
+
+    title: str
+    world: World
+    model: Model
+    training: Training
+    stages: tuple[StageShare, ...] = Field(min_length=1)
+    arms: dict[Name, Arm] = Field(min_length=1)
+    budgets: dict[Name, Budget] = Field(min_length=1)
+    claims: tuple[Claim, ...] = ()
+    limits: Limits = Limits()
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every question type that an arm may train."""
+        return tuple(kind for stage in self.stages for kind in stage.types)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """What a claim may be about."""
+        return (*self.types, "detail", "all", *GROUP_FIGURES)
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Protocol:
+        if len(set(self.types)) < len(self.types):
+            raise ValueError("stages: a question type stands in two stages")
+        for name, budget in self.budgets.items():
+            self._known(budget.arms, self.arms, f"budgets.{name}.arms")
+            if budget.steps < len(self.stages):
+                raise ValueError(f"budgets.{name}.steps: fewer than the {len(self.stages)} stages")
+        for claim in self.claims:
+            cells = [cell for cell in (claim.first, claim.second) if cell]
+            self._known([cell.arm for cell in cells], self.arms, f"claims.{claim.id}")
+            self._known([claim.figure], self.figures, f"claims.{claim.id}.figure")
+        return self
+
+    @staticmethod
+    def _known(names: Any, known: Any, where: str) -> None:
+        for name in names:
+            if name not in known:
+                raise ValueError(f"{where}: {name!r} is not known; known are {', '.join(known)}")
+
+    def budget(self, name: str) -> Budget:
+        """The budget of a name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if name not in self.budgets:
+            known = ", ".join(self.budgets)
+            raise ConfigError("--budget", found=name, mend=f"The protocol has {known}.")
+        return self.budgets[name]
+
+
+def stage_steps(stages: tuple[StageShare, ...], steps: int) -> tuple[int, ...]:
+    """Share out steps to stages, at least one each, by largest remainder; the sum is ``steps``."""
+    total = sum(stage.share for stage in stages)
+    exact = [steps * stage.share / total for stage in stages]
+    given = [max(1, int(share)) for share in exact]
+    while (left := steps - sum(given)) != 0:
+        sign = 1 if left > 0 else -1
+        open_ = [i for i in range(len(given)) if sign > 0 or given[i] > 1]
+        place = max(open_, key=lambda i: (sign * (exact[i] - given[i]), -i))
+        given[place] += sign
+    return tuple(given)
+
+
+def read_protocol(path: Path | None = None) -> Protocol:
+    """Read a protocol; the one of this package where no path is given.
+
+    Raises:
+        ConfigError: Names the file, the key, what was found and how to mend it.
+    """
+    name = str(path or "protocol.yaml")
+    source = path or files("rewardmap_verl.evidence") / "protocol.yaml"
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(name, found=error.strerror, mend="Give a file that is there.") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mend = "It must be YAML; `rewardmap evidence protocol` prints one that is."
+        raise ConfigError(name, found=" ".join(str(error).split()), mend=mend) from None
+    if not isinstance(content, dict):
+        raise ConfigError(name, found=content, mend="A protocol is a mapping.")
+    return read_block(Protocol, content, name)

@@ -1,0 +1,63 @@
+"""What the results say about each claim, by the rule that was written down before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rewardmap_verl.evidence.cells import Results, cell_samples
+from rewardmap_verl.evidence.intervals import Spread, difference, mean_interval
+from rewardmap_verl.evidence.protocol import Claim
+
+__all__ = ["FEWEST_SEEDS", "Finding", "judge_claim", "judge_claims"]
+
+Outcome = Literal["supported", "against", "undecided", "not run"]
+
+FEWEST_SEEDS: Final = 3
+"""With fewer seeds nothing is decided: one lucky run looks like a method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A claim and what came of it."""
+
+    claim: Claim
+    outcome: Outcome
+    spread: Spread | None
+    """The difference, or the value held against a bound; ``None`` where runs are missing."""
+
+
+def judge_claim(claim: Claim, results: Results) -> Finding:
+    """Hold one claim against the results.
+
+    Supported when the whole 95 % interval lies on the claimed side, against when it lies on the
+    other, undecided otherwise and with fewer than :data:`FEWEST_SEEDS` seeds.
+    """
+    first = cell_samples(results, claim.first, claim.figure)
+    if claim.second is not None:
+        second = cell_samples(results, claim.second, claim.figure)
+        spread = difference(first, second, claim.id)
+    else:
+        spread = mean_interval(first, claim.id)
+    if spread is None:
+        return Finding(claim, "not run", None)
+    return Finding(claim, _outcome(claim, spread), spread)
+
+
+def _outcome(claim: Claim, spread: Spread) -> Outcome:
+    if spread.seeds < FEWEST_SEEDS:
+        return "undecided"
+    if claim.most is not None:
+        above, below = claim.most - spread.low, claim.most - spread.high
+    else:
+        bound = claim.least or 0.0
+        above, below = spread.high - bound, spread.low - bound
+    if claim.second is None:
+        return "supported" if below >= 0 else "against" if above < 0 else "undecided"
+    return "supported" if below > 0 else "against" if above < 0 else "undecided"
+
+
+def judge_claims(claims: Sequence[Claim], results: Results) -> list[Finding]:
+    """Every claim, in order."""
+    return [judge_claim(claim, results) for claim in claims]

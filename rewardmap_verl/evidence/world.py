@@ -1,0 +1,130 @@
+"""What all runs have in common, made once: data, blank control, and the models they start from."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.evidence.blank import write_blank
+from rewardmap_verl.evidence.child import rewardmap_command, run_child
+from rewardmap_verl.evidence.protocol import Protocol
+from rewardmap_verl.evidence.study import Study, Trial, arguments, digest
+from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
+from rewardmap_verl.preparation.manifest import read_manifest
+
+__all__ = ["Say", "make_data", "make_models", "seconds_of"]
+
+Say = Callable[[str], None]
+"""Tells the user what is done now."""
+
+
+def make_data(study: Study, say: Say) -> str:
+    """Prepare the data and the blank control, unless they are there.
+
+    Returns:
+        The fingerprint of the prepared folder.
+
+    Raises:
+        ConfigError: The preparation failed.
+        DataError: What it made cannot be read.
+    """
+    say("preparing maps and questions")
+    words = arguments(study.protocol.world.prepare, 1)
+    command = rewardmap_command("prepare", *words, "--out", str(study.data))
+    run_child(command, study.work / "logs" / "prepare.txt", 60 * study.protocol.limits.world)
+    write_blank(study.data, study.blank)
+    return read_manifest(study.data).fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One command that makes a model folder."""
+
+    folder: Path
+    command: str
+    inputs: tuple[Path, ...]
+    arguments: tuple[str, ...]
+    of: str
+    """What it is made of, as a hash."""
+
+    @property
+    def words(self) -> list[str]:
+        """The command line."""
+        return [self.command, *map(str, (*self.inputs, self.folder)), *self.arguments]
+
+    @property
+    def note(self) -> Path:
+        """The file that says what the folder was made of."""
+        return self.folder.with_name(f"{self.folder.name}.json")
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What the note says; names of folders do not matter."""
+        return {"command": [self.command, *self.arguments], "of": self.of}
+
+
+def make_models(study: Study, trials: Iterable[Trial], say: Say) -> None:
+    """Make the models that runs start from, unless they are there.
+
+    Raises:
+        ConfigError: One could not be made, or one of other settings is in the place.
+    """
+    data = read_manifest(study.data).fingerprint
+    for trial in trials:
+        for step in _steps(study, trial, data):
+            _make(step, study.protocol, say)
+
+
+def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
+    """The commands for the model of a run, each made of what the one before has made."""
+    model, seed = study.protocol.model, study.model_seed(trial.seed)
+    start = study.start_model(trial.seed)
+    raw = start.with_name("untrained")
+    build = tuple(arguments(model.tiny_model, seed))
+    steps = [_Step(raw, "tiny-model", (study.data,), build, data)]
+    begin = tuple(arguments(model.cold_start, seed))
+    steps.append(_Step(start, "cold-start", (raw, study.data), begin, digest(steps[-1].wanted)))
+    sft = study.protocol.arms[trial.arm].sft
+    if sft is not None:
+        folder, more = study.model(trial), tuple(arguments(sft, trial.seed))
+        before = digest(steps[-1].wanted)
+        steps.append(_Step(folder, "cold-start", (start, study.data), more, before))
+    return steps
+
+
+def _make(step: _Step, protocol: Protocol, say: Say) -> None:
+    if (step.folder / "config.json").is_file() and step.note.is_file():
+        found = json.loads(step.note.read_text(encoding="utf-8"))
+        if {name: found.get(name) for name in step.wanted} == step.wanted:
+            return
+        raise ConfigError(
+            step.folder,
+            found="a model that was made with other settings or of other data",
+            mend="Remove it, or name another folder with --work.",
+        )
+    say(f"making {step.folder.parent.name}/{step.folder.name}")
+    remove_folder(step.folder)
+    begin = time.monotonic()
+    log = step.folder.parent / f"{step.folder.name}.log"
+    minutes = protocol.limits.world
+    run_child(rewardmap_command(*step.words), log, 60 * minutes)
+    note = {**step.wanted, "seconds": round(time.monotonic() - begin, 1)}
+    write_bytes(step.note, json.dumps(note, indent=1).encode())
+
+
+def seconds_of(folder: Path) -> float:
+    """How long a model took to make.
+
+    Raises:
+        DataError: It was not made here.
+    """
+    note = folder.with_name(f"{folder.name}.json")
+    try:
+        return float(json.loads(note.read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError):
+        raise DataError(note, mend="The model beside it was not made by this study.") from None

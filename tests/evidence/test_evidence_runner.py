@@ -1,0 +1,318 @@
+"""Running a study: what is done is not done again, and what was half done is begun anew.
+
+The programs that a study starts are played: they leave the files that the real ones leave.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.evaluation.questions import read_questions
+from rewardmap_verl.evidence import runner, world
+from rewardmap_verl.evidence.baselines import read_scale
+from rewardmap_verl.evidence.blank import BLANK_MARK, write_blank
+from rewardmap_verl.evidence.child import run_child
+from rewardmap_verl.evidence.collect import is_finished
+from rewardmap_verl.evidence.result import Result, load_result, read_result
+from rewardmap_verl.evidence.runner import run_study
+from rewardmap_verl.evidence.study import Study, Trial
+from rewardmap_verl.rewards.perfect import perfect_answer
+from rewardmap_verl.training.groups import Group
+from rewardmap_verl.training.record import RECORD_NAME, RecordWriter
+
+BLANK_ANSWER = "\\boxed{no}"
+
+
+class Silent:
+    """Watches without a word."""
+
+    def __init__(self) -> None:
+        self.ran: list[Trial] = []
+
+    def say(self, text: str) -> None: ...
+
+    def begin(self, trial: Trial, steps: int) -> None: ...
+
+    def step(self, trial: Trial, step: int) -> None: ...
+
+    def end(self, trial: Trial, result: Result, ran: bool) -> None:
+        if ran:
+            self.ran.append(trial)
+
+
+def play_run(study: Study, trial: Trial, steps: int) -> None:
+    """Leave what a run leaves: gold answers to maps, always the same to blank pictures."""
+    folder = study.run_folder(trial)
+    record = RecordWriter(folder / RECORD_NAME)
+    scores = {"score": (0.0, 1.0), "acc": (0.0, 1.0), "readable": (1.0, 1.0)}
+    for step in range(1, steps + 1):
+        record.write("train", step, [Group("all", "planning", 0, 0, 0, False, scores)])
+    seen, blank = read_questions(study.data).items, read_questions(study.blank).items
+    rows = [(one, perfect_answer(one.truth, one.network)) for one in seen]
+    rows += [(one, BLANK_ANSWER) for one in blank]
+    lines = [
+        {"input": one.prompt, "output": text, "gts": one.gold, "uid": f"{number}_0_0"}
+        for number, (one, text) in enumerate(rows)
+    ]
+    dump = folder / "validation"
+    dump.mkdir()
+    text = "".join(json.dumps(line) + "\n" for line in reversed(lines))
+    for step in {0, steps}:
+        (dump / f"{step}.jsonl").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def ready(study: Study, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """The study with data; runs and models are played."""
+    ready = replace(study, work=study.work)
+    study.work.mkdir()
+    for name in ("data", "blank"):
+        (study.work / name).symlink_to(prepared / name)
+
+    def no_data(study: Study, say: Any) -> str:
+        from rewardmap_verl.preparation.manifest import read_manifest
+
+        return read_manifest(study.data).fingerprint
+
+    monkeypatch.setattr(runner, "make_data", no_data)
+    monkeypatch.setattr(runner, "make_models", lambda *_: None)
+    monkeypatch.setattr("rewardmap_verl.evidence.baselines.seconds_of", lambda _: 1.0)
+    return ready
+
+
+@pytest.fixture
+def played(ready: Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trial]]:
+    """The runs that were started."""
+    started: list[Trial] = []
+
+    def run(command: Sequence[str], log: Path, *_: Any) -> float:
+        trial = Trial(log.parent.parent.name, int(log.parent.name.removeprefix("seed-")))
+        started.append(trial)
+        play_run(ready, trial, ready.budget.steps)
+        return 60.0
+
+    monkeypatch.setattr(runner, "run_child", run)
+    yield started
+
+
+ARMS = ("rl_baseline", "rewardmap")
+
+
+def test_a_result_holds_what_was_answered(ready: Study, played: list[Trial]) -> None:
+    (result,) = run_study(ready, ready.trials(("rewardmap",), 1), Silent())
+    last = result.validations[-1]
+    assert set(last.map.right) == {1.0}, "gold answers, told from those to blank pictures"
+    assert 0 < sum(last.blank.right) < len(last.blank.right), "some questions have no for answer"
+    assert set(last.blank.text) == {BLANK_ANSWER}
+    assert last.map.text[0] != ""
+    assert result.validations[0].map.text == ()
+    details = [one for one in last.map.detail if one is not None]
+    assert details == [10.0] * len(details) and details
+    assert [one.step for one in result.curve] == list(range(1, ready.budget.steps + 1))
+    assert result.curve[0].kinds["planning"]["no_signal"] == 0.0
+    assert result.rollouts == 2 * ready.budget.steps
+    assert result.hacks["after"]["planning"]["wrong"] == 0.0
+    assert result.hacks["after"]["planning"]["same_on_blank"] == 0.0
+    scale = read_scale(ready.out)
+    assert set(scale.baselines["gold"].right) == {1.0}
+    assert sum(scale.baselines["random"].right) < len(scale.types)
+
+
+def test_what_is_finished_is_not_run_again(ready: Study, played: list[Trial]) -> None:
+    first = run_study(ready, ready.trials(ARMS, 1), Silent())
+    assert played == [Trial("rl_baseline", 1), Trial("rewardmap", 1)]
+    watcher = Silent()
+    again = run_study(ready, ready.trials(ARMS, 2), watcher)
+    assert watcher.ran == [Trial("rl_baseline", 2), Trial("rewardmap", 2)]
+    assert again[:2] == first
+
+
+def test_a_run_that_ended_early_is_begun_anew(ready: Study, played: list[Trial]) -> None:
+    (trial,) = ready.trials(("rewardmap",), 1)
+    folder = ready.run_folder(trial)
+    folder.mkdir(parents=True)
+    (folder / "left_over.txt").write_text("half")
+    play_run(ready, trial, ready.budget.steps - 1)
+    run_study(ready, [trial], Silent())
+    assert played == [trial]
+    assert not (folder / "left_over.txt").exists()
+
+
+def test_a_finished_run_without_a_result_is_not_run_again(
+    ready: Study, played: list[Trial]
+) -> None:
+    (trial,) = ready.trials(("rewardmap",), 1)
+    (result,) = run_study(ready, [trial], Silent())
+    ready.result(trial).unlink()
+    (again,) = run_study(ready, [trial], Silent())
+    assert played == [trial]
+    assert again == result
+
+
+def test_a_cut_off_dump_is_not_a_finished_run(ready: Study, played: list[Trial]) -> None:
+    (trial,) = ready.trials(("rewardmap",), 1)
+    run_study(ready, [trial], Silent())
+    questions = len(read_questions(ready.data).items)
+    assert is_finished(ready, trial, questions)
+    dump = ready.run_folder(trial) / "validation" / f"{ready.budget.steps}.jsonl"
+    dump.write_bytes(dump.read_bytes()[:-20])
+    assert not is_finished(ready, trial, questions)
+
+
+def test_an_interruption_leaves_what_was_finished(
+    ready: Study, played: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = runner.run_child
+
+    def interrupted(*arguments: Any) -> float:
+        if played:
+            raise KeyboardInterrupt
+        return play(*arguments)
+
+    monkeypatch.setattr(runner, "run_child", interrupted)
+    trials = ready.trials(ARMS, 1)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(ready, trials, Silent())
+    assert [ready.result(one).is_file() for one in trials] == [True, False]
+    monkeypatch.setattr(runner, "run_child", play)
+    run_study(ready, trials, Silent())
+    assert played == list(trials)
+
+
+def test_results_of_other_settings_are_refused(
+    ready: Study, played: list[Trial], protocol_values: dict[str, Any]
+) -> None:
+    run_study(ready, ready.trials(ARMS, 1), Silent())
+    protocol_values["training"]["learning_rate"] = 0.5
+    changed = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
+    with pytest.raises(ConfigError) as caught:
+        run_study(changed, changed.trials(ARMS, 1), Silent())
+    for word in ("training.learning_rate", "0.5", "--out", "seed-1.json"):
+        assert word in str(caught.value)
+    assert len(played) == 2, "nothing was run before it was refused"
+
+
+def test_more_seeds_and_another_arm_are_no_other_settings(
+    ready: Study, played: list[Trial], protocol_values: dict[str, Any]
+) -> None:
+    (trial,) = ready.trials(("rewardmap",), 1)
+    run_study(ready, [trial], Silent())
+    protocol_values["budgets"]["small"]["seeds"] = 9
+    protocol_values["arms"]["rl_baseline"]["recipe"] = []
+    protocol_values["title"] = "Another title"
+    changed = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
+    assert load_result(changed, trial, None) is not None
+
+
+def test_a_result_that_is_cut_off_is_named(ready: Study, played: list[Trial]) -> None:
+    (trial,) = ready.trials(("rewardmap",), 1)
+    run_study(ready, [trial], Silent())
+    path = ready.result(trial)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"seed-1\.json.*cut off"):
+        run_study(ready, [trial], Silent())
+    values = json.loads(whole)
+    values["validations"][0]["map"]["right"].pop()
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(DataError, match=r"map\.right has"):
+        read_result(path)
+
+
+def test_two_at_once_are_refused(ready: Study, played: list[Trial]) -> None:
+    with runner._alone(ready.work), pytest.raises(ConfigError, match="--work"):
+        run_study(ready, ready.trials(ARMS, 1), Silent())
+
+
+def test_the_blank_control_differs_in_pictures_alone(prepared: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    seen, blank = (read_questions(prepared / name).items for name in ("data", "blank"))
+    for one, other in zip(seen, blank, strict=True):
+        assert one.prompt == other.prompt
+        assert (one.truth.answer, one.truth.plans) == (other.truth.answer, other.truth.plans)
+        assert one.gold != other.gold and BLANK_MARK in other.gold
+        assert one.data_source != other.data_source
+        assert one.image is not None and other.image is not None
+        with Image.open(one.image) as first, Image.open(other.image) as second:
+            assert first.size == second.size
+            assert len(second.getcolors() or []) == 1
+            assert len(first.convert("RGB").getcolors(1 << 16) or []) > 1
+    stamp = (prepared / "blank/manifest.json").stat().st_mtime_ns
+    write_blank(prepared / "data", prepared / "blank")
+    assert (prepared / "blank/manifest.json").stat().st_mtime_ns == stamp, "made once"
+
+
+def test_a_model_of_other_settings_is_refused(
+    ready: Study, monkeypatch: pytest.MonkeyPatch, protocol_values: dict[str, Any]
+) -> None:
+    made: list[str] = []
+
+    def make(command: Sequence[str], log: Path, seconds: float) -> float:
+        words = list(command[3:])
+        folder = Path(words[2] if words[0] == "tiny-model" else words[3])
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        made.append(folder.name)
+        return 1.0
+
+    monkeypatch.setattr(world, "run_child", make)
+    trials = ready.trials(("rewardmap", "sft_then_rl"), 2)
+    world.make_models(ready, trials, lambda _: None)
+    assert made == ["untrained", "start", "sft_then_rl"] * 2
+    world.make_models(ready, trials, lambda _: None)
+    assert len(made) == 6, "made once"
+    protocol_values["model"]["cold_start"] = "--steps 7"
+    changed = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
+    with pytest.raises(ConfigError, match=r"start: found.*Remove it"):
+        world.make_models(changed, trials, lambda _: None)
+
+
+def sleeper(marker: Path) -> list[str]:
+    """A program that starts another one, which sleeps, and then sleeps itself."""
+    inner = "import time; time.sleep(120)"
+    text = (
+        "import pathlib, subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {inner!r}], start_new_session=True)\n"
+        f"pathlib.Path({str(marker)!r}).write_text(str(child.pid))\n"
+        "time.sleep(120)"
+    )
+    return [sys.executable, "-c", text]
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("how", ["interrupted", "too long"])
+def test_nothing_of_a_child_is_left(how: str, tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    begin = time.monotonic()
+
+    def look() -> None:
+        if how == "interrupted" and marker.is_file() and marker.read_text():
+            raise KeyboardInterrupt
+
+    expected: Any = KeyboardInterrupt if how == "interrupted" else ConfigError
+    with pytest.raises(expected):
+        run_child(sleeper(marker), tmp_path / "log.txt", 4.0, look=look)
+    assert time.monotonic() - begin < 60
+    assert gone(int(marker.read_text()))
+
+
+def test_a_failure_shows_the_last_lines(tmp_path: Path) -> None:
+    words: list[str] = [sys.executable, "-c", "print('here it is'); raise SystemExit(3)"]
+    with pytest.raises(ConfigError) as caught:
+        run_child(words, tmp_path / "log.txt", 30.0)
+    assert "exit status 3" in str(caught.value)
+    assert "here it is" in str(caught.value)
