@@ -13,6 +13,7 @@ from math import ceil
 from typing import Final
 
 from rewardmap_verl.evaluation.statistics import Sample
+from rewardmap_verl.evidence.baselines import Scale
 from rewardmap_verl.evidence.protocol import GROUP_FIGURES, Cell
 from rewardmap_verl.evidence.result import Answers, Question, Result
 
@@ -28,14 +29,16 @@ class Results:
     """All results of a study, by arm and seed."""
 
     by_arm: Mapping[str, Mapping[int, Result]]
+    scale: Scale | None = None
+    """Baselines of the same questions."""
 
     @classmethod
-    def of(cls, results: Iterable[Result]) -> Results:
+    def of(cls, results: Iterable[Result], scale: Scale | None = None) -> Results:
         """Sort them."""
         found: dict[str, dict[int, Result]] = {}
         for one in sorted(results, key=lambda one: one.seed):
             found.setdefault(one.arm, {})[one.seed] = one
-        return cls(found)
+        return cls(found, scale)
 
     @property
     def all(self) -> list[Result]:
@@ -100,9 +103,20 @@ def _groups_sample(result: Result, cell: Cell, figure: str) -> Sample | None:
 
 
 def cell_samples(results: Results, cell: Cell, figure: str) -> dict[int, Sample]:
-    """By seed, the values of a figure."""
+    """By seed, the values of a figure; those of a baseline are the same for every seed."""
+    if cell.baseline:
+        return _baseline_samples(results, cell.baseline, figure)
     found = {
         seed: figure_sample(one, cell, figure)
         for seed, one in results.by_arm.get(cell.arm, {}).items()
     }
     return {seed: sample for seed, sample in found.items() if sample is not None}
+
+
+def _baseline_samples(results: Results, name: str, figure: str) -> dict[int, Sample]:
+    scale = results.scale
+    if scale is None or name not in scale.baselines:
+        return {}
+    sample = answers_sample(scale.types, scale.places, scale.baselines[name], figure)
+    seeds = {one.seed for one in results.all}
+    return {} if sample is None else dict.fromkeys(sorted(seeds), sample)

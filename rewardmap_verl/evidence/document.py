@@ -14,7 +14,7 @@ from typing import Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.tables import Column, Row, markdown_table
-from rewardmap_verl.evidence.baselines import Scale
+from rewardmap_verl.evidence.baselines import SCALE_NAME, Scale, read_scale
 from rewardmap_verl.evidence.cells import (
     PLANNING,
     Results,
@@ -64,7 +64,15 @@ def load_results(study: Study) -> Results:
     if len(data) > 1:
         mend = "Remove those of the older data and run again."
         raise DataError(study.out, "settings.data", sorted(data), mend)
-    return Results.of(found)
+    return Results.of(found, _scale(study, data))
+
+
+def _scale(study: Study, data: set[str]) -> Scale | None:
+    """Baselines of the results' own questions, where they are there."""
+    if not (study.out / SCALE_NAME).is_file():
+        return None
+    scale = read_scale(study.out)
+    return scale if scale.data in data else None
 
 
 # Protocol
@@ -109,16 +117,18 @@ def _recipe(options: Sequence[str]) -> str:
 
 
 def _rule(claim: Claim) -> str:
-    if claim.second is not None:
-        return f"{claim.figure} of {claim.first.title} minus {claim.second.title}, above 0"
-    bound = f"at least {claim.least:g}" if claim.least is not None else f"at most {claim.most:g}"
-    return f"{claim.figure} of {claim.first.title}, {bound}"
+    bound = "above 0"
+    if claim.least is not None or claim.most is not None:
+        most = claim.least is None
+        bound = f"at most {claim.most:g}" if most else f"at least {claim.least:g}"
+    minus = f" minus {claim.second.title}" if claim.second is not None else ""
+    return f"{claim.figure} of {claim.first.title}{minus}, {bound}"
 
 
 # Results
 
 
-def results_text(study: Study, results: Results, scale: Scale | None) -> str:
+def results_text(study: Study, results: Results) -> str:
     """Everything that the results say, in Markdown; runs that are missing are named."""
     if not results.all:
         return "Nothing has been run yet: `rewardmap evidence run`.\n"
@@ -126,7 +136,7 @@ def results_text(study: Study, results: Results, scale: Scale | None) -> str:
     sections = [
         _overview(study, results, findings),
         "### Claims\n\n" + _claims_table(findings),
-        "### Held-out accuracy\n\n" + _accuracy_table(study, results, scale),
+        "### Held-out accuracy\n\n" + _accuracy_table(study, results),
         "![Held-out accuracy over steps](images/evidence_accuracy.png)\n",
         "### Signal\n\n" + _signal_table(study, results),
         "![Groups without signal over steps](images/evidence_signal.png)\n",
@@ -227,9 +237,7 @@ def _cell_row(name: str, results: Results, cell: Cell, columns: Sequence[Column]
     return _row(name, spreads, columns)
 
 
-def _accuracy_rows(
-    study: Study, results: Results, scale: Scale | None, columns: Sequence[Column]
-) -> Iterator[Row]:
+def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) -> Iterator[Row]:
     common = [
         arm for arm in study.arms if arm in results.by_arm and study.protocol.arms[arm].sft is None
     ]
@@ -244,8 +252,9 @@ def _accuracy_rows(
         if arm in results.by_arm:
             name = f"{arm}, blank picture"
             yield _cell_row(name, results, Cell(arm=arm, sees="blank"), columns)
-    for name, answers in (scale.baselines if scale else {}).items():
-        assert scale is not None
+    if (scale := results.scale) is None:
+        return
+    for name, answers in scale.baselines.items():
         samples = [
             answers_sample(scale.types, scale.places, answers, column.name) for column in columns
         ]
@@ -256,9 +265,9 @@ def _accuracy_rows(
         yield Row(f"baseline: {name}", tuple(cells))
 
 
-def _accuracy_table(study: Study, results: Results, scale: Scale | None) -> str:
+def _accuracy_table(study: Study, results: Results) -> str:
     columns = _columns(study)
-    table = markdown_table(list(_accuracy_rows(study, results, scale, columns)), columns)
+    table = markdown_table(list(_accuracy_rows(study, results, columns)), columns)
     return (
         f"{table}\nPer cent of right answers, greedy, on maps that were not trained; detail of "
         "planning from 0 to 10; `all` weighs every type alike. An arm of dashes has not been run.\n"
@@ -346,13 +355,10 @@ def write_page(study: Study, page: Path) -> list[Path]:
         ConfigError: Results are of another protocol.
         DataError: Results cannot be read, or the page lacks a mark.
     """
-    from rewardmap_verl.evidence.baselines import SCALE_NAME, read_scale
-
     results = load_results(study)
-    scale = read_scale(study.out) if (study.out / SCALE_NAME).is_file() else None
     text = page.read_text(encoding="utf-8") if page.is_file() else _new_page(study)
     text = _between(text, "protocol", protocol_text(study), page)
-    text = _between(text, "results", results_text(study, results, scale), page)
+    text = _between(text, "results", results_text(study, results), page)
     contents = {page: text.encode()}
     if results.all:
         images = page.parent / "images"

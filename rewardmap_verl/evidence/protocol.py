@@ -115,15 +115,25 @@ class Budget(_Strict):
 class Cell(_Strict):
     """What one side of a claim is measured on."""
 
-    arm: str
+    arm: str = ""
+    baseline: Literal["", "random", "majority", "gold"] = ""
+    """Instead of an arm: answers without a model."""
     when: Literal["before", "after"] = "after"
     sees: Literal["map", "blank"] = "map"
 
     @property
     def title(self) -> str:
         """As it stands in a table."""
+        if self.baseline:
+            return f"{self.baseline} answers"
         parts = [self.arm, "before" if self.when == "before" else "", self.sees.replace("map", "")]
         return ", ".join(part for part in parts if part)
+
+    @model_validator(mode="after")
+    def _arm_or_baseline(self) -> Cell:
+        if bool(self.arm) == bool(self.baseline):
+            raise ValueError("give either arm or baseline")
+        return self
 
 
 class Claim(_Strict):
@@ -139,9 +149,12 @@ class Claim(_Strict):
 
     @model_validator(mode="after")
     def _one_comparison(self) -> Claim:
-        given = [self.second is not None, self.least is not None, self.most is not None]
-        if sum(given) != 1:
-            raise ValueError("give one of second, least and most")
+        if self.least is not None and self.most is not None:
+            raise ValueError("give least or most, not both")
+        if self.second is None and self.least is None and self.most is None:
+            raise ValueError("give second, or a bound: least or most")
+        if self.first.baseline:
+            raise ValueError("a baseline stands second")
         return self
 
 
@@ -189,7 +202,7 @@ class Protocol(_Strict):
                 raise ValueError(f"budgets.{name}.steps: fewer than the {len(self.stages)} stages")
         for claim in self.claims:
             cells = [cell for cell in (claim.first, claim.second) if cell]
-            self._known([cell.arm for cell in cells], self.arms, f"claims.{claim.id}")
+            self._known([cell.arm for cell in cells if cell.arm], self.arms, f"claims.{claim.id}")
             self._known([claim.figure], self.figures, f"claims.{claim.id}.figure")
         return self
 

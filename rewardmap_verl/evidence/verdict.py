@@ -31,8 +31,9 @@ class Finding:
 def judge_claim(claim: Claim, results: Results) -> Finding:
     """Hold one claim against the results.
 
-    Supported when the whole 95 % interval lies on the claimed side, against when it lies on the
-    other, undecided otherwise and with fewer than :data:`FEWEST_SEEDS` seeds.
+    Supported when the whole 95 % interval, of the difference or of the one cell, lies on the
+    claimed side of the bound (above 0 where none is given), against when it lies on the other,
+    undecided otherwise and with fewer than :data:`FEWEST_SEEDS` seeds.
     """
     first = cell_samples(results, claim.first, claim.figure)
     if claim.second is not None:
@@ -53,7 +54,7 @@ def _outcome(claim: Claim, spread: Spread) -> Outcome:
     else:
         bound = claim.least or 0.0
         above, below = spread.high - bound, spread.low - bound
-    if claim.second is None:
+    if claim.least is not None or claim.most is not None:
         return "supported" if below >= 0 else "against" if above < 0 else "undecided"
     return "supported" if below > 0 else "against" if above < 0 else "undecided"
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rewardmap_verl.evaluation.statistics import Sample
+from rewardmap_verl.evidence.baselines import Scale
 from rewardmap_verl.evidence.cells import Results, cell_samples
 from rewardmap_verl.evidence.intervals import difference, mean_interval
 from rewardmap_verl.evidence.protocol import Cell, Claim
@@ -174,3 +175,26 @@ def test_cells_are_what_they_say(study: Study, make_result: Make) -> None:
     assert mean("no_signal") == 0.5
     assert mean("no_signal_binary", when="before") == 1.0
     assert cell_samples(results, Cell(arm="rewardmap"), "next_stop") == {}
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.0, "supported"), (1.0, "against")])
+def test_a_difference_from_chance_has_a_bound(
+    share: float, outcome: str, study: Study, make_result: Make
+) -> None:
+    results = results_of(study, make_result, {"rewardmap": share})
+    questions = results.all[0].questions
+    chance = results.all[0].validations[-1].blank
+    scale = Scale(
+        data="data",
+        maps={},
+        rows={},
+        image_tokens=20,
+        prompt_tokens=60,
+        cold_start_seconds=1.0,
+        types=tuple(one.type for one in questions),
+        places=tuple(one.place for one in questions),
+        baselines={"random": chance},
+    )
+    near_chance = claim(second={"baseline": "random"}, most=0.3)
+    assert judge_claim(near_chance, Results(results.by_arm, scale)).outcome == outcome
+    assert judge_claim(near_chance, results).outcome == "not run", "no baselines are there"

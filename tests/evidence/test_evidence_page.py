@@ -30,7 +30,7 @@ HALF = "The curriculum alone plans better than the binary baseline"
 
 
 def test_conclusions_follow_the_numbers(filled: Study) -> None:
-    text = results_text(filled, load_results(filled), None)
+    text = results_text(filled, load_results(filled))
     assert outcome(text, BETTER) == "**supported**"
     assert outcome(text, HALF) in ("undecided", "**supported**", "**against**")
     assert outcome(text, "With the binary reward nearly all") == "**supported**"
@@ -42,7 +42,7 @@ def test_conclusions_turn_with_the_numbers(study: Study, make_result: Make) -> N
     for trial in study.trials():
         accuracy = 0.1 if trial.arm == "rewardmap" else 1.0
         make_result(study, trial, accuracy).write(study.result(trial))
-    text = results_text(study, load_results(study), None)
+    text = results_text(study, load_results(study))
     assert outcome(text, BETTER) == "**against**"
 
 
@@ -74,7 +74,7 @@ def test_words_outside_the_marks_stay(filled: Study, tmp_path: Path) -> None:
 def test_missing_arms_and_seeds_are_named(filled: Study, tmp_path: Path) -> None:
     shutil.rmtree(filled.out / "sft_then_rl")
     filled.result(Trial("rl_baseline", 3)).unlink()
-    text = results_text(filled, load_results(filled), None)
+    text = results_text(filled, load_results(filled))
     assert "`sft_then_rl` (0 of 3 seeds)" in text
     assert "`rl_baseline` (2 of 3 seeds)" in text
     assert outcome(text, "supervised fine-tuning") == "not run"
@@ -98,7 +98,7 @@ def test_claims_that_were_changed_are_told(filled: Study, protocol_values: dict[
     changed = Study(
         type(filled.protocol).model_validate(protocol_values), "small", filled.work, filled.out
     )
-    text = results_text(changed, load_results(changed), None)
+    text = results_text(changed, load_results(changed))
     assert "The claims were changed after runs were made" in text
 
 
