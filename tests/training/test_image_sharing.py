@@ -373,3 +373,60 @@ def test_the_recipes_loop_is_known_where_verl_loads_our_data_set() -> None:
         check=True,
     )
     assert done.stdout.split()[-1] == f"{MapAgentLoop.__module__}.{MapAgentLoop.__qualname__}"
+
+
+def test_a_text_with_its_maps_is_processed_once(
+    make_ours: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = type(make_ours).__mro__[2]
+    process, seen = own.__call__, []
+
+    def count(self: Any, images: Any = None, text: Any = None, **options: Any) -> Any:
+        seen.append(text)
+        return process(self, images=images, text=text, **options)
+
+    monkeypatch.setattr(own, "__call__", count)
+    messages = messages_of(noise(tmp_path / "map.png", 84, 56), max_pixels=84 * 56)
+    fields, _ = rollouts(MapAgentLoop, make_ours, messages, 8)
+    again, _ = rollouts(MapAgentLoop, make_ours, messages, 8)
+    assert len(seen) == 1 + len(ANSWERS), "the prompt, and each answer that differs"
+    for one, other in zip(fields, again, strict=True):
+        assert torch.equal(one["input_ids"], other["input_ids"])
+        assert one["multi_modal_inputs"] is not other["multi_modal_inputs"]
+        assert one["multi_modal_inputs"].keys() == other["multi_modal_inputs"].keys()
+
+
+def test_what_is_taken_out_of_an_output_is_there_again(make_ours: Any, tmp_path: Path) -> None:
+    images = prepared_images(messages_of(noise(tmp_path / "map.png", 84, 56)), 14, LIMIT)
+    text = ["<|vision_start|><|image_pad|><|vision_end|>Question 1"]
+    first = make_ours(text=text, images=images, return_tensors="pt")
+    keys = set(first)
+    first.pop("input_ids")
+    assert set(make_ours(text=text, images=images, return_tensors="pt")) == keys
+    assert "input_ids" in keys
+
+
+def test_other_maps_texts_and_options_are_other_outputs(make_ours: Any, tmp_path: Path) -> None:
+    small, large = (
+        prepared_images(messages_of(noise(tmp_path / name, *size)), 14, LIMIT)
+        for name, size in (("small.png", (56, 56)), ("large.png", (84, 56)))
+    )
+    text = "<|vision_start|><|image_pad|><|vision_end|>Question {}"
+
+    def grid(number: int, images: Any, **options: Any) -> tuple[list[int], Any]:
+        output = make_ours(text=[text.format(number)], images=images, **options)
+        return list(output["input_ids"][0]), output["image_grid_thw"]
+
+    assert grid(1, small)[0] != grid(2, small)[0]
+    assert len(grid(1, small)[0]) < len(grid(1, large)[0])
+    assert isinstance(make_ours(text=[text.format(1)], images=small)["input_ids"], list)
+    with_tensors = make_ours(text=[text.format(1)], images=small, return_tensors="pt")
+    assert isinstance(with_tensors["input_ids"], torch.Tensor)
+
+
+def test_the_memory_of_texts_is_bounded(make_ours: Any, tmp_path: Path) -> None:
+    outputs = make_ours.__dict__["_rewardmap_outputs"]
+    images = prepared_images(messages_of(noise(tmp_path / "map.png", 56, 56)), 14, LIMIT)
+    make_ours(text=["<|image_pad|>" + "Question " * 500], images=images, return_tensors="pt")
+    tokens = 500
+    assert tokens * 8 <= outputs.used <= outputs.limit <= 2**27

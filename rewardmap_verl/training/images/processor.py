@@ -19,6 +19,8 @@ __all__ = ["refer_to_pixels"]
 
 PIXELS = "pixel_values"
 _SIDE_OUTPUT_BYTES = 16 * 2**20
+_TEXT_BYTES = 64 * 2**20  # a prompt of 16,000 tokens takes half a megabyte
+_REMEMBERED = "_rewardmap_outputs"
 
 
 class RefersToPixels:
@@ -36,8 +38,35 @@ class RefersToPixels:
         return BatchFeature({PIXELS: PixelReference(sources, recipe), **others})
 
 
+class RemembersTexts:
+    """Mixed into the class of a model's processor: a text with its maps is processed once.
+
+    verl 0.9.1 has each rollout of a group process the same prompt, and then its prompt with its
+    answer twice, for the reward and for the queue.
+    """
+
+    def __call__(self, images: Any = None, text: Any = None, **kwargs: Any) -> BatchFeature:
+        """As the processor's own."""
+        found, texts = tuple(flat(images)), tuple(flat(text))
+        options = {key: value for key, value in kwargs.items() if value is not None}
+        if not (
+            found
+            and all(isinstance(one, PreparedImage) for one in found)
+            and all(isinstance(one, str) for one in texts)
+            and plain(options)
+        ):
+            return super().__call__(images=images, text=text, **kwargs)  # type: ignore[misc]
+        key = (texts, tuple(image.source for image in found), tuple(sorted(options.items())))
+        outputs: ByteCache[BatchFeature] = self.__dict__[_REMEMBERED]
+        output = outputs.get(
+            key,
+            lambda: super(RemembersTexts, self).__call__(images=images, text=text, **kwargs),  # type: ignore[misc]
+        )
+        return BatchFeature(dict(output))  # verl takes parts out of what it gets
+
+
 def refer_to_pixels(processor: Any) -> None:
-    """Let the image processor of a model's processor refer to pixels; a second call does nothing.
+    """Let a model's processor refer to pixels, and remember texts; a second call does nothing.
 
     verl's agent loops and the worker that runs them share one processor, which is used for a
     prompt's tokens once and for its pixels twice per rollout.
@@ -45,17 +74,33 @@ def refer_to_pixels(processor: Any) -> None:
     inner = getattr(processor, "image_processor", None)
     if inner is None or isinstance(inner, RefersToPixels):
         return
-    referring: Any = _referring(type(inner))  # type: ignore[arg-type]
+    referring: Any = _behind(RefersToPixels, "Referring", type(inner))  # type: ignore[arg-type]
     changed = referring.__new__(referring)
     changed.__dict__.update(inner.__dict__)
     processor.image_processor = changed
+    processor.__dict__[_REMEMBERED] = ByteCache(_TEXT_BYTES, output_bytes)
+    processor.__class__ = _behind(RemembersTexts, "", type(processor))  # type: ignore[arg-type]
 
 
 @cache
-def _referring(kind: Hashable) -> type:
-    """A class of the same name behind ours: verl and transformers look at names of classes."""
+def _behind(ours: Hashable, prefix: str, kind: Hashable) -> type:
+    """A class of a like name behind ours: verl and transformers look at names of classes."""
+    assert isinstance(ours, type)
     assert isinstance(kind, type)
-    return type(f"Referring{kind.__name__}", (RefersToPixels, kind), {})
+    return type(f"{prefix}{kind.__name__}", (ours, kind), {"__module__": kind.__module__})
+
+
+def output_bytes(output: BatchFeature) -> int:
+    """Bytes of a processor's output: tensors, and lists of token ids."""
+    return sum(
+        value.nbytes if isinstance(value, torch.Tensor) else 64 * (1 + sum(map(len, rows(value))))
+        for value in output.values()
+    )
+
+
+def rows(value: Any) -> list[Any]:
+    """Lists in a list."""
+    return [one for one in value if isinstance(one, list)] if isinstance(value, list) else []
 
 
 def own_class(processor: Any) -> type:
