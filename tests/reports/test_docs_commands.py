@@ -52,6 +52,10 @@ ELSEWHERE = {
     r"make (install|test).*": ("installs from the network, hours", "packaging/test_wheel.py"),
     r"\. \.venv/bin/activate": ("changes the shell, not the machine", "packaging/test_editable.py"),
     r"make train.*": ("minutes of the real stack", TRAINING),
+    r"(make|rewardmap) evidence.*": (
+        "hours of the real stack",
+        "evidence/test_evidence_runner.py",
+    ),
     r"make merge.*": ("needs a checkpoint", MERGE),
     r"make prep-data.*": ("`rewardmap prepare` with the same options", PREPARE),
     r"rewardmap doctor": ("looks at the machine", "packaging/test_doctor.py"),
