@@ -6,8 +6,8 @@ the batch to the metrics of the step, which go to every logger of ``trainer.logg
 buffer of one's own (``trainer.v1.sampler.custom_sampler``) is all that it takes.
 
 It is also where verl's trainer waits for rollouts, without end: see
-:mod:`rewardmap_verl.training.watch`. And it is called between two steps, when room is made for the
-next checkpoint: see :mod:`rewardmap_verl.training.retention`.
+:mod:`rewardmap_verl.training.watch`. And it is called before each checkpoint, when room is made for
+it: see :mod:`rewardmap_verl.training.retention`.
 """
 
 from __future__ import annotations
@@ -88,13 +88,14 @@ class _Recording:
         self._deadline.stop()
         self._step = global_steps
         is_validation = partition_id == "val"
-        saving = saving_of(getattr(self.refill_fn, "__self__", None))
-        if saving is not None and not is_validation:
-            saving.prepare(global_steps)
         self._stall = Stall(self._stall_seconds, time.monotonic)
         batch, metrics = super().sample(  # type: ignore[misc]
             global_steps=global_steps, partition_id=partition_id, batch_size=batch_size
         )
+        # Not before: while answers may still fail, every checkpoint stays that is there.
+        saving = saving_of(getattr(self.refill_fn, "__self__", None))
+        if saving is not None and not is_validation:
+            saving.prepare(global_steps)
         groups = fetch_groups(batch)
         doing = f"step {global_steps}, after its answers were there,"
         self._deadline.push(doing, self._step_seconds, "step_seconds")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from rewardmap_verl.training.checkpoints import damage, name_last, newest_whole, steps_of
 from rewardmap_verl.training.replay_buffer import RewardMapReplayBuffer
@@ -156,7 +157,9 @@ def test_checkpoints_of_another_run_stay(tmp_path: Path) -> None:
         assert with_weights(tmp_path) == [4, 3, 2, 1]
 
 
-def test_the_replay_buffer_asks_before_a_step_is_waited_for(tmp_path: Path) -> None:
+def test_the_replay_buffer_makes_room_when_the_answers_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(tmp_path, 1, 2, 3, 4)
     buffer: Any = RewardMapReplayBuffer(
         trainer_mode="sync",
@@ -166,8 +169,17 @@ def test_the_replay_buffer_asks_before_a_step_is_waited_for(tmp_path: Path) -> N
         sampler_kwargs=OmegaConf.create({"stall_seconds": 0.01, "poll_interval": 0.01}),
         refill_fn=Trainer(tmp_path).refill,
     )
-    for step, left in ((9, [4, 3, 2, 1]), (10, [4])):
-        with pytest.raises(Exception):  # noqa: B017  there is no transfer queue here
-            buffer.sample(global_steps=step, partition_id="train", batch_size=1)
+    with pytest.raises(Exception):  # noqa: B017  there is no transfer queue here: no answers
+        buffer.sample(global_steps=10, partition_id="train", batch_size=1)
+    assert with_weights(tmp_path) == [4, 3, 2, 1]
+
+    nothing = SimpleNamespace(keys=[], tags=[], partition_id="train")
+    monkeypatch.setattr(ReplayBuffer, "sample", lambda *_, **__: (nothing, {}))
+    for step, part, left in (
+        (9, "train", [4, 3, 2, 1]),
+        (10, "val", [4, 3, 2, 1]),
+        (10, "train", [4]),
+    ):
+        buffer.sample(global_steps=step, partition_id=part, batch_size=1)
         assert with_weights(tmp_path) == left
     buffer._deadline.stop()
