@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
+import os
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -18,7 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from PIL import Image
+
 from rewardmap_verl.reports.report import write_report
+
+Image.MAX_IMAGE_PIXELS = None
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "reports"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -75,6 +82,11 @@ def one_visit(browser: object, page: Path) -> dict[str, float]:
     tab.locator(".row").last.click()
     tab.wait_for_selector("#answer pre")
     lap("a group at the end is opened")
+    tab.locator(".legend .zoom").nth(1).click()
+    whole = "document.querySelector('#map img')"
+    tab.wait_for_function(f"{whole}.complete && !{whole}.currentSrc.includes('-small')")
+    tab.evaluate(f"{whole}.decode()")
+    lap("its map is zoomed, in all its pixels")
     found["elements on the page"] = tab.evaluate("document.querySelectorAll('*').length")
     tab.close()
     return found
@@ -86,6 +98,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--steps", type=int, default=78)
     parser.add_argument("--output", type=Path, help="keep the report here")
+    parser.add_argument("--record", type=Path, help="write the figures into this file (JSON)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         run = simulated().simulate_run(
@@ -93,13 +106,38 @@ def main() -> None:
         )
         begun, cpu = time.perf_counter(), time.process_time()
         done = write_report([run], arguments.output or Path(name) / "report")
-        print(f"{done.answers:,} answers in {done.groups:,} groups")
         wall, spent = time.perf_counter() - begun, time.process_time() - cpu
-        print(f"written in {wall:.1f} s ({spent:.1f} s processor time)")
         folder = done.page.parent
-        print(f"{size_of(folder):.1f} MB, maps {size_of(folder / 'maps'):.1f} MB")
-        for what, figure in opened(done.page):
-            print(f"{what}: {figure:.2f}" if figure < 100 else f"{what}: {figure:.0f}")
+        found: dict[str, float] = {
+            "answers": done.answers,
+            "groups": done.groups,
+            **measures(folder),
+            "written in, seconds": wall,
+            "written in, seconds of processor time": spent,
+            "processes waiting or running": os.getloadavg()[0],
+            **dict(opened(done.page)),
+        }
+    for what, figure in found.items():
+        print(f"{what}: {figure:.2f}" if figure < 100 else f"{what}: {figure:,.0f}")
+    if arguments.record:
+        rounded = {what: round(figure, 2) for what, figure in found.items()}
+        arguments.record.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
+
+
+def measures(folder: Path) -> dict[str, float]:
+    """How large a report and its maps are."""
+    pictures = [path for path in (folder / "maps").iterdir() if "-small" not in path.name]
+    sides = []
+    for path in pictures:
+        with Image.open(path) as image:
+            sides.append(max(image.size))
+    return {
+        "maps": len(pictures),
+        "longer side of a map, median": statistics.median(sides),
+        "longer side of the largest map": max(sides),
+        "MB": size_of(folder),
+        "MB of maps": size_of(folder / "maps"),
+    }
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.pictures import write_picture
-from rewardmap_verl.reports.prepared import Questions
+from rewardmap_verl.reports.prepared import PreparedMap, Questions
 from rewardmap_verl.reports.rollouts import Answered, read_groups
 from rewardmap_verl.reports.runs import Run
 from rewardmap_verl.reports.scripts import write_script
@@ -135,15 +135,26 @@ def _map_number(group: Answered, shelf: Shelf, pieces: _Pieces, faults: list[str
         return -1
     key = (str(found.folder), found.record.image)
     if key not in pieces.maps:
+        number = len(pieces.pictures)
         try:
-            picture = write_picture(found, pieces.folder, len(pieces.pictures))
+            picture = write_picture(found, pieces.folder, number)
+            drawn = _write_schematic(found, shelf, pieces.folder, number)
         except DataError as error:
             faults.append(str(error))
             pieces.maps[key] = -1
         else:
-            pieces.maps[key] = len(pieces.pictures)
-            pieces.pictures.append(picture)
+            pieces.maps[key] = number
+            pieces.pictures.append({**picture, "schematic": drawn})
     return pieces.maps[key]
+
+
+def _write_schematic(found: PreparedMap, shelf: Shelf, folder: Path, number: int) -> bool:
+    """Write the schematic of a map that has one, to be loaded with its first group."""
+    drawn = shelf.schematic(found)
+    if drawn is not None:
+        name = f"schematic-{number}"
+        write_script(folder / "data" / f"{name}.js", name, drawn.for_page())
+    return drawn is not None
 
 
 def _row(number: int, stage: str, place: int, group: Answered, traced: Traced) -> list[Any]:

@@ -49,7 +49,7 @@ def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str,
         "height": record.height,
         "image": shown,
         "full": full,
-        "drawn": bool(record.positions),
+        "drawn": found.positions is not None,
     }
 
 

@@ -11,6 +11,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
 from rewardmap_verl.reports.prepared import PreparedMap, Questions
 from rewardmap_verl.reports.rollouts import Answered, Rollout
+from rewardmap_verl.reports.schematic import Schematic, draw_schematic
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.explain import Check, Explanation, explain_answer
 from rewardmap_verl.rewards.truth import check_against_network
@@ -26,10 +27,15 @@ _SAME = 1e-3
 
 @dataclass(slots=True)
 class Shelf:
-    """The networks and tracks of the maps, each read once."""
+    """The networks and tracks of the maps, each read once.
+
+    Where nobody knows the places of the stops on the picture, tracks are those of a schematic.
+    """
 
     questions: Questions
-    _read: dict[tuple[str, str], tuple[Network, Tracks | None]] = field(default_factory=dict)
+    _read: dict[tuple[str, str], tuple[Network, Tracks | None, Schematic | None]] = field(
+        default_factory=dict
+    )
 
     def map_of(self, group: Answered) -> PreparedMap | None:
         """The map that a question is about, if its data are there."""
@@ -41,11 +47,26 @@ class Shelf:
         Raises:
             DataError: A file of the prepared data is broken.
         """
+        network, tracks, _ = self._entry(found)
+        return network, tracks
+
+    def schematic(self, found: PreparedMap) -> Schematic | None:
+        """The schematic of a map whose stops nobody has placed, of an endless network none.
+
+        Raises:
+            DataError: A file of the prepared data is broken.
+        """
+        return self._entry(found)[2]
+
+    def _entry(self, found: PreparedMap) -> tuple[Network, Tracks | None, Schematic | None]:
         key = (found.record.country, found.record.city)
         if key not in self._read:
             network = read_network(found.network)
-            place = found.positions
-            self._read[key] = (network, read_tracks(place, network) if place else None)
+            if found.positions:
+                self._read[key] = network, read_tracks(found.positions, network), None
+            else:
+                drawn = draw_schematic(network)
+                self._read[key] = network, drawn.tracks if drawn else None, drawn
         return self._read[key]
 
 
@@ -117,7 +138,7 @@ def trace_group(group: Answered, shelf: Shelf, config: RewardConfig) -> Traced:
 
 
 def _marks(group: Answered, network: Network, tracks: Tracks | None) -> list[list[Any]]:
-    """Where the stops that the question names are on the picture."""
+    """Where the stops that the question names are on the picture or schematic."""
     if tracks is None:
         return []
     names = dict.fromkeys((group.truth.station_1, group.truth.station_2))

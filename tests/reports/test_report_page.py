@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rewardmap_verl.reports.prepared import PreparedMap
 from rewardmap_verl.reports.report import Report, write_report
 
 pytestmark = pytest.mark.timeout(180)
@@ -218,6 +219,55 @@ def test_of_many_groups_only_those_in_sight_are_elements(
     page.locator(last).click()
     page.wait_for_selector("#answer pre")
     assert not asked and sum("rollouts-" in address for address in opened.requests) == 1
+
+
+def test_maps_without_positions_have_a_schematic_with_the_routes(
+    run_folder: Path, tmp_path: Path, open_page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PreparedMap, "positions", property(lambda self: None))
+    opened = open_page(write_report([run_folder], tmp_path / "out"))
+    page = opened.page
+    assert not any("schematic-" in address for address in opened.requests), "loaded when needed"
+    open_group(page)
+    page.wait_for_selector("#schematic #overlay polyline.gold", state="attached")
+    assert page.locator("#map svg").count() == 0, "nothing is drawn where nothing is known"
+    assert page.locator("#net polyline.net").count() >= 2
+    route = page.locator(".itinerary").first.locator(".stop").all_inner_texts()
+    labels = page.locator("#net text.label").all_text_contents()
+    assert route[0] in labels and route[-1] in labels
+    frame = page.locator("#net").bounding_box()
+    for gold in page.locator("polyline.gold").all():
+        box = gold.bounding_box()
+        assert frame["x"] - 20 <= box["x"] <= frame["x"] + frame["width"] + 20
+        assert frame["y"] - 20 <= box["y"] <= frame["y"] + frame["height"] + 20
+    page.uncheck(".schematic .legend label:first-child input")
+    assert not drawn(page)
+    open_group(page, "TorF1")
+    page.wait_for_selector("#net circle.spot", state="attached")
+    assert opened.faults == []
+
+
+def test_a_reduced_map_is_whole_when_it_is_zoomed(
+    run_folder: Path, tmp_path: Path, open_page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rewardmap_verl.reports.pictures.LARGEST_SIDE", 100)
+    opened = open_page(write_report([run_folder], tmp_path / "out"))
+    page = opened.page
+    open_group(page)
+    source = "document.querySelector('#map img').getAttribute('src')"
+    assert "-small" in page.evaluate(source)
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    assert "-small" not in page.evaluate(source)
+    size = "document.querySelector('#map').{0} / document.querySelector('#map').{1}"
+    assert page.evaluate(size.format("scrollWidth", "clientWidth")) == pytest.approx(4, rel=0.05)
+    frame, gold = (page.locator(s).first.bounding_box() for s in ("#map", "polyline.gold"))
+    assert gold["x"] < frame["x"] + frame["width"] and gold["x"] + gold["width"] > frame["x"]
+    page.click("#map + .legend .zoom >> nth=0")
+    page.click("#map + .legend .zoom >> nth=0")
+    assert "-small" in page.evaluate(source)
+    assert page.evaluate(size.format("scrollWidth", "clientWidth")) == pytest.approx(1, rel=0.02)
+    assert opened.faults == []
 
 
 def test_runs_stand_side_by_side(

@@ -391,26 +391,107 @@
     if (!map) return [el("p", { class: "quiet" }, "The map of this question is not in the report.")];
     const picture = el("img", { src: map.image, width: map.width, height: map.height, alt: `Map of ${map.name}`,
       loading: "lazy", decoding: "async" });
-    const frame = el("div", { class: "map", id: "map" }, picture);
-    frame.style.setProperty("--wide", String(map.width / map.height));
-    const toggles = [];
+    const frame = framed("map", map, `Map of ${map.name}; plus and minus zoom`, picture);
+    const planned = found.route.length > 0;
     if (map.drawn) {
-      frame.append(svg("svg", { id: "overlay", viewBox: `0 0 ${map.width} ${map.height}`, "aria-hidden": "true" }));
-      const planned = found.route.length > 0;
-      if (planned) toggles.push(toggle("gold route", "gold", "hide-gold"), toggle("this answer", "own", "hide-own"));
+      frame.firstChild.append(overlayOf(map));
       if (planned) frame.classList.add("dim");
     }
-    toggles.push(el("button", { type: "button", class: "wide", onclick: (event) => {
-      const wide = byId("sides").classList.toggle("large");
-      event.target.textContent = wide ? "smaller" : "larger";
-    } }, "larger"));
-    return [frame, el("p", { class: "legend" }, ...toggles,
-      el("a", { href: map.full, target: "_blank", rel: "noopener" }, `${map.name}, ${map.width} × ${map.height}`))];
+    const parts = [frame, el("p", { class: "legend" }, ...present(
+      ...map.drawn && planned ? toggles() : [],
+      zoomer("−", "zoom out", frame, map, 0.5), zoomer("+", "zoom in", frame, map, 2),
+      el("button", { type: "button", class: "wide", onclick: (event) => {
+        const wide = byId("sides").classList.toggle("large");
+        event.target.textContent = wide ? "smaller" : "larger";
+      } }, "larger"),
+      el("a", { href: map.full, target: "_blank", rel: "noopener" }, `${map.name}, ${map.width} × ${map.height}`)))];
+    if (map.schematic) parts.push(...schematicOf(group, found, planned));
+    return parts;
+  }
+
+  const overlayOf = (space) => svg("svg", { id: "overlay", viewBox: `0 0 ${space.width} ${space.height}`, "aria-hidden": "true" });
+  const toggles = () => [toggle("gold route", "gold", "hide-gold"), toggle("this answer", "own", "hide-own")];
+
+  function framed(id, space, label, ...inside) {
+    const frame = el("div", { class: "map", id, tabindex: "0", role: "region", "aria-label": label },
+      el("div", { class: "inner" }, ...inside));
+    frame.style.setProperty("--wide", String(space.width / space.height));
+    return frame;
+  }
+
+  // ---------------------------------------------------------------- zoom
+
+  const MOST_ZOOM = 16;
+
+  function zoomer(text, label, frame, space, by) {
+    return el("button", { type: "button", class: "zoom", "aria-label": label, onclick: () => zoom(frame, space, by) }, text);
+  }
+
+  // A large map is shown reduced until it is zoomed: only then its pixels are needed.
+  function zoom(frame, space, by) {
+    const before = Number(frame.dataset.zoom || 1);
+    const now = Math.min(MOST_ZOOM, Math.max(1, before * by));
+    if (now === before) return;
+    const centre = before === 1 ? middleOfRoute(frame)
+      : [(frame.scrollLeft + frame.clientWidth / 2) / frame.scrollWidth, (frame.scrollTop + frame.clientHeight / 2) / frame.scrollHeight];
+    frame.dataset.zoom = String(now);
+    frame.style.setProperty("--zoom", String(now));
+    frame.classList.toggle("zoomed", now > 1);
+    const picture = frame.querySelector("img");
+    const wanted = now > 1 ? space.full : space.image;
+    if (picture && picture.getAttribute("src") !== wanted) picture.src = wanted;
+    frame.scrollLeft = centre[0] * frame.scrollWidth - frame.clientWidth / 2;
+    frame.scrollTop = centre[1] * frame.scrollHeight - frame.clientHeight / 2;
+  }
+
+  function middleOfRoute(frame) {
+    const inside = [...frame.querySelectorAll("polyline.gold, circle.spot")].map((node) => node.getBoundingClientRect());
+    if (!inside.length) return [0.5, 0.5];
+    const around = frame.getBoundingClientRect();
+    const middle = (low, high, from, size) => ((Math.min(...inside.map((box) => box[low])) + Math.max(...inside.map((box) => box[high]))) / 2 - from) / size;
+    return [middle("left", "right", around.left, around.width), middle("top", "bottom", around.top, around.height)];
+  }
+
+  // ---------------------------------------------------------------- schematics of maps without positions
+
+  function schematicOf(group, found, planned) {
+    const room = el("div", { class: "schematic", id: "schematic" }, el("p", { class: "quiet" }, "The schematic is loading."));
+    data(`schematic-${group.map}`).then((space) => {
+      if (!room.isConnected) return;
+      const frame = framed("net", space, "Schematic of the network; plus and minus zoom", network(space), overlayOf(space));
+      room.replaceChildren(frame, el("p", { class: "legend" }, ...planned ? toggles() : [],
+        zoomer("−", "zoom out of the schematic", frame, space, 0.5), zoomer("+", "zoom into the schematic", frame, space, 2),
+        el("span", { class: "quiet" }, "schematic: stops stand elsewhere on the map")));
+      drawRoutes(group, found, found.answers[found.order[answer]]);
+    }).catch((error) => room.replaceChildren(el("p", { class: "note" }, `There is no schematic: ${error.message}`)));
+    return [room];
+  }
+
+  function network(space) {
+    const lines = space.lines.flatMap(([name, colour, ways]) => ways.map((points) =>
+      svg("polyline", { class: "net", points, stroke: colourOf(colour) }, svgTitle(name))));
+    const stops = space.stops.map(([x, y, name, served]) =>
+      svg("circle", { class: served > 1 ? "net change" : "net", cx: x, cy: y, r: served > 1 ? 4 : 2.4 }, svgTitle(name)));
+    return svg("svg", { viewBox: `0 0 ${space.width} ${space.height}`, role: "img", "aria-label": "The network's lines and stops" }, ...lines, ...stops);
+  }
+
+  function labels(found, one, space) {
+    const ends = new Map();
+    for (const leg of [...found.route, ...(one.route || [])].filter((each) => each[6])) {
+      const points = leg[6].split(" ");
+      ends.set(points[0], leg[2]).set(points[points.length - 1], leg[3]);
+    }
+    for (const [x, y, name] of found.route.length ? [] : found.marks || []) ends.set(`${x},${y}`, name);
+    return [...ends].map(([place, name]) => {
+      const [x, y] = place.split(",").map(Number);
+      const right = x < space.width * 0.65;
+      return svg("text", { class: "label", x: x + (right ? 14 : -14), y: y + 7, "text-anchor": right ? "start" : "end" }, name);
+    });
   }
 
   function toggle(text, swatch, name) {
     const box = el("input", { type: "checkbox", onchange: (event) =>
-      byId("map").classList.toggle(name, !event.target.checked) });
+      byId("overlay").closest(".map").classList.toggle(name, !event.target.checked) });
     box.checked = true;
     return el("label", {}, box, el("i", { class: `swatch ${swatch}` }), ` ${text}`);
   }
@@ -419,11 +500,12 @@
     const overlay = byId("overlay");
     if (!overlay) return;
     const map = index.maps[group.map];
-    const unit = Math.max(map.width, map.height) / 100;
+    const space = overlay.viewBox.baseVal;
+    const unit = Math.max(space.width, space.height) / (map.drawn ? 100 : 180);
     overlay.replaceChildren(
       ...route(found.route, "gold", unit * 2.6, unit), ...route(one.route || [], "own", unit * 1.1, unit),
       ...(found.route.length ? [] : found.marks || []).map(([x, y, name]) => svg("circle", { class: "spot", cx: x, cy: y, r: unit * 2.2,
-        "stroke-width": unit * 0.7 }, svgTitle(name))));
+        "stroke-width": unit * 0.7 }, svgTitle(name))), ...(map.drawn ? [] : labels(found, one, space)));
   }
 
   function svgTitle(text) {
@@ -469,7 +551,14 @@
     else if (event.key === "/") { byId("search").focus(); event.preventDefault(); }
     else if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
+    else if ((event.key === "+" || event.key === "-") && opened) press(event);
     else if (/^[1-9]$/.test(event.key) && opened && byId("detail").choose) byId("detail").choose(Number(event.key) - 1);
+  }
+
+  function press(event) {
+    const frame = event.target.closest(".map") || byId("map");
+    const buttons = frame ? frame.nextElementSibling.querySelectorAll(".zoom") : [];
+    if (buttons.length) buttons[event.key === "+" ? 1 : 0].click();
   }
 
   function followHash() {
