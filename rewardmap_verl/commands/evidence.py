@@ -88,16 +88,21 @@ def status(
     work: WorkOption = WORK,
     out: OutOption = None,
 ) -> None:
-    """Show which runs have a result, and what they say so far."""
+    """Show which runs have a result, and what they say about the claims so far."""
     from rich.console import Console
 
-    from rewardmap_verl.evidence.progress import status_table
+    from rewardmap_verl.evidence.document import load_results
+    from rewardmap_verl.evidence.progress import claims_table, status_table
 
+    console = Console()
     try:
-        table = status_table(_study(protocol, budget, work, out))
+        study = _study(protocol, budget, work, out)
+        console.print(status_table(study))
+        results = load_results(study)
     except (ConfigError, DataError) as error:
         _fail(error)
-    Console().print(table)
+    if results.all:
+        console.print(claims_table(study, results))
 
 
 @evidence.command()

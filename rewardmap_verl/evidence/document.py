@@ -27,7 +27,13 @@ from rewardmap_verl.evidence.intervals import Spread, mean_interval
 from rewardmap_verl.evidence.protocol import GROUP_FIGURES, Cell, Claim
 from rewardmap_verl.evidence.result import Result, load_result
 from rewardmap_verl.evidence.study import Study, Trial
-from rewardmap_verl.evidence.verdict import FEWEST_SEEDS, Finding, judge_claims
+from rewardmap_verl.evidence.verdict import (
+    FEWEST_SEEDS,
+    Finding,
+    by_seed,
+    judge_claims,
+    measured,
+)
 from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 
 __all__ = ["load_results", "protocol_text", "results_text", "write_page"]
@@ -166,7 +172,7 @@ def _overview(study: Study, results: Results, findings: Sequence[Finding]) -> st
 
 def _claims_table(findings: Sequence[Finding]) -> str:
     rows = [
-        f"| {number} | {one.claim.text} | {_measured(one)} | {_by_seed(one)} "
+        f"| {number} | {one.claim.text} | {measured(one)} | {by_seed(one)} "
         f"| {_OUTCOMES[one.outcome]} |"
         for number, one in enumerate(findings, 1)
     ]
@@ -178,30 +184,6 @@ def _claims_table(findings: Sequence[Finding]) -> str:
     )
     heads = "| | claim | measured, 95 % interval | by seed | outcome |"
     return "\n".join([heads, "|---|---|---|---|---|", *rows, "", note])
-
-
-def _scaled(figure: str) -> tuple[float, int]:
-    return (1.0, 2) if figure == "detail" else (100.0, 1)
-
-
-def _measured(finding: Finding) -> str:
-    spread = finding.spread
-    if spread is None:
-        return "–"
-    factor, digits = _scaled(finding.claim.figure)
-    sign = "+" if finding.claim.second is not None else ""
-    mean, low, high = (
-        f"{factor * value:{sign}.{digits}f}" for value in (spread.mean, spread.low, spread.high)
-    )
-    return f"{finding.claim.figure} {mean} [{low}, {high}]"
-
-
-def _by_seed(finding: Finding) -> str:
-    if finding.spread is None:
-        return "–"
-    factor, digits = _scaled(finding.claim.figure)
-    sign = "+" if finding.claim.second is not None else ""
-    return ", ".join(f"{factor * value:{sign}.{digits}f}" for value in finding.spread.by_seed)
 
 
 def _columns(study: Study) -> list[Column]:

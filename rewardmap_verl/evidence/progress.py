@@ -8,14 +8,17 @@ from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.evidence.cells import Results
 from rewardmap_verl.evidence.result import Result, load_result
 from rewardmap_verl.evidence.study import Study, Trial
+from rewardmap_verl.evidence.verdict import judge_claims, measured
 
-__all__ = ["shown", "status_table"]
+__all__ = ["claims_table", "shown", "status_table"]
 
 
 class _Watcher:
@@ -90,6 +93,20 @@ def in_short(result: Result) -> str:
             before, after = (sum(right[i] for i in places) / len(places) for right in ends)
             parts.append(f"{name} {before:.0%} → {after:.0%}")
     return ", ".join(parts)
+
+
+_COLOURS = {"supported": "green", "against": "red"}
+
+
+def claims_table(study: Study, results: Results) -> Table:
+    """What the results say about each claim so far."""
+    table = Table(title="Claims", box=box.SIMPLE_HEAD)
+    for head in ("claim", "measured, 95 % interval", "outcome"):
+        table.add_column(head, overflow="fold")
+    for one in judge_claims(study.protocol.claims, results):
+        outcome = f"[{_COLOURS.get(one.outcome, 'default')}]{one.outcome}[/]"
+        table.add_row(one.claim.text, escape(measured(one)), outcome)
+    return table
 
 
 def status_table(study: Study) -> Table:

@@ -10,7 +10,7 @@ from rewardmap_verl.evidence.cells import Results, cell_samples
 from rewardmap_verl.evidence.intervals import Spread, difference, mean_interval
 from rewardmap_verl.evidence.protocol import Claim
 
-__all__ = ["FEWEST_SEEDS", "Finding", "judge_claim", "judge_claims"]
+__all__ = ["FEWEST_SEEDS", "Finding", "by_seed", "judge_claim", "judge_claims", "measured"]
 
 Outcome = Literal["supported", "against", "undecided", "not run"]
 
@@ -62,3 +62,29 @@ def _outcome(claim: Claim, spread: Spread) -> Outcome:
 def judge_claims(claims: Sequence[Claim], results: Results) -> list[Finding]:
     """Every claim, in order."""
     return [judge_claim(claim, results) for claim in claims]
+
+
+def _scaled(figure: str) -> tuple[float, int]:
+    return (1.0, 2) if figure == "detail" else (100.0, 1)
+
+
+def measured(finding: Finding) -> str:
+    """The value with its interval, for a table: per cent, percentage points, or detail."""
+    spread = finding.spread
+    if spread is None:
+        return "–"
+    factor, digits = _scaled(finding.claim.figure)
+    sign = "+" if finding.claim.second is not None else ""
+    mean, low, high = (
+        f"{factor * value:{sign}.{digits}f}" for value in (spread.mean, spread.low, spread.high)
+    )
+    return f"{finding.claim.figure} {mean} [{low}, {high}]"
+
+
+def by_seed(finding: Finding) -> str:
+    """The value of each seed, for a table."""
+    if finding.spread is None:
+        return "–"
+    factor, digits = _scaled(finding.claim.figure)
+    sign = "+" if finding.claim.second is not None else ""
+    return ", ".join(f"{factor * value:{sign}.{digits}f}" for value in finding.spread.by_seed)

@@ -12,12 +12,20 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.evidence import document
 from rewardmap_verl.evidence.document import load_results, results_text, write_page
 from rewardmap_verl.evidence.result import Result
 from rewardmap_verl.evidence.study import Study, Trial
 
 Make = Callable[..., Result]
 PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take seconds; where they do not matter they are not drawn."""
+    for name in ("accuracy", "signal", "reward"):
+        monkeypatch.setattr(document, f"{name}_figure", lambda _: PNG)
 
 
 def outcome(text: str, claim: str) -> str:
@@ -61,6 +69,7 @@ def test_the_page_is_the_same_every_time(filled: Study, tmp_path: Path) -> None:
         assert f"images/{name}" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_words_outside_the_marks_stay(filled: Study, tmp_path: Path) -> None:
     page = tmp_path / "evidence.md"
     write_page(filled, page)
@@ -71,6 +80,7 @@ def test_words_outside_the_marks_stay(filled: Study, tmp_path: Path) -> None:
     assert first.startswith("Before.") and first.endswith("After.\n")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_missing_arms_and_seeds_are_named(filled: Study, tmp_path: Path) -> None:
     shutil.rmtree(filled.out / "sft_then_rl")
     filled.result(Trial("rl_baseline", 3)).unlink()
@@ -186,6 +196,17 @@ def test_the_status_names_a_broken_file(
     path.write_text("{")
     protocol = write_protocol(protocol_values)
     shown = invoke("status", "--protocol", str(protocol), "--out", str(filled.out))
-    assert shown.exit_code == 0
+    assert shown.exit_code == 2, "the table is shown all the same"
     assert "cut off" in " ".join(shown.output.split()) or "Invalid JSON" in shown.output
     assert shown.output.count("→") >= 17
+
+
+def test_the_status_says_what_the_claims_have_come_to(
+    filled: Study, protocol_values: dict[str, Any], write_protocol: Any
+) -> None:
+    protocol = write_protocol(protocol_values)
+    shown = invoke("status", "--protocol", str(protocol), "--out", str(filled.out))
+    assert shown.exit_code == 0
+    words = " ".join(shown.output.split())
+    assert "supported" in words and "not run yet" not in words
+    assert words.count("%]") == 0 and "[" in words, "intervals are no markup"
