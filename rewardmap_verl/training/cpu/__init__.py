@@ -10,6 +10,8 @@ All of it is inert unless ``VERL_PLATFORM=cpu`` is in the environment.
 
 from __future__ import annotations
 
+import sys
+
 from rewardmap_verl.training.cpu.environment import cpu_is_selected
 
 __all__ = ["activate", "cpu_is_selected"]
@@ -33,12 +35,15 @@ def activate() -> bool:
         pinned_memory,
         platform,
         position_ids,
+        prefork,
         process_group,
         start_up,
         vllm_version,
     )
 
     environment.set_defaults()
+    if prefork.trains(sys.orig_argv):
+        prefork.start_here()
     start_up.collect_rarely()
     platform.register()
     process_group.apply()
