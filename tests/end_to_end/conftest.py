@@ -14,6 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.training.record import RECORD_NAME, read_record
+
 
 @dataclass
 class Finished:
@@ -112,6 +115,31 @@ class Stack:
             self._see(process)
         return [process for process in self.running() if name in name_of(process)]
 
+    def strike(self, name: str, act: Callable[[psutil.Process], object]) -> Callable[[], bool]:
+        """What does something to every process of a name, and says whether there was one."""
+
+        def struck() -> bool:
+            found = self.descendants(name)
+            for process in found:
+                act(process)
+            return bool(found)
+
+        return struck
+
+    def after(self, run: str, step: int, act: Callable[[], bool]) -> Callable[[], bool]:
+        """For ``stop_when``: does something once, in the middle of a step that this attempt begins,
+        when its answers are there; it never stops the program itself."""
+        record = self.folder / run / RECORD_NAME
+        began = time.time()
+        left = [act]
+
+        def look() -> bool:
+            if left and step in steps_since(record, began) and act():
+                left.clear()
+            return False
+
+        return look
+
     def stop_all(self, but: Collection[int] = ()) -> None:
         """End every process that was started here, and every descendant seen of it."""
         for process in self.running():
@@ -151,6 +179,14 @@ class Stack:
             return
         self._started |= {one.pid: one for one in seen if one.pid not in self._started}
         self.peak_bytes = max(self.peak_bytes, sum(map(memory_of, seen)))
+
+
+def steps_since(record: Path, began: float) -> list[int]:
+    """Training steps that a record has of an attempt, while it is being written."""
+    try:
+        return [one.step for one in read_record(record) if one.time > began and one.part == "train"]
+    except (DataError, FileNotFoundError):
+        return []
 
 
 def tree(process: psutil.Process) -> set[int]:

@@ -1,0 +1,106 @@
+"""More that goes wrong, done to real processes: a reward worker that is killed, maps that are lost,
+a full disk, SIGTERM in the middle of a step.
+
+As in ``test_failures.py``: one run in one folder, over several attempts.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from rewardmap_verl.training.checkpoints import damage, tracked
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(3000)]
+
+LEFT = 1_000_000
+"""Bytes left on the full disk: less than a checkpoint of the tiny model."""
+
+
+@pytest.fixture(scope="module")
+def run(stack: Any) -> Iterator[Path]:
+    """The folder of the run, on a disk of its own."""
+    folder: Path = stack.folder / "run"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def command(small: Any, stack: Any, prepared: Path, run: Path) -> list[str]:
+    """A run on its own copy of the data; with two prompts a step, a step needs few of the maps."""
+    shutil.copytree(prepared / "data", stack.folder / "own")
+    watch = "trainer.v1.sampler.sampler_kwargs"
+    times = [f"{watch}.stall_seconds=60", f"{watch}.step_seconds=120"]
+    more = ["trainer.save_freq=1", "data.train_batch_size=2", "data.folder=own"]
+    settings: list[str] = small("run", 8, *times, *more)
+    return settings
+
+
+def stopped_whole(done: Any, run: Path) -> int:
+    """The step that a stopped run would go on from; its checkpoint is whole."""
+    assert done.code not in (0, None), done.output[-4000:]
+    last = tracked(run)
+    assert last is not None, done.output[-4000:]
+    assert damage(run / f"global_step_{last}") == ""
+    return last
+
+
+def test_a_reward_worker_that_is_killed(stack: Any, command: list[str], run: Path) -> None:
+    die = stack.strike("RewardLoopWorker", psutil.Process.kill)
+    done = stack.train(*command, stop_when=stack.after("run", 1, die))
+    assert stopped_whole(done, run) == 1
+    assert sorted(done.steps) == [1], "nothing is trained on what is left"
+    assert "groups of step 2 have an answer that failed" in done.output, done.output[-4000:]
+
+
+def test_maps_that_are_lost(stack: Any, command: list[str], run: Path) -> None:
+    """Rollouts fail as soon as vLLM's server needs one that it has not seen."""
+    images = stack.folder / "own" / "images"
+    aside = stack.folder / "aside"
+
+    def lose() -> bool:
+        images.rename(aside)
+        return True
+
+    done = stack.train(*command, stop_when=stack.after("run", 2, lose))
+    assert 2 <= stopped_whole(done, run) < 8
+    assert "have an answer that failed" in done.output, done.output[-4000:]
+    aside.rename(images)
+
+
+def test_a_disk_that_is_full(stack: Any, command: list[str], run: Path) -> None:
+    """In the middle of a checkpoint it is torch that fails; the next attempt says what it is."""
+    last = tracked(run)
+    assert last is not None
+    first = stack.train(*command, stop_when=stack.after("run", last + 1, lambda: fill(run)))
+    at = stopped_whole(first, run)
+    second = stack.train(*command)
+    (run / "filler").unlink()
+    assert stopped_whole(second, run) == at
+    assert f"the disk is too full for the checkpoint of step {at + 1}" in second.output
+
+
+def fill(folder: Path) -> bool:
+    """Leave next to nothing of a disk."""
+    (folder / "filler").write_bytes(bytes(shutil.disk_usage(folder).free - LEFT))
+    return True
+
+
+def test_a_signal_to_end(stack: Any, command: list[str], run: Path) -> None:
+    """SIGTERM in the middle of a step, as from a scheduler."""
+    last = tracked(run)
+    assert last is not None
+    end = stack.strike("verl.trainer.main_ppo", psutil.Process.terminate)
+    done = stack.train(*command, stop_when=stack.after("run", last + 2, end))
+    assert last + 1 <= stopped_whole(done, run) < 8
+    assert min(done.steps) == last + 1
