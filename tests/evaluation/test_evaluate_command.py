@@ -79,6 +79,13 @@ def test_tables_in_markdown_and_latex(prepared: Path, tmp_path: Path) -> None:
     assert markdown[0].startswith("| model | Acc. (S.) |")
     assert len({line.count("|") for line in markdown if line.startswith("|")}) == 1
     assert "*OpenAI o3*" in "\n".join(markdown)
+    (ours,) = [line for line in markdown if "*Qwen2.5-VL-7B, RewardMap (P, R)*" in line]
+    assert ours.endswith("| 31.51 | – | 6.21 | 72.18 | 76.42 | 74.25 |"), (
+        "there is no long question"
+    )
+    assert any("2510.02240" in line for line in markdown), "the source is named"
+    published = results(tmp_path)["published"]
+    assert len(published["sources"]) == 2 and len(published["models"]) > 30
     latex = (tmp_path / "table.tex").read_text(encoding="utf-8")
     assert r"my\_model \& co & 100.00" in latex
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
