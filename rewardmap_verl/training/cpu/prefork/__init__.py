@@ -16,8 +16,10 @@ Seen to work with Ray 2.60, vLLM 0.24, torch 2.11.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -92,6 +94,8 @@ def start_here() -> None:
         return  # the user's own, and Ray calls one
     path = start(os.environ)
     if path:
+        # Ray kills the children of its program at the end, the server before it can clean up.
+        atexit.register(shutil.rmtree, Path(path).parent, ignore_errors=True)
         os.environ[SOCKET] = path
         os.environ[HOOK] = f"{__name__}.{ray_hook.__name__}"
 
