@@ -20,6 +20,7 @@ from rewardmap_verl.training.curriculum_config import check_run, file_names, rea
 from rewardmap_verl.training.findings import Finding
 from rewardmap_verl.training.layout import lay_out, read_columns
 from rewardmap_verl.training.resume import check_resume, fall_back_step
+from rewardmap_verl.training.retention import lack_of_room
 from rewardmap_verl.training.rows import Files
 from rewardmap_verl.training.settings import read_block
 
@@ -413,6 +414,17 @@ def check_position(config: DictConfig) -> Iterator[Finding]:
     check_resume(config)
 
 
+def check_disk(config: DictConfig) -> Iterator[Finding]:
+    """A disk that the next checkpoint does not fit on: training would go on up to it, in vain."""
+    root = pick(config, "trainer.default_local_dir")
+    saves = (pick(config, "trainer.save_freq") or 0) > 0
+    if not root or not saves or pick(config, "trainer.resume_mode") != "auto":
+        return
+    lack = lack_of_room(Path(str(root)), pick(config, "trainer.max_actor_ckpt_to_keep"))
+    if lack:
+        yield Finding("trainer.default_local_dir", lack, stops=False)
+
+
 def check_nodes(config: DictConfig) -> Iterator[Finding]:
     """Relative paths, which lead to another folder on each node."""
     if whole(config, "trainer.nnodes") == 1:
@@ -529,6 +541,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_stages,
         check_prompts,
         check_position,
+        check_disk,
     ),
     "sft": (
         check_batch_of_sft,

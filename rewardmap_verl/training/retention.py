@@ -16,7 +16,7 @@ from typing import Any
 from rewardmap_verl.training.checkpoints import damage, steps_of, tracked
 from rewardmap_verl.training.watch import AGAIN, RunStoppedError
 
-__all__ = ["Saving", "check_room", "prune", "saving_of", "surplus"]
+__all__ = ["Saving", "check_room", "lack_of_room", "prune", "saving_of", "surplus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +102,34 @@ def check_room(root: Path, step: int) -> None:
     Raises:
         RunStoppedError: There is less room than the last checkpoint takes.
     """
-    last = tracked(root)
-    if last is None or last == step:
-        return  # the first one: nobody knows how large it will be
-    needed = _size(root / f"global_step_{last}") - _size(root / f"global_step_{step}")
-    free = shutil.disk_usage(root).free
-    if free < needed:
+    lack = "" if tracked(root) == step else _lack(root, _size(root / f"global_step_{step}"))
+    if lack:
         raise RunStoppedError(
-            f"rewardmap: the disk is too full for the checkpoint of step {step}: {root.absolute()} "
-            f"has room for {_megabytes(free)}, and one takes {_megabytes(needed)}. Make room, or "
-            f"lower trainer.max_actor_ckpt_to_keep. {AGAIN}"
+            f"rewardmap: the disk is too full for the checkpoint of step {step}: {lack} {AGAIN}"
         )
+
+
+def lack_of_room(root: Path, keep: int | None) -> str:
+    """Why the next checkpoint of a run that goes on will not fit; empty where it will, or where
+    nobody knows how large it will be. What is removed or overwritten before then counts as room."""
+    last = tracked(root)
+    if last is None:
+        return ""
+    removed = sum(_size(_weights(root, step)) for step in surplus(root, keep))
+    unfinished = [_size(root / f"global_step_{step}") for step in steps_of(root) if step > last]
+    return _lack(root, removed + sum(unfinished))
+
+
+def _lack(root: Path, more: int) -> str:
+    last = tracked(root)
+    needed = 0 if last is None else _size(root / f"global_step_{last}")
+    free = shutil.disk_usage(root).free + more if needed else 0
+    if free >= needed:
+        return ""
+    return (
+        f"{root.absolute()} has room for {_megabytes(free)}, and a checkpoint takes "
+        f"{_megabytes(needed)}. Make room, or lower trainer.max_actor_ckpt_to_keep."
+    )
 
 
 def _weights(root: Path, step: int) -> Path:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from hydra._internal.callbacks import Callbacks
 from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.training import plugin_state
-from rewardmap_verl.training.checks import is_local
+from rewardmap_verl.training.checks import check_disk, is_local
 from rewardmap_verl.training.findings import Finding
 from rewardmap_verl.training.guard import Guard, examine
 from rewardmap_verl.training.known_keys import reference_keys, unknown_keys
@@ -277,6 +278,21 @@ def test_a_damaged_checkpoint_gives_way_and_that_is_said(
     Guard().on_run_start(config)
     assert "damaged (data.pt is cut off); the run goes on from step 1" in capsys.readouterr().err
     assert newest.read_text() == "1"
+
+
+def test_a_disk_without_room_for_the_next_checkpoint_is_a_warning(
+    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "global_step_3" / "actor" / "model_world_size_1_rank_0.pt"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(bytes(5000))
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("3")
+    config.trainer.default_local_dir = str(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4000))
+    (said,) = list(check_disk(config))
+    assert not said.stops and "Make room" in said.mend
+    config.trainer.save_freq = -1
+    assert list(check_disk(config)) == []
 
 
 def test_the_same_fault_is_told_once(config: DictConfig) -> None:

@@ -14,7 +14,14 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from rewardmap_verl.training.checkpoints import damage, name_last, newest_whole, steps_of
 from rewardmap_verl.training.replay_buffer import RewardMapReplayBuffer
-from rewardmap_verl.training.retention import Saving, check_room, prune, saving_of, surplus
+from rewardmap_verl.training.retention import (
+    Saving,
+    check_room,
+    lack_of_room,
+    prune,
+    saving_of,
+    surplus,
+)
 from rewardmap_verl.training.watch import RunStoppedError
 
 
@@ -92,7 +99,9 @@ def test_a_full_disk_stops_the_run_in_words(
 ) -> None:
     save(tmp_path, 10, numbers=1_000_000)
     free(monkeypatch, 3_900_000)
-    with pytest.raises(RunStoppedError, match=r"step 20.*room for 3\.9 MB, and one takes 4\.0 MB"):
+    with pytest.raises(
+        RunStoppedError, match=r"step 20.*room for 3\.9 MB, and a checkpoint takes 4\.0 MB"
+    ):
         check_room(tmp_path, 20)
     free(monkeypatch, 4_200_000)
     check_room(tmp_path, 20)
@@ -107,6 +116,18 @@ def test_what_an_earlier_attempt_left_is_overwritten(
     check_room(tmp_path, 20)
     with pytest.raises(RunStoppedError):
         check_room(tmp_path, 30)
+
+
+def test_what_will_be_removed_counts_as_room_before_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 10, 20, numbers=1_000_000)
+    free(monkeypatch, 100_000)
+    assert lack_of_room(tmp_path, 2) == ""
+    assert "has room for 0.1 MB, and a checkpoint takes 4.0 MB" in lack_of_room(tmp_path, 3)
+    name_last(tmp_path, 10)
+    assert lack_of_room(tmp_path, 3) == "", "what an attempt left behind is overwritten"
+    assert lack_of_room(tmp_path / "nothing", 2) == ""
 
 
 def test_the_first_checkpoint_has_no_measure(
