@@ -237,12 +237,12 @@ def plain(value: str) -> str:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once for all tests: ``data`` of eight maps, ``data-sft.parquet`` of it, a tiny model
+    """Made once for all tests: ``data`` of four maps, ``data-sft.parquet`` of it, a tiny model
     (``untrained``), and the same one that has seen the answer formats (``model``)."""
     maker = Stack(tmp_path_factory.mktemp("prepared"))
     maker.rewardmap(
         *("prepare", "--source", "synthetic", "--size", "tiny", "--seed", "3"),
-        *("--train-maps", "8", "--test-maps", "3", "--out", "data"),
+        *("--train-maps", "4", "--test-maps", "3", "--out", "data"),
     )
     maker.rewardmap("sft-rows", "data")
     maker.rewardmap("tiny-model", "data", "untrained")
