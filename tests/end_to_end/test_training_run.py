@@ -5,7 +5,6 @@ More of what stops a run, and how it goes on, is in ``test_failures.py``.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -119,14 +118,9 @@ def test_the_checkpoint_becomes_a_model(whole: Any, stack: Any, prepared: Path) 
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     merged = stack.folder / "merged"
-    done = stack.run(
-        *(sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp"),
-        *("--local_dir", f"whole/global_step_{STEPS}/actor", "--target_dir", "merged"),
-        timeout=200,
-        environment={"VERL_PLATFORM": "cpu"},
-    )
-    assert done.code == 0, done.output[-4000:]
-    after = AutoModelForImageTextToText.from_pretrained(merged, torch_dtype=torch.float32)
+    stack.rewardmap("merge", "whole", "merged")
+    after = AutoModelForImageTextToText.from_pretrained(merged, dtype="auto")
+    assert after.dtype is torch.float32, "as the rollouts were computed"
     before = AutoModelForImageTextToText.from_pretrained(
         prepared / "model", torch_dtype=torch.float32
     )
@@ -137,6 +131,18 @@ def test_the_checkpoint_becomes_a_model(whole: Any, stack: Any, prepared: Path) 
     assert sum(moved) > len(moved) / 2
     assert all(torch.isfinite(values).all() for values in after.parameters())
     AutoProcessor.from_pretrained(merged)
+
+
+def test_the_merged_model_answers_like_the_trained_one(
+    whole: Any, stack: Any, prepared: Path
+) -> None:
+    """vLLM asks it what the run's last validation asked; greedy answers are equal to the letter."""
+    if not (stack.folder / "merged").is_dir():
+        stack.rewardmap("merge", "whole", "merged")
+    data = str(prepared / "data")
+    call = ("check-merge", "whole", "merged", "--data", data, "--answers", "24", "--agree", "1")
+    said = stack.rewardmap(*call).output
+    assert "24 of 24 answers are equal" in said, said[-4000:]
 
 
 def test_the_summary_shows_every_stage(whole: Any, stack: Any) -> None:

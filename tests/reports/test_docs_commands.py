@@ -43,6 +43,7 @@ RUN = (
 
 TRAINING = "end_to_end/test_training_run.py::test_every_stage_is_trained_in_order_to_its_last_batch"
 MERGE = "end_to_end/test_training_run.py::test_the_checkpoint_becomes_a_model"
+CHECK_MERGE = "end_to_end/test_training_run.py::test_the_merged_model_answers_like_the_trained_one"
 RECIPES = "training/test_recipes.py"
 PREPARE = "preparation/test_prepare_folder.py"
 EVALUATE = "evaluation"
@@ -68,7 +69,7 @@ ELSEWHERE = {
     ),
     r"rewardmap validate data/rewardmap": ("the published data", "preparation/test_validate.py"),
     r"rewardmap curriculum preview.*": ("imports verl", "training/test_preview.py"),
-    r"rewardmap check-merge.*": ("needs a checkpoint", "reports/test_model_card.py"),
+    r"rewardmap check-merge.*": ("needs a checkpoint", CHECK_MERGE),
     r"rewardmap merge.*": ("needs a checkpoint", "training/test_merging.py"),
     r"rewardmap card .* --evaluation .*": (
         "needs an evaluation",
