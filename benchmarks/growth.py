@@ -15,11 +15,13 @@ import gc
 import json
 import math
 import pickle
+import resource
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="a prepared folder, whose rows are repeated")
     parser.add_argument("--rows", type=int, default=100_000, help="the most rows")
-    parser.add_argument("--maps", type=int, default=80, help="the most maps that are prepared")
+    parser.add_argument("--maps", type=int, default=40, help="the most maps that are prepared")
     parser.add_argument("--only", nargs="*", default=list(MEASURES), choices=list(MEASURES))
     parser.add_argument("--out", type=Path, help="where the record goes, as JSON")
     parser.add_argument("--plot", type=Path, help="where the picture goes")
@@ -157,32 +159,59 @@ def rows_once(folder: Path) -> tuple[float, float, float]:
 
 
 def growth_of_maps(arguments: argparse.Namespace) -> dict[str, Curve]:
-    """Preparing generated maps, from none to rows on disk."""
+    """Preparing generated maps, from none to rows on disk: as the embedded data, and with as many
+    questions about larger networks as these give, for more rows than anybody could draw maps."""
+    curves: dict[str, Curve] = {}
+    for kind, counts in (
+        ("embedded data", (5, 20, 80, 320)),
+        ("2,600 questions a map", (1, 4, 12, 40, 400)),
+    ):
+        time_curve, memory_curve = [], []
+        for maps in (count for count in counts if count <= arguments.maps):
+            rows, seconds_taken, peak = apart(prepared_once, maps, kind == "embedded data")
+            print(f"{kind}: {rows} rows, {seconds_taken:.1f} s, {peak / 1e6:.0f} MB", flush=True)
+            time_curve.append((rows, seconds_taken))
+            memory_curve.append((rows, peak))
+        curves[f"preparation, {kind}: seconds for rows"] = time_curve
+        curves[f"preparation, {kind}: peak bytes for rows"] = memory_curve
+    return curves
+
+
+def apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process of its own, whose memory and seconds are its own too."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def prepared_once(maps: int, embedded: bool) -> tuple[int, float, float]:
+    """Prepare that many maps: rows, CPU seconds, peak of memory in bytes."""
     from rewardmap_verl.preparation.images import PixelBudget
     from rewardmap_verl.preparation.prepare import prepare
     from rewardmap_verl.preparation.settings import SIZES, PrepareSettings
+    from rewardmap_verl.questions.sampling import Quotas
+    from rewardmap_verl.transit.synthetic import standard_settings
 
-    curve: Curve = []
     tiny = SIZES["tiny"]
-    for maps in (count for count in (5, 20, 80, 320, 1280) if count <= arguments.maps):
-        with tempfile.TemporaryDirectory() as folder:
-            settings = PrepareSettings(
-                source="synthetic",
-                seed=1,
-                train_maps=maps,
-                test_maps=2,
-                out=Path(folder) / "data",
-                quotas=tiny.quotas,
-                brief=tiny.brief,
-                budget=PixelBudget(max_pixels=tiny.max_pixels, min_pixels=tiny.min_pixels),
-                networks=tiny.networks,
-                style=tiny.style,
-                workers=1,
-            )
-            start = time.process_time()
-            manifest = prepare(settings)
-            curve.append((sum(manifest.rows.values()), time.process_time() - start))
-    return {"preparation: seconds for rows": curve}
+    many = Quotas(*[1000] * 6, forms=tiny.quotas.forms)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = PrepareSettings(
+            source="synthetic",
+            seed=1,
+            train_maps=maps,
+            test_maps=1,
+            out=Path(folder) / "data",
+            quotas=tiny.quotas if embedded else many,
+            brief=tiny.brief,
+            budget=PixelBudget(max_pixels=tiny.max_pixels, min_pixels=tiny.min_pixels),
+            networks=tiny.networks if embedded else standard_settings(),
+            style=tiny.style,
+            workers=1,
+        )
+        start = time.process_time()
+        manifest = prepare(settings)
+        spent = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return sum(manifest.rows.values()), spent, float(peak)
 
 
 def city(stops: int) -> Any:
