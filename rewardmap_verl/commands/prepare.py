@@ -28,6 +28,7 @@ from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.transit.micro import MicroSettings
 from rewardmap_verl.transit.synthetic import settings_at
 
 __all__ = ["prepare", "size_of"]
@@ -76,6 +77,7 @@ class Language(str, Enum):
 class SizeName(str, Enum):
     """How much the model sees."""
 
+    MICRO = "micro"
     TINY = "tiny"
     FULL = "full"
 
@@ -140,8 +142,9 @@ def prepare(
         SizeName | None,
         typer.Option(
             help="Defaults for all that follows. **tiny**: 16 to 36 visual tokens, brief wording, "
-            "for the embedded model (default of synthetic). **full**: for Qwen2.5-VL, as many "
-            "questions as in the papers (default of the others)."
+            "for the embedded model (default of synthetic). **micro**: 20 visual tokens, a letter "
+            "for each stop, for evidence in small (synthetic only). **full**: for Qwen2.5-VL, as "
+            "many questions as in the papers (default of the others)."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 0,
@@ -338,18 +341,20 @@ def _drawn_as(preset: Size, difficulty: float | None, language: list[Language] |
     """Apply the knobs of invented maps.
 
     Raises:
-        ConfigError: The maps of a tiny model are asked to be difficult.
+        ConfigError: A knob does not go with the size.
     """
     if difficulty is not None:
         if preset.brief:
             raise ConfigError(
                 "--difficulty",
                 found=difficulty,
-                mend="Maps of size tiny are as simple as they come; add --size full.",
+                mend="Maps of sizes tiny and micro are as simple as they come; add --size full.",
             )
         networks, style = settings_at(difficulty), style_at(difficulty)
         preset = replace(preset, networks=networks, style=style)
     if language:
+        if isinstance(preset.networks, MicroSettings):
+            raise ConfigError("--language", mend="Stops of size micro have letters for names.")
         chosen = tuple(dict.fromkeys(one.value for one in language))
         preset = replace(preset, networks=preset.networks.with_languages(chosen))
     return preset

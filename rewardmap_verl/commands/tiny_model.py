@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rewardmap_verl.errors import ConfigError, DataError
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rewardmap_verl.training.tiny_model import TinyModelSize
+
 __all__ = ["tiny_model"]
+
+_SIZE_OPTION = typer.Option(min=1, rich_help_panel="Size", show_default=True)
 
 
 def tiny_model(
@@ -18,6 +26,20 @@ def tiny_model(
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 1,
+    see: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Teach the vision tower for so many steps what stands where on the training maps, "
+            "which must be drawn by this package and of one size (300 is enough for size micro).",
+        ),
+    ] = 0,
+    text_width: Annotated[int, _SIZE_OPTION] = 96,
+    text_layers: Annotated[int, _SIZE_OPTION] = 2,
+    text_heads: Annotated[int, _SIZE_OPTION] = 3,
+    text_hidden: Annotated[int, _SIZE_OPTION] = 256,
+    vision_width: Annotated[int, _SIZE_OPTION] = 64,
+    vision_layers: Annotated[int, _SIZE_OPTION] = 2,
 ) -> None:
     """Build a tiny Qwen2.5-VL, random but whole: weights, tokenizer, template, image processor.
 
@@ -27,11 +49,52 @@ def tiny_model(
     from rich.console import Console
 
     from rewardmap_verl.training.conversations import read_texts
-    from rewardmap_verl.training.tiny_model import build_tiny_model, count_parameters
+    from rewardmap_verl.training.tiny_model import TinyModelSize, build_tiny_model, count_parameters
 
+    console = Console()
     try:
-        build_tiny_model(output, read_texts(data), seed)
+        size = TinyModelSize(
+            text_width=text_width,
+            text_layers=text_layers,
+            text_heads=text_heads,
+            text_hidden=text_hidden,
+            vision_width=vision_width,
+            vision_layers=vision_layers,
+            vision_hidden=2 * vision_width,
+        )
+        if not see:
+            build_tiny_model(output, read_texts(data), seed, size)
+        else:
+            _build_seeing_model(data, output, seed, size, see, console)
     except (DataError, ConfigError) as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(2) from None
-    Console().print(f"{output}: {count_parameters(output):,} parameters", highlight=False)
+    console.print(f"{output}: {count_parameters(output):,} parameters", highlight=False)
+
+
+def _build_seeing_model(
+    data: Path, output: Path, seed: int, size: TinyModelSize, steps: int, console: Console
+) -> None:
+    """Build a model beside ``output``, teach it to see, and write the whole to ``output``."""
+    from rich.progress import Progress
+
+    from rewardmap_verl.training.conversations import read_texts
+    from rewardmap_verl.training.seeing import read_sights, teach_seeing
+    from rewardmap_verl.training.tiny_model import build_tiny_model
+
+    sights = read_sights(data)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as beside,
+        Progress(console=console, transient=True) as progress,
+    ):
+        blind = build_tiny_model(Path(beside) / "blind", read_texts(data), seed, size)
+        task = progress.add_task("learning to see", total=steps)
+        teach_seeing(
+            blind,
+            sights,
+            output,
+            steps,
+            seed,
+            lambda step, _: progress.update(task, completed=step),
+        )

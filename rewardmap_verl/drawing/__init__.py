@@ -4,15 +4,18 @@ The labels, stops, tracks and legend are known in pixels, so that everything ask
 be checked on it.
 """
 
+from rewardmap_verl.drawing.cells import CellStyle, draw_cells
 from rewardmap_verl.drawing.geography import layout_from_coordinates
 from rewardmap_verl.drawing.render import DrawnMap, LabelBox, LegendBox, draw_map
 from rewardmap_verl.drawing.style import MapStyle, standard_style, style_at, tiny_style
 
 __all__ = [
+    "CellStyle",
     "DrawnMap",
     "LabelBox",
     "LegendBox",
     "MapStyle",
+    "draw_cells",
     "draw_map",
     "layout_from_coordinates",
     "standard_style",

@@ -19,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+from rewardmap_verl.drawing import MapStyle
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import disk_errors, workshop, write_bytes
 from rewardmap_verl.preparation.images import PixelBudget, store
@@ -105,7 +106,7 @@ def _read_source(settings: PrepareSettings) -> Contents:
         root = None if settings.root is None else check_root(settings.root)
         forms = settings.quotas.forms
         return read_reasonmap(settings.data, settings.maps_from, root, forms, settings.strict)
-    if settings.source == "gtfs":
+    if settings.source == "gtfs" and isinstance(settings.style, MapStyle):
         return read_gtfs(
             settings.feeds,
             settings.seed,

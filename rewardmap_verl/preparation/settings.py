@@ -10,12 +10,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rewardmap_verl.drawing import MapStyle, standard_style, tiny_style
+from rewardmap_verl.drawing import CellStyle, MapStyle, standard_style, tiny_style
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.transit.micro import MicroSettings
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
 
 __all__ = ["SIZES", "PrepareSettings", "Size"]
@@ -58,9 +59,9 @@ class PrepareSettings(BaseModel):
     """synthetic: number of maps to train on."""
     test_maps: int = Field(default=8, ge=1)
     """synthetic: number of maps kept as test."""
-    networks: SyntheticSettings = Field(default_factory=standard_settings)
+    networks: SyntheticSettings | MicroSettings = Field(default_factory=standard_settings)
     """synthetic: what the networks look like."""
-    style: MapStyle = Field(default_factory=standard_style)
+    style: MapStyle | CellStyle = Field(default_factory=standard_style)
     """synthetic: what the maps look like."""
     strict: bool = False
     """Whether a city without an image is an error, not a city left out."""
@@ -73,6 +74,10 @@ class PrepareSettings(BaseModel):
     def _check_source(self) -> PrepareSettings:
         if self.source == "local" and self.root is None:
             raise ValueError("the source `local` needs --root, a folder with maps/ and stations/")
+        if self.source != "synthetic" and isinstance(self.style, CellStyle):
+            raise ValueError("maps of size micro are invented; take --source synthetic")
+        if isinstance(self.networks, MicroSettings) != isinstance(self.style, CellStyle):
+            raise ValueError("networks in cells and the style of cells belong together")
         if self.source == "reasonmap" and any(
             self.quotas.of(kind) for kind in QuestionType if kind.facts.beyond_papers
         ):
@@ -110,12 +115,25 @@ class Size:
     """Questions of each type beyond the papers for a map, when they are wanted."""
     train_maps: int
     test_maps: int
-    networks: SyntheticSettings
-    style: MapStyle
+    networks: SyntheticSettings | MicroSettings
+    style: MapStyle | CellStyle
 
 
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
+        # For evidence in small (docs/evidence.md): a stop is one of 20 visual tokens.
+        "micro": Size(
+            max_pixels=20 * 28**2,
+            min_pixels=20 * 28**2,
+            max_prompt_length=192,
+            brief=True,
+            quotas=Quotas(3, 3, 0, 2, 1, 4, forms=("short",)),
+            beyond=2,
+            train_maps=400,
+            test_maps=40,
+            networks=MicroSettings(),
+            style=CellStyle(),
+        ),
         # For the embedded model, which is trained on a CPU within minutes: 16 to 36 visual tokens.
         "tiny": Size(
             max_pixels=36 * 28**2,

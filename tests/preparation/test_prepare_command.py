@@ -61,6 +61,17 @@ def test_every_setting_has_its_option(root: Path, tmp_path: Path) -> None:
     assert max(manifest.longest_prompt.values()) <= 900
 
 
+def test_micro_maps_have_a_visual_token_for_each_cell(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    few = ("--train-maps", 4, "--test-maps", 2, "--workers", 1)
+    assert run("--size", "micro", "--out", out, *few).exit_code == 0
+    manifest = read_manifest(out)
+    assert [(entry.image_tokens, entry.width, entry.height) for entry in manifest.maps] == [
+        (20, 140, 112)
+    ] * 6
+    assert all(entry.positions for entry in manifest.maps)
+
+
 def test_up_to_date_is_said(root: Path, tmp_path: Path) -> None:
     arguments = ("--source", "local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
     assert "Up to date" not in run(*arguments).output
@@ -89,6 +100,9 @@ def test_what_is_left_out_is_said(root: Path, tmp_path: Path) -> None:
         (["--quota", "TorF1=-3"], "TYPE=N"),
         (["--form", "sonnet"], "short"),
         (["--max-pixels", "100"], "max_pixels"),
+        (["--size", "micro", "--source", "local", "--root", "."], "take --source synthetic"),
+        (["--size", "micro", "--language", "german"], "letters for names"),
+        (["--size", "micro", "--difficulty", "0.5"], "as simple as they come"),
         (
             [
                 "--max-prompt-length",

@@ -7,10 +7,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewardmap_verl.drawing import MapStyle, draw_map
+from rewardmap_verl.drawing import CellStyle, DrawnMap, MapStyle, draw_cells, draw_map
 from rewardmap_verl.preparation.images import PixelBudget, fit, grid_size
 from rewardmap_verl.preparation.sources.base import City, Contents, Rendered
 from rewardmap_verl.transit.difficulty import grade_maps
+from rewardmap_verl.transit.micro import MicroSettings, generate_micro_network
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.reader import network_to_json
 from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
@@ -25,7 +26,7 @@ class DrawnPicture:
     """A map that is drawn from its network."""
 
     placed: PlacedNetwork
-    style: MapStyle
+    style: MapStyle | CellStyle
 
     def identity(self) -> str:
         """A hash of everything that is drawn, and how."""
@@ -48,7 +49,7 @@ class DrawnPicture:
     def render(self, budget: PixelBudget) -> Rendered:
         """Draw the map at its natural size, or larger where the budget asks for it, and reduce it
         to the budget, positions alike."""
-        drawn = draw_map(self.placed, self.style)
+        drawn = _drawn(self.placed, self.style)
         where = f"{self.placed.network.country}/{self.placed.network.city}"
         width, _ = grid_size(*drawn.size, budget, where)
         larger = width > drawn.size[0]
@@ -59,7 +60,11 @@ class DrawnPicture:
 
 
 def read_synthetic(
-    seed: int, train_maps: int, test_maps: int, settings: SyntheticSettings, style: MapStyle
+    seed: int,
+    train_maps: int,
+    test_maps: int,
+    settings: SyntheticSettings | MicroSettings,
+    style: MapStyle | CellStyle,
 ) -> Contents:
     """Invent networks for training and others for testing.
 
@@ -72,7 +77,7 @@ def read_synthetic(
     """
     numbered = [("train", i) for i in range(train_maps)]
     numbered += [("test", _FIRST_TEST_INDEX + i) for i in range(test_maps)]
-    placed = [(split, generate_network(seed, index, settings)) for split, index in numbered]
+    placed = [(split, _invented(seed, index, settings)) for split, index in numbered]
     grades = grade_maps(place.network for _, place in placed)
     cities = (
         City(
@@ -84,6 +89,16 @@ def read_synthetic(
         for split, place in placed
     )
     return Contents(tuple(sorted(cities, key=lambda city: city.key)))
+
+
+def _invented(seed: int, index: int, settings: SyntheticSettings | MicroSettings) -> PlacedNetwork:
+    if isinstance(settings, MicroSettings):
+        return generate_micro_network(seed, index, settings)
+    return generate_network(seed, index, settings)
+
+
+def _drawn(placed: PlacedNetwork, style: MapStyle | CellStyle) -> DrawnMap:
+    return draw_cells(placed, style) if isinstance(style, CellStyle) else draw_map(placed, style)
 
 
 def _scaled(value: object, across: float, down: float) -> object:

@@ -1,0 +1,144 @@
+"""Draw a micro network: a cell for each stop, its letter inside a ring in the colours of its lines.
+
+A cell has the size of one visual token of Qwen2.5-VL (28 pixels, arXiv 2502.13923), so that what
+is to be known about a stop, but for its neighbours, reaches the language model in one token.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rewardmap_verl.drawing.fonts import text_extent
+from rewardmap_verl.drawing.render import DrawnMap, LabelBox
+from rewardmap_verl.drawing.scene import Area, Disc, Point, Scene, Shape, Stroke, Text
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.transit.network import Stop
+from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
+
+__all__ = ["CellStyle", "draw_cells"]
+
+_ARC_STEPS = 24
+
+
+class CellStyle(BaseModel):
+    """Sizes of the drawing; shares are of the width of a cell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cell: int = Field(default=28, ge=14)
+    """Width of a cell in pixels."""
+    across: int = Field(default=5, ge=2)
+    """Cells of the picture, whether there is a stop in them or not."""
+    down: int = Field(default=4, ge=2)
+    """The same downwards."""
+    line_share: float = Field(default=0.33, gt=0, lt=1)
+    """Width of a line between two stops."""
+    ring_share: float = Field(default=0.92, gt=0, le=1)
+    """Width of a stop."""
+    hole_share: float = Field(default=0.6, gt=0, lt=1)
+    """Width of the white inside of a stop."""
+    letter_share: float = Field(default=0.6, gt=0, le=1)
+    """Font size of the letter."""
+    paper: str = "#ffffff"
+    ink: str = "#000000"
+
+
+def draw_cells(placed: PlacedNetwork, style: CellStyle) -> DrawnMap:
+    """Draw a network that ``transit.micro`` made.
+
+    Raises:
+        ConfigError: A stop lies outside the picture.
+    """
+    centres = tuple(_centre(cell, style) for cell in placed.positions)
+    colours = {line.name: line.color or style.ink for line in placed.network.lines}
+    curves = tuple(
+        tuple(tuple(_centre(cell, style) for cell in path) for path in paths)
+        for paths in placed.courses
+    )
+    shapes: list[Shape] = [
+        Stroke(path, style.line_share * style.cell, colour)
+        for colour, paths in zip(colours.values(), curves, strict=True)
+        for path in paths
+    ]
+    for stop, centre in zip(placed.network.stops, centres, strict=True):
+        shapes += _symbol(centre, [colours[name] for name in stop.lines], style)
+    letters = [
+        _letter(stop.name, centre, style)
+        for stop, centre in zip(placed.network.stops, centres, strict=True)
+    ]
+    scene = Scene(
+        style.across * style.cell, style.down * style.cell, style.paper, (*shapes, *letters)
+    )
+    return DrawnMap(
+        scene=scene,
+        scale=1.0,
+        stops=centres,
+        calls=tuple(
+            dict.fromkeys(stop.lines, centre)
+            for stop, centre in zip(placed.network.stops, centres, strict=True)
+        ),
+        curves=curves,
+        colours=tuple(colours.values()),
+        labels=tuple(
+            _label_box(stop, centre, style)
+            for stop, centre in zip(placed.network.stops, centres, strict=True)
+        ),
+        badges=(),
+        legend=(),
+        legend_box=(0.0, 0.0, 0.0, 0.0),
+        words=(),
+        crowded=(),
+    )
+
+
+def _centre(cell: GridPoint, style: CellStyle) -> Point:
+    if not (0 <= cell[0] < style.across and 0 <= cell[1] < style.down):
+        raise ConfigError(
+            "CellStyle",
+            "across, down",
+            (style.across, style.down),
+            f"There is a stop in cell {cell}; make the picture as large as the network.",
+        )
+    return (cell[0] + 0.5) * style.cell, (cell[1] + 0.5) * style.cell
+
+
+def _symbol(centre: Point, colours: Sequence[str], style: CellStyle) -> list[Shape]:
+    """A ring, an equal part of it in the colour of each line."""
+    radius = style.ring_share * style.cell / 2
+    hole = Disc(centre, style.hole_share * style.cell / 2, style.paper)
+    if len(colours) == 1:
+        return [Disc(centre, radius, colours[0]), hole]
+    share = 2 * math.pi / len(colours)
+    sectors = [
+        _sector(centre, radius, math.pi / 2 + share * i, share, colour)
+        for i, colour in enumerate(colours)
+    ]
+    return [*sectors, hole]
+
+
+def _sector(centre: Point, radius: float, start: float, share: float, colour: str) -> Area:
+    """A slice of a disc; angles in radians, from east clockwise."""
+    angles = [start + share * k / _ARC_STEPS for k in range(_ARC_STEPS + 1)]
+    arc = [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
+    return Area((centre, *arc), colour)
+
+
+def _letter(name: str, centre: Point, style: CellStyle) -> Text:
+    size = style.letter_share * style.cell
+    width, above, _ = text_extent(name, size, True)
+    origin = (centre[0] - width / 2, centre[1] + above / 2)
+    return Text(origin, name, size, style.ink, width, bold=True)
+
+
+def _label_box(stop: Stop, centre: Point, style: CellStyle) -> LabelBox:
+    size = style.letter_share * style.cell
+    width, above, _ = text_extent(stop.name, size, True)
+    (left, right), (top, bottom) = (
+        (centre[axis] - extent / 2, centre[axis] + extent / 2)
+        for axis, extent in enumerate((width, above))
+    )
+    corners = ((left, bottom), (right, bottom), (right, top), (left, top))
+    return LabelBox(stop.index, stop.name, corners, 0)
