@@ -17,7 +17,7 @@ from rewardmap_verl.training.compose import compose_run
 from rewardmap_verl.training.layout import lay_out
 from rewardmap_verl.training.record import RECORD_NAME, read_record, rows_by_step
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 
 STEPS = 4
 STALL, STEP = 30, 60

@@ -1,6 +1,6 @@
-"""The main job in small: embedded maps, tiny model, all stages, a kill, a resume, a merge.
+"""The main job in small: embedded maps, tiny model, all stages, a merge.
 
-More of what stops a run, and how it goes on, is in ``test_failures.py``.
+What stops a run, and how it goes on, is in ``test_failures.py``.
 """
 
 from __future__ import annotations
@@ -41,10 +41,6 @@ def settings(prepared: Path) -> Callable[[str], list[str]]:
 def training(folder: Path) -> dict[int, Entry]:
     """The record's training steps."""
     return {one.step: one for one in read_record(folder / RECORD_NAME) if one.part == "train"}
-
-
-def rows(entries: dict[int, Entry]) -> list[list[int]]:
-    return [[group.row for group in entries[step].groups] for step in sorted(entries)]
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +86,6 @@ def test_rewards_are_not_all_zero_and_reach_the_loggers(whole: Any) -> None:
     scores = [values["critic/score/mean"] for step, values in whole.steps.items() if step > 0]
     assert max(scores) > 0
     assert any(key.startswith("val-core/rewardmap/") for key in whole.steps[STEPS])
-
-
-def test_a_killed_run_goes_on_with_the_same_rows(whole: Any, stack: Any, settings: Any) -> None:
-    newest = stack.folder / "killed" / "latest_checkpointed_iteration.txt"
-    options = [*settings("killed"), "trainer.save_freq=2", "trainer.val_before_train=False"]
-    cut = stack.train(
-        *options, stop_when=lambda: newest.is_file() and newest.read_text().strip() == "2"
-    )
-    assert max(cut.steps) < STEPS, "killed in the counting stage"
-    done = stack.train(*options)
-    assert done.code == 0, done.output[-6000:]
-    assert min(step for step in done.steps if step > 0) in (3, 5)
-    assert rows(training(stack.folder / "killed")) == rows(training(stack.folder / "whole"))
 
 
 def test_changed_settings_do_not_resume(whole: Any, stack: Any, settings: Any) -> None:
