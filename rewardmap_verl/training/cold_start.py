@@ -21,6 +21,10 @@ from rewardmap_verl.training.cpu.environment import cpu_environment
 
 __all__ = ["cold_start", "trainer_command", "write_conversations"]
 
+_START_SECONDS = 600.0
+_STEP_SECONDS = 3.0
+"""Ten times what a start and a step take on two idle cores."""
+
 
 def write_conversations(conversations: Iterable[Conversation], path: Path) -> int:
     """Write conversations in the row format of verl's SFT trainer: ``messages`` and ``images``.
@@ -58,7 +62,7 @@ def cold_start(
     output: Path,
     steps: int = 100,
     overrides: Sequence[str] = (),
-    timeout: float = 900.0,
+    timeout: float | None = None,
 ) -> Path:
     """Train ``model`` on perfect answers for a few steps and save it as a Hugging Face folder.
 
@@ -68,7 +72,8 @@ def cold_start(
         output: the folder to write; it appears whole or not at all, and must not exist.
         steps: updates of the weights; few, so that the model knows the formats and little else.
         overrides: more settings for verl's SFT trainer, ``key=value``, over ``recipe/cold_start``.
-        timeout: seconds after which the trainer is stopped.
+        timeout: seconds after which the trainer is stopped; a generous time for ``steps`` when left
+            out.
 
     Returns:
         ``output``.
@@ -86,7 +91,8 @@ def cold_start(
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as name:
         work = Path(name).resolve()
         write_conversations(conversations, work / "train.parquet")
-        _run(trainer_command(model.resolve(), work, steps, overrides), work, timeout)
+        limit = _START_SECONDS + _STEP_SECONDS * steps if timeout is None else timeout
+        _run(trainer_command(model.resolve(), work, steps, overrides), work, limit)
         trained = work / f"global_step_{steps}" / "huggingface"
         if not (trained / "config.json").is_file():
             raise ConfigError("verl's SFT trainer", found="no model saved", mend=_last_lines(work))

@@ -128,7 +128,7 @@ def test_steps_are_shared_out_whole(case: tuple[list[float], int]) -> None:
     [
         (lambda v: v["budgets"]["small"].update(seeds=0), ("budgets.small.seeds", "0")),
         (lambda v: v["budgets"]["small"].update(arms=["best"]), ("budgets.small.arms", "'best'")),
-        (lambda v: v["budgets"]["small"].update(steps=2), ("budgets.small.steps", "4 stages")),
+        (lambda v: v["budgets"]["small"].update(steps=2), ("budgets.small.steps", "3 stages")),
         (lambda v: v["training"].update(rollout=8), ("training.rollout", "rollouts")),
         (lambda v: v["training"].update(settings=["trainer"]), ("training.settings", "key=value")),
         (lambda v: v["arms"]["rewardmap"].update(order="random"), ("arms.rewardmap.order",)),

@@ -31,6 +31,7 @@ def activate() -> bool:
     # Imported here so that a run on a GPU never loads them.
     from rewardmap_verl.training.cpu import (
         environment,
+        frozen_tower,
         log_probs,
         pinned_memory,
         platform,
@@ -50,5 +51,6 @@ def activate() -> bool:
     pinned_memory.apply()
     position_ids.apply()
     log_probs.apply()
+    frozen_tower.apply()
     vllm_version.apply()
     return True

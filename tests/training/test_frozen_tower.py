@@ -1,0 +1,46 @@
+"""The vision tower of a model whose configuration says so does not train."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import torch
+
+from rewardmap_verl.training.cpu.frozen_tower import KEY, freeze_if_asked
+
+
+def model(**config: bool) -> SimpleNamespace:
+    parts = SimpleNamespace(visual=torch.nn.Linear(2, 2), language_model=torch.nn.Linear(2, 2))
+    return SimpleNamespace(config=SimpleNamespace(**config), model=parts)
+
+
+def test_only_the_tower_is_frozen() -> None:
+    asked = model(**{KEY: True})
+    assert freeze_if_asked(asked) == 2
+    assert not any(weight.requires_grad for weight in asked.model.visual.parameters())
+    assert all(weight.requires_grad for weight in asked.model.language_model.parameters())
+
+
+def test_nothing_is_frozen_unasked() -> None:
+    for unasked in (model(), model(**{KEY: False})):
+        assert freeze_if_asked(unasked) == 0
+        assert all(weight.requires_grad for weight in unasked.model.visual.parameters())
+
+
+def test_verls_engine_shards_through_it_on_the_cpu() -> None:
+    code = (
+        "import verl\n"
+        "from rewardmap_verl.training import plugin\n"
+        "from verl.workers.engine.fsdp import transformer_impl\n"
+        "print(repr(plugin.PROBLEM), transformer_impl.apply_fsdp2.__wrapped__.__name__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"VERL_PLATFORM": "cpu", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.strip().endswith("'' apply_fsdp2"), done.stderr[-2000:]
