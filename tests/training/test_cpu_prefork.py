@@ -193,6 +193,19 @@ def test_signals_go_on_to_the_process(socket, tmp_path):
     assert process.wait(20) == -signal.SIGTERM
 
 
+def test_a_signal_to_the_group_of_one_process_spares_the_others(socket, tmp_path):
+    script = tmp_path / "group.py"
+    script.write_text("import os, sys; print(os.getpgid(0), flush=True); sys.stdin.read()")
+    one, two = start(socket, str(script)), start(socket, str(script))
+    groups = [int(process.stdout.readline()) for process in (one, two)]
+    os.killpg(groups[0], signal.SIGTERM)
+    one.communicate(timeout=60)
+    assert one.returncode == -signal.SIGTERM
+    assert two.poll() is None
+    assert two.communicate(timeout=60) == ("", "")
+    assert two.returncode == 0
+
+
 def test_a_process_does_not_outlive_its_client(socket, tmp_path):
     script = tmp_path / "wait.py"
     script.write_text("import os, time; print(os.getpid(), flush=True); time.sleep(60)")

@@ -270,6 +270,8 @@ def become(request: Request, own_files: Sequence[int]) -> None:
 
 def take_over(request: Request) -> None:
     """Set the state of this process that the request names."""
+    # Ray ends a worker with its whole process group, as it starts each in a group of its own.
+    os.setpgid(0, 0)
     for wanted, number in request.files.items():
         os.dup2(number, wanted)
         os.close(number)
