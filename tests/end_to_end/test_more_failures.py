@@ -64,7 +64,8 @@ def test_a_reward_worker_that_is_killed(stack: Any, command: list[str], run: Pat
 
 
 def test_maps_that_are_lost(stack: Any, command: list[str], run: Path) -> None:
-    """Rollouts fail as soon as vLLM's server needs one that it has not seen."""
+    """A step fails as soon as a process needs a map that it has not seen: vLLM's server for its
+    answers, or the actor for their probabilities."""
     images = stack.folder / "own" / "images"
     aside = stack.folder / "aside"
 
@@ -72,10 +73,13 @@ def test_maps_that_are_lost(stack: Any, command: list[str], run: Path) -> None:
         images.rename(aside)
         return True
 
-    done = stack.train(*command, stop_when=stack.after("run", 2, lose))
-    assert 2 <= stopped_whole(done, run) < 8
-    assert "have an answer that failed" in done.output, done.output[-4000:]
-    aside.rename(images)
+    try:
+        done = stack.train(*command, stop_when=stack.after("run", 2, lose))
+    finally:
+        aside.rename(images)
+    assert 1 <= stopped_whole(done, run) < 8
+    words = ("have an answer that failed", "own/images/")
+    assert any(word in done.output for word in words), done.output[-4000:]
 
 
 def test_a_disk_that_is_full(stack: Any, command: list[str], run: Path) -> None:
