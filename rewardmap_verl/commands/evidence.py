@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rewardmap_verl.commands.reward_options import fail
 from rewardmap_verl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -44,11 +45,6 @@ def _study(protocol: Path | None, budget: str, work: Path, out: Path | None) -> 
     return study
 
 
-def _fail(error: ConfigError | DataError) -> NoReturn:
-    typer.secho(str(error), err=True, fg="red")
-    raise typer.Exit(2)
-
-
 @evidence.command()
 def run(
     protocol: ProtocolOption = None,
@@ -75,7 +71,7 @@ def run(
         with shown(trials) as watcher:
             run_study(study, trials, watcher)
     except (ConfigError, DataError) as error:
-        _fail(error)
+        fail(error)
     except KeyboardInterrupt:
         typer.secho("Ended; the same command goes on from here.", err=True, fg="yellow")
         raise typer.Exit(130) from None
@@ -100,7 +96,7 @@ def status(
         console.print(status_table(study))
         results = load_results(study)
     except (ConfigError, DataError) as error:
-        _fail(error)
+        fail(error)
     if results.all:
         console.print(claims_table(study, results))
 
@@ -123,7 +119,7 @@ def doc(
     try:
         written = write_page(_study(protocol, budget, work, out), page)
     except (ConfigError, DataError) as error:
-        _fail(error)
+        fail(error)
     for path in written:
         Console().print(f"{path}", highlight=False)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.training.tiny_model import TinyModelSize
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rewardmap_verl.training.tiny_model import TinyModelSize
-
 __all__ = ["tiny_model"]
 
+_DEFAULT = TinyModelSize()
 _SIZE_OPTION = typer.Option(min=1, rich_help_panel="Size", show_default=True)
 
 
@@ -34,12 +34,12 @@ def tiny_model(
             "which must be drawn by this package and of one size (300 is enough for size micro).",
         ),
     ] = 0,
-    text_width: Annotated[int, _SIZE_OPTION] = 96,
-    text_layers: Annotated[int, _SIZE_OPTION] = 2,
-    text_heads: Annotated[int, _SIZE_OPTION] = 3,
-    text_hidden: Annotated[int, _SIZE_OPTION] = 256,
-    vision_width: Annotated[int, _SIZE_OPTION] = 64,
-    vision_layers: Annotated[int, _SIZE_OPTION] = 2,
+    text_width: Annotated[int, _SIZE_OPTION] = _DEFAULT.text_width,
+    text_layers: Annotated[int, _SIZE_OPTION] = _DEFAULT.text_layers,
+    text_heads: Annotated[int, _SIZE_OPTION] = _DEFAULT.text_heads,
+    text_hidden: Annotated[int, _SIZE_OPTION] = _DEFAULT.text_hidden,
+    vision_width: Annotated[int, _SIZE_OPTION] = _DEFAULT.vision_width,
+    vision_layers: Annotated[int, _SIZE_OPTION] = _DEFAULT.vision_layers,
 ) -> None:
     """Build a tiny Qwen2.5-VL, random but whole: weights, tokenizer, template, image processor.
 
@@ -49,7 +49,7 @@ def tiny_model(
     from rich.console import Console
 
     from rewardmap_verl.training.conversations import read_texts
-    from rewardmap_verl.training.tiny_model import TinyModelSize, build_tiny_model, count_parameters
+    from rewardmap_verl.training.tiny_model import build_tiny_model, count_parameters
 
     console = Console()
     try:

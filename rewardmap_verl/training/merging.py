@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.training.checkpoints import TRACKER
 from rewardmap_verl.training.run_note import NOTE_NAME
 from rewardmap_verl.training.shards import join_shards, shard_files
 
@@ -29,7 +30,6 @@ __all__ = ["DTYPES", "find_shards", "fold", "merge", "number_format"]
 DTYPES = ("auto", "bfloat16", "float32")
 """Number formats of a merged model."""
 
-TRACKER = "latest_checkpointed_iteration.txt"
 ADAPTER = "lora_adapter"
 CARD = "README.md"
 _PREFIX = "base_model.model."

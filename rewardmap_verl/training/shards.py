@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,12 +36,24 @@ def join_shards(paths: Sequence[Path]) -> dict[str, Any]:
     """Read the shards of a checkpoint of FSDP2 and join them.
 
     Raises:
-        DataError: The shards are laid out in more than one dimension.
+        DataError: A file holds more than tensors, or the shards are laid out in more than one
+            dimension.
     """
-    import torch
-
-    shards = [torch.load(path, map_location="cpu", weights_only=False) for path in paths]
+    shards = [_tensors(path) for path in paths]
     return {name: _joined(name, [shard[name] for shard in shards]) for name in shards[0]}
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+    """The tensors of a file; nothing else is unpickled, for it may be a stranger's."""
+    import torch
+    import torch.distributed.tensor  # lets sharded tensors be read as tensors
+
+    try:
+        read: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        mend = "Only checkpoints that verl's FSDP engine saved are read."
+        raise DataError(path, found=str(error).splitlines()[0], mend=mend) from None
+    return read
 
 
 def _joined(name: str, pieces: Sequence[Any]) -> Any:
