@@ -23,6 +23,10 @@ def cold_start(
         int, typer.Option(min=16, help="Most conversations to learn from, under 1 MB each.")
     ] = 512,
     seed: Annotated[int, typer.Option(help="Chooses among more conversations than that.")] = 1,
+    type_: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Only questions of this type; repeat it [all types]."),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(help="key=value for verl's SFT trainer, over recipe/cold_start; repeat it."),
@@ -36,11 +40,12 @@ def cold_start(
     from rich.console import Console
 
     from rewardmap_verl.training import cold_start as supervised
-    from rewardmap_verl.training.conversations import read_conversations, sample_evenly
+    from rewardmap_verl.training.conversations import of_types, read_conversations, sample_evenly
 
     console = Console()
     try:
-        chosen = sample_evenly(read_conversations(data), most, seed)
+        found = of_types(read_conversations(data), type_ or (), data)
+        chosen = sample_evenly(found, most, seed)
         with console.status(f"{steps} steps on {len(chosen)} conversations"):
             supervised.cold_start(model, chosen, output, steps, override or ())
     except (DataError, ConfigError) as error:

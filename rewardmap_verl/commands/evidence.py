@@ -55,21 +55,28 @@ def run(
     seeds: Annotated[
         int | None, typer.Option(help="Runs of each arm, in place of the budget's.")
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Runs at a time; 0: one for each core, as far as 5 GB of memory for each allow.",
+        ),
+    ] = 0,
 ) -> None:
-    """Run what is missing: data, models, then every arm with every seed, one after the other.
+    """Run what is missing: data, models, then every arm with every seed.
 
     May be ended at any time (Ctrl-C); called again it goes on with the run that was not finished.
 
     Try it: **rewardmap evidence run --budget glimpse**
     """
     from rewardmap_verl.evidence.progress import shown
-    from rewardmap_verl.evidence.runner import run_study
+    from rewardmap_verl.evidence.runner import jobs_of_machine, run_study
 
     try:
         study = _study(protocol, budget, work, out)
         trials = study.trials(tuple(arm or ()), seeds)
         with shown(trials) as watcher:
-            run_study(study, trials, watcher)
+            run_study(study, trials, watcher, jobs or jobs_of_machine())
     except (ConfigError, DataError) as error:
         fail(error)
     except KeyboardInterrupt:

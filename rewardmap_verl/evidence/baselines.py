@@ -74,7 +74,7 @@ def write_scale(study: Study, data: str) -> None:
         rows=manifest.rows_by_type,
         image_tokens=max((one.image_tokens for one in manifest.maps), default=0),
         prompt_tokens=max(manifest.longest_prompt.values(), default=0),
-        cold_start_seconds=seconds_of(study.start_model(1)),
+        cold_start_seconds=sum(map(seconds_of, study.cold_starts(1))),
         types=tuple(str(one.truth.type) for one in questions.items),
         places=tuple(f"{one.truth.country}/{one.truth.city}" for one in questions.items),
         baselines=baselines,

@@ -7,20 +7,53 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil  # type: ignore[import-untyped]
 
 from rewardmap_verl.errors import ConfigError
 
-__all__ = ["interruptible", "rewardmap_command", "run_child"]
+__all__ = ["StoppedError", "interruptible", "rewardmap_command", "run_child", "side_by_side"]
+
+_Value = TypeVar("_Value")
 
 _LOOK_SECONDS = 1.0
 _MERCY_SECONDS = 10.0
 _SHOWN_LINES = 25
+
+
+class StoppedError(Exception):
+    """A program was ended because another has failed or the user wished so."""
+
+
+def side_by_side(
+    jobs: int, stop: threading.Event, tasks: Iterable[Callable[[], _Value]]
+) -> list[_Value]:
+    """Call ``tasks`` in ``jobs`` threads; the first failure, or Ctrl-C, ends the others.
+
+    Args:
+        jobs: Most that are under way at a time.
+        stop: Set when they are to end; they hand it to :func:`run_child`.
+        tasks: What is to be done; begun in this order.
+
+    Returns:
+        What they returned, in their order.
+    """
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [future.result() for future in futures]
 
 
 def rewardmap_command(*words: str) -> list[str]:
@@ -34,6 +67,7 @@ def run_child(
     seconds: float,
     environment: Mapping[str, str] | None = None,
     look: Callable[[], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> float:
     """Run a program to its end.
 
@@ -46,12 +80,14 @@ def run_child(
         seconds: The longest that it may take.
         environment: Variables over those of this program.
         look: Called about once a second while it runs.
+        stop: Ends it when it is set, by another thread.
 
     Returns:
         Seconds that it took.
 
     Raises:
         ConfigError: It failed or took too long; the message ends with its last lines.
+        StoppedError: It was ended by ``stop``.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
@@ -70,6 +106,8 @@ def run_child(
             _remember(program.pid, seen)
             if time.monotonic() - begin > seconds:
                 break
+            if stop is not None and stop.is_set():
+                raise StoppedError
             if look is not None:
                 look()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -96,10 +96,11 @@ def protocol_text(study: Study) -> str:
         f"{number}. {claim.text}: {_rule(claim)}."
         for number, claim in enumerate(protocol.claims, 1)
     )
+    start = ", then ".join(f"`rewardmap cold-start {one}`" for one in protocol.model.cold_start)
     model = "one for each seed, shared by its arms" if protocol.model.per_seed else "one for all"
     return (
         f"World: `rewardmap prepare {protocol.world.prepare}`. "
-        f"Start: `rewardmap cold-start {protocol.model.cold_start}`, {model}.\n\n"
+        f"Start: {start}, {model}.\n\n"
         f"Every arm: {budget.steps} steps of {training.prompts} prompts × {training.rollouts} "
         f"answers = {_rollouts(study):,} rollouts, learning rate {training.learning_rate:g}, KL "
         f"weight {training.kl:g}; {budget.seeds} seeds (budget `{study.budget_name}`).\n\n"

@@ -28,9 +28,10 @@ class _Watcher:
         self._progress = progress
         self._left = len(trials)
         self._took: list[float] = []
-        self._begun = time.monotonic()
+        self._begun: dict[Trial, float] = {}
         self._runs = progress.add_task("runs", total=len(trials), left="")
         self._now: TaskID = progress.add_task("…", total=None, left="")
+        self._bars: dict[Trial, TaskID] = {}
 
     def say(self, text: str) -> None:
         """See :class:`rewardmap_verl.evidence.runner.Watcher`."""
@@ -44,23 +45,28 @@ class _Watcher:
 
     def begin(self, trial: Trial, steps: int) -> None:
         """A run begins."""
-        self._begun = time.monotonic()
-        self._progress.update(self._now, description=trial.name, total=steps, completed=0)
+        self._begun[trial] = time.monotonic()
+        self._progress.update(self._now, visible=False)
+        self._bars[trial] = self._progress.add_task(trial.name, total=steps, left="")
         self._print(f"{trial.name}: {steps} steps")
 
     def step(self, trial: Trial, step: int) -> None:
         """A run has come so far."""
-        self._progress.update(self._now, completed=step)
+        self._progress.update(self._bars[trial], completed=step)
         if self._took:
+            now = time.monotonic()
             mean = sum(self._took) / len(self._took)
-            seconds = mean * self._left - min(mean, time.monotonic() - self._begun)
+            begun = list(self._begun.values())
+            whole = mean * self._left - sum(min(mean, now - one) for one in begun)
+            seconds = whole / len(begun)
             self._progress.update(self._runs, left=f"about {seconds / 60:.0f} min left")
 
     def end(self, trial: Trial, result: Result, ran: bool) -> None:
         """A run has a result."""
         self._left -= 1
         if ran:
-            self._took.append(time.monotonic() - self._begun)
+            self._took.append(time.monotonic() - self._begun.pop(trial))
+            self._progress.remove_task(self._bars.pop(trial))
         self._progress.advance(self._runs)
         took = f"{result.seconds / 60:.1f} min" if ran else "done before"
         self._progress.console.print(f"{trial.name}: {took}, {in_short(result)}", highlight=False)

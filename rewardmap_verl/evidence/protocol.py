@@ -48,12 +48,17 @@ class Model(_Strict):
 
     tiny_model: str = ""
     """Arguments of ``rewardmap tiny-model``."""
-    cold_start: str
-    """Arguments of ``rewardmap cold-start``."""
+    cold_start: tuple[str, ...] = Field(min_length=1)
+    """Arguments of ``rewardmap cold-start``, of one after the other."""
     per_seed: bool = True
     """One model for each seed, or one for all of them."""
 
-    _check: ClassVar = field_validator("tiny_model", "cold_start")(_words)
+    _check: ClassVar = field_validator("tiny_model")(_words)
+
+    @field_validator("cold_start")
+    @classmethod
+    def _are_command_lines(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_words, lines))
 
 
 class Training(_Strict):
@@ -82,6 +87,8 @@ class StageShare(_Strict):
 
     name: Name
     types: tuple[str, ...] = Field(min_length=1)
+    where: dict[Name, tuple[int | str, ...]] = {}
+    """Only rows whose ``extra_info`` has one of these values, as in ``data.curriculum``."""
     share: Positive
     """Of the steps, relative to the other stages."""
 
@@ -185,7 +192,7 @@ class Protocol(_Strict):
     @property
     def types(self) -> tuple[str, ...]:
         """Every question type that an arm may train."""
-        return tuple(kind for stage in self.stages for kind in stage.types)
+        return tuple(dict.fromkeys(kind for stage in self.stages for kind in stage.types))
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -194,8 +201,8 @@ class Protocol(_Strict):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Protocol:
-        if len(set(self.types)) < len(self.types):
-            raise ValueError("stages: a question type stands in two stages")
+        if len({stage.name for stage in self.stages}) < len(self.stages):
+            raise ValueError("stages: two have one name")
         for name, budget in self.budgets.items():
             self._known(budget.arms, self.arms, f"budgets.{name}.arms")
             if budget.steps < len(self.stages):

@@ -7,15 +7,20 @@ import fcntl
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from typing import Protocol as Interface
 
+import psutil  # type: ignore[import-untyped]
+
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.evidence.baselines import write_scale
-from rewardmap_verl.evidence.child import interruptible, run_child
+from rewardmap_verl.evidence.child import interruptible, run_child, side_by_side
 from rewardmap_verl.evidence.collect import collect, is_finished, read_held_out
 from rewardmap_verl.evidence.result import Result, load_result
 from rewardmap_verl.evidence.study import Study, Trial
@@ -24,8 +29,9 @@ from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.training.record import RECORD_NAME
 
-__all__ = ["Watcher", "run_study"]
+__all__ = ["Watcher", "jobs_of_machine", "run_study"]
 
+_BYTES_OF_A_RUN = 5 * 2**30
 _STARTED = "evidence_started.json"
 
 
@@ -45,13 +51,16 @@ class Watcher(Interface):
         """A run has a result; ``ran`` says whether it was run now."""
 
 
-def run_study(study: Study, trials: Sequence[Trial], watcher: Watcher) -> list[Result]:
+def run_study(
+    study: Study, trials: Sequence[Trial], watcher: Watcher, jobs: int = 1
+) -> list[Result]:
     """Give every run a result.
 
     Args:
         study: Protocol, budget and folders.
         trials: The runs.
         watcher: Is told what happens.
+        jobs: Runs at a time. One run keeps little more than one core busy.
 
     Returns:
         The results, in the order of the runs.
@@ -67,9 +76,27 @@ def run_study(study: Study, trials: Sequence[Trial], watcher: Watcher) -> list[R
         for trial in trials:
             load_result(study, trial, _prepared(study))
         data = make_data(study, watcher.say)
-        make_models(study, trials, watcher.say)
+        stop = threading.Event()
+        make_models(study, trials, watcher.say, jobs, stop)
         write_scale(study, data)
-        return [_result(study, trial, data, watcher) for trial in trials]
+        beside = _Beside(stop)
+        tasks = [partial(_result, study, trial, data, watcher, beside) for trial in trials]
+        return side_by_side(jobs, stop, tasks)
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What runs that are under way at a time have in common."""
+
+    stop: threading.Event
+    collecting: threading.Lock = field(default_factory=threading.Lock)
+    """One at a time: Hydra composes one configuration in a process."""
+
+
+def jobs_of_machine() -> int:
+    """How many runs a machine bears at a time: a core and some memory each."""
+    memory = int(psutil.virtual_memory().available // _BYTES_OF_A_RUN)
+    return max(1, min(os.cpu_count() or 1, memory))
 
 
 def _prepared(study: Study) -> str | None:
@@ -80,7 +107,7 @@ def _prepared(study: Study) -> str | None:
         return None
 
 
-def _result(study: Study, trial: Trial, data: str, watcher: Watcher) -> Result:
+def _result(study: Study, trial: Trial, data: str, watcher: Watcher, beside: _Beside) -> Result:
     found = load_result(study, trial, data)
     if found is not None:
         watcher.end(trial, found, ran=False)
@@ -88,18 +115,19 @@ def _result(study: Study, trial: Trial, data: str, watcher: Watcher) -> Result:
     questions = len(read_held_out(study).map.items)
     folder = study.run_folder(trial)
     if not (_fits(study, trial, data) and is_finished(study, trial, questions)):
-        _run(study, trial, data, watcher)
+        _run(study, trial, data, watcher, beside.stop)
     if not is_finished(study, trial, questions):
         mend = f"It ended early; see {folder / 'log.txt'}."
         raise DataError(folder, found="a run that is not whole", mend=mend)
     note = _note(folder)
-    result = collect(study, trial, data, note["started"], note["seconds"])
+    with beside.collecting:
+        result = collect(study, trial, data, note["started"], note["seconds"])
     result.write(study.result(trial))
     watcher.end(trial, result, ran=True)
     return result
 
 
-def _run(study: Study, trial: Trial, data: str, watcher: Watcher) -> None:
+def _run(study: Study, trial: Trial, data: str, watcher: Watcher, stop: threading.Event) -> None:
     """Run from the beginning: a run takes minutes, and half of one is in nobody's way."""
     folder = study.run_folder(trial)
     remove_folder(folder)
@@ -112,6 +140,7 @@ def _run(study: Study, trial: Trial, data: str, watcher: Watcher) -> None:
         60 * study.protocol.limits.run,
         {"VERL_PLATFORM": "cpu", "RAY_ADDRESS": "local"},
         lambda: watcher.step(trial, _steps(folder / RECORD_NAME)),
+        stop,
     )
     _write_note(folder, {**note, "seconds": round(seconds, 1)})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.evidence.protocol import SEED, Arm, Budget, Protocol, stage_steps
+from rewardmap_verl.evidence.protocol import SEED, Arm, Budget, Protocol, StageShare, stage_steps
 
 __all__ = ["Study", "Trial", "digest"]
 
@@ -97,6 +97,12 @@ class Study:
         """The model that every arm of a seed starts from."""
         return self.work / "models" / f"seed-{self.model_seed(seed)}" / "start"
 
+    def cold_starts(self, seed: int) -> list[Path]:
+        """What each command of the cold start makes, the start itself last."""
+        start = self.start_model(seed)
+        before = range(1, len(self.protocol.model.cold_start))
+        return [*(start.with_name(f"start-{number}") for number in before), start]
+
     def model(self, trial: Trial) -> Path:
         """The model that a run starts from: the common one, or what SFT made of it."""
         start = self.start_model(trial.seed)
@@ -118,15 +124,15 @@ class Study:
         order = self.protocol.arms[arm].order
         if order == "last":
             last = shares[-1]
-            return [{"name": last.name, "types": list(last.types), "steps": steps}]
+            return [{"name": last.name, **_rows(last), "steps": steps}]
         lengths = stage_steps(shares, steps)
         if order == "staged":
             return [
-                {"name": stage.name, "types": list(stage.types), "steps": length}
+                {"name": stage.name, **_rows(stage), "steps": length}
                 for stage, length in zip(shares, lengths, strict=True)
             ]
         mixture = [
-            {"types": list(stage.types), "weight": length / steps}
+            {**_rows(stage), "weight": length / steps}
             for stage, length in zip(shares, lengths, strict=True)
         ]
         return [{"name": "all", "mixture": mixture, "steps": steps}]
@@ -188,6 +194,12 @@ class Study:
     def claims_digest(self) -> str:
         """Hash of the claims: whether they were changed after a run shows."""
         return digest([claim.model_dump(mode="json") for claim in self.protocol.claims])
+
+
+def _rows(stage: StageShare) -> dict[str, Any]:
+    """Which rows a stage takes, as ``data.curriculum`` says it."""
+    where = {key: list(values) for key, values in stage.where.items()}
+    return {"types": list(stage.types), **({"where": where} if where else {})}
 
 
 def arguments(line: str, seed: int) -> list[str]:

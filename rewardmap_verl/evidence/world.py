@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.evidence.blank import write_blank
-from rewardmap_verl.evidence.child import rewardmap_command, run_child
+from rewardmap_verl.evidence.child import rewardmap_command, run_child, side_by_side
 from rewardmap_verl.evidence.protocol import Protocol
 from rewardmap_verl.evidence.study import Study, Trial, arguments, digest
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
@@ -68,16 +70,28 @@ class _Step:
         return {"command": [self.command, *self.arguments], "of": self.of}
 
 
-def make_models(study: Study, trials: Iterable[Trial], say: Say) -> None:
-    """Make the models that runs start from, unless they are there.
+def make_models(
+    study: Study, trials: Iterable[Trial], say: Say, jobs: int, stop: threading.Event
+) -> None:
+    """Make the models that runs start from, unless they are there; ``jobs`` seeds at a time.
 
     Raises:
         ConfigError: One could not be made, or one of other settings is in the place.
     """
     data = read_manifest(study.data).fingerprint
+    seeds: dict[int, dict[Path, _Step]] = {}
     for trial in trials:
-        for step in _steps(study, trial, data):
-            _make(step, study.protocol, say)
+        chain = seeds.setdefault(study.model_seed(trial.seed), {})
+        chain.update({step.folder: step for step in _steps(study, trial, data)})
+    tasks = [partial(_make_all, chain, study.protocol, say, stop) for chain in seeds.values()]
+    side_by_side(jobs, stop, tasks)
+
+
+def _make_all(
+    chain: dict[Path, _Step], protocol: Protocol, say: Say, stop: threading.Event
+) -> None:
+    for step in chain.values():
+        _make(step, protocol, say, stop)
 
 
 def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
@@ -87,8 +101,9 @@ def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
     raw = start.with_name("untrained")
     build = tuple(arguments(model.tiny_model, seed))
     steps = [_Step(raw, "tiny-model", (study.data,), build, data)]
-    begin = tuple(arguments(model.cold_start, seed))
-    steps.append(_Step(start, "cold-start", (raw, study.data), begin, digest(steps[-1].wanted)))
+    for folder, line in zip(study.cold_starts(trial.seed), model.cold_start, strict=True):
+        inputs, begin = (steps[-1].folder, study.data), tuple(arguments(line, seed))
+        steps.append(_Step(folder, "cold-start", inputs, begin, digest(steps[-1].wanted)))
     sft = study.protocol.arms[trial.arm].sft
     if sft is not None:
         folder, more = study.model(trial), tuple(arguments(sft, trial.seed))
@@ -97,7 +112,7 @@ def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
     return steps
 
 
-def _make(step: _Step, protocol: Protocol, say: Say) -> None:
+def _make(step: _Step, protocol: Protocol, say: Say, stop: threading.Event) -> None:
     if (step.folder / "config.json").is_file() and step.note.is_file():
         found = json.loads(step.note.read_text(encoding="utf-8"))
         if {name: found.get(name) for name in step.wanted} == step.wanted:
@@ -112,7 +127,7 @@ def _make(step: _Step, protocol: Protocol, say: Say) -> None:
     begin = time.monotonic()
     log = step.folder.parent / f"{step.folder.name}.log"
     minutes = protocol.limits.world
-    run_child(rewardmap_command(*step.words), log, 60 * minutes)
+    run_child(rewardmap_command(*step.words), log, 60 * minutes, stop=stop)
     note = {**step.wanted, "seconds": round(time.monotonic() - begin, 1)}
     write_bytes(step.note, json.dumps(note, indent=1).encode())
 

@@ -28,6 +28,10 @@ PAPER_TOTALS: Final[Mapping[QuestionType, int]] = MappingProxyType(
 2505.18675, 3.2), over 30 maps."""
 
 
+_NAMED = 30
+"""Most maps that one sentence names: as many as the papers have."""
+
+
 def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Iterator[str]:
     """Yield, for each type, one sentence about the maps that gave fewer questions than asked for.
 
@@ -43,7 +47,8 @@ def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Itera
             if found.get(kind.value, 0) < wanted
         ]
         if short:
-            yield f"Fewer than {wanted} {kind.value} questions: {', '.join(short)}."
+            more = f" and {len(short) - _NAMED:,} more maps" if len(short) > _NAMED else ""
+            yield f"Fewer than {wanted} {kind.value} questions: {', '.join(short[:_NAMED])}{more}."
 
 
 def deviation(counts: Sequence[Mapping[str, int]], kind: QuestionType) -> tuple[int, float, float]:

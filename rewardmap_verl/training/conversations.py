@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -19,7 +19,7 @@ from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import gold_answer
 from rewardmap_verl.rewards.truth import GroundTruth
 
-__all__ = ["Conversation", "read_conversations", "read_texts", "sample_evenly"]
+__all__ = ["Conversation", "of_types", "read_conversations", "read_texts", "sample_evenly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,22 @@ def read_texts(folder: Path) -> list[str]:
     test = read_conversations(folder, "test")
     questions = (conversation.prompt for conversation in chain(train, test))
     return [*questions, *(conversation.answer for conversation in train)]
+
+
+def of_types(
+    conversations: Iterable[Conversation], types: Sequence[str], folder: Path
+) -> list[Conversation]:
+    """The conversations of some question types; of all when none is named.
+
+    Raises:
+        DataError: one of the types has no row in ``folder``.
+    """
+    found = list(conversations)
+    there = sorted({one.type.value for one in found})
+    for name in types:
+        if name not in there:
+            raise DataError(folder, found=name, mend=f"Its training rows are {', '.join(there)}.")
+    return [one for one in found if not types or one.type.value in types]
 
 
 def sample_evenly(

@@ -109,6 +109,7 @@ pathlib.Path("probe.json").write_text(json.dumps([sys.argv[1:], len(ray.nodes())
 
 
 @pytest.mark.end_to_end
+@pytest.mark.on_demand  # Ray gives a node 30 s to start, which three at once on two cores may miss
 def test_a_real_cluster_of_three_nodes(slurm: Any, tmp_path: Path) -> None:
     """Ray itself, three times on this machine, and a job that uses a GPU of each node."""
     import json

@@ -138,7 +138,7 @@ def test_steps_are_shared_out_whole(case: tuple[list[float], int]) -> None:
         (lambda v: v["claims"][1].update(second=None), ("claims[1]", "give second, or a bound")),
         (lambda v: v["claims"][1].update(second={}), ("claims[1].second", "arm or baseline")),
         (lambda v: v["world"].update(prepare="--out 'x"), ("world.prepare", "command line")),
-        (lambda v: v["stages"].append(v["stages"][0]), ("question type stands in two stages",)),
+        (lambda v: v["stages"].append(v["stages"][0]), ("stages: two have one name",)),
     ],
 )
 def test_faults_name_file_key_and_mend(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from rewardmap_verl.evaluation.questions import read_questions
 from rewardmap_verl.evidence import runner, world
 from rewardmap_verl.evidence.baselines import read_scale
 from rewardmap_verl.evidence.blank import BLANK_MARK, write_blank
-from rewardmap_verl.evidence.child import run_child
+from rewardmap_verl.evidence.child import run_child, side_by_side
 from rewardmap_verl.evidence.collect import is_finished
 from rewardmap_verl.evidence.result import Result, load_result, read_result
 from rewardmap_verl.evidence.runner import run_study
@@ -258,7 +259,7 @@ def test_a_model_of_other_settings_is_refused(
 ) -> None:
     made: list[str] = []
 
-    def make(command: Sequence[str], log: Path, seconds: float) -> float:
+    def make(command: Sequence[str], log: Path, seconds: float, stop: object) -> float:
         words = list(command[3:])
         folder = Path(words[2] if words[0] == "tiny-model" else words[3])
         folder.mkdir(parents=True)
@@ -268,14 +269,61 @@ def test_a_model_of_other_settings_is_refused(
 
     monkeypatch.setattr(world, "run_child", make)
     trials = ready.trials(("rewardmap", "sft_then_rl"), 2)
-    world.make_models(ready, trials, lambda _: None)
+    rest: tuple[Any, ...] = (trials, lambda _: None, 1, threading.Event())
+    world.make_models(ready, *rest)
     assert made == ["untrained", "start", "sft_then_rl"] * 2
-    world.make_models(ready, trials, lambda _: None)
+    world.make_models(ready, *rest)
     assert len(made) == 6, "made once"
-    protocol_values["model"]["cold_start"] = "--steps 7"
+    protocol_values["model"]["cold_start"] = ["--steps 7"]
     changed = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
     with pytest.raises(ConfigError, match=r"start: found.*Remove it"):
-        world.make_models(changed, trials, lambda _: None)
+        world.make_models(changed, *rest)
+    protocol_values["model"]["cold_start"] = ["--steps 7 --type planning", "--steps 3"]
+    two = replace(
+        ready,
+        protocol=type(ready.protocol).model_validate(protocol_values),
+        work=ready.work.parent / "two",
+    )
+    two.work.mkdir()
+    (two.work / "data").symlink_to(ready.data.resolve())
+    made.clear()
+    world.make_models(two, ready.trials(("rewardmap",), 1), *rest[1:])
+    assert made == ["untrained", "start-1", "start"], "one cold start goes on where one ended"
+
+
+def test_runs_side_by_side(ready: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are under way at once, and their results come in the order of the runs."""
+    meeting = threading.Barrier(2, timeout=30)
+
+    def run(command: Sequence[str], log: Path, *_: Any) -> float:
+        meeting.wait()
+        seed = int(log.parent.name.removeprefix("seed-"))
+        play_run(ready, Trial(log.parent.parent.name, seed), ready.budget.steps)
+        return 60.0
+
+    monkeypatch.setattr(runner, "run_child", run)
+    trials = ready.trials(ARMS, 1)
+    results = run_study(ready, trials, Silent(), jobs=2)
+    assert [one.arm for one in results] == list(ARMS)
+
+
+def test_a_failure_ends_what_runs_beside_it(tmp_path: Path) -> None:
+    stop = threading.Event()
+    marker = tmp_path / "pid"
+
+    def long() -> float:
+        return run_child(sleeper(marker), tmp_path / "long.txt", 100, stop=stop)
+
+    def failing() -> float:
+        while not marker.exists():
+            time.sleep(0.05)
+        return run_child([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "short.txt", 50)
+
+    begin = time.monotonic()
+    with pytest.raises(ConfigError, match="exit status 3"):
+        side_by_side(2, stop, [long, failing])
+    assert time.monotonic() - begin < 60
+    assert gone(int(marker.read_text()))
 
 
 def sleeper(marker: Path) -> list[str]:

@@ -17,6 +17,7 @@ from rewardmap_verl.training import cold_start as module
 from rewardmap_verl.training.cold_start import cold_start, trainer_command, write_conversations
 from rewardmap_verl.training.conversations import (
     Conversation,
+    of_types,
     read_conversations,
     read_texts,
     sample_evenly,
@@ -100,6 +101,16 @@ def conversations(**counts: int) -> list[Conversation]:
         for kind, count in counts.items()
         for number in range(count)
     ]
+
+
+def test_types_are_chosen_and_a_type_without_rows_is_named() -> None:
+    everything = conversations(TorF1=2, planning=3)
+    assert of_types(everything, (), Path("d")) == everything
+    assert [one.type.value for one in of_types(everything, ["planning"], Path("d"))] == [
+        "planning"
+    ] * 3
+    with pytest.raises(DataError, match=r"d: found 'Counting2'.*TorF1, planning"):
+        of_types(everything, ["Counting2"], Path("d"))
 
 
 def test_sample_is_even_over_types_and_a_function_of_the_seed() -> None:
