@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewardmap_verl.commands.reward_options import fail
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
 
 __all__ = ["check_merge"]

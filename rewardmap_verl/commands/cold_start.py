@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
 
 __all__ = ["cold_start"]
@@ -49,6 +50,5 @@ def cold_start(
         with console.status(f"{steps} steps on {len(chosen)} conversations"):
             supervised.cold_start(model, chosen, output, steps, override or ())
     except (DataError, ConfigError) as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(2) from None
+        fail(error)
     console.print(f"{output}: {steps} steps on {len(chosen)} conversations", highlight=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
 
 __all__ = ["curriculum"]
@@ -53,8 +54,7 @@ def preview(
             seconds = summary_of(run).step_seconds
         layout = lay_out(compose_run(overrides or []).data)
     except (ConfigError, DataError) as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(1) from None
+        fail(error)
     console = Console()
     console.print(preview_table(preview(layout), seconds))
     if layout.idle_rows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardmap_verl.commands.reward_options import fail
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

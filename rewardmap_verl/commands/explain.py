@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption, fail
+from rewardmap_verl.commands.failure import fail
+from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.rows import MISSING, Line, NetworkFolder, Row, read_json_lines, read_row
 

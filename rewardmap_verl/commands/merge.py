@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
 
 __all__ = ["merge"]
@@ -40,6 +41,5 @@ def merge(
             raise ConfigError("--dtype", found=dtype, mend=f"One of {', '.join(merging.DTYPES)}.")
         merging.merge(checkpoint, output, dtype=dtype, replace=replace)
     except (ConfigError, DataError) as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(1) from None
+        fail(error)
     typer.echo(f"{output}: a model folder")

@@ -1,16 +1,16 @@
-"""What the commands about the reward have in common: their options, and how they end on a fault."""
+"""What the commands about the reward have in common: their options."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.rewards.config import BLOCK, RewardConfig, load_reward_config
 
-__all__ = ["ConfigOption", "NetworksOption", "SetOption", "fail", "load_settings"]
+__all__ = ["ConfigOption", "NetworksOption", "SetOption", "load_settings"]
 
 NetworksOption = Annotated[
     Path, typer.Option(help="Folder of networks, COUNTRY/CITY.json; of prepared data, networks/.")
@@ -25,12 +25,6 @@ SetOption = Annotated[
         "--set", help="A setting, repeated: alpha=0.7, map_weights.hard=2, use_detail=no."
     ),
 ]
-
-
-def fail(error: Exception) -> NoReturn:
-    """End the program with one readable message and code 2."""
-    typer.secho(f"Error: {error}", err=True, fg="red")
-    raise typer.Exit(2) from None
 
 
 def load_settings(file: Path | None, changes: list[str] | None) -> RewardConfig:

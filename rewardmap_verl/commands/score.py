@@ -11,7 +11,8 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 
-from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption, fail
+from rewardmap_verl.commands.failure import fail
+from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.rows import MISSING, Line, NetworkFolder, read_json_lines, read_row

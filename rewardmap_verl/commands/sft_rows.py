@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import DataError
 
 __all__ = ["sft_rows"]
@@ -30,6 +31,5 @@ def sft_rows(
     try:
         count = write_conversations(read_conversations(folder), path)
     except DataError as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(1) from None
+        fail(error)
     Console().print(f"{path}: {count:,} conversations", highlight=False)

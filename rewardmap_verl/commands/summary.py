@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import DataError
 
 __all__ = ["summary"]
@@ -25,6 +26,5 @@ def summary(
     try:
         found = summary_of(run)
     except DataError as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(1) from None
+        fail(error)
     Console().print(summary_table(found))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.training.tiny_model import TinyModelSize
 
@@ -67,8 +68,7 @@ def tiny_model(
         else:
             _build_seeing_model(data, output, seed, size, see, console)
     except (DataError, ConfigError) as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(2) from None
+        fail(error)
     console.print(f"{output}: {count_parameters(output):,} parameters", highlight=False)
 
 

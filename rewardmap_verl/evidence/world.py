@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -83,15 +84,16 @@ def make_models(
     for trial in trials:
         chain = seeds.setdefault(study.model_seed(trial.seed), {})
         chain.update({step.folder: step for step in _steps(study, trial, data)})
-    tasks = [partial(_make_all, chain, study.protocol, say, stop) for chain in seeds.values()]
+    # Each a share of the cores: torch gives all to each, which then wait for each other
+    threads = str(max(1, (os.cpu_count() or 1) // min(jobs, len(seeds))))
+    make = partial(_make, protocol=study.protocol, say=say, stop=stop, threads=threads)
+    tasks = [partial(_make_all, chain, make) for chain in seeds.values()]
     side_by_side(jobs, stop, tasks)
 
 
-def _make_all(
-    chain: dict[Path, _Step], protocol: Protocol, say: Say, stop: threading.Event
-) -> None:
+def _make_all(chain: dict[Path, _Step], make: Callable[[_Step], None]) -> None:
     for step in chain.values():
-        _make(step, protocol, say, stop)
+        make(step)
 
 
 def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
@@ -112,7 +114,7 @@ def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
     return steps
 
 
-def _make(step: _Step, protocol: Protocol, say: Say, stop: threading.Event) -> None:
+def _make(step: _Step, protocol: Protocol, say: Say, stop: threading.Event, threads: str) -> None:
     if (step.folder / "config.json").is_file() and step.note.is_file():
         found = json.loads(step.note.read_text(encoding="utf-8"))
         if {name: found.get(name) for name in step.wanted} == step.wanted:
@@ -127,7 +129,8 @@ def _make(step: _Step, protocol: Protocol, say: Say, stop: threading.Event) -> N
     begin = time.monotonic()
     log = step.folder.parent / f"{step.folder.name}.log"
     minutes = protocol.limits.world
-    run_child(rewardmap_command(*step.words), log, 60 * minutes, stop=stop)
+    environment = {"OMP_NUM_THREADS": threads}
+    run_child(rewardmap_command(*step.words), log, 60 * minutes, environment, stop=stop)
     note = {**step.wanted, "seconds": round(time.monotonic() - begin, 1)}
     write_bytes(step.note, json.dumps(note, indent=1).encode())
 

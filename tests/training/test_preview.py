@@ -57,4 +57,4 @@ def test_the_command_composes_what_a_run_would(data_folder: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "perception" in result.output
     bad = CliRunner().invoke(curriculum, [*words, "data.curriculum.stages=steep"])
-    assert bad.exit_code == 1 and "known: staged" in bad.output
+    assert bad.exit_code == 2 and "known: staged" in bad.output

@@ -94,7 +94,7 @@ def test_the_command_reports_a_missing_run(tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(summary)
     result = CliRunner().invoke(app, [str(tmp_path)])
-    assert result.exit_code == 1 and RECORD_NAME in result.output
+    assert result.exit_code == 2 and RECORD_NAME in result.output
 
 
 def test_a_single_validation_is_shown_once(tmp_path: Path) -> None:
