@@ -59,7 +59,7 @@ def run(
         int,
         typer.Option(
             min=0,
-            help="Runs at a time; 0: one for each core, as far as 5 GB of memory for each allow.",
+            help="Runs at a time; 0: one for each core, as far as 8 GiB of memory for each allow.",
         ),
     ] = 0,
 ) -> None:

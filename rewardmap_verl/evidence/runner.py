@@ -31,7 +31,7 @@ from rewardmap_verl.training.record import RECORD_NAME
 
 __all__ = ["Watcher", "jobs_of_machine", "run_study"]
 
-_BYTES_OF_A_RUN = 5 * 2**30
+_BYTES_OF_A_RUN = 8 * 2**30
 _STARTED = "evidence_started.json"
 
 

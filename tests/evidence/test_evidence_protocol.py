@@ -154,6 +154,33 @@ def test_faults_name_file_key_and_mend(
     assert all(name in str(caught.value) for name in (str(path), *names)), str(caught.value)
 
 
+def test_a_stage_takes_the_rows_that_its_filter_allows(
+    protocol_values: dict[str, Any], tmp_path: Path
+) -> None:
+    """The same rows in the same shares, in order or mixed."""
+    direct = {"question_transfer_count": [0]}
+    protocol_values["stages"] = [
+        {"name": "direct", "types": ["planning"], "where": direct, "share": 1},
+        {"name": "all", "types": ["planning"], "share": 2},
+    ]
+    for claim in protocol_values["claims"]:
+        claim["figure"] = "planning"
+    study = Study(Protocol.model_validate(protocol_values), "small", tmp_path, tmp_path)
+    assert study.stages("rewardmap") == [
+        {"name": "direct", "types": ["planning"], "where": direct, "steps": 2},
+        {"name": "all", "types": ["planning"], "steps": 4},
+    ]
+    (flat,) = study.stages("rl_baseline")
+    assert [(one.get("where"), one["weight"]) for one in flat["mixture"]] == [
+        (direct, pytest.approx(1 / 3)),
+        (None, pytest.approx(2 / 3)),
+    ]
+    order = next(
+        one for one in study.overrides(Trial("rewardmap", 1)) if "curriculum.stages" in one
+    )
+    assert "where:{question_transfer_count:[0]}" in order
+
+
 @pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", ""])
 def test_a_file_that_is_no_protocol(text: str, tmp_path: Path) -> None:
     path = tmp_path / "protocol.yaml"

@@ -1,0 +1,115 @@
+"""verl's worker of agent loops, which prepares the prompt of a group once.
+
+Stock verl 0.9.1 decodes prompt and answer of every rollout to text, has the processor expand and
+tokenize it, and computes M-RoPE positions from the first token to the last: all of it twice, for
+the reward and for the queue. What comes out depends on the prompt alone, but for the positions of
+the answer, which go on by one. At 16,000 visual tokens that is most of an agent loop's work.
+
+Chosen by ``actor_rollout_ref.rollout.agent.agent_loop_manager_class``. Anything but prepared images
+in a prompt takes verl's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import ray
+import torch
+from verl.trainer.ppo.v1 import AgentLoopManagerTQ, AgentLoopWorkerTQ
+from verl.utils.tokenizer import get_processor_token_id
+
+from rewardmap_verl.training.images.cache import ByteCache
+from rewardmap_verl.training.images.prepared_image import PreparedImage
+from rewardmap_verl.training.images.processor import flat, output_bytes
+
+__all__ = ["MapAgentLoopManager", "SharesPrompts"]
+
+OF_THE_PICTURE = {"pixel_values", "image_grid_thw", "images_seqlens", "mm_token_type_ids"}
+"""Inputs that a text does not change; verl makes ``mm_token_type_ids`` anew for positions."""
+
+_KEPT_BYTES = 64 * 2**20  # positions of a prompt of 16,000 tokens take half a megabyte
+
+
+class SharesPrompts:
+    """Mixed into a worker of agent loops."""
+
+    processor: Any
+
+    @cached_property
+    def _inputs(self) -> ByteCache[dict[str, Any]]:
+        return ByteCache(_KEPT_BYTES, output_bytes)
+
+    @cached_property
+    def _positions(self) -> ByteCache[torch.Tensor]:
+        return ByteCache(_KEPT_BYTES, lambda positions: positions.nbytes)
+
+    @cached_property
+    def _image_token(self) -> int | None:
+        return get_processor_token_id(self.processor, "image")
+
+    def _compute_multi_modal_inputs(self, output: Any, input_ids: torch.Tensor) -> dict[str, Any]:
+        """As verl's, computed once for all answers to a prompt."""
+        verls: Callable[..., dict[str, Any]] = super()._compute_multi_modal_inputs  # type: ignore[misc]
+        prompt = output.prompt_ids
+        images = prepared(output)
+        if not images or bool((input_ids[len(prompt) :] == self._image_token).any()):
+            return verls(output, input_ids)
+        key = (tuple(prompt), tuple(one.source for one in images), repr(output.mm_processor_kwargs))
+        kept = self._inputs.get(key, lambda: verls(output, input_ids[: len(prompt)]))
+        if not kept.keys() <= OF_THE_PICTURE:
+            return verls(output, input_ids)
+        return dict(kept)  # verl takes parts out of what it gets
+
+    def _compute_position_ids(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        multi_modal_inputs: dict[str, Any],
+        mm_processor_kwargs: dict[str, Any] | None = None,
+    ) -> torch.Tensor:
+        """As verl's (shape 1 × 4 × tokens), computed once as far as the first word after a map."""
+        verls: Callable[..., torch.Tensor] = super()._compute_position_ids  # type: ignore[misc]
+        rest = (attention_mask, multi_modal_inputs, mm_processor_kwargs)
+        at = (input_ids[0] == self._image_token).nonzero()
+        whole = bool(attention_mask.all()) and multi_modal_inputs.keys() <= OF_THE_PICTURE
+        begun = int(at[-1]) + 2 if len(at) else 0
+        if not whole or not 0 < begun < input_ids.shape[1]:
+            return verls(input_ids, *rest)
+        head, mask = input_ids[:, :begun], attention_mask[:, :begun]
+        grid = multi_modal_inputs["image_grid_thw"]
+        kept = self._positions.get(
+            (tuple(head[0].tolist()), tuple(grid.flatten().tolist())),
+            lambda: verls(head, mask, dict(multi_modal_inputs), mm_processor_kwargs),
+        )
+        multi_modal_inputs.pop("mm_token_type_ids", None)  # as verl's does
+        further = torch.arange(1, input_ids.shape[1] - begun + 1)
+        return torch.cat([kept, kept[..., -1:] + further], dim=-1)
+
+
+def prepared(output: Any) -> tuple[PreparedImage, ...]:
+    """The images of an answer's prompt; none if there is anything but prepared ones."""
+    data = {name: value for name, value in (output.multi_modal_data or {}).items() if value}
+    images = tuple(flat(data.pop("images", ())))
+    if data or not all(isinstance(one, PreparedImage) for one in images):
+        return ()
+    return images
+
+
+def worker_class() -> Any:
+    """verl's class of workers with :class:`SharesPrompts`, as an actor of Ray.
+
+    It is made here and not in the module, so that Ray sends it by value: so it sends verl's own,
+    whose name stands for the actor, and a class must not reach a worker in both ways.
+    """
+    stock: Any = AgentLoopWorkerTQ.__ray_metadata__.modified_class.__ray_actor_class__
+    return ray.remote(type("MapAgentLoopWorker", (SharesPrompts, stock), {}))
+
+
+class MapAgentLoopManager(AgentLoopManagerTQ):
+    """verl's manager, with workers that prepare the prompt of a group once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.agent_loop_workers_class = worker_class()

@@ -1,0 +1,187 @@
+"""What our worker of agent loops shares within a group is what verl's computes per answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rewardmap_verl.training.images.agent_loop import prepared_images
+from rewardmap_verl.training.images.agent_loop_worker import (
+    MapAgentLoopManager,
+    SharesPrompts,
+)
+from rewardmap_verl.training.images.processor import refer_to_pixels
+from rewardmap_verl.training.tiny_model import build_tiny_model
+
+PLACE = "<|vision_start|><|image_pad|><|vision_end|>"
+ANSWERS = ("Line A", "Alpha to Gamma, then on.", "2", "")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    texts = ["Question 1 of Alpha and Beta?", *ANSWERS] * 3
+    return build_tiny_model(tmp_path_factory.mktemp("worker") / "model", texts)
+
+
+@pytest.fixture
+def workers(model: Path) -> tuple[Any, Any]:
+    """verl's and ours, each with a processor of its own, as verl loads it."""
+    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+    from verl.utils.tokenizer import hf_processor
+
+    class Ours(SharesPrompts, AgentLoopWorker):
+        pass
+
+    made = []
+    for kind in (AgentLoopWorker, Ours):
+        worker: Any = kind.__new__(kind)
+        worker.processor = hf_processor(str(model))
+        worker.tokenizer, worker.mm_processor_kwargs = worker.processor.tokenizer, {}
+        refer_to_pixels(worker.processor)
+        made.append(worker)
+    return made[0], made[1]
+
+
+def picture(path: Path, width: int, height: int) -> dict[str, Any]:
+    Image.fromarray(np.zeros((height, width, 3), dtype=np.uint8)).save(path)
+    return {"type": "image", "image": str(path)}
+
+
+def answered(worker: Any, items: list[dict[str, Any]], text: str, answer: list[int]) -> Any:
+    """What an agent loop gives for one answer."""
+    images = prepared_images([{"role": "user", "content": items}], 14, 2**20) if items else None
+    prompt = worker.processor(text=[text], images=images or None)["input_ids"][0]
+    return SimpleNamespace(
+        prompt_ids=list(prompt),
+        response_ids=answer,
+        multi_modal_data={"images": images} if images else {},
+        mm_processor_kwargs=None,
+    )
+
+
+def trajectory(worker: Any, output: Any) -> dict[str, Any]:
+    """What verl makes of an answer, for the reward and for the queue."""
+    tokens = torch.tensor(output.prompt_ids + output.response_ids)
+    inputs = worker._compute_multi_modal_inputs(output, tokens)
+    mask = torch.ones_like(tokens)
+    positions = worker._compute_position_ids(tokens[None], mask[None], inputs)
+    return {**inputs, "positions": positions}
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other) and one.dtype == other.dtype
+    return bool(one == other)
+
+
+CASES = {
+    "one map": (1, PLACE + "\nQuestion 1 of Alpha?"),
+    "two maps": (2, PLACE + "Alpha" + PLACE + "\nQuestion 1 of Beta?"),
+    "a map at the very end": (1, "Question 1 of Alpha? <|vision_start|><|image_pad|>"),
+    "no map": (0, "Question 1 of Alpha?"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_answer_is_verls(name: str, workers: tuple[Any, Any], tmp_path: Path) -> None:
+    count, text = CASES[name]
+    items = [picture(tmp_path / f"{i}.png", 84 + 28 * i, 56) for i in range(count)]
+    stock, ours = workers
+    for answer in [*ANSWERS, *ANSWERS]:
+        tokens = ours.tokenizer.encode(answer)
+        want = trajectory(stock, answered(stock, items, text, tokens))
+        have = trajectory(ours, answered(ours, items, text, tokens))
+        assert want.keys() == have.keys()
+        assert all(same(want[key], have[key]) for key in want), name
+
+
+def test_prompts_and_maps_are_not_mistaken(workers: tuple[Any, Any], tmp_path: Path) -> None:
+    """Other maps behind the same words, other words before the same map."""
+    stock, ours = workers
+    wide = [picture(tmp_path / "wide.png", 112, 56)]
+    high = [picture(tmp_path / "high.png", 56, 112)]
+    for items in (wide, high, wide):
+        for text in (PLACE + "Alpha", PLACE + "Alpha Beta", "Beta" + PLACE + "Alpha"):
+            tokens = ours.tokenizer.encode("2")
+            want = trajectory(stock, answered(stock, items, text, tokens))
+            have = trajectory(ours, answered(ours, items, text, tokens))
+            assert all(same(want[key], have[key]) for key in want)
+
+
+def test_an_answer_that_holds_a_mark_of_pictures_takes_verls_way(
+    workers: tuple[Any, Any], tmp_path: Path
+) -> None:
+    stock, ours = workers
+    items = [picture(tmp_path / "map.png", 84, 56)]
+    mark = ours.tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    outcomes = []
+    for worker in (stock, ours):
+        try:
+            made = trajectory(worker, answered(worker, items, PLACE + "Alpha", [5, mark, 6]))
+            outcomes.append(str(made["positions"]))
+        except Exception as error:
+            outcomes.append(type(error).__name__)
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_group_is_prepared_once(
+    workers: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+
+    calls: Counter[str] = Counter()
+    for name in ("_compute_multi_modal_inputs", "_compute_position_ids"):
+        stock = getattr(AgentLoopWorker, name)
+
+        def counted(self: Any, *args: Any, _stock: Any = stock, _name: str = name) -> Any:
+            calls[_name] += 1
+            return _stock(self, *args)
+
+        monkeypatch.setattr(AgentLoopWorker, name, counted)
+    _, ours = workers
+    for number in range(3):
+        items = [picture(tmp_path / f"{number}.png", 84, 56)]
+        for answer in ANSWERS[:3] * 2:
+            output = answered(ours, items, PLACE + "Alpha", ours.tokenizer.encode(answer))
+            trajectory(ours, output)
+            trajectory(ours, output)  # for the reward, and for the queue
+    # Positions are a matter of the map's size alone, and these are of one size
+    assert calls == {"_compute_multi_modal_inputs": 3, "_compute_position_ids": 1}
+
+
+FOUND = """
+import sys
+from ray import cloudpickle
+kind = cloudpickle.loads(sys.stdin.buffer.read())
+print([one.__name__ for one in kind.__mro__])
+try:
+    kind()
+except TypeError as error:
+    print(error)
+"""
+
+
+def test_verls_manager_starts_our_workers() -> None:
+    """The class arrives in another process, and its parts call each other there."""
+    from omegaconf import OmegaConf
+    from ray import cloudpickle
+
+    config = OmegaConf.create({"actor_rollout_ref": {"rollout": {}, "model": {}}})
+    manager = MapAgentLoopManager(config=config, llm_client=None)
+    sent = cloudpickle.dumps(manager.agent_loop_workers_class.__ray_metadata__.modified_class)
+    done = subprocess.run(
+        [sys.executable, "-c", FOUND], input=sent, capture_output=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    names, error = done.stdout.decode().strip().splitlines()[-2:]
+    assert "'SharesPrompts', 'AgentLoopWorkerTQ', 'AgentLoopWorker'" in names
+    assert "AgentLoopWorker.__init__() missing" in error
