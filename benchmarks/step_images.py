@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -134,20 +135,36 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def make_processor(row: dict[str, Any]) -> Any:
-    """Qwen2.5-VL's image processor around a small tokenizer."""
+    """Qwen2.5-VL's image processor around a small tokenizer, as verl loads it."""
     from transformers.image_utils import SizeDict
+    from verl.utils.tokenizer import hf_processor
 
-    from rewardmap_verl.training import tiny_model
+    from rewardmap_verl.training.tiny_model import build_tiny_model
 
-    processor = tiny_model.make_processor(tiny_model.train_tokenizer([str(row["prompt"])] * 8, 600))
+    with TemporaryDirectory() as folder:
+        model = build_tiny_model(Path(folder) / "model", [str(row["prompt"])] * 8)
+        processor = hf_processor(str(model))
     processor.image_processor.size = SizeDict(**QWEN_SIZE)
     return processor
+
+
+def make_worker(name: str, processor: Any) -> Any:
+    """A worker of agent loops, as far as it prepares what was answered."""
+    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+
+    from rewardmap_verl.training.images.agent_loop_worker import SharesPrompts
+
+    bases = (SharesPrompts, AgentLoopWorker) if name == "rewardmap" else (AgentLoopWorker,)
+    kind = type("Worker", bases, {})
+    worker: Any = object.__new__(kind)
+    worker.processor, worker.tokenizer = processor, processor.tokenizer
+    worker.mm_processor_kwargs = {}
+    return worker
 
 
 def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tuple[Costs, int]:
     """Send a group through an agent loop, the queue and the actor's passes."""
     from transfer_queue.utils.serial_utils import decode, encode
-    from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
     from verl.utils.model import extract_multi_modal_inputs
 
     from rewardmap_verl.training.images.pixels import PixelReference
@@ -160,9 +177,7 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
     columns = {**row, "raw_prompt": [{"role": "user", "content": [message, question]}]}
     columns.pop("images")
     costs.bytes["row to the agent loop"] = len(pickle.dumps(columns))
-    worker: Any = AgentLoopWorker.__new__(AgentLoopWorker)
-    worker.processor, worker.tokenizer = processor, processor.tokenizer
-    worker.mm_processor_kwargs = {}
+    worker = make_worker(name, processor)
     queue: list[list[bytes]] = []
     for _ in range(rollouts):
         before = sum(costs.seconds.values())
@@ -171,10 +186,12 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
         tokens = torch.tensor(output.prompt_ids + output.response_ids)
         for _ in range(2):  # for the reward's position ids, and for the actor
             inputs = worker._compute_multi_modal_inputs(output, tokens)
+            with costs.on("agent loop: positions"):
+                position_ids = worker._compute_position_ids(
+                    tokens[None], torch.ones_like(tokens)[None], inputs
+                )[0]
         others = sum(costs.seconds.values()) - before
         costs.seconds["agent loop"] += time.process_time() - start - others
-        inputs.pop("mm_token_type_ids", None)
-        position_ids = torch.zeros(4, len(tokens), dtype=torch.long)
         scored = {**columns, "input_ids": tokens, "position_ids": position_ids}
         costs.bytes["row and answer to the reward"] += len(pickle.dumps(scored))
         frames = [bytes(frame) for frame in encode({**scored, "multi_modal_inputs": inputs})]
