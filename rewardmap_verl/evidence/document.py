@@ -103,7 +103,8 @@ def protocol_text(study: Study) -> str:
         f"Start: {start}, {model}.\n\n"
         f"Every arm: {budget.steps} steps of {training.prompts} prompts × {training.rollouts} "
         f"answers = {_rollouts(study):,} rollouts, learning rate {training.learning_rate:g}, KL "
-        f"weight {training.kl:g}; {budget.seeds} seeds (budget `{study.budget_name}`).\n\n"
+        f"weight {training.kl:g}; held-out answers: {_answered(study)}; "
+        f"{budget.seeds} seeds (budget `{study.budget_name}`).\n\n"
         f"| arm | what it is | order of questions | options of the recipe |\n|---|---|---|---|\n"
         f"{arms}\n\nClaims, each with what decides it:\n\n{claims}\n"
     )
@@ -248,11 +249,18 @@ def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) ->
         yield Row(f"baseline: {name}", tuple(cells))
 
 
+def _answered(study: Study) -> str:
+    """How held-out questions are answered."""
+    temperature = study.protocol.training.temperature
+    return f"one sample at temperature {temperature:g}" if temperature else "greedy"
+
+
 def _accuracy_table(study: Study, results: Results) -> str:
     columns = _columns(study)
     table = markdown_table(list(_accuracy_rows(study, results, columns)), columns)
+    how = _answered(study)
     return (
-        f"{table}\nPer cent of right answers, greedy, on maps that were not trained; detail of "
+        f"{table}\nPer cent of right answers, {how}, on maps that were not trained; detail of "
         "planning from 0 to 10; `all` weighs every type alike. An arm of dashes has not been run.\n"
     )
 

@@ -70,6 +70,8 @@ class Training(_Strict):
     kl: float = Field(ge=0, allow_inf_nan=False)
     prompt_tokens: int = Field(ge=1)
     answer_tokens: int = Field(ge=1)
+    temperature: float = Field(default=0, ge=0, allow_inf_nan=False)
+    """At which held-out questions are answered; 0: the most likely answer."""
     settings: tuple[str, ...] = ()
     """``key=value`` for verl."""
 

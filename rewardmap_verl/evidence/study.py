@@ -166,6 +166,8 @@ class Study:
             f"actor_rollout_ref.rollout.n={training.rollouts}",
             f"actor_rollout_ref.rollout.max_model_len={longest}",
             f"actor_rollout_ref.rollout.seed={trial.seed}",
+            f"actor_rollout_ref.rollout.val_kwargs.temperature={training.temperature}",
+            f"actor_rollout_ref.rollout.val_kwargs.do_sample={training.temperature > 0}",
             f"trainer.test_freq={self.budget.validate_every}",
             f"trainer.default_local_dir={folder}",
             f"hydra.run.dir={folder / 'hydra'}",
