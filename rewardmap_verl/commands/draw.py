@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rewardmap_verl.commands.prepare import Language, readable_errors
+from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.commands.prepare import Language
 
 __all__ = ["draw"]
 

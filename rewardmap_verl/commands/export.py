@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rewardmap_verl.commands.prepare import readable_errors
+from rewardmap_verl.commands.failure import readable_errors
 
 __all__ = ["export"]
 

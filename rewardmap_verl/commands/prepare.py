@@ -17,8 +17,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.drawing import style_at
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest
 from rewardmap_verl.preparation.prepare import SPLITS, Report, Step
@@ -358,16 +359,6 @@ def _drawn_as(preset: Size, difficulty: float | None, language: list[Language] |
         chosen = tuple(dict.fromkeys(one.value for one in language))
         preset = replace(preset, networks=preset.networks.with_languages(chosen))
     return preset
-
-
-@contextmanager
-def readable_errors() -> Iterator[None]:
-    """End the program with one readable message and exit code 2 on a fault that a user can mend."""
-    try:
-        yield
-    except (DataError, ConfigError) as error:
-        Console(stderr=True).print(f"[bold red]Error[/] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from error
 
 
 @contextmanager

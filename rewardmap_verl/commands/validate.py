@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rewardmap_verl.commands.prepare import readable_errors
+from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.preparation.validate import faults
 

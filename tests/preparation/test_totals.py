@@ -83,3 +83,9 @@ def test_the_script_counts_without_images(
     shown = capsys.readouterr().out
     assert "3 networks" in shown
     assert "Counting1" in shown and "%" in shown
+
+
+def test_a_sentence_names_as_many_maps_as_can_be_read() -> None:
+    counts: dict[str, dict[str, int]] = {f"here/{number}": {} for number in range(1000)}
+    (sentence,) = shortfalls(counts, Quotas(1, 0, 0, 0, 0, 0))
+    assert "here/29 0 and 970 more maps." in sentence and "here/30 " not in sentence

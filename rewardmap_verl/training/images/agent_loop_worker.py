@@ -3,10 +3,11 @@
 Stock verl 0.9.1 decodes prompt and answer of every rollout to text, has the processor expand and
 tokenize it, and computes M-RoPE positions from the first token to the last: all of it twice, for
 the reward and for the queue. What comes out depends on the prompt alone, but for the positions of
-the answer, which go on by one. At 16,000 visual tokens that is most of an agent loop's work.
+the answer, which go on by one. docs/cost.md says what that is worth.
 
-Chosen by ``actor_rollout_ref.rollout.agent.agent_loop_manager_class``. Anything but prepared images
-in a prompt takes verl's way.
+Chosen by ``actor_rollout_ref.rollout.agent.agent_loop_manager_class``. Inputs are shared where all
+images of a prompt are prepared files, positions wherever there are texts and images alone; all else
+takes verl's way.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _KEPT_BYTES = 64 * 2**20  # positions of a prompt of 16,000 tokens take half a m
 
 
 class SharesPrompts:
-    """Mixed into a worker of agent loops."""
+    """Mixed into a worker of agent loops: what the answers of a group have in common."""
 
     processor: Any
 
