@@ -254,10 +254,13 @@ def test_the_blank_control_differs_in_pictures_alone(prepared: Path, tmp_path: P
     assert (prepared / "blank/manifest.json").stat().st_mtime_ns == stamp, "made once"
 
 
+@pytest.mark.parametrize("per_seed", [True, False])
 def test_a_model_of_other_settings_is_refused(
-    ready: Study, monkeypatch: pytest.MonkeyPatch, protocol_values: dict[str, Any]
+    ready: Study, monkeypatch: pytest.MonkeyPatch, protocol_values: dict[str, Any], per_seed: bool
 ) -> None:
     made: list[str] = []
+    protocol_values["model"]["per_seed"] = per_seed
+    ready = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
 
     def make(command: Sequence[str], *_: object, **__: object) -> float:
         words = list(command[3:])
@@ -271,9 +274,10 @@ def test_a_model_of_other_settings_is_refused(
     trials = ready.trials(("rewardmap", "sft_then_rl"), 2)
     rest: tuple[Any, ...] = (trials, lambda _: None, 1, threading.Event())
     world.make_models(ready, *rest)
-    assert made == ["untrained", "start", "sft_then_rl"] * 2
+    start, each = ["untrained", "start"], ["sft_then_rl"]
+    assert made == ((start + each) * 2 if per_seed else start + each * 2)
     world.make_models(ready, *rest)
-    assert len(made) == 6, "made once"
+    assert len(made) == (6 if per_seed else 4), "made once"
     protocol_values["model"]["cold_start"] = ["--steps 7"]
     changed = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
     with pytest.raises(ConfigError, match=r"start: found.*Remove it"):
