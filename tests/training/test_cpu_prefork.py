@@ -171,6 +171,25 @@ def test_what_is_read_once_must_agree(socket, tell):
     assert told(process)["pid"] == process.pid
 
 
+def test_a_library_to_preload_must_be_loaded(socket, tell):
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    libc = next(line.split()[-1] for line in lines if "libc.so" in line or "libc-" in line)
+    assert told(start(socket, str(tell), LD_PRELOAD=libc))["ahead"]
+    process = start(socket, str(tell), LD_PRELOAD=f"{libc}:{libc}.another")
+    assert told(process)["pid"] == process.pid
+
+
+def test_torchs_own_openmp_counts_as_loaded():
+    code = (
+        "import glob, pathlib, torch; from rewardmap_verl.training.cpu.prefork import server; "
+        "names = glob.glob(str(pathlib.Path(torch.__file__).parent / 'lib/libgomp*.so*')); "
+        "names += glob.glob(str(pathlib.Path(torch.__file__).parents[1] / 'torch.libs/libgomp*')); "
+        "print(len(names), server.missing_libraries(' '.join(names)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "1 []"
+
+
 def test_other_uses_of_python_are_not_forked(socket):
     process = start(socket, "-c", "import os; print(os.getpid())")
     assert int(process.communicate(timeout=60)[0]) == process.pid
@@ -240,6 +259,12 @@ def test_no_second_server_and_none_where_it_is_forbidden():
     assert prefork.start({prefork.SOCKET: "off"}) is None
     assert prefork.start({prefork.SOCKET: "/of/an/outer/run"}) is None
     assert prefork.start({"RAY_ADDRESS": "127.0.0.1:6379"}) is None, "workers on other machines"
+
+
+def test_a_cluster_of_the_runs_own_is_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(prefork.tempfile, "mkdtemp", lambda **_: str(tmp_path))
+    monkeypatch.setattr(prefork.os, "posix_spawn", lambda *_, **__: 0)
+    assert prefork.start({"RAY_ADDRESS": "local"}) == str(tmp_path / "prefork")
 
 
 def test_the_server_ends_with_the_program_that_started_it(tmp_path):

@@ -4,9 +4,8 @@ A run on the CPU has ten processes, and each imports torch, transformers, vLLM a
 seconds, most of the minute before the first step. Here one process (:mod:`~.server`) imports them
 while verl's own command still starts, and becomes all others by forking. Ray calls Python through
 :mod:`~.client`, as the ``py_executable`` of its runtime environment, which Ray offers for such ends
-and :func:`ray_hook` sets. What these spawn comes the same way, since ``multiprocessing`` lets a
-program name its executable; not vLLM's engine, which asks for a library to be loaded before all
-others (``LD_PRELOAD``).
+and :func:`ray_hook` sets. What these spawn, vLLM's engine for one, comes the same way, since
+``multiprocessing`` lets a program name its executable.
 
 Nothing depends on it: a client that finds no server, or whose environment differs in what cannot be
 changed in a running process, becomes an ordinary Python. ``REWARDMAP_PREFORK=off`` does without.
@@ -72,7 +71,8 @@ def start(environ: Mapping[str, str]) -> str | None:
         forbids it, where Ray runs already (its nodes may be other machines), or on a system that
         has none of what it takes.
     """
-    if environ.get(SOCKET) or environ.get("RAY_ADDRESS") or sys.platform != "linux":
+    joins_ray = environ.get("RAY_ADDRESS", "") not in ("", "local")  # "local" starts Ray anew
+    if environ.get(SOCKET) or joins_ray or sys.platform != "linux":
         return None
     path = str(Path(tempfile.mkdtemp(prefix="rewardmap-")) / "prefork")
     write_executable(executable_of(path))

@@ -49,10 +49,12 @@ SECOND = (
     "rewardmap_verl.training.reward_manager",
 )
 FIXED = (
-    *("PYTHONHASHSEED", "PYTHONPATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "OMP_NUM_THREADS"),
-    *("MKL_NUM_THREADS", "VERL_PLATFORM"),
+    *("PYTHONHASHSEED", "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+    "VERL_PLATFORM",
 )
 """Variables that a process reads once, before it is forked."""
+PRELOAD = "LD_PRELOAD"
+"""Libraries to load before all others, separated by colons or spaces."""
 FIXED_BY_RAY = (
     *("RAY_RAYLET_PID", "RAY_AUTH_MODE", "TRANSFER_QUEUE_ENABLE", "VLLM_BATCH_INVARIANT"),
     *("VLLM_LOGGING_LEVEL", "VERL_LOGGING_LEVEL"),
@@ -150,6 +152,8 @@ class Server:
             for name in (*FIXED, *(FIXED_BY_RAY if self.is_ready else ()))
             if environment.get(name) != self.environment.get(name)
         ]
+        if environment.get(PRELOAD) != self.environment.get(PRELOAD):
+            differing += [PRELOAD] if missing_libraries(environment.get(PRELOAD, "")) else []
         if differing:
             return f"{', '.join(differing)} differ"
         if not self.is_ready:
@@ -215,6 +219,17 @@ def load(names: Sequence[str]) -> None:
             importlib.import_module(name)
         except Exception as error:  # a process that needs it will say so, with its own traceback
             logging.getLogger(__name__).warning("%s is not imported ahead: %s", name, error)
+
+
+def missing_libraries(preload: str) -> list[str]:
+    """Libraries of an ``LD_PRELOAD`` that this process has not loaded.
+
+    vLLM's engine asks for torch's libgomp there, so that no other copy of it is loaded in its
+    place. A process that has loaded that very file is in the state that is asked for.
+    """
+    wanted = preload.replace(":", " ").split()
+    loaded = {line.split(maxsplit=5)[-1].strip() for line in Path("/proc/self/maps").open()}
+    return [path for path in wanted if os.path.realpath(path) not in loaded]
 
 
 def other_threads() -> list[str]:
