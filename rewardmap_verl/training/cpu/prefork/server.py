@@ -228,7 +228,8 @@ def missing_libraries(preload: str) -> list[str]:
     place. A process that has loaded that very file is in the state that is asked for.
     """
     wanted = preload.replace(":", " ").split()
-    loaded = {line.split(maxsplit=5)[-1].strip() for line in Path("/proc/self/maps").open()}
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
+    loaded = {line.split(maxsplit=5)[-1] for line in maps.splitlines()}
     return [path for path in wanted if os.path.realpath(path) not in loaded]
 
 
