@@ -27,6 +27,7 @@ print(json.dumps({
     "arguments": sys.argv, "name": __name__, "folder": os.getcwd(), "path": sys.path[0],
     "variable": os.environ.get("WANTED"), "ahead": "fractions" in sys.modules,
     "input": sys.stdin.read(), "pid": os.getpid(), "parent": os.getppid(),
+    "niceness": os.nice(0),
 }), flush=True)
 """
 SERVE = "from rewardmap_verl.training.cpu.prefork import server; server.main({!r}, {}, {})"
@@ -169,6 +170,14 @@ def test_without_a_server_it_is_python(tell, where):
 def test_what_is_read_once_must_agree(socket, tell):
     process = start(socket, str(tell), PYTHONHASHSEED="7")
     assert told(process)["pid"] == process.pid
+
+
+def test_its_priority_is_that_of_its_client(socket, tell):
+    command = ["nice", "-n", "5", *prefork.worker_command().split(), str(tell)]
+    environ = {**os.environ, prefork.SOCKET: socket}
+    out = subprocess.run(command, env=environ, input="", capture_output=True, text=True, check=True)
+    found = json.loads(out.stdout)
+    assert (found["ahead"], found["niceness"]) == (True, os.nice(0) + 5)
 
 
 def test_a_library_to_preload_must_be_loaded(socket, tell):

@@ -79,6 +79,7 @@ def request(arguments: Sequence[str], files: Sequence[int]) -> bytes:
         "arguments": without_options(arguments),
         "environment": dict(os.environ),
         "folder": os.getcwd(),  # noqa: PTH109  (no pathlib: imports take time)
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "files": files,
     }
     return json.dumps(asked).encode()

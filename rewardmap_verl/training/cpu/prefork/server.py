@@ -68,11 +68,12 @@ OWN_FILES = 400  # numbers of files from here on are the server's
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client wants to be: arguments of Python, its environment, folder and open files."""
+    """What a client wants to be: arguments of Python, environment, folder, priority, open files."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     folder: str
+    niceness: int
     files: Mapping[int, int]
     """Number that the process expects → number here."""
 
@@ -249,6 +250,7 @@ def receive(client: socket.socket) -> Request:
         arguments=asked["arguments"],
         environment=asked["environment"],
         folder=asked["folder"],
+        niceness=asked["niceness"],
         files=dict(zip(asked["files"], (moved_file(number) for number in files), strict=True)),
     )
 
@@ -294,6 +296,10 @@ def take_over(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request.environment)
     os.chdir(request.folder)
+    # Ray's processes run at 15, and so must what they spawn. vLLM's engine at 0, before all others,
+    # answered the first requests of a step alone and took twice the CPU seconds.
+    with contextlib.suppress(OSError):  # more urgent than the server may be
+        os.setpriority(os.PRIO_PROCESS, 0, request.niceness)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(
             number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
