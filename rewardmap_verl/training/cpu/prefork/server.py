@@ -201,10 +201,6 @@ def main(path: str, first: Sequence[str] = FIRST, second: Sequence[str] = SECOND
     lifetime = moved_file(0)
     os.open(os.devnull, os.O_RDONLY)  # takes the number 0
     gc.disable()
-    with contextlib.suppress(ImportError):
-        # Now, or forked processes cannot name themselves: it writes over the environment's memory,
-        # which it does not find any more once the environment has changed.
-        importlib.import_module("setproctitle").getproctitle()
     for name in first:
         if not select.select([lifetime], [], [], 0)[0]:  # else nobody waits any more
             load([name])
