@@ -39,6 +39,7 @@ MILESTONES = (
     ("validated", "step:0 - "),
     ("first step is done", "step:1 - "),
 )
+FORKS = "rewardmap_verl.training.cpu.prefork.server"
 STEP = re.compile(r"step:(\d+) - (.*)")
 TIMING = re.compile(r"timing_s/([\w/]+):(?:np\.float64\()?([0-9.e+-]+)")
 
@@ -183,6 +184,9 @@ def name_of(process: psutil.Process) -> str:
         return re.split(r"[.(\s]", title)[0]
     if "verl.trainer.main_ppo" in arguments:
         return "main_ppo"
+    if FORKS in arguments:  # what it forks takes a title of Ray's; vLLM's does not reach it
+        outer = process.parent()
+        return "vLLM's engine" if outer and FORKS in outer.cmdline() else "prefork"
     scripts = [Path(part).name for part in arguments[1:3] if part.endswith(".py")]
     return scripts[0] if scripts else Path(title.split()[0]).name
 
