@@ -103,7 +103,8 @@ def accuracy_figure(results: Results) -> bytes:
     for axes, (name, title) in zip(grid[0], titles, strict=True):
         for arm, colour, runs in _coloured(results):
             _draw(axes, [_held_out(one, name) for one in runs], colour, arm, "o")
-        axes.set(title=title, xlabel="step", ylabel="accuracy", ylim=(0, 1))
+        axes.set(title=title, xlabel="step", ylabel="accuracy")
+        axes.set_ylim(bottom=0)
     _legend(figure, grid[0][0])
     return _png(figure)
 
