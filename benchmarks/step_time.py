@@ -184,9 +184,8 @@ def name_of(process: psutil.Process) -> str:
         return re.split(r"[.(\s]", title)[0]
     if "verl.trainer.main_ppo" in arguments:
         return "main_ppo"
-    if FORKS in arguments:  # what it forks takes a title of Ray's; vLLM's does not reach it
-        outer = process.parent()
-        return "vLLM's engine" if outer and FORKS in outer.cmdline() else "prefork"
+    if FORKS in arguments:
+        return "prefork"
     scripts = [Path(part).name for part in arguments[1:3] if part.endswith(".py")]
     return scripts[0] if scripts else Path(title.split()[0]).name
 

@@ -180,6 +180,17 @@ def test_its_priority_is_that_of_its_client(socket, tell):
     assert (found["ahead"], found["niceness"]) == (True, os.nice(0) + 5)
 
 
+def test_vllm_can_name_its_process(tmp_path):
+    script = tmp_path / "title.py"
+    script.write_text(
+        "import setproctitle; setproctitle.setproctitle('VLLM::EngineCore'); "
+        "print(open('/proc/self/cmdline').read().strip(chr(0)))"
+    )
+    with serving(tmp_path / "r" / "prefork", "import ray;") as path:
+        out, errors = start(path, str(script)).communicate(timeout=60)
+    assert out.strip() == "VLLM::EngineCore", errors
+
+
 def test_a_library_to_preload_must_be_loaded(socket, tell):
     lines = Path("/proc/self/maps").read_text().splitlines()
     libc = next(line.split()[-1] for line in lines if "libc.so" in line or "libc-" in line)

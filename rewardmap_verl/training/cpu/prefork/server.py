@@ -307,11 +307,25 @@ def take_over(request: Request) -> None:
     executable = executable_of(request.environment[SOCKET])
     if os.access(executable, os.X_OK):  # not in a folder that allows no programs
         multiprocessing.set_executable(str(executable))
+    name_through_ray()
     gc.freeze()
     gc.enable()
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
+
+
+def name_through_ray() -> None:
+    """Let vLLM give its process a name.
+
+    Ray has a copy of ``setproctitle``, and of two in one process the second does not find the
+    memory that holds the name: vLLM's calls have to reach Ray's.
+    """
+    rays = sys.modules.get("ray._raylet")
+    if rays is not None:
+        with contextlib.suppress(ImportError):
+            titles: Any = importlib.import_module("setproctitle")
+            titles.setproctitle = rays.setproctitle
 
 
 def run(arguments: Sequence[str]) -> int:
