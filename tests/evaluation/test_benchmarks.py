@@ -160,13 +160,14 @@ def test_the_script_calls_vlmevalkit(model: Path, tmp_path: Path) -> None:
     assert bare.returncode != 0 and "VLMEVALKIT" in bare.stderr
     done = subprocess.run(
         [script, "--verbose"],
-        env={**environment, "VLMEVALKIT": "/opt/kit"},
+        env={**environment, "VLMEVALKIT": str(tmp_path / "kit")},
         capture_output=True,
         text=True,
         check=True,
     )
     words = done.stdout.splitlines()
-    assert words[:4] == ["--nproc-per-node=4", "/opt/kit/run.py", "--config", str(config)]
+    program = str(tmp_path / "kit" / "run.py")
+    assert words[:4] == ["--nproc-per-node=4", program, "--config", str(config)]
     assert words[4:] == ["--work-dir", str(tmp_path / "a run" / "outputs"), "--reuse", "--verbose"]
 
 

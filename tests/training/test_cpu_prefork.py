@@ -183,12 +183,12 @@ def test_its_priority_is_that_of_its_client(socket, tell):
 def test_vllm_can_name_its_process(tmp_path):
     script = tmp_path / "title.py"
     script.write_text(
-        "import setproctitle; setproctitle.setproctitle('VLLM::EngineCore'); "
-        "print(open('/proc/self/cmdline').read().strip(chr(0)))"
+        "import setproctitle, sys; setproctitle.setproctitle('VLLM::EngineCore'); "
+        "print(open('/proc/self/cmdline').read().strip(chr(0)).strip(), 'fractions' in sys.modules)"
     )
     with serving(tmp_path / "r" / "prefork", "import ray;") as path:
         out, errors = start(path, str(script)).communicate(timeout=60)
-    assert out.strip() == "VLLM::EngineCore", errors
+    assert out == "VLLM::EngineCore True\n", errors  # forked, not an ordinary Python
 
 
 def test_a_library_to_preload_must_be_loaded(socket, tell):

@@ -153,8 +153,9 @@ class Server:
             for name in (*FIXED, *(FIXED_BY_RAY if self.is_ready else ()))
             if environment.get(name) != self.environment.get(name)
         ]
-        if environment.get(PRELOAD) != self.environment.get(PRELOAD):
-            differing += [PRELOAD] if missing_libraries(environment.get(PRELOAD, "")) else []
+        preload = environment.get(PRELOAD, "")
+        if preload != self.environment.get(PRELOAD, "") and missing_libraries(preload):
+            differing.append(PRELOAD)
         if differing:
             return f"{', '.join(differing)} differ"
         if not self.is_ready:
@@ -297,7 +298,7 @@ def take_over(request: Request) -> None:
     os.environ.update(request.environment)
     os.chdir(request.folder)
     # Ray's processes run at 15, and so must what they spawn. vLLM's engine at 0, before all others,
-    # answered the first requests of a step alone and took twice the CPU seconds.
+    # answered the first requests of a step alone, for two to three times the CPU seconds.
     with contextlib.suppress(OSError):  # more urgent than the server may be
         os.setpriority(os.PRIO_PROCESS, 0, request.niceness)
     for number in (signal.SIGINT, signal.SIGTERM):
