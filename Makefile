@@ -38,6 +38,8 @@ INSTALLED := $(VENV_DIR)/.installed-$(subst $(comma),-,$(EXTRAS))
 # The environment's own programs come first, whatever is active in the calling shell.
 export PATH := $(VENV_DIR)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV_DIR)
+# Some container images forbid Python to keep compiled modules; every program would compile torch, vLLM and verl anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the targets.

@@ -316,6 +316,27 @@ def test_the_server_ends_with_the_program_that_started_it(tmp_path):
     assert not path.parent.exists()
 
 
+def test_the_first_round_is_before_ray_and_verl() -> None:
+    """Ray's own variables are not there yet; what is read by then is what verl's processes have."""
+    code = (
+        "import sys\n"
+        "from rewardmap_verl.training.cpu.environment import set_defaults\n"
+        "set_defaults()\n"
+        "from rewardmap_verl.training.cpu.prefork import server\n"
+        "server.load(server.FIRST)\n"
+        "early = [name for name in ('ray', 'verl') if name in sys.modules]\n"
+        "from verl.trainer.constants_ppo import PPO_RAY_RUNTIME_ENV\n"
+        "print(early, PPO_RAY_RUNTIME_ENV['env_vars']['VLLM_LOGGING_LEVEL'])\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "VLLM_LOGGING_LEVEL"}
+    environ |= {"VERL_PLATFORM": "cpu", prefork.SOCKET: "off"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=300
+    )
+    wanted = cpu_environment({})["VLLM_LOGGING_LEVEL"]
+    assert done.stdout.splitlines()[-1:] == [f"[] {wanted}"], done.stderr[-2000:]
+
+
 def test_modules_that_are_imported_ahead_exist():
     import importlib.util
 

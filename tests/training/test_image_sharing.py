@@ -69,9 +69,18 @@ class Server:
         self.tokenizer = tokenizer
         self.images: list[bytes] = []
         self.requests = 0
+        self.sampling: list[dict[str, Any]] = []
 
-    async def generate(self, *, prompt_ids: list[int], image_data: Any, **_: Any) -> Any:
+    async def generate(
+        self,
+        *,
+        prompt_ids: list[int],
+        image_data: Any,
+        sampling_params: dict[str, Any],
+        **_: Any,
+    ) -> Any:
         """One answer, as verl's client gives it."""
+        self.sampling.append(sampling_params)
         self.images += [pickle.dumps(image) for image in image_data or []]
         answer = self.tokenizer.encode(ANSWERS[self.requests % len(ANSWERS)])
         self.requests += 1
@@ -85,15 +94,20 @@ class Server:
 
 
 def rollouts(
-    kind: type, processor: Any, messages: list[dict[str, Any]], count: int = 4, **data: Any
+    kind: type,
+    processor: Any,
+    messages: list[dict[str, Any]],
+    count: int = 4,
+    engine: str = "vllm",
+    sampling: dict[str, Any] | None = None,
+    **data: Any,
 ) -> Any:
     """What verl puts into its queue for a group, and what its server got."""
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker, DictConfigWrap
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    config = OmegaConf.create(
-        {"actor_rollout_ref": {"rollout": {"prompt_length": 2000, "response_length": 64}}}
-    )
+    rollout = {"name": engine, "prompt_length": 2000, "response_length": 64}
+    config = OmegaConf.create({"actor_rollout_ref": {"rollout": rollout}})
     server = Server(processor.tokenizer)
     worker: Any = AgentLoopWorker.__new__(AgentLoopWorker)
     worker.processor, worker.tokenizer, worker.mm_processor_kwargs = (
@@ -114,7 +128,7 @@ def rollouts(
                 data_config=DictConfigWrap(OmegaConf.create(data)),
                 hf_model_type="qwen2_5_vl",
             )
-            output = await loop.run({}, raw_prompt=messages)
+            output = await loop.run(dict(sampling or {}), raw_prompt=messages)
             input_ids = torch.tensor(output.prompt_ids + output.response_ids)
             inputs = worker._compute_multi_modal_inputs(output, input_ids)
             inputs.pop("mm_token_type_ids", None)
@@ -291,6 +305,23 @@ def image_at(path: Path, **options: int) -> PreparedImage:
     source = source_of({"type": "image", "image": str(path), **options}, 14, LIMIT)
     assert source is not None
     return PreparedImage(source)
+
+
+@pytest.mark.parametrize(
+    ("engine", "sampling", "asked"),
+    [
+        ("vllm", {"temperature": 0.5}, {"temperature": 0.5, "detokenize": False}),
+        ("vllm", {"stop": ["."]}, {"stop": ["."]}),  # found in texts alone
+        ("vllm", {"detokenize": True}, {"detokenize": True}),
+        ("sglang", {"temperature": 0.5}, {"temperature": 0.5}),  # has no such parameter
+    ],
+)
+def test_vllm_makes_no_text_that_nobody_reads(
+    make_ours: Any, engine: str, sampling: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    messages = [{"role": "user", "content": "Question 2 of type planning?"}]
+    _, server = rollouts(MapAgentLoop, make_ours, messages, 1, engine, sampling)
+    assert server.sampling == [asked]
 
 
 def test_vllm_hashes_equal_images_alike_and_others_not(tmp_path: Path) -> None:

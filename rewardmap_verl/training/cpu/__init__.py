@@ -31,13 +31,13 @@ def activate() -> bool:
     # Imported here so that a run on a GPU never loads them.
     from rewardmap_verl.training.cpu import (
         environment,
-        frozen_tower,
         log_probs,
         pinned_memory,
         platform,
         position_ids,
         prefork,
         process_group,
+        sharding,
         start_up,
         vllm_version,
     )
@@ -51,6 +51,6 @@ def activate() -> bool:
     pinned_memory.apply()
     position_ids.apply()
     log_probs.apply()
-    frozen_tower.apply()
+    sharding.apply()
     vllm_version.apply()
     return True

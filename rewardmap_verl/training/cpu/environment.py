@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from rewardmap_verl.training.cpu import threads
+
 SWITCH = "VERL_PLATFORM"
 
 _DEFAULTS: dict[str, str] = {
@@ -30,10 +32,14 @@ _DEFAULTS: dict[str, str] = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     # vLLM would pin its threads to cores that it picks by NUMA node; the actor runs there as well.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    # verl asks Ray for it in each of its processes. vLLM reads it while it is imported, which
+    # happens before Ray is there (prefork/server.py), so it is set from the start.
+    "VLLM_LOGGING_LEVEL": "WARN",
     # Asks vLLM for its engine inside the calling process. verl's asynchronous server (0.9.1) starts
     # a process for it all the same; vLLM's own offline use, as in evaluation, has one less.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # Several processes share two cores; one thread each is faster than oversubscription.
+    # Several processes share two cores; one thread each is faster than oversubscription. Workers,
+    # for which all others wait, take more (threads.py).
     "OMP_NUM_THREADS": "1",
     # TransferQueue asks for eight threads and warns at every call when there are fewer cores.
     "TQ_NUM_THREADS": "1",
@@ -84,6 +90,8 @@ def cpu_environment(environ: MutableMapping[str, str] | None = None) -> dict[str
         missing["PYTHONDONTWRITEBYTECODE"] = ""
         if not values.get("PYTHONPYCACHEPREFIX"):
             missing["PYTHONPYCACHEPREFIX"] = str(bytecode_folder())
+    if threads.VARIABLE not in values:
+        missing[threads.VARIABLE] = values.get("OMP_NUM_THREADS") or threads.default()
     return missing
 
 

@@ -10,11 +10,9 @@ for it (``+recipe/rewardmap=[lora]``).
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 KEY = "freeze_vision_tower"
-_APPLIED = "_rewardmap_freezes_towers"
 
 
 def freeze_if_asked(module: Any) -> int:
@@ -29,20 +27,3 @@ def freeze_if_asked(module: Any) -> int:
     for weight in frozen:
         weight.requires_grad_(False)
     return len(frozen)
-
-
-def apply() -> None:
-    """Have verl look at the key before it shards a model with FSDP2."""
-    from verl.utils import fsdp_utils
-
-    if hasattr(fsdp_utils.apply_fsdp2, _APPLIED):
-        return
-    shard = fsdp_utils.apply_fsdp2
-
-    @functools.wraps(shard)
-    def freeze_and_shard(model: Any, *arguments: Any, **options: Any) -> Any:
-        freeze_if_asked(model)
-        return shard(model, *arguments, **options)
-
-    setattr(freeze_and_shard, _APPLIED, True)
-    fsdp_utils.apply_fsdp2 = freeze_and_shard

@@ -10,6 +10,8 @@ pixels, and a process decodes it once:
 - trajectories carry a :class:`~.pixels.PixelReference`; actor and reference workers compute
   ``pixel_values`` from the file, one micro-batch at a time.
 
+vLLM is asked for token ids and for no text (:func:`token_ids_alone`).
+
 Chosen by ``actor_rollout_ref.rollout.agent.default_agent_loop: rewardmap``; verl's own is
 ``single_turn_agent``. Prompts without images, and images in another form, take verl's way.
 """
@@ -53,6 +55,12 @@ class MapAgentLoop(SingleTurnAgentLoop):
         self._cache_bytes = settings.cache_megabytes * 2**20
         refer_to_pixels(self.processor)
 
+    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> Any:
+        """Have one answer generated, as verl's loop does (its ``AgentLoopOutput``)."""
+        if self.rollout_config.get("name") == "vllm":
+            sampling_params = token_ids_alone(sampling_params)
+        return await super().run(sampling_params, **kwargs)
+
     async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """The images of a prompt, without pixels where they are prepared files."""
         if self.processor is not None:
@@ -62,6 +70,17 @@ class MapAgentLoop(SingleTurnAgentLoop):
                 return {"images": images}
         data: dict[str, Any] = await super().process_multi_modal_info(messages)
         return data
+
+
+def token_ids_alone(sampling_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Sampling parameters with which vLLM makes no text of an answer, token by token.
+
+    Nobody reads that text: verl takes token ids, and the reward makes its own text of them. Where
+    the user has strings that end an answer, vLLM must compare texts and goes on to make them.
+    """
+    if sampling_params.get("stop"):
+        return dict(sampling_params)
+    return {"detokenize": False, **sampling_params}
 
 
 def prepared_images(

@@ -2,8 +2,8 @@
 
 It imports in two rounds. The first, at once, is what depends on no process's environment. The
 second waits for the first request and takes its environment: Ray reads its own variables while it
-is imported, and vLLM and verl some of theirs. A later request that differs in one of :data:`FIXED`
-is declined, and its client becomes an ordinary Python.
+is imported, and verl and parts of vLLM some of theirs. A later request that differs in one of
+:data:`FIXED` is declined, and its client becomes an ordinary Python.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ FIRST = (
     *("torch", "torch._dynamo", "torch.distributed.fsdp", "torchvision", "tensordict"),
     *("transformers", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl", "datasets", "pandas"),
     *("transformers.models.qwen2_5_vl.processing_qwen2_5_vl", "sympy", "pydantic"),
+    *("vllm", "vllm.entrypoints.openai.api_server"),  # most of vLLM, and nothing of Ray
 )
 SECOND = (
-    *("ray", "vllm", "vllm.entrypoints.openai.api_server", "vllm.v1.engine.async_llm"),
+    *("ray", "vllm.v1.engine.async_llm"),
     *("vllm.v1.engine.core", "vllm.v1.worker.cpu_worker", "vllm.v1.worker.cpu_model_runner"),
     *("vllm.model_executor.models.qwen2_5_vl", "transfer_queue", "verl.trainer.ppo.v1"),
     *("verl.workers.engine_workers", "verl.experimental.reward_loop"),
@@ -50,16 +51,16 @@ SECOND = (
 )
 FIXED = (
     *("PYTHONHASHSEED", "PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
-    "VERL_PLATFORM",
+    *("VERL_PLATFORM", "VLLM_LOGGING_LEVEL"),
 )
 """Variables that a process reads once, before it is forked."""
 PRELOAD = "LD_PRELOAD"
 """Libraries to load before all others, separated by colons or spaces."""
 FIXED_BY_RAY = (
     *("RAY_RAYLET_PID", "RAY_AUTH_MODE", "TRANSFER_QUEUE_ENABLE", "VLLM_BATCH_INVARIANT"),
-    *("VLLM_LOGGING_LEVEL", "VERL_LOGGING_LEVEL"),
+    "VERL_LOGGING_LEVEL",
 )
-"""Variables that Ray and verl read while they are imported."""
+"""Variables that Ray, verl and the rest of vLLM read while they are imported."""
 HARMLESS_THREADS = {"jemalloc_bg_thd"}  # of pyarrow; jemalloc restarts it after a fork
 MAXIMUM = 2**20
 GRACE = 30.0
