@@ -48,10 +48,10 @@ def socket(tmp_path: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serving(path: Path, code: str = "") -> Iterator[str]:
+def serving(path: Path, code: str = "", first: tuple[str, ...] = ("fractions",)) -> Iterator[str]:
     path.parent.mkdir()
     prefork.write_executable(prefork.executable_of(str(path)))
-    command = code + SERVE.format(str(path), ("fractions",), ("statistics",))
+    command = code + SERVE.format(str(path), first, ("statistics",))
     process = subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.PIPE)
     while not path.exists():
         assert process.poll() is None
@@ -170,6 +170,14 @@ def test_without_a_server_it_is_python(tell, where):
 def test_what_is_read_once_must_agree(socket, tell):
     process = start(socket, str(tell), PYTHONHASHSEED="7")
     assert told(process)["pid"] == process.pid
+
+
+def test_what_a_package_sets_is_not_asked_of_a_client(tmp_path: Path, tell: Path) -> None:
+    """OpenCV, for one, sets ``LD_LIBRARY_PATH`` while it is imported."""
+    (tmp_path / "sets_a_variable.py").write_text("import os; os.environ['MKL_NUM_THREADS'] = '3'")
+    code = f"import sys; sys.path.append({str(tmp_path)!r}); "
+    with serving(tmp_path / "s" / "prefork", code, ("fractions", "sets_a_variable")) as socket:
+        assert told(start(socket, str(tell)))["ahead"]
 
 
 def test_its_priority_is_that_of_its_client(socket, tell):

@@ -202,12 +202,13 @@ def main(path: str, first: Sequence[str] = FIRST, second: Sequence[str] = SECOND
     listener.listen(64)
     lifetime = moved_file(0)
     os.open(os.devnull, os.O_RDONLY)  # takes the number 0
+    given = dict(os.environ)  # some packages set variables while they are imported
     gc.disable()
     for name in first:
         if not select.select([lifetime], [], [], 0)[0]:  # else nobody waits any more
             load([name])
     try:
-        Server(moved(listener), lifetime, dict(os.environ), second).serve()
+        Server(moved(listener), lifetime, given, second).serve()
     finally:
         with contextlib.suppress(OSError):
             for file in (Path(path), executable_of(path)):
