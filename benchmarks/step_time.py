@@ -216,7 +216,11 @@ def summarise(watched: Watched) -> dict[str, object]:
             for name, value in TIMING.findall(match[2]):
                 timings[name].append(float(value))
     return {
-        "machine": {"cores": os.cpu_count(), "system": platform.platform()},
+        "machine": {
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+            "keeps_compiled_modules": not sys.dont_write_bytecode,
+        },
         "seconds": round(watched.seconds, 2),
         "seconds_until": milestones,
         "median_seconds_of_a_step": {

@@ -138,8 +138,7 @@ def _run(study: Study, trial: Trial, data: str, watcher: Watcher, stop: threadin
         [sys.executable, "-m", "verl.trainer.main_ppo", *study.overrides(trial)],
         folder / "log.txt",
         60 * study.protocol.limits.run,
-        # One thread: runs share the machine, and sums have one order whatever its cores
-        {"VERL_PLATFORM": "cpu", "RAY_ADDRESS": "local", "OMP_NUM_THREADS": "1"},
+        {"VERL_PLATFORM": "cpu", "RAY_ADDRESS": "local"},
         lambda: watcher.step(trial, _steps(folder / RECORD_NAME)),
         stop,
     )

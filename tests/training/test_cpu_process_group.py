@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from rewardmap_verl.training.cpu import threads
-
 pytest.importorskip("verl")
 
 JOIN_AND_LEAVE = """
@@ -27,7 +25,6 @@ for function in ("initialize_global_process_group", "initialize_global_process_g
     torch.distributed.all_reduce(total)
     assert total.item() == 1.0
     torch.distributed.destroy_process_group()
-print(torch.get_num_threads())
 """
 
 
@@ -41,13 +38,10 @@ def test_process_group_starts_on_gloo(tmp_path: Path) -> None:
             "LOCAL_RANK": "0",
             "RANK": "0",
             "WORLD_SIZE": "1",
-            "OMP_NUM_THREADS": "1",
-            "RAY_LOCAL_WORLD_SIZE": "2",
-            threads.VARIABLE: "6",
         },
         capture_output=True,
         text=True,
         timeout=180,
     )
     assert result.returncode == 0, result.stderr[-4000:]
-    assert result.stdout.strip().splitlines()[-3:] == ["(0, 0, 1)", "None", "3"]
+    assert result.stdout.strip().splitlines()[-2:] == ["(0, 0, 1)", "None"]

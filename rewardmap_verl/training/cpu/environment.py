@@ -14,8 +14,6 @@ import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from rewardmap_verl.training.cpu import threads
-
 SWITCH = "VERL_PLATFORM"
 
 _DEFAULTS: dict[str, str] = {
@@ -38,8 +36,8 @@ _DEFAULTS: dict[str, str] = {
     # Asks vLLM for its engine inside the calling process. verl's asynchronous server (0.9.1) starts
     # a process for it all the same; vLLM's own offline use, as in evaluation, has one less.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # Several processes share two cores; one thread each is faster than oversubscription. Workers,
-    # for which all others wait, take more (threads.py).
+    # Several processes share two cores; one thread each is faster than oversubscription. Two for
+    # the worker of actor and reference model, for which all others wait, brought nothing.
     "OMP_NUM_THREADS": "1",
     # TransferQueue asks for eight threads and warns at every call when there are fewer cores.
     "TQ_NUM_THREADS": "1",
@@ -90,8 +88,6 @@ def cpu_environment(environ: MutableMapping[str, str] | None = None) -> dict[str
         missing["PYTHONDONTWRITEBYTECODE"] = ""
         if not values.get("PYTHONPYCACHEPREFIX"):
             missing["PYTHONPYCACHEPREFIX"] = str(bytecode_folder())
-    if threads.VARIABLE not in values:
-        missing[threads.VARIABLE] = values.get("OMP_NUM_THREADS") or threads.default()
     return missing
 
 

@@ -1,4 +1,4 @@
-"""Start torch.distributed on one backend, and give the worker that starts it its threads.
+"""Start torch.distributed on one backend.
 
 Upstream: ``verl/utils/distributed.py`` builds ``f"cpu:gloo,{device}:{backend}"``. On the CPU that
 is ``"cpu:gloo,cpu:gloo"``, which torch refuses ("Duplicate device type"). The trainer's workers use
@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from typing import Any
-
-from rewardmap_verl.training.cpu import threads
 
 BACKEND = "cpu:gloo"
 
@@ -51,7 +49,6 @@ def apply() -> None:
     def initialize_global_process_group_ray(
         timeout_second: int | None = None, backend: str | None = None
     ) -> Any:
-        threads.use()  # the first call of a worker in which it knows how many they are
         return original(timeout_second=timeout_second, backend=backend or BACKEND)
 
     initialize_global_process_group_ray.names_cpu_once = True  # type: ignore[attr-defined]
