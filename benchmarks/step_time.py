@@ -5,7 +5,8 @@
 
 It starts a short training run in a folder of its own, looks at its processes four times a second,
 and reads what verl's console logger prints. CPU seconds are shown beside seconds of the clock: on a
-machine that does other work too, they are the ones to compare. Arguments after ``--`` go to verl.
+machine that does other work too, they are the ones to compare. Unset PYTHONDONTWRITEBYTECODE and
+run it twice, or it measures how long Python takes to compile. Arguments after ``--`` go to verl.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,6 +171,12 @@ def test_without_a_server_it_is_python(tell, where):
 def test_what_is_read_once_must_agree(socket, tell):
     process = start(socket, str(tell), PYTHONHASHSEED="7")
     assert told(process)["pid"] == process.pid
+
+
+def test_a_declined_process_is_told_of(tmp_path: Path, tell: Path, capfd: Any) -> None:
+    with serving(tmp_path / "s" / "prefork") as socket:
+        assert not told(start(socket, str(tell), PYTHONHASHSEED="7"))["ahead"]
+    assert "ordinary Python, ten seconds later: PYTHONHASHSEED differ" in capfd.readouterr().err
 
 
 def test_what_a_package_sets_is_not_asked_of_a_client(tmp_path: Path, tell: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import torch
 
+from rewardmap_verl.training.cpu import sharding
 from rewardmap_verl.training.cpu.frozen_tower import KEY, freeze_if_asked
 
 
@@ -27,6 +30,23 @@ def test_nothing_is_frozen_unasked() -> None:
     for unasked in (model(), model(**{KEY: False})):
         assert freeze_if_asked(unasked) == 0
         assert all(weight.requires_grad for weight in unasked.model.visual.parameters())
+
+
+def test_towers_are_prepared_before_verl_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsdp_utils = pytest.importorskip("verl.utils.fsdp_utils")
+    seen = []
+
+    def shard(given: Any, *rest: object) -> None:
+        weights = list(given.model.visual.parameters())
+        seen.append((weights[0].requires_grad, len(given.model.visual._forward_pre_hooks), rest))
+
+    monkeypatch.setattr(fsdp_utils, "apply_fsdp2", shard)
+    sharding.apply()
+    sharding.apply()  # twice is harmless
+    asked = model(**{KEY: True})
+    asked.model.visual.spatial_merge_size = 2
+    fsdp_utils.apply_fsdp2(asked, "options")
+    assert seen == [(False, 1, ("options",))]
 
 
 def test_verls_engine_shards_through_it_on_the_cpu() -> None:

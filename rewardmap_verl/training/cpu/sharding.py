@@ -2,6 +2,7 @@
 
 verl 0.9.1 has no extension point between building a model and sharding it; see
 :mod:`~.frozen_tower` and :mod:`~.shared_maps` for what is done there, and why.
+Each goes with its line below.
 """
 
 from __future__ import annotations

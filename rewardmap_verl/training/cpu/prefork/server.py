@@ -129,6 +129,8 @@ class Server:
             return
         problem = self.prepare(request.environment)
         if problem:
+            said = "A process starts as an ordinary Python, ten seconds later: %s."
+            logging.getLogger(__name__).warning(said, problem)
             send(client, {"declined": problem})
             pid = 0
         else:
