@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections import Counter
@@ -12,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
-from rewardmap_verl.training.images.agent_loop import prepared_images
+from rewardmap_verl.training.images.agent_loop import MapAgentLoop, prepared_images
 from rewardmap_verl.training.images.agent_loop_worker import (
     MapAgentLoopManager,
     SharesPrompts,
@@ -158,6 +160,103 @@ def test_a_group_is_prepared_once(
     assert calls == {"_compute_multi_modal_inputs": 3, "_compute_position_ids": 1}
 
 
+class Client:
+    """In place of verl's client of vLLM: what it answers is a matter of the prompt alone."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    async def generate(self, *, prompt_ids: list[int], **_: Any) -> Any:
+        """One answer; the larger its number, the sooner it comes."""
+        number = sum(prompt_ids) % 97
+        await asyncio.sleep((97 - number) / 2000)
+        tokens = self.tokenizer.encode(ANSWERS[number % 3])
+        return SimpleNamespace(
+            token_ids=tokens,
+            log_probs=[-float(number)] * len(tokens),
+            num_preempted=0,
+            routed_experts=None,
+            extra_fields={"number": number},
+        )
+
+
+def run_loops(worker: Any, name: str, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a worker has for the queue, when it is asked about all questions at once."""
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    rollout = {"name": "vllm", "prompt_length": 500, "response_length": 64}
+    worker.config = OmegaConf.create({"actor_rollout_ref": {"rollout": rollout}, "data": {}})
+    worker.llm_client, worker.tools = Client(worker.tokenizer), []
+    worker.hf_model_type, worker.dataset_cls = "qwen2_5_vl", RLHFDataset
+    ended: dict[int, Any] = {}
+
+    async def keep(output: Any, validate: bool, **kwargs: Any) -> None:
+        ended[kwargs["session_id"]] = {**output.model_dump(), "validate": validate, **kwargs}
+
+    worker._agent_loop_postprocess = keep
+    place = {"step": 3, "sample_index": 1, "rollout_n": 0, "validate": False}
+
+    async def run() -> None:
+        calls = (
+            worker._run_agent_loop({}, place, agent_name=name, session_id=at, **question)
+            for at, question in enumerate(questions)
+        )
+        await asyncio.gather(*calls)
+
+    asyncio.run(run())
+    for one in ended.values():
+        one.pop("metrics")  # seconds
+        one["images"] = one.pop("multi_modal_data")["images"]
+    return [ended[at] for at in range(len(questions))]
+
+
+def questions_about(folder: Path) -> list[dict[str, Any]]:
+    questions = []
+    for number in range(5):
+        item = picture(folder / f"{number % 2}.png", 84 + 28 * (number % 2), 56)
+        content = [item, {"type": "text", "text": f"Question {'1 ' * number} of Alpha?"}]
+        questions.append({"raw_prompt": [{"role": "user", "content": content}]})
+    return questions
+
+
+def test_one_loop_serves_all_answers_as_verls_loops_do(
+    workers: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Counter[str]()
+    build = MapAgentLoop.__init__
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> None:
+        made["loops"] += 1
+        build(self, *args, **kwargs)
+
+    monkeypatch.setattr(MapAgentLoop, "__init__", counted)
+    stock, ours = workers
+    questions = questions_about(tmp_path)
+    want = run_loops(stock, "rewardmap", questions)
+    assert made["loops"] == len(questions)
+    have = run_loops(ours, "rewardmap", questions)
+    assert made["loops"] == len(questions) + 1
+    for one in (*have, *want):
+        one["images"] = [image.source for image in one["images"]]
+    assert have == want
+    assert len({one["extra_fields"]["number"] for one in have}) == len(questions)
+
+
+def test_other_loops_are_verls_matter(
+    workers: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another name, and another class that a user has registered under ours."""
+    from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
+
+    _, ours = workers
+    (answer,) = run_loops(ours, "single_turn_agent", questions_about(tmp_path)[:1])
+    assert isinstance(answer["images"][0], Image.Image)
+    stock = _agent_loop_registry["single_turn_agent"]
+    monkeypatch.setitem(_agent_loop_registry, "rewardmap", dict(stock))
+    (answer,) = run_loops(ours, "rewardmap", questions_about(tmp_path)[:1])
+    assert isinstance(answer["images"][0], Image.Image)
+
+
 FOUND = """
 import sys
 from ray import cloudpickle
@@ -172,7 +271,6 @@ except TypeError as error:
 
 def test_verls_manager_starts_our_workers() -> None:
     """The class arrives in another process, and its parts call each other there."""
-    from omegaconf import OmegaConf
     from ray import cloudpickle
 
     config = OmegaConf.create({"actor_rollout_ref": {"rollout": {}, "model": {}}})

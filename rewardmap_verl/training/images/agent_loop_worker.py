@@ -1,9 +1,12 @@
-"""verl's worker of agent loops, which prepares the prompt of a group once.
+"""verl's worker of agent loops, which prepares the prompt of a group once, with one loop for all.
 
-Stock verl 0.9.1 decodes prompt and answer of every rollout to text, has the processor expand and
-tokenize it, and computes M-RoPE positions from the first token to the last: all of it twice, for
-the reward and for the queue. What comes out depends on the prompt alone, but for the positions of
-the answer, which go on by one. docs/cost.md says what that is worth.
+Stock verl 0.9.1 has Hydra build an agent loop for each rollout, out of the whole configuration
+(6 ms); a :class:`~.agent_loop.MapAgentLoop` keeps nothing of an answer, so that one serves all.
+
+verl decodes prompt and answer of every rollout to text, has the processor expand and tokenize it,
+and computes M-RoPE positions from the first token to the last: all of it twice, for the reward and
+for the queue. What comes out depends on the prompt alone, but for the positions of the answer,
+which go on by one. docs/cost.md says what that is worth.
 
 Chosen by ``actor_rollout_ref.rollout.agent.agent_loop_manager_class``. Inputs are shared where all
 images of a prompt are prepared files, positions wherever there are texts and images alone; all else
@@ -18,17 +21,24 @@ from typing import Any
 
 import ray
 import torch
+import transfer_queue
+from verl.experimental.agent_loop.agent_loop import DictConfigWrap, _agent_loop_registry
 from verl.trainer.ppo.v1 import AgentLoopManagerTQ, AgentLoopWorkerTQ
+from verl.utils.rollout_trace import rollout_trace_attr
 from verl.utils.tokenizer import get_processor_token_id
 
+from rewardmap_verl.training.images.agent_loop import MapAgentLoop
 from rewardmap_verl.training.images.cache import ByteCache
 from rewardmap_verl.training.images.prepared_image import PreparedImage
 from rewardmap_verl.training.images.processor import flat, output_bytes
+from rewardmap_verl.training.joined_puts import JoinedPuts
 
 __all__ = ["MapAgentLoopManager", "SharesPrompts"]
 
 OF_THE_PICTURE = {"pixel_values", "image_grid_thw", "images_seqlens", "mm_token_type_ids"}
 """Inputs that a text does not change; verl makes ``mm_token_type_ids`` anew for positions."""
+
+_OURS = {"_target_": f"{MapAgentLoop.__module__}.{MapAgentLoop.__qualname__}"}  # as verl names it
 
 _KEPT_BYTES = 64 * 2**20  # positions of a prompt of 16,000 tokens take half a megabyte
 
@@ -36,7 +46,18 @@ _KEPT_BYTES = 64 * 2**20  # positions of a prompt of 16,000 tokens take half a m
 class SharesPrompts:
     """Mixed into a worker of agent loops: what the answers of a group have in common."""
 
+    config: Any
+    llm_client: Any
+    tokenizer: Any
     processor: Any
+    hf_model_type: Any
+    dataset_cls: Any
+    _agent_loop_postprocess: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(transfer_queue.async_kv_batch_put, JoinedPuts):
+            transfer_queue.async_kv_batch_put = JoinedPuts(transfer_queue.async_kv_batch_put)
 
     @cached_property
     def _inputs(self) -> ByteCache[dict[str, Any]]:
@@ -49,6 +70,37 @@ class SharesPrompts:
     @cached_property
     def _image_token(self) -> int | None:
         return get_processor_token_id(self.processor, "image")
+
+    @cached_property
+    def _map_loop(self) -> MapAgentLoop:
+        return MapAgentLoop(
+            trainer_config=DictConfigWrap(self.config),
+            server_manager=self.llm_client,
+            tokenizer=self.tokenizer,
+            processor=self.processor,
+            hf_model_type=self.hf_model_type,
+            dataset_cls=self.dataset_cls,
+            data_config=DictConfigWrap(self.config.data),
+        )
+
+    async def _run_agent_loop(
+        self,
+        sampling_params: dict[str, Any],
+        trajectory: dict[str, Any],
+        *,
+        agent_name: str,
+        trace: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """As verl's, with one loop for all answers where the loop is :class:`MapAgentLoop`."""
+        if _agent_loop_registry.get(agent_name) != _OURS:
+            verls: Callable[..., Any] = super()._run_agent_loop  # type: ignore[misc]
+            return await verls(
+                sampling_params, trajectory, agent_name=agent_name, trace=trace, **kwargs
+            )
+        with rollout_trace_attr(**trajectory, name="agent_loop", trace=trace):
+            output = await self._map_loop.run(sampling_params, **kwargs)
+            return await self._agent_loop_postprocess(output, trajectory["validate"], **kwargs)
 
     def _compute_multi_modal_inputs(self, output: Any, input_ids: torch.Tensor) -> dict[str, Any]:
         """As verl's, computed once for all answers to a prompt."""
