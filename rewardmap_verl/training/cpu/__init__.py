@@ -32,6 +32,7 @@ def activate() -> bool:
     from rewardmap_verl.training.cpu import (
         environment,
         log_probs,
+        micro_batches,
         pinned_memory,
         platform,
         position_ids,
@@ -51,6 +52,7 @@ def activate() -> bool:
     pinned_memory.apply()
     position_ids.apply()
     log_probs.apply()
+    micro_batches.apply()
     sharding.apply()
     vllm_version.apply()
     return True
