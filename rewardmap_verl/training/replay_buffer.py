@@ -29,7 +29,13 @@ from rewardmap_verl.training.record import RecordWriter
 from rewardmap_verl.training.retention import saving_of
 from rewardmap_verl.training.run_note import write_note
 from rewardmap_verl.training.settings import read_block
-from rewardmap_verl.training.watch import Deadline, Progress, Stall, failed_groups
+from rewardmap_verl.training.watch import (
+    Deadline,
+    Progress,
+    Stall,
+    failed_groups,
+    failed_validation,
+)
 
 __all__ = ["RewardMapReplayBuffer", "RewardMapReplayBufferAsync", "SamplerSettings"]
 
@@ -82,8 +88,8 @@ class _Recording:
         """verl's batch and metrics, with ours added to those of a training step.
 
         Raises:
-            RunStoppedError: Answers have failed, or none come any more; or the disk is too full for
-                the checkpoint of this step.
+            RunStoppedError: Answers have failed (in a validation, all), or none come any more; or
+                the disk is too full for the checkpoint of this step.
         """
         self._deadline.stop()
         self._step = global_steps
@@ -92,6 +98,8 @@ class _Recording:
         batch, metrics = super().sample(  # type: ignore[misc]
             global_steps=global_steps, partition_id=partition_id, batch_size=batch_size
         )
+        if is_validation and not batch.keys:
+            raise failed_validation(batch_size)
         # Not before: while answers may still fail, every checkpoint stays that is there.
         saving = saving_of(getattr(self.refill_fn, "__self__", None))
         if saving is not None and not is_validation:

@@ -3,7 +3,8 @@
 What stock verl 0.9.1 does: its trainer looks for finished rollouts without end, so a vLLM engine
 that hangs stops the run for good without a word. A group of which an answer failed (its reward
 worker has died, its engine raised) is trained all the same, filled up with sequences that have no
-image, on which Qwen2.5-VL crashes. Here both end the run with what happened and what to do; the
+image, on which Qwen2.5-VL crashes. A validation of which all answers failed ends with "Received an
+empty list as keys". Here they end the run with what happened and what to do; the
 last checkpoint is whole, for verl names it as the last only after it is written.
 """
 
@@ -17,7 +18,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["AGAIN", "Deadline", "Progress", "RunStoppedError", "Stall", "failed_groups"]
+__all__ = [
+    "AGAIN",
+    "Deadline",
+    "Progress",
+    "RunStoppedError",
+    "Stall",
+    "failed_groups",
+    "failed_validation",
+]
 
 AGAIN = (
     "The last checkpoint is whole: start the same command again, and the run goes on from there."
@@ -80,6 +89,15 @@ def failed_groups(step: int, now: Progress) -> RunStoppedError:
         f"{step} have an answer that failed; the agent loop's error is above (a reward worker or a "
         "vLLM engine that died, or an answer that raised). Training on the rest would fill the "
         f"batch with sequences without an image, on which Qwen2.5-VL crashes. {AGAIN}"
+    )
+
+
+def failed_validation(questions: int) -> RunStoppedError:
+    """The error for a validation of which no question has an answer."""
+    return RunStoppedError(
+        f"rewardmap: none of {questions} questions of a validation was answered; the agent loop's "
+        "error is above (a vLLM engine or a reward worker that died, or something about a row, the "
+        f"model or a setting that stops every answer). {AGAIN}"
     )
 
 

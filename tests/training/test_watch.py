@@ -119,6 +119,22 @@ def test_groups_that_failed(buffer: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         buffer.sample(global_steps=4, partition_id="train", batch_size=2)
 
 
+def test_a_validation_without_an_answer(buffer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stock verl says "Received an empty list as keys"."""
+
+    class Failed(Queue):
+        def kv_list(self) -> dict[str, Any]:
+            return {"val": super().kv_list()["train"]}
+
+        def kv_clear(self, **_: Any) -> None:
+            """verl clears the groups that it has taken."""
+
+    failed = Failed(a="failure", b="failure")
+    monkeypatch.setattr("verl.trainer.ppo.v1.replay_buffer.tq", failed)
+    with pytest.raises(RunStoppedError, match="none of 2 questions of a validation was answered"):
+        buffer.sample(global_steps=0, partition_id="val", batch_size=2)
+
+
 def test_the_watch_is_what_verl_looks_through() -> None:
     """The methods that are overridden must be the ones that verl calls."""
     stock = replay_buffer.ReplayBuffer
