@@ -30,9 +30,9 @@ def activate() -> bool:
         return False
     # Imported here so that a run on a GPU never loads them.
     from rewardmap_verl.training.cpu import (
+        actor_batches,
         environment,
         log_probs,
-        micro_batches,
         pinned_memory,
         platform,
         position_ids,
@@ -52,7 +52,7 @@ def activate() -> bool:
     pinned_memory.apply()
     position_ids.apply()
     log_probs.apply()
-    micro_batches.apply()
+    actor_batches.apply()
     sharding.apply()
     vllm_version.apply()
     return True
