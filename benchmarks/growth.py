@@ -164,7 +164,7 @@ def growth_of_maps(arguments: argparse.Namespace) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for kind, counts in (
         ("embedded data", (5, 20, 80, 320)),
-        ("2,600 questions a map", (1, 4, 12, 140, 400)),
+        ("2,600 questions a map", (1, 4, 12, 140, 450)),
     ):
         time_curve, memory_curve = [], []
         for maps in (count for count in counts if count <= arguments.maps):
