@@ -189,6 +189,25 @@ def test_who_failed_together_hears_of_it_and_the_next_put_goes() -> None:
     assert then.keys == ["k9"]
 
 
+def test_a_sending_that_is_cancelled_leaves_nobody_waiting() -> None:
+    queue = Queue()
+
+    async def run() -> Any:
+        put = JoinedPuts(queue.put)
+        sent = asyncio.create_task(put(["a"], "train", table(1), [{}]))
+        await asyncio.sleep(0.002)
+        waits = asyncio.create_task(put(["w"], "train", table(1), [{}]))
+        await asyncio.sleep(0.002)
+        assert put._sending is not None
+        put._sending.cancel()
+        for call in (sent, waits):
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(call, 5)
+        return await asyncio.wait_for(put(["b"], "train", table(2), [{}]), 5)
+
+    assert asyncio.run(run()).keys == ["b"]
+
+
 def test_one_who_no_longer_waits_does_not_stop_the_others() -> None:
     queue = Queue()
 
