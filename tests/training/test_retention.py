@@ -194,8 +194,9 @@ def test_the_replay_buffer_makes_room_when_the_answers_are_there(
         buffer.sample(global_steps=10, partition_id="train", batch_size=1)
     assert with_weights(tmp_path) == [4, 3, 2, 1]
 
-    nothing = SimpleNamespace(keys=[], tags=[], partition_id="train")
-    monkeypatch.setattr(ReplayBuffer, "sample", lambda *_, **__: (nothing, {}))
+    answered = SimpleNamespace(keys=["uid_0_0"], tags=[{}], partition_id="train")
+    monkeypatch.setattr(ReplayBuffer, "sample", lambda *_, **__: (answered, {}))
+    monkeypatch.setattr("rewardmap_verl.training.replay_buffer.fetch_groups", lambda _: [])
     for step, part, left in (
         (9, "train", [4, 3, 2, 1]),
         (10, "val", [4, 3, 2, 1]),
