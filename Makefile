@@ -86,8 +86,8 @@ merge: $(INSTALLED) ## Merge the newest checkpoint of RUN into a Hugging Face fo
 
 .PHONY: evidence
 evidence: $(INSTALLED) ## Compare RewardMap with its parts and baselines in small; run again to go on.
-	rewardmap evidence run --budget $(BUDGET) $(ARGS)
-	rewardmap evidence doc --budget $(BUDGET)
+	python -m benchmarks.evidence run --budget $(BUDGET) $(ARGS)
+	python -m benchmarks.evidence doc --budget $(BUDGET)
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests, the training run on the real stack among them.

@@ -112,8 +112,8 @@ def rows_once(folder: Path) -> tuple[float, float, float]:
     from torchdata.stateful_dataloader import StatefulDataLoader
     from verl.utils.dataset.rl_dataset import collate_fn
 
-    from rewardmap_verl.training import tiny_model
-    from rewardmap_verl.training.curriculum import CurriculumDataset
+    from rewardmap_verl.tiny_model import build as tiny_model
+    from rewardmap_verl.verl_plugin.dataset import CurriculumDataset
 
     path = str(folder / "train.parquet")
     data = {
@@ -262,7 +262,7 @@ def growth_of_stops(arguments: argparse.Namespace) -> dict[str, Curve]:
 def question(network: Any, plan: Any) -> tuple[Any, str]:
     """A planning question whose answer is a plan, and that answer in words."""
     from rewardmap_verl.questions.types import QuestionType
-    from rewardmap_verl.rewards.truth import GroundTruth
+    from rewardmap_verl.rewards.ground_truth import GroundTruth
 
     names = network.stops
     legs = [

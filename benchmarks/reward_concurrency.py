@@ -29,10 +29,10 @@ from verl import DataProto
 from rewardmap_verl.questions.sampling import generate_questions
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.questions.wording import gold_answer
-from rewardmap_verl.rewards.truth import GroundTruth
-from rewardmap_verl.training.reward_manager import RewardMapRewardManager
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.synthetic import generate_network, standard_settings
+from rewardmap_verl.verl_plugin.reward_manager import RewardMapRewardManager
 
 TICK = 0.001
 """Seconds that the clock on the event loop sleeps."""

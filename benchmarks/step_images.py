@@ -139,7 +139,7 @@ def make_processor(row: dict[str, Any]) -> Any:
     from transformers.image_utils import SizeDict
     from verl.utils.tokenizer import hf_processor
 
-    from rewardmap_verl.training.tiny_model import build_tiny_model
+    from rewardmap_verl.tiny_model.build import build_tiny_model
 
     with TemporaryDirectory() as folder:
         model = build_tiny_model(Path(folder) / "model", [str(row["prompt"])] * 8)
@@ -152,7 +152,7 @@ def make_worker(name: str, processor: Any) -> Any:
     """A worker of agent loops, as far as it prepares what was answered."""
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
-    from rewardmap_verl.training.images.agent_loop_worker import SharesPrompts
+    from rewardmap_verl.verl_plugin.agent_loop_worker import SharesPrompts
 
     bases = (SharesPrompts, AgentLoopWorker) if name == "rewardmap" else (AgentLoopWorker,)
     kind = type("Worker", bases, {})
@@ -167,7 +167,7 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
     from transfer_queue.utils.serial_utils import decode, encode
     from verl.utils.model import extract_multi_modal_inputs
 
-    from rewardmap_verl.training.images.pixels import PixelReference
+    from rewardmap_verl.verl_plugin.image_references.pixel_reference import PixelReference
 
     costs, processor = Costs(), make_processor(row)
     server = Server(costs, make_processor(row))
@@ -222,7 +222,7 @@ def make_loop(name: str, processor: Any, server: Server, megabytes: int) -> Any:
     from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    from rewardmap_verl.training.images.agent_loop import MapAgentLoop
+    from rewardmap_verl.verl_plugin.agent_loop import MapAgentLoop
 
     rollout = {"prompt_length": 20000, "response_length": 2048}
     return {"rewardmap": MapAgentLoop, "single_turn_agent": SingleTurnAgentLoop}[name](

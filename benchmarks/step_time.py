@@ -40,7 +40,7 @@ MILESTONES = (
     ("validated", "step:0 - "),
     ("first step is done", "step:1 - "),
 )
-FORKS = "rewardmap_verl.training.cpu.prefork.server"
+FORKS = "rewardmap_verl.cpu.prefork.server"
 STEP = re.compile(r"step:(\d+) - (.*)")
 TIMING = re.compile(r"timing_s/([\w/]+):(?:np\.float64\()?([0-9.e+-]+)")
 
@@ -83,7 +83,7 @@ def main() -> None:
     if arguments.keep_log:
         text = "\n".join(f"{at:.2f} {line}" for at, line in watched.lines)
         arguments.keep_log.write_text(text, encoding="utf-8")
-    record = summarise(watched)
+    record = summarize(watched)
     show(record)
     if arguments.out:
         arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -203,7 +203,7 @@ def end(program: subprocess.Popen[bytes]) -> None:
     program.wait()
 
 
-def summarise(watched: Watched) -> dict[str, object]:
+def summarize(watched: Watched) -> dict[str, object]:
     """What is printed and kept."""
     milestones = {
         name: round(next((at for at, line in watched.lines if mark in line), -1), 2)

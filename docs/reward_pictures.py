@@ -17,15 +17,15 @@ from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.explain import Explanation, explain_answer
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import read_route
-from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Leg, Planner
 from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
 
 IMAGES = Path(__file__).parent / "images"
 SETTINGS = SyntheticSettings(lines=(6, 6), stops=(42, 42))
-COLOURS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
+COLORS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
 WIDTH = 1400
 
 
@@ -107,14 +107,14 @@ def draw_bars(answers: Sequence[Answer], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 3.2), dpi=130)
     names = [answer.name for answer in answers][::-1]
     left = [0.0] * len(answers)
-    for place, part in enumerate(COLOURS):
+    for place, part in enumerate(COLORS):
         values = [
             answer.explained.parts[place].value
             * answer.explained.parts[place].times
             * answer.explained.score.weight
             for answer in answers
         ][::-1]
-        axes.barh(names, values, left=left, color=COLOURS[part], label=part, height=0.62)
+        axes.barh(names, values, left=left, color=COLORS[part], label=part, height=0.62)
         left = [a + b for a, b in zip(left, values, strict=True)]
     for place, total in enumerate(left):
         axes.text(total + 0.3, place, f"{total:.4g}", va="center")
@@ -133,10 +133,10 @@ def draw_routes(drawn: DrawnMap, network: Network, answers: Sequence[Answer], pa
         pane.imshow(drawn.image, alpha=0.45)
         for real, points in rides(answer, network, tracks):
             x, y = zip(*points, strict=True)
-            colour, style = ("#1d4fa8", "-") if real else ("#c0344a", (0, (1.6, 1.2)))
-            pane.plot(x, y, color=colour, linestyle=style, linewidth=4.5, solid_capstyle="round")
-            pane.plot(x[0], y[0], "o", ms=9, mfc="white", mec=colour, mew=3)
-            pane.plot(x[-1], y[-1], "o", ms=9, mfc="white", mec=colour, mew=3)
+            color, style = ("#1d4fa8", "-") if real else ("#c0344a", (0, (1.6, 1.2)))
+            pane.plot(x, y, color=color, linestyle=style, linewidth=4.5, solid_capstyle="round")
+            pane.plot(x[0], y[0], "o", ms=9, mfc="white", mec=color, mew=3)
+            pane.plot(x[-1], y[-1], "o", ms=9, mfc="white", mec=color, mew=3)
         pane.set_title(f"{answer.name}: {answer.explained.score.score:.4g}", fontsize=12)
         pane.set_xlabel("\n".join(sentences(answer.explained)), fontsize=8.5, loc="left")
         pane.set_xticks([])
@@ -164,7 +164,7 @@ def sentences(explained: Explanation) -> Iterator[str]:
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Write a picture with few colours: the same bytes for the same picture, and small."""
+    """Write a picture with few colors: the same bytes for the same picture, and small."""
     from io import BytesIO
 
     from PIL import Image

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.training_data"]
+
 BROWSER_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -88,7 +88,7 @@ fi
 
 start_head
 export RAY_ADDRESS="$head:$port"
-python -m rewardmap_verl.training.nodes "$nodes" "$join" &
+python -m rewardmap_verl.preflight.wait_for_nodes "$nodes" "$join" &
 train_pid=$!
 wait "$train_pid"
 say "$nodes nodes are there"

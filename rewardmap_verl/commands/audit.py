@@ -68,7 +68,7 @@ def audit(
     except (DataError, ConfigError) as error:
         fail(error)
     if not groups:
-        fail(DataError(data, mend="It holds no question that could be audited."))
+        fail(DataError(data, hint="It holds no question that could be audited."))
     console.print(_table(groups))
     if show:
         _show_closest(groups, console)
@@ -93,7 +93,7 @@ def _questions(data: Path, networks: Path | None) -> Iterator[Row]:
         yield from read_prepared(data)
         return
     if networks is None and data.is_file():
-        raise DataError("--networks", mend="Give the folder of networks beside JSON lines.")
+        raise DataError("--networks", hint="Give the folder of networks beside JSON lines.")
     lines = read_json_lines(data)
     shelf = NetworkFolder(networks or data)
     seen: set[str] = set()

@@ -16,21 +16,21 @@ __all__ = ["card"]
 def card(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     model: Annotated[Path, typer.Argument(help="Folder of its merged model.")],
-    licence: Annotated[
-        str, typer.Option(help="Licence of the model, as hubs call it: apache-2.0, mit, …")
+    license: Annotated[
+        str, typer.Option(help="License of the model, as hubs call it: apache-2.0, mit, …")
     ] = "other",
     name: Annotated[str, typer.Option(help="Name of the model; the run's when left out.")] = "",
     evaluation: Annotated[
         Path | None, typer.Option(help="Folder of `rewardmap evaluate`, for its table.")
     ] = None,
 ) -> None:
-    """Write README.md into a model's folder: data, recipe, scores and licence.
+    """Write README.md into a model's folder: data, recipe, scores and license.
 
-    Try it: **rewardmap card runs/synthetic runs/synthetic/merged --licence apache-2.0**
+    Try it: **rewardmap card runs/synthetic runs/synthetic/merged --license apache-2.0**
     """
     from rewardmap_verl.reports.card import write_card
 
     try:
-        typer.echo(write_card(run, model, licence, name, evaluation))
+        typer.echo(write_card(run, model, license, name, evaluation))
     except DataError as error:
         fail(error)

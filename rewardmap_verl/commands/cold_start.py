@@ -40,8 +40,8 @@ def cold_start(
     """
     from rich.console import Console
 
-    from rewardmap_verl.training import cold_start as supervised
-    from rewardmap_verl.training.conversations import of_types, read_conversations, sample_evenly
+    from rewardmap_verl.tiny_model import cold_start as supervised
+    from rewardmap_verl.tiny_model.conversations import of_types, read_conversations, sample_evenly
 
     console = Console()
     try:

@@ -44,15 +44,15 @@ def preview(
     """
     from rich.console import Console
 
-    from rewardmap_verl.training.compose import compose_run
-    from rewardmap_verl.training.layout import lay_out
-    from rewardmap_verl.training.preview import draw_preview, preview, preview_table
-    from rewardmap_verl.training.summary import summary_of
+    from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
+    from rewardmap_verl.curriculum.preview import draw_preview, preview, preview_table
+    from rewardmap_verl.preflight.compose import compose_run
+    from rewardmap_verl.reports.run_summary import summary_of
 
     try:
         if run is not None:
             seconds = summary_of(run).step_seconds
-        layout = lay_out(compose_run(overrides or []).data)
+        layout = plan_curriculum(compose_run(overrides or []).data)
     except (ConfigError, DataError) as error:
         fail(error)
     console = Console()

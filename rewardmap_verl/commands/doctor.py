@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rewardmap_verl.training.installation import Item
+    from rewardmap_verl.preflight.doctor import Item
 
 __all__ = ["doctor"]
 
@@ -24,14 +24,14 @@ def doctor() -> None:
     """
     from rich.console import Console
 
-    from rewardmap_verl.training.installation import can_train, examine_installation
+    from rewardmap_verl.preflight.doctor import can_train, examine_installation
 
     console = Console()
     with console.status("Looking at the installation (importing verl takes some seconds)"):
         items = list(examine_installation())
     console.print(report_table(items))
     if not can_train(items):
-        console.print("[red]Training cannot run here; mend what is marked missing.[/red]")
+        console.print("[red]Training cannot run here; fix what is marked missing.[/red]")
         raise typer.Exit(1)
     console.print("[green]Nothing is missing for training.[/green]")
 
@@ -46,5 +46,5 @@ def report_table(items: Sequence[Item]) -> Table:
         table.add_column(heading, overflow="fold")
     for item in items:
         state = Text(item.state.value, style=STYLES[item.state.value])
-        table.add_row(item.name, Text(item.value), state, Text(item.mend))
+        table.add_row(item.name, Text(item.value), state, Text(item.hint))
     return table

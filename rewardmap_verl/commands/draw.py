@@ -56,7 +56,7 @@ def draw(
 
     with readable_errors(), disk_errors(out):
         if out.suffix.lower() not in (".png", ".svg"):
-            raise ConfigError("draw", found=out.name, mend="Write NAME.png or NAME.svg.")
+            raise ConfigError("draw", found=out.name, hint="Write NAME.png or NAME.svg.")
         settings = settings_at(difficulty)
         if language:
             chosen = tuple(dict.fromkeys(one.value for one in language))

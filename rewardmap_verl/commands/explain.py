@@ -82,7 +82,7 @@ def _answer(row: Row, file: Path | None) -> object:
         try:
             return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(file, found=str(error), mend="Give a readable text file.") from None
+            raise DataError(file, found=str(error), hint="Give a readable text file.") from None
     if row.response is MISSING:
         raise DataError(row.where, "response", "nothing", "Give an answer with --response FILE.")
     return row.response

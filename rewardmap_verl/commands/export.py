@@ -37,8 +37,8 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write [FOLDER-FORM, beside the folder].")
     ] = None,
-    licence: Annotated[
-        str, typer.Option(help="hub: identifier of the licence that the card names.")
+    license: Annotated[
+        str, typer.Option(help="hub: identifier of the license that the card names.")
     ] = "other",
 ) -> None:
     """Write a prepared folder in the form of another tool.
@@ -64,7 +64,7 @@ def export(
     with readable_errors(), disk_errors(target):
         manifest = read_manifest(folder)
         if form is Form.HUB:
-            files = export_hub(folder, manifest, target, licence)
+            files = export_hub(folder, manifest, target, license)
         else:
             files = writers[form](folder, manifest, target)
     for file in files:

@@ -1,4 +1,4 @@
-"""How commands end on a fault that a user can mend."""
+"""How commands end on a fault that a user can fix."""
 
 from __future__ import annotations
 

@@ -31,7 +31,6 @@ COMMANDS = (
     "score",
     "explain",
     "audit",
-    "evidence",
 )
 """In the order in which a user meets them; ``tiny-model`` is ``tiny_model`` in tiny_model.py."""
 

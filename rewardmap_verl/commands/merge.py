@@ -34,11 +34,11 @@ def merge(
 
     What `+recipe=rewardmap_sft` trained becomes what `+recipe/rewardmap=[sft_then_rl]` starts from.
     """
-    from rewardmap_verl.training import merging
+    from rewardmap_verl.checkpoints import merge as merging
 
     try:
         if dtype not in merging.DTYPES:
-            raise ConfigError("--dtype", found=dtype, mend=f"One of {', '.join(merging.DTYPES)}.")
+            raise ConfigError("--dtype", found=dtype, hint=f"One of {', '.join(merging.DTYPES)}.")
         merging.merge(checkpoint, output, dtype=dtype, replace=replace)
     except (ConfigError, DataError) as error:
         fail(error)

@@ -321,7 +321,7 @@ def prepare(
             )
         with _progress(console) as report:
             manifest = prepare_folder(settings, report)
-        _summarise(console, manifest, out)
+        _summarize(console, manifest, out)
 
 
 def _check_source(source: SourceName, given: Mapping[str, object]) -> None:
@@ -334,8 +334,8 @@ def _check_source(source: SourceName, given: Mapping[str, object]) -> None:
         sources = _SOURCES_OF[option]
         if value is not None and source.value not in sources:
             reason = "brings its questions along" if option in _QUESTIONS else "does not read it"
-            mend = f"The source {source.value} {reason}. It is for --source {' or '.join(sources)}."
-            raise ConfigError(option, mend=mend)
+            hint = f"The source {source.value} {reason}. It is for --source {' or '.join(sources)}."
+            raise ConfigError(option, hint=hint)
 
 
 def _drawn_as(preset: Size, difficulty: float | None, language: list[Language] | None) -> Size:
@@ -349,13 +349,13 @@ def _drawn_as(preset: Size, difficulty: float | None, language: list[Language] |
             raise ConfigError(
                 "--difficulty",
                 found=difficulty,
-                mend="Maps of sizes tiny and micro are as simple as they come; add --size full.",
+                hint="Maps of sizes tiny and micro are as simple as they come; add --size full.",
             )
         networks, style = settings_at(difficulty), style_at(difficulty)
         preset = replace(preset, networks=networks, style=style)
     if language:
         if isinstance(preset.networks, MicroSettings):
-            raise ConfigError("--language", mend="Stops of size micro have letters for names.")
+            raise ConfigError("--language", hint="Stops of size micro have letters for names.")
         chosen = tuple(dict.fromkeys(one.value for one in language))
         preset = replace(preset, networks=preset.networks.with_languages(chosen))
     return preset
@@ -386,7 +386,7 @@ def _quotas(start: Quotas, given: list[str], forms: list[str] | None) -> Quotas:
             raise ConfigError(
                 "--quota",
                 found=option,
-                mend=f"Write TYPE=N with one of {', '.join(kinds.values())}.",
+                hint=f"Write TYPE=N with one of {', '.join(kinds.values())}.",
             )
         changed[name.lower()] = int(number)
     return replace(start, **changed)
@@ -414,7 +414,7 @@ def _progress(console: Console) -> Iterator[Report]:
         yield report
 
 
-def _summarise(console: Console, manifest: Manifest, out: Path) -> None:
+def _summarize(console: Console, manifest: Manifest, out: Path) -> None:
     table = Table(title=f"{escape(str(out))}  ({manifest.source}, seed {manifest.seed})")
     table.add_column("questions")
     for split in SPLITS:

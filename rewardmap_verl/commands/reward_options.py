@@ -37,13 +37,13 @@ def load_settings(file: Path | None, changes: list[str] | None) -> RewardConfig:
     for change in changes or []:
         keys, _, value = change.partition("=")
         if not keys or not value:
-            raise ConfigError("--set", found=change, mend="Write KEY=VALUE, such as alpha=0.7.")
+            raise ConfigError("--set", found=change, hint="Write KEY=VALUE, such as alpha=0.7.")
         place = block
         *parents, last = keys.removeprefix(f"{BLOCK}.").split(".")
         for key in parents:
             place = place.setdefault(key, {})
             if not isinstance(place, dict):
-                raise ConfigError("--set", found=change, mend=f"{key} is a value, not a group.")
+                raise ConfigError("--set", found=change, hint=f"{key} is a value, not a group.")
         place[last] = _parse(value, change)
     return load_reward_config(block)
 
@@ -54,14 +54,14 @@ def _parse(text: str, where: object) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(where, mend=f"It is not YAML ({error}).") from None
+        raise ConfigError(where, hint=f"It is not YAML ({error}).") from None
 
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(path, found=str(error), mend="Give a readable YAML file.") from None
+        raise ConfigError(path, found=str(error), hint="Give a readable YAML file.") from None
     found = _parse(text, path)
     for key in BLOCK.split("."):
         if isinstance(found, dict) and key in found:
@@ -69,5 +69,5 @@ def _from_file(path: Path) -> dict[str, Any]:
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise ConfigError(path, found=found, mend="Give the settings as keys and values.")
+        raise ConfigError(path, found=found, hint="Give the settings as keys and values.")
     return found

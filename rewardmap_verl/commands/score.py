@@ -70,8 +70,8 @@ def score_line(
     try:
         row = read_row(line, networks)
         if row.response is MISSING:
-            mend = 'Give the model\'s answer as "response".'
-            raise DataError(row.truth.place(row.where), "response", "nothing", mend)
+            hint = 'Give the model\'s answer as "response".'
+            raise DataError(row.truth.place(row.where), "response", "nothing", hint)
         parts = score_answer(row.response, row.truth, row.network, config).as_dict()
     except DataError as fault:
         return {**empty, "error": str(fault)}, fault
@@ -98,7 +98,7 @@ def _whole_file(path: Path | None) -> Iterator[BinaryIO]:
         part.replace(path)
     except OSError as error:
         raise DataError(
-            path, found=error.strerror, mend="Give a file that can be written."
+            path, found=error.strerror, hint="Give a file that can be written."
         ) from None
     finally:
         part.unlink(missing_ok=True)

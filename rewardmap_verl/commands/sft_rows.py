@@ -23,8 +23,8 @@ def sft_rows(
     """Write the training questions with their perfect answers, for `+recipe=rewardmap_sft`."""
     from rich.console import Console
 
-    from rewardmap_verl.training.cold_start import write_conversations
-    from rewardmap_verl.training.conversations import read_conversations
+    from rewardmap_verl.tiny_model.cold_start import write_conversations
+    from rewardmap_verl.tiny_model.conversations import read_conversations
 
     folder = data.absolute()
     path = output or folder.with_name(f"{folder.name}-sft.parquet")

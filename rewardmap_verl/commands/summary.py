@@ -21,7 +21,7 @@ def summary(
     """Show a run per stage and question type: steps, rewards, accuracy, groups without signal."""
     from rich.console import Console
 
-    from rewardmap_verl.training.summary import summary_of, summary_table
+    from rewardmap_verl.reports.run_summary import summary_of, summary_table
 
     try:
         found = summary_of(run)

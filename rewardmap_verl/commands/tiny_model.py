@@ -10,7 +10,7 @@ import typer
 
 from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.training.tiny_model import TinyModelSize
+from rewardmap_verl.tiny_model.build import TinyModelSize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,8 +49,8 @@ def tiny_model(
     """
     from rich.console import Console
 
-    from rewardmap_verl.training.conversations import read_texts
-    from rewardmap_verl.training.tiny_model import build_tiny_model, count_parameters
+    from rewardmap_verl.tiny_model.build import build_tiny_model, count_parameters
+    from rewardmap_verl.tiny_model.conversations import read_texts
 
     console = Console()
     try:
@@ -78,9 +78,9 @@ def _build_seeing_model(
     """Build a model beside ``output``, teach it to see, and write the whole to ``output``."""
     from rich.progress import Progress
 
-    from rewardmap_verl.training.conversations import read_texts
-    from rewardmap_verl.training.seeing import read_sights, teach_seeing
-    from rewardmap_verl.training.tiny_model import build_tiny_model
+    from rewardmap_verl.tiny_model.build import build_tiny_model
+    from rewardmap_verl.tiny_model.conversations import read_texts
+    from rewardmap_verl.tiny_model.vision_pretraining import read_sights, teach_seeing
 
     sights = read_sights(data)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,14 @@
-"""Badges at the ends of lines: the short name of the line on its colour, as in real maps."""
+"""Badges at the ends of lines: the short name of the line on its color, as in real maps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rewardmap_verl.drawing.colours import luma
+from rewardmap_verl.drawing.colors import luma
 from rewardmap_verl.drawing.fonts import text_extent
 from rewardmap_verl.drawing.geometry import Rect, distance, overlap
-from rewardmap_verl.drawing.labels import Ground, Place
+from rewardmap_verl.drawing.label_candidates import Ground, Place
 from rewardmap_verl.drawing.lanes import Lanes
 from rewardmap_verl.drawing.scene import Area, Point, Shape, Stroke, Text
 from rewardmap_verl.drawing.style import MapStyle
@@ -63,8 +63,8 @@ def place_badges(
     return tuple(badges)
 
 
-def badge_shapes(badge: Badge, colour: str, style: MapStyle) -> tuple[Shape, ...]:
-    """A plate with round corners in the colour of the line, the name in black or white."""
+def badge_shapes(badge: Badge, color: str, style: MapStyle) -> tuple[Shape, ...]:
+    """A plate with round corners in the color of the line, the name in black or white."""
     left, top, right, bottom = badge.rect.box()
     rim = style.font_size * 0.2
     inner = (
@@ -75,17 +75,17 @@ def badge_shapes(badge: Badge, colour: str, style: MapStyle) -> tuple[Shape, ...
     )
     width, above, _ = text_extent(badge.text, _size(style), True)
     origin = ((left + right - width) / 2, (top + bottom + above) / 2)
-    text = Text(origin, badge.text, _size(style), _contrast(colour), width, bold=True)
-    return Area(inner, colour), Stroke((*inner, inner[0]), 2 * rim, colour), text
+    text = Text(origin, badge.text, _size(style), _contrast(color), width, bold=True)
+    return Area(inner, color), Stroke((*inner, inner[0]), 2 * rim, color), text
 
 
 def _size(style: MapStyle) -> float:
     return style.font_size * 0.9
 
 
-def _contrast(colour: str) -> str:
-    """Black on light colours, white on dark ones."""
-    return "#101418" if luma(colour) > 150 else "#ffffff"
+def _contrast(color: str) -> str:
+    """Black on light colors, white on dark ones."""
+    return "#101418" if luma(color) > 150 else "#ffffff"
 
 
 def _ends(placed: PlacedNetwork, lanes: Lanes, line: int) -> Iterator[tuple[int, Point]]:

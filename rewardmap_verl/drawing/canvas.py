@@ -9,7 +9,7 @@ from itertools import combinations
 from rewardmap_verl.drawing.badges import badge_shapes
 from rewardmap_verl.drawing.fonts import text_extent
 from rewardmap_verl.drawing.geometry import Rect, band, distance, overlap, union, upright
-from rewardmap_verl.drawing.labels import Symbol, set_text
+from rewardmap_verl.drawing.label_candidates import Symbol, set_text
 from rewardmap_verl.drawing.legend import Legend, make_legend
 from rewardmap_verl.drawing.plan import Plan
 from rewardmap_verl.drawing.scene import Area, Box, Disc, Point, Scene, Shape, Stroke, Text, move
@@ -34,8 +34,8 @@ def compose(plan: Plan, style: MapStyle) -> Canvas:
     """Draw the plan; the legend goes into a free corner, or else beside or below the map."""
     legend = make_legend(
         [
-            (line.name, colour)
-            for line, colour in zip(plan.placed.network.lines, plan.colours, strict=True)
+            (line.name, color)
+            for line, color in zip(plan.placed.network.lines, plan.colors, strict=True)
         ],
         style,
         plan.box(),
@@ -97,14 +97,14 @@ def _heading(title: str, style: MapStyle) -> tuple[list[Shape], float, float]:
 
 def _network_shapes(plan: Plan, style: MapStyle) -> list[Shape]:
     shapes: list[Shape] = []
-    for colour, paths in zip(plan.colours, plan.lanes.curves, strict=True):
-        shapes += [Stroke(path, style.line_width, colour) for path in paths]
+    for color, paths in zip(plan.colors, plan.lanes.curves, strict=True):
+        shapes += [Stroke(path, style.line_width, color) for path in paths]
     for symbol, passing in zip(plan.ground.symbols, plan.lanes.passes, strict=True):
         shapes += _symbol_shapes(symbol, passing, style)
     for symbol, place in zip(plan.ground.symbols, plan.labels, strict=True):
         shapes += set_text(place, symbol.centre, style)
     for badge in plan.badges:
-        shapes += badge_shapes(badge, plan.colours[badge.line], style)
+        shapes += badge_shapes(badge, plan.colors[badge.line], style)
     return shapes
 
 

@@ -1,7 +1,7 @@
-"""Draw a micro network: a cell for each stop, its letter inside a ring in the colours of its lines.
+"""Draw a micro network: a cell for each stop, its letter inside a ring in the colors of its lines.
 
 A cell has the size of one visual token of Qwen2.5-VL (28 pixels, arXiv 2502.13923), so that what
-is to be known about a stop, but for its neighbours, reaches the language model in one token.
+is to be known about a stop, but for its neighbors, reaches the language model in one token.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ def draw_cells(placed: PlacedNetwork, style: CellStyle) -> DrawnMap:
         ConfigError: A stop lies outside the picture.
     """
     centres = tuple(_centre(cell, style) for cell in placed.positions)
-    colours = {line.name: line.color or style.ink for line in placed.network.lines}
+    colors = {line.name: line.color or style.ink for line in placed.network.lines}
     curves = tuple(
         tuple(tuple(_centre(cell, style) for cell in path) for path in paths)
         for paths in placed.courses
     )
     shapes: list[Shape] = [
-        Stroke(path, style.line_share * style.cell, colour)
-        for colour, paths in zip(colours.values(), curves, strict=True)
+        Stroke(path, style.line_share * style.cell, color)
+        for color, paths in zip(colors.values(), curves, strict=True)
         for path in paths
     ]
     for stop, centre in zip(placed.network.stops, centres, strict=True):
-        shapes += _symbol(centre, [colours[name] for name in stop.lines], style)
+        shapes += _symbol(centre, [colors[name] for name in stop.lines], style)
     letters = [
         _letter(stop.name, centre, style)
         for stop, centre in zip(placed.network.stops, centres, strict=True)
@@ -81,7 +81,7 @@ def draw_cells(placed: PlacedNetwork, style: CellStyle) -> DrawnMap:
             for stop, centre in zip(placed.network.stops, centres, strict=True)
         ),
         curves=curves,
-        colours=tuple(colours.values()),
+        colors=tuple(colors.values()),
         labels=tuple(
             _label_box(stop, centre, style)
             for stop, centre in zip(placed.network.stops, centres, strict=True)
@@ -105,25 +105,25 @@ def _centre(cell: GridPoint, style: CellStyle) -> Point:
     return (cell[0] + 0.5) * style.cell, (cell[1] + 0.5) * style.cell
 
 
-def _symbol(centre: Point, colours: Sequence[str], style: CellStyle) -> list[Shape]:
-    """A ring, an equal part of it in the colour of each line."""
+def _symbol(centre: Point, colors: Sequence[str], style: CellStyle) -> list[Shape]:
+    """A ring, an equal part of it in the color of each line."""
     radius = style.ring_share * style.cell / 2
     hole = Disc(centre, style.hole_share * style.cell / 2, style.paper)
-    if len(colours) == 1:
-        return [Disc(centre, radius, colours[0]), hole]
-    share = 2 * math.pi / len(colours)
+    if len(colors) == 1:
+        return [Disc(centre, radius, colors[0]), hole]
+    share = 2 * math.pi / len(colors)
     sectors = [
-        _sector(centre, radius, math.pi / 2 + share * i, share, colour)
-        for i, colour in enumerate(colours)
+        _sector(centre, radius, math.pi / 2 + share * i, share, color)
+        for i, color in enumerate(colors)
     ]
     return [*sectors, hole]
 
 
-def _sector(centre: Point, radius: float, start: float, share: float, colour: str) -> Area:
+def _sector(centre: Point, radius: float, start: float, share: float, color: str) -> Area:
     """A slice of a disc; angles in radians, from east clockwise."""
     angles = [start + share * k / _ARC_STEPS for k in range(_ARC_STEPS + 1)]
     arc = [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
-    return Area((centre, *arc), colour)
+    return Area((centre, *arc), color)
 
 
 def _letter(name: str, centre: Point, style: CellStyle) -> Text:

@@ -69,6 +69,6 @@ def _package(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         package = name.replace("_", "-")
         names = "Chinese, Japanese and Korean names are" if "cjk" in name else "Maps are"
-        mend = f"{names} drawn with its font; run: pip install {package}"
-        raise ConfigError("fonts", package, "not installed", mend)
+        hint = f"{names} drawn with its font; run: pip install {package}"
+        raise ConfigError("fonts", package, "not installed", hint)
     return Path(next(iter(spec.submodule_search_locations)))

@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, pairwise
 
+from rewardmap_verl.drawing.edges import Stretch, find_stretches, runs_of
 from rewardmap_verl.drawing.scene import Point
-from rewardmap_verl.drawing.stretches import Stretch, find_stretches, runs_of
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
@@ -81,8 +81,8 @@ def _project(network: Network, coordinates: Sequence[tuple[float, float]]) -> li
         raise DataError(where, "coordinates", found, "Give latitude and longitude of every stop.")
     for stop, (latitude, longitude) in zip(network.stops, coordinates, strict=True):
         if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # also false for nan
-            mend = "Latitudes lie within -90 to 90 and longitudes within -180 to 180."
-            raise DataError(f"{where}, {stop.name}", "coordinates", (latitude, longitude), mend)
+            hint = "Latitudes lie within -90 to 90 and longitudes within -180 to 180."
+            raise DataError(f"{where}, {stop.name}", "coordinates", (latitude, longitude), hint)
     middle = sum(latitude for latitude, _ in coordinates) / len(coordinates)
     narrow = math.cos(math.radians(middle))
     return [(longitude * narrow, -latitude) for latitude, longitude in coordinates]
@@ -115,7 +115,7 @@ def _relax(stretches: Sequence[Stretch], places: Sequence[Point]) -> dict[int, P
 
 
 def _scale(stretches: Sequence[Stretch], places: Sequence[Point]) -> float:
-    """The median distance of neighbouring stops."""
+    """The median distance of neighboring stops."""
     gaps = sorted(_far(places[a], places[b]) for s in stretches for a, b in pairwise(s.stops))
     positive = [gap for gap in gaps if gap > 0]
     return positive[len(positive) // 2] if positive else 1.0

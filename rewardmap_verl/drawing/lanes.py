@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rewardmap_verl.drawing.bundles import Edge, edge_of, order_lanes
+from rewardmap_verl.drawing.line_ordering import Edge, edge_of, order_lanes
 from rewardmap_verl.drawing.scene import Point
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 

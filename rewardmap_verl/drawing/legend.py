@@ -1,4 +1,4 @@
-"""The legend: which colour is which line, and what the two stop symbols mean."""
+"""The legend: which color is which line, and what the two stop symbols mean."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class _Entry:
 
 
 def make_legend(lines: Sequence[tuple[str, str]], style: MapStyle, frame: Box) -> Legend:
-    """Explain lines, given as (name, colour), and symbols, beside or below a map of that size."""
-    entries = [_line_entry(i, name, colour, style) for i, (name, colour) in enumerate(lines)]
+    """Explain lines, given as (name, color), and symbols, beside or below a map of that size."""
+    entries = [_line_entry(i, name, color, style) for i, (name, color) in enumerate(lines)]
     for meaning, radius in (
         ("Stop", style.stop_radius),
         ("Interchange", style.interchange_radius),
@@ -76,8 +76,8 @@ def _frame(width: float, height: float, style: MapStyle) -> tuple[Shape, ...]:
     return Area(corners, style.background), Stroke((*corners, corners[0]), 2.0, "#b9c0c8")
 
 
-def _line_entry(number: int, name: str, colour: str, style: MapStyle) -> _Entry:
-    swatch = (Stroke(((0.0, 0.0), (style.legend_font_size * 1.6, 0.0)), style.line_width, colour),)
+def _line_entry(number: int, name: str, color: str, style: MapStyle) -> _Entry:
+    swatch = (Stroke(((0.0, 0.0), (style.legend_font_size * 1.6, 0.0)), style.line_width, color),)
     return _entry(number, swatch, name, style)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from rewardmap_verl.drawing.badges import Badge, place_badges
-from rewardmap_verl.drawing.colours import line_colours
+from rewardmap_verl.drawing.colors import line_colors
 from rewardmap_verl.drawing.geometry import Rect, band, bounds, union
-from rewardmap_verl.drawing.labels import (
+from rewardmap_verl.drawing.label_candidates import (
     Ground,
     Place,
     Symbol,
@@ -17,10 +17,10 @@ from rewardmap_verl.drawing.labels import (
     first_wish,
     survey,
 )
+from rewardmap_verl.drawing.label_placement import settle
 from rewardmap_verl.drawing.lanes import Lanes, lay_lanes
 from rewardmap_verl.drawing.scene import Box, Point
-from rewardmap_verl.drawing.settle import settle
-from rewardmap_verl.drawing.slide import free_places, track_around, with_moved
+from rewardmap_verl.drawing.stop_shifting import free_places, track_around, with_moved
 from rewardmap_verl.drawing.style import MapStyle
 from rewardmap_verl.transit.placement import PlacedNetwork
 
@@ -41,7 +41,7 @@ class Plan:
     crowded: tuple[int, ...]
     """Stops whose name overlaps something all the same."""
     badges: tuple[Badge, ...]
-    colours: tuple[str, ...]
+    colors: tuple[str, ...]
     """Of each line."""
 
     def solids(self) -> list[Rect]:
@@ -71,7 +71,7 @@ def make_plan(placed: PlacedNetwork, style: MapStyle) -> Plan:
             break
         unit *= _GROWTH
     badges = place_badges(placed, lanes, ground, labels, style) if style.badges else ()
-    return Plan(placed, lanes, ground, labels, crowded, badges, line_colours(placed.network))
+    return Plan(placed, lanes, ground, labels, crowded, badges, line_colors(placed.network))
 
 
 def _labels(
@@ -79,7 +79,7 @@ def _labels(
 ) -> tuple[tuple[Place, ...], tuple[int, ...]]:
     """A place for each name, and the stops whose name overlaps something there."""
     options = [places or [first_wish(ground, i, style)] for i, places in enumerate(clear)]
-    chosen, stuck = settle(options, _neighbours(placed), style)
+    chosen, stuck = settle(options, _neighbors(placed), style)
     blocked = [stop for stop, places in enumerate(clear) if not places]
     places = tuple(options[stop][option] for stop, option in enumerate(chosen))
     return places, tuple(sorted({*stuck, *blocked}))
@@ -152,7 +152,7 @@ def _symbol(name: str, calls: dict[str, Point], interchange: bool, style: MapSty
     return Symbol(name, ((left + right) / 2, (top + bottom) / 2), points, radius)
 
 
-def _neighbours(placed: PlacedNetwork) -> Sequence[Sequence[int]]:
+def _neighbors(placed: PlacedNetwork) -> Sequence[Sequence[int]]:
     """The stops before and after each stop on any line."""
     found: list[dict[int, None]] = [{} for _ in placed.network.stops]
     for path in (path for line in placed.network.lines for path in line.paths):

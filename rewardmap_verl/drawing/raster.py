@@ -52,7 +52,7 @@ def png_bytes(image: Image.Image) -> bytes:
 
 
 def _runs(shapes: Sequence[Shape]) -> Iterator[tuple[bool, list[Shape]]]:
-    """Neighbouring shapes of one kind: text or not."""
+    """Neighboring shapes of one kind: text or not."""
     run: list[Shape] = []
     for shape in shapes:
         if run and isinstance(run[0], Text) != isinstance(shape, Text):
@@ -87,18 +87,18 @@ def _draw(draw: ImageDraw.ImageDraw, shape: Shape, k: float, dx: float, dy: floa
         return point[0] * k + dx - 0.5, point[1] * k + dy - 0.5
 
     match shape:
-        case Disc(centre, radius, colour):
-            draw.ellipse(_around(at(centre), radius * k), fill=colour)
-        case Area(points, colour):
-            draw.polygon([at(point) for point in points], fill=colour)
-        case Stroke(points, width, colour):
+        case Disc(centre, radius, color):
+            draw.ellipse(_around(at(centre), radius * k), fill=color)
+        case Area(points, color):
+            draw.polygon([at(point) for point in points], fill=color)
+        case Stroke(points, width, color):
             half = width * k / 2
             placed = [at(point) for point in points]
             for a, b in itertools.pairwise(placed):
                 if a != b:
-                    draw.polygon(_band(a, b, half), fill=colour)
+                    draw.polygon(_band(a, b, half), fill=color)
             for point in placed:
-                draw.ellipse(_around(point, half), fill=colour)
+                draw.ellipse(_around(point, half), fill=color)
 
 
 def _around(centre: Point, radius: float) -> Box:
@@ -130,7 +130,7 @@ def _paint_texts(image: Image.Image, texts: list[Shape], scale: float) -> None:
             _paint_rotated(image, text, (x, y), scale)
         else:
             font = font_for(text.text, _fitting_size(text, scale), text.bold)
-            draw.text((round(x), round(y)), text.text, text.colour, font, anchor="ls")
+            draw.text((round(x), round(y)), text.text, text.color, font, anchor="ls")
 
 
 def _fitting_size(text: Text, scale: float) -> float:
@@ -156,7 +156,7 @@ def _paint_rotated(image: Image.Image, text: Text, origin: Point, scale: float) 
     middle = (origin[0] + dx * _HALF - dy * sin, origin[1] + dx * sin + dy * _HALF)
     stamp = turned.crop((0, 0, *_even(turned.size, k))).reduce(k)
     corner = (round(middle[0] - stamp.width / 2), round(middle[1] - stamp.height / 2))
-    image.paste(text.colour, (*corner, corner[0] + stamp.width, corner[1] + stamp.height), stamp)
+    image.paste(text.color, (*corner, corner[0] + stamp.width, corner[1] + stamp.height), stamp)
 
 
 def _even(size: tuple[int, int], k: int) -> tuple[int, int]:

@@ -57,8 +57,8 @@ class DrawnMap:
     """For each stop, where each line passes its symbol, by the name of the line."""
     curves: tuple[tuple[tuple[Point, ...], ...], ...]
     """For each line and path, the middle of the drawn line."""
-    colours: tuple[str, ...]
-    """The colour of each line, ``#rrggbb``."""
+    colors: tuple[str, ...]
+    """The color of each line, ``#rrggbb``."""
     labels: tuple[LabelBox, ...]
     badges: tuple[BadgeBox, ...]
     legend: tuple[LegendBox, ...]
@@ -98,7 +98,7 @@ class DrawnMap:
             "stops": self.stops,
             "calls": self.calls,
             "curves": self.curves,
-            "colours": self.colours,
+            "colors": self.colors,
             "labels": [asdict(label) for label in self.labels],
             "badges": [asdict(badge) for badge in self.badges],
             "legend": [asdict(entry) for entry in self.legend],
@@ -123,7 +123,7 @@ def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -
         curves=tuple(
             tuple(tuple(at(p) for p in path) for path in paths) for paths in plan.lanes.curves
         ),
-        colours=plan.colours,
+        colors=plan.colors,
         labels=_labels(plan, at),
         badges=tuple(BadgeBox(b.line, b.stop, _box(at, b.rect.box())) for b in plan.badges),
         legend=tuple(LegendBox(line, scaled_box(box, scale)) for line, box in canvas.legend),

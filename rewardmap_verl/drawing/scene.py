@@ -15,7 +15,7 @@ class Stroke:
 
     points: tuple[Point, ...]
     width: float
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Disc:
 
     centre: Point
     radius: float
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Area:
     """A filled polygon."""
 
     points: tuple[Point, ...]
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Text:
     origin: Point
     text: str
     size: float
-    colour: str
+    color: str
     width: float
     """The room that it may take; it is set smaller where a renderer needs more."""
     bold: bool = False
@@ -91,15 +91,15 @@ def scaled_box(box: Box, scale: float) -> Box:
 def move(shape: Shape, dx: float, dy: float) -> Shape:
     """The same shape elsewhere."""
     match shape:
-        case Stroke(points, width, colour):
-            return Stroke(_moved(points, dx, dy), width, colour)
-        case Disc((x, y), radius, colour):
-            return Disc((x + dx, y + dy), radius, colour)
-        case Area(points, colour):
-            return Area(_moved(points, dx, dy), colour)
+        case Stroke(points, width, color):
+            return Stroke(_moved(points, dx, dy), width, color)
+        case Disc((x, y), radius, color):
+            return Disc((x + dx, y + dy), radius, color)
+        case Area(points, color):
+            return Area(_moved(points, dx, dy), color)
         case Text():
             (x, y), s = shape.origin, shape
-            return Text((x + dx, y + dy), s.text, s.size, s.colour, s.width, s.bold, s.angle)
+            return Text((x + dx, y + dy), s.text, s.size, s.color, s.width, s.bold, s.angle)
 
 
 def _moved(points: tuple[Point, ...], dx: float, dy: float) -> tuple[Point, ...]:

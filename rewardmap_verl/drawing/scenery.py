@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rewardmap_verl.drawing.fonts import text_extent
-from rewardmap_verl.drawing.geometry import Neighbourhood, Rect, overlap, union, upright
+from rewardmap_verl.drawing.geometry import Neighborhood, Rect, overlap, union, upright
 from rewardmap_verl.drawing.scene import Area, Box, Point, Shape, Stroke, Text
 from rewardmap_verl.drawing.style import MapStyle
 
@@ -60,7 +60,7 @@ class _Free:
         spare = style.margin * 0.6
         self.limits = (frame[0] - spare, frame[1] - spare, frame[2] + spare, frame[3] + spare)
         self.solids = list(solids)
-        self.near = Neighbourhood(style.font_size * 4)
+        self.near = Neighborhood(style.font_size * 4)
         self.words: list[Rect] = []
         for number, solid in enumerate(self.solids):
             self.near.add(number, solid.box())

@@ -1,4 +1,4 @@
-"""How maps look: sizes in pixels at scale 1, and colours."""
+"""How maps look: sizes in pixels at scale 1, and colors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Scenery = Literal["zones", "water", "grid"]
 
 
 class MapStyle(BaseModel):
-    """Sizes and colours of a map. All lengths are pixels of a map drawn at scale 1."""
+    """Sizes and colors of a map. All lengths are pixels of a map drawn at scale 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     unit: float = Field(default=88, gt=0)
-    """Distance of two neighbouring grid nodes, before it grows to make room for labels."""
+    """Distance of two neighboring grid nodes, before it grows to make room for labels."""
     line_width: float = Field(default=12, gt=0)
     lane_gap: float = Field(default=3, ge=0)
     """Free space between lines on shared track."""
@@ -44,9 +44,9 @@ class MapStyle(BaseModel):
     """What else is on the map, under the network."""
     background: str = "#ffffff"
     ink: str = "#20262e"
-    """Colour of text and of the rims of stop symbols."""
+    """Color of text and of the rims of stop symbols."""
     paper: str = "#ffffff"
-    """Colour inside of stop symbols."""
+    """Color inside of stop symbols."""
 
 
 def standard_style() -> MapStyle:

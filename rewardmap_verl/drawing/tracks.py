@@ -37,7 +37,7 @@ class Tracks:
 
     @cached_property
     def _stretches(self) -> Mapping[str, Mapping[tuple[int, int], tuple[Point, ...]]]:
-        """For each line, the way between each two neighbours, in both directions."""
+        """For each line, the way between each two neighbors, in both directions."""
         return {
             line.name: self._stretches_of(line, curves)
             for line, curves in zip(self.network.lines, self.curves, strict=True)
@@ -94,9 +94,9 @@ def read_tracks(path: Path, network: Network) -> Tracks:
             len(line.paths) for line in network.lines
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(path, found=str(error), mend="Prepare the data again.") from None
+        raise DataError(path, found=str(error), hint="Prepare the data again.") from None
     if not fits:
-        raise DataError(path, mend="It is about another network; prepare the data again.")
+        raise DataError(path, hint="It is about another network; prepare the data again.")
     return tracks
 
 

@@ -23,16 +23,16 @@ def svg_text(scene: Scene) -> str:
 
 def _element(shape: Shape) -> str:
     match shape:
-        case Stroke(points, width, colour):
+        case Stroke(points, width, color):
             return (
-                f'<polyline points="{_points(points)}" fill="none" stroke={quoteattr(colour)} '
+                f'<polyline points="{_points(points)}" fill="none" stroke={quoteattr(color)} '
                 f'stroke-width="{_number(width)}" stroke-linecap="round" stroke-linejoin="round"/>'
             )
-        case Disc((x, y), radius, colour):
+        case Disc((x, y), radius, color):
             place = f'cx="{_number(x)}" cy="{_number(y)}" r="{_number(radius)}"'
-            return f"<circle {place} fill={quoteattr(colour)}/>"
-        case Area(points, colour):
-            return f'<polygon points="{_points(points)}" fill={quoteattr(colour)}/>'
+            return f"<circle {place} fill={quoteattr(color)}/>"
+        case Area(points, color):
+            return f'<polygon points="{_points(points)}" fill={quoteattr(color)}/>'
         case Text():
             return _text(shape)
 
@@ -42,7 +42,7 @@ def _text(text: Text) -> str:
     turned = f' transform="rotate({text.angle} {x} {y})"' if text.angle else ""
     bold = ' font-weight="bold"' if text.bold else ""
     return (
-        f'<text x="{x}" y="{y}" font-size="{_number(text.size)}" fill={quoteattr(text.colour)} '
+        f'<text x="{x}" y="{y}" font-size="{_number(text.size)}" fill={quoteattr(text.color)} '
         f'textLength="{_number(text.width)}" lengthAdjust="spacingAndGlyphs"{bold}{turned}>'
         f"{escape(text.text)}</text>"
     )

@@ -43,8 +43,8 @@ def check_version(header: Mapping[str, Any], path: Path) -> None:
         DataError: Another version wrote it.
     """
     if header.get(HEADER) != VERSION:
-        mend = f"Version {VERSION} is read here; evaluate again, or with the version that wrote it."
-        raise DataError(path, HEADER, header.get(HEADER), mend)
+        hint = f"Version {VERSION} is read here; evaluate again, or with the version that wrote it."
+        raise DataError(path, HEADER, header.get(HEADER), hint)
 
 
 def _essence(header: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,22 +138,22 @@ class AnswerLog:
         try:
             values = json.loads(line)
         except ValueError as error:
-            mend = f"It is not JSON ({error}). Mend or remove the line, or give another --answers."
-            raise DataError(f"{self.path}, line {number}", found=line, mend=mend) from None
+            hint = f"It is not JSON ({error}). Fix or remove the line, or give another --answers."
+            raise DataError(f"{self.path}, line {number}", found=line, hint=hint) from None
         if not isinstance(values, dict):
-            mend = "It is no answer. Give another --answers."
-            raise DataError(f"{self.path}, line {number}", found=values, mend=mend)
+            hint = "It is no answer. Give another --answers."
+            raise DataError(f"{self.path}, line {number}", found=values, hint=hint)
         return values
 
     def _check_header(self, found: Mapping[str, Any]) -> None:
         if HEADER not in found:
-            mend = "It does not begin with this program's header. Give another --answers."
-            raise DataError(f"{self.path}, line 1", HEADER, "nothing", mend)
+            hint = "It does not begin with this program's header. Give another --answers."
+            raise DataError(f"{self.path}, line 1", HEADER, "nothing", hint)
         check_version(found, self.path)
         for name, due in _essence(self.header).items():
             if _essence(found).get(name) != due:
-                mend = (
+                hint = (
                     f"Now it is {shorten(due)}. Answers of two kinds may not be mixed: give "
                     "another --answers, or remove the file."
                 )
-                raise DataError(self.path, name, _essence(found).get(name), mend)
+                raise DataError(self.path, name, _essence(found).get(name), hint)

@@ -44,8 +44,8 @@ def _number(row: Mapping[str, str], column: str, path: Path, scale: float) -> fl
     found = {name.strip().casefold(): name for name in row if name}
     name = found.get(column.casefold())
     if name is None:
-        mend = f"VLMEvalKit writes the columns {', '.join(row)} here; is it the right file?"
-        raise DataError(path, column, "no such column", mend)
+        hint = f"VLMEvalKit writes the columns {', '.join(row)} here; is it the right file?"
+        raise DataError(path, column, "no such column", hint)
     try:
         value = scale * float(row[name])
     except (TypeError, ValueError):
@@ -70,8 +70,8 @@ def _hr_bench(rows: _Table, path: Path) -> float:
     for row in rows:
         if (row.get("cycle"), row.get("type")) == ("Average", "all"):
             return _number(row, "accuracy", path, 100.0)
-    mend = "Its result has a row with the cycle Average and the type all."
-    raise DataError(path, "cycle", sorted({str(row.get("cycle")) for row in rows}), mend)
+    hint = "Its result has a row with the cycle Average and the type all."
+    raise DataError(path, "cycle", sorted({str(row.get("cycle")) for row in rows}), hint)
 
 
 BENCHMARKS: Final = (
@@ -141,10 +141,10 @@ def write_entry(model: Path, target: Path, name: str) -> list[Path]:
             written.
     """
     if not (model / "config.json").is_file():
-        mend = "Give the folder of a merged model, with a config.json (make merge RUN=…)."
-        raise DataError(model, found="no config.json", mend=mend)
+        hint = "Give the folder of a merged model, with a config.json (make merge RUN=…)."
+        raise DataError(model, found="no config.json", hint=hint)
     if not name or "/" in name or name.startswith("."):
-        raise DataError("--name", found=name, mend="VLMEvalKit makes a folder of this name.")
+        raise DataError("--name", found=name, hint="VLMEvalKit makes a folder of this name.")
     config, script = target / f"{name}.json", target / f"{name}.sh"
     text = json.dumps(entry(name, model.resolve()), indent=2) + "\n"
     lines = _SCRIPT.format(
@@ -187,19 +187,19 @@ def read_results(work_dir: Path, names: Sequence[str] = ()) -> tuple[list[Row], 
 
 def _model_folders(work_dir: Path, names: Sequence[str]) -> list[Path]:
     if not work_dir.is_dir():
-        raise DataError(work_dir, mend="Give VLMEvalKit's --work-dir; there is no such folder.")
+        raise DataError(work_dir, hint="Give VLMEvalKit's --work-dir; there is no such folder.")
     if _has_results(work_dir, work_dir.name):
         found = [work_dir]
     else:
         found = [p for p in sorted(work_dir.iterdir()) if p.is_dir() and _has_results(p, p.name)]
     chosen = [folder for folder in found if not names or folder.name in names]
     if missing := sorted(set(names) - {folder.name for folder in chosen}):
-        mend = f"It has results of {', '.join(f.name for f in found) or 'no model'}."
-        raise DataError(work_dir, "--name", missing, mend)
+        hint = f"It has results of {', '.join(f.name for f in found) or 'no model'}."
+        raise DataError(work_dir, "--name", missing, hint)
     if not chosen:
         known = ", ".join(one.name for one in BENCHMARKS)
-        mend = f"Expected <model>/<model>_<data set>_acc.csv for one of {known}."
-        raise DataError(work_dir, found="no result of VLMEvalKit", mend=mend)
+        hint = f"Expected <model>/<model>_<data set>_acc.csv for one of {known}."
+        raise DataError(work_dir, found="no result of VLMEvalKit", hint=hint)
     return chosen
 
 
@@ -226,9 +226,9 @@ def _rows(path: Path) -> _Table:
         text = path.read_text(encoding="utf-8-sig")
         rows = _json_rows(json.loads(text)) if path.suffix == ".json" else _csv_rows(text)
     except (OSError, ValueError) as error:
-        raise DataError(path, found=str(error), mend="Is the file whole?") from None
+        raise DataError(path, found=str(error), hint="Is the file whole?") from None
     if not rows:
-        raise DataError(path, found="no row", mend="VLMEvalKit has not finished this data set.")
+        raise DataError(path, found="no row", hint="VLMEvalKit has not finished this data set.")
     return rows
 
 

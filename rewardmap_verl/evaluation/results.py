@@ -11,7 +11,7 @@ from typing import Any, Final
 from rewardmap_verl.evaluation.published import published_figures
 from rewardmap_verl.evaluation.questions import Questions
 from rewardmap_verl.evaluation.statistics import Comparison
-from rewardmap_verl.evaluation.summary import Summary, summarise
+from rewardmap_verl.evaluation.summary import Summary, summarize
 from rewardmap_verl.evaluation.tables import (
     Column,
     Row,
@@ -61,12 +61,12 @@ def evaluate_answers(
     notes: tuple[str, ...] = (),
     breakdown: bool = True,
 ) -> Evaluation:
-    """Judge the answers to all questions and compute every figure; see :func:`summarise`."""
+    """Judge the answers to all questions and compute every figure; see :func:`summarize`."""
     verdicts = tuple(
         judge_answers(asked, answers.get(asked.key, ()), weights, config)
         for asked in questions.items
     )
-    return Evaluation(name, questions, verdicts, summarise(verdicts, seed, breakdown), notes)
+    return Evaluation(name, questions, verdicts, summarize(verdicts, seed, breakdown), notes)
 
 
 def result_rows(

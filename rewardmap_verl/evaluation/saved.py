@@ -88,7 +88,7 @@ def find_saved(path: Path) -> Path:
     raise DataError(
         path,
         found=found,
-        mend="Give a file of answers, a folder of verl's validation dumps (<step>.jsonl), a folder "
+        hint="Give a file of answers, a folder of verl's validation dumps (<step>.jsonl), a folder "
         f"of VLMEvalKit with *_{VLMEVALKIT_SET}.xlsx, or the folder of a model.",
     )
 
@@ -105,12 +105,12 @@ def read_saved(path: Path) -> SavedAnswers:
     elif path.suffix in _TABLES:
         saved = _read_table(path)
     else:
-        raise DataError(path, found=path.suffix, mend="Known are .jsonl, .xlsx, .tsv, .csv, .json.")
+        raise DataError(path, found=path.suffix, hint="Known are .jsonl, .xlsx, .tsv, .csv, .json.")
     if not saved.rows:
-        mend = "It holds no answer."
+        hint = "It holds no answer."
         if saved.broken:
-            mend += f" The first of {len(saved.broken)} broken lines: {saved.broken[0]}"
-        raise DataError(path, mend=mend)
+            hint += f" The first of {len(saved.broken)} broken lines: {saved.broken[0]}"
+        raise DataError(path, hint=hint)
     return saved
 
 
@@ -122,8 +122,8 @@ def _read_lines(path: Path) -> SavedAnswers:
     for line in read_json_lines(path):
         where = f"{path}, line {line.number}"
         if line.fault is not None or not isinstance(line.values, Mapping):
-            mend = line.fault.mend if line.fault else "A row is an object with fields."
-            broken.append(DataError(where, mend=mend))
+            hint = line.fault.hint if line.fault else "A row is an object with fields."
+            broken.append(DataError(where, hint=hint))
         elif HEADER in line.values:
             header = line.values
             check_version(header, path)
@@ -149,8 +149,8 @@ def _plain(values: Mapping[str, Any], where: str) -> SavedRow:
     """Read a row of ours, or anybody's."""
     name = next((n for n in _RESPONSES if n in values), None)
     if name is None:
-        mend = 'Give the model\'s answer as "response"; null for a model that failed.'
-        raise DataError(where, "response", f"the fields {', '.join(map(str, values))}", mend)
+        hint = 'Give the model\'s answer as "response"; null for a model that failed.'
+        raise DataError(where, "response", f"the fields {', '.join(map(str, values))}", hint)
     tokens = values.get("tokens")
     return SavedRow(
         where,
@@ -169,8 +169,8 @@ def _plain(values: Mapping[str, Any], where: str) -> SavedRow:
 
 def _dumped(values: Mapping[str, Any], where: str) -> SavedRow:
     if not isinstance(values.get("gts"), str):
-        mend = "verl writes the gold answer here; the dump is of data that were not prepared here."
-        raise DataError(where, "gts", values.get("gts"), mend)
+        hint = "verl writes the gold answer here; the dump is of data that were not prepared here."
+        raise DataError(where, "gts", values.get("gts"), hint)
     return SavedRow(
         where,
         Answer(values.get("output")),
@@ -211,8 +211,8 @@ def _read_table(path: Path) -> SavedAnswers:
     for number, values in enumerate(_table(path), 2 if path.suffix != ".json" else 0):
         where = f"{path}, row {number}"
         if "prediction" not in values:
-            mend = "VLMEvalKit writes answers here; give the file that its inference wrote."
-            raise DataError(where, "prediction", f"columns {', '.join(values)}", mend)
+            hint = "VLMEvalKit writes answers here; give the file that its inference wrote."
+            raise DataError(where, "prediction", f"columns {', '.join(values)}", hint)
         rows.append(
             SavedRow(
                 where,
@@ -254,9 +254,9 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
             table = pd.read_csv(path, sep=separator, **options)
     except ImportError:
         raise DataError(
-            path, mend="Reading Excel files needs openpyxl: pip install openpyxl."
+            path, hint="Reading Excel files needs openpyxl: pip install openpyxl."
         ) from None
     except Exception as error:  # pandas and openpyxl raise anything, zipfile's errors among it
-        mend = "Is it whole? VLMEvalKit writes xlsx, tsv or json (PRED_FORMAT)."
-        raise DataError(path, found=f"{type(error).__name__}: {error}", mend=mend) from None
+        hint = "Is it whole? VLMEvalKit writes xlsx, tsv or json (PRED_FORMAT)."
+        raise DataError(path, found=f"{type(error).__name__}: {error}", hint=hint) from None
     yield from table.to_dict("records")

@@ -45,12 +45,12 @@ def is_model(source: str) -> bool:
 def prepare_environment() -> None:
     """Set what vLLM needs on a machine without a GPU; call it before vLLM is imported.
 
-    It is what training on the CPU sets (``training/cpu/environment.py``), so that a model answers
+    It is what training on the CPU sets (``cpu/environment.py``), so that a model answers
     here as in its own validation; only the number of threads is left to torch.
     """
     import torch
 
-    from rewardmap_verl.training.cpu.environment import cpu_environment
+    from rewardmap_verl.cpu.environment import cpu_environment
 
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     if not torch.cuda.is_available():

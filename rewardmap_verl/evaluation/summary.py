@@ -24,7 +24,7 @@ __all__ = [
     "Summary",
     "accuracy_by_data_source",
     "compare_verdicts",
-    "summarise",
+    "summarize",
 ]
 
 SECTIONS: Final = ("short", "long", "plus", "further")
@@ -156,7 +156,7 @@ def _intervals(figures: Iterable[Figure], seed: int, draws: int) -> Iterator[tup
         yield (one.section, one.name, one.weighted), found
 
 
-def summarise(verdicts: Sequence[Verdict], seed: int = 0, breakdown: bool = True) -> Summary:
+def summarize(verdicts: Sequence[Verdict], seed: int = 0, breakdown: bool = True) -> Summary:
     """Compute every figure with its interval.
 
     A section of which no question was answered was not asked, and is left out; in the others a

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.difficulty import LEVELS, MapDifficulty
 
 __all__ = ["Weights", "load_weights", "question_level"]
@@ -78,9 +78,9 @@ def load_weights(path: Path | None = None) -> Weights:
     try:
         return Weights.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(path, found=str(error), mend="Give a readable YAML file.") from None
+        raise ConfigError(path, found=str(error), hint="Give a readable YAML file.") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        mend = f"{first['msg']}. The file needs the keys of evaluation/weights.yaml."
-        raise ConfigError(path, key, first.get("input"), mend) from None
+        hint = f"{first['msg']}. The file needs the keys of evaluation/weights.yaml."
+        raise ConfigError(path, key, first.get("input"), hint) from None

@@ -51,7 +51,7 @@ def remove_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn failures of the disk that a user can mend into one readable :class:`DataError`."""
+    """Turn failures of the disk that a user can fix into one readable :class:`DataError`."""
     try:
         yield
     except OSError as error:
@@ -70,7 +70,7 @@ def disk_errors(target: Path) -> Iterator[None]:
             raise
         raise DataError(
             error.filename or target,
-            mend=f"{advice} and run the same command again. {target} was not changed; maps that "
+            hint=f"{advice} and run the same command again. {target} was not changed; maps that "
             "were finished are kept and not made twice.",
         ) from error
 
@@ -100,11 +100,11 @@ def _refuse_foreign(target: Path) -> None:
     if not target.exists():
         return
     if not target.is_dir():
-        raise DataError(target, mend="It is a file; choose another output folder.")
+        raise DataError(target, hint="It is a file; choose another output folder.")
     if any(target.iterdir()) and not (target / "manifest.json").is_file():
         raise DataError(
             target,
-            mend="The folder is not empty and holds no manifest.json, so it is not a prepared data "
+            hint="The folder is not empty and holds no manifest.json, so it is not a prepared data "
             "set; choose another output folder or empty it yourself.",
         )
 
@@ -118,7 +118,7 @@ def _locked(folder: Path, target: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DataError(
-                target, mend="Another process is preparing this folder; wait for it to end."
+                target, hint="Another process is preparing this folder; wait for it to end."
             ) from error
         yield
     finally:

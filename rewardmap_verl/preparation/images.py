@@ -196,12 +196,12 @@ def read_map(path: Path, budget: PixelBudget) -> Image.Image:
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(path, mend="The map image is not there.") from error
+        raise DataError(path, hint="The map image is not there.") from error
     # Decoders of damaged files raise nearly anything (OSError, SyntaxError, struct.error, ...).
     except Exception as error:
         raise DataError(
             path,
-            mend=f"The image cannot be read ({error}); it may be truncated or damaged. Open it in "
+            hint=f"The image cannot be read ({error}); it may be truncated or damaged. Open it in "
             "an image editor and save it as PNG.",
         ) from error
 
@@ -296,7 +296,7 @@ def _to_rgb(image: Image.Image, where: object) -> Image.Image:
         high_bytes = np.asarray(image).astype(np.uint32) // 257
         return Image.fromarray(high_bytes.clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        raise DataError(where, "mode", image.mode, "Save it with 8 bits for each colour channel.")
+        raise DataError(where, "mode", image.mode, "Save it with 8 bits for each color channel.")
     if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
         opaque = Image.new("RGB", image.size, "white")
         rgba = image.convert("RGBA")

@@ -156,7 +156,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise DataError(path, "size", path.stat().st_size, again)
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise DataError(path, found=error.strerror, mend=again) from error
+        raise DataError(path, found=error.strerror, hint=again) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -32,7 +32,7 @@ class PngHeader:
     width: int
     height: int
     depth: int  # bits per channel: 1, 2, 4, 8 or 16
-    color: int  # PNG colour type: 0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGBA
+    color: int  # PNG color type: 0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGBA
     interlaced: bool
 
     @property
@@ -98,7 +98,7 @@ def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _split(chunks: Iterator[tuple[bytes, bytes]]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the chunks that colours need (PLTE, tRNS) as bytes, and the image data as a stream."""
+    """Return the chunks that colors need (PLTE, tRNS) as bytes, and the image data as a stream."""
     palette = b""
     for kind, payload in chunks:
         if kind in (b"PLTE", b"tRNS"):
@@ -159,7 +159,7 @@ def _decode(header: PngHeader, palette: bytes, above: bytes, filtered: bytes) ->
     image.load()
     if not above:
         return image
-    # ``crop`` drops ``info``, and with it a transparent colour.
+    # ``crop`` drops ``info``, and with it a transparent color.
     strip = image.crop((0, 1, header.width, height))
     strip.info = dict(image.info)
     return strip

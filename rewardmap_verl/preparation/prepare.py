@@ -32,9 +32,9 @@ from rewardmap_verl.preparation.manifest import (
     record_files,
     write_manifest,
 )
+from rewardmap_verl.preparation.map_cache import Finished, Shelf, code_hash, map_identity
 from rewardmap_verl.preparation.rows import RowPlace, build_row, write_rows
 from rewardmap_verl.preparation.settings import PrepareSettings
-from rewardmap_verl.preparation.shelf import Finished, Shelf, code_hash, map_identity
 from rewardmap_verl.preparation.sources.base import City, Contents
 from rewardmap_verl.preparation.sources.gtfs import read_gtfs
 from rewardmap_verl.preparation.sources.local import check_root, read_local
@@ -374,7 +374,7 @@ def _rows(settings: PrepareSettings, done: Iterable[_Done]) -> dict[str, list[di
         if not rows[split]:
             raise DataError(
                 f"{split}.parquet",
-                mend="No question was left for it; raise the quotas or choose other test cities.",
+                hint="No question was left for it; raise the quotas or choose other test cities.",
             )
     return rows
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.questions.types import Question
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["SCHEMA", "RowPlace", "build_row", "write_rows"]

@@ -54,7 +54,7 @@ def assign_splits(
     test, notes = _test_keys(keys, test_cities, seed)
     if keys and len(test) == len(keys):
         raise ConfigError(
-            "test_cities", found=sorted(test), mend="Leave at least one city to train on."
+            "test_cities", found=sorted(test), hint="Leave at least one city to train on."
         )
     return {key: ("test",) if key in test else ("train",) for key in keys}, notes
 
@@ -79,6 +79,6 @@ def _named(name: str, keys: Sequence[str]) -> list[str]:
         raise ConfigError(
             "test_cities",
             found=name,
-            mend=f"There is no such city; there are: {', '.join(sorted(keys))}.",
+            hint=f"There is no such city; there are: {', '.join(sorted(keys))}.",
         )
     return found

@@ -47,7 +47,7 @@ class TokenizerCount:
             raise ConfigError(
                 "tokenizer",
                 found=str(folder),
-                mend="Give the folder of a model or tokenizer saved by transformers; leave it out "
+                hint="Give the folder of a model or tokenizer saved by transformers; leave it out "
                 "to count by an upper bound.",
             ) from error
 
@@ -76,7 +76,7 @@ def check_length(where: str, image_tokens: int, text_tokens: int, limit: int, pa
     if length <= limit:
         return length
     room = (limit - text_tokens) * patch * patch
-    mend = (
+    hint = (
         f"Lower max_pixels to {room} or raise max_prompt_length to {length}."
         if room >= 4 * patch * patch
         else f"Raise max_prompt_length to {length} or more: the text alone is too long."
@@ -85,5 +85,5 @@ def check_length(where: str, image_tokens: int, text_tokens: int, limit: int, pa
         where,
         "prompt length",
         f"{length} tokens ({image_tokens} for the image, {text_tokens} for the text)",
-        f"The limit max_prompt_length is {limit}. {mend}",
+        f"The limit max_prompt_length is {limit}. {hint}",
     )

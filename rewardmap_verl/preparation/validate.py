@@ -22,9 +22,9 @@ from rewardmap_verl.preparation.manifest import Manifest, differences, read_mani
 from rewardmap_verl.preparation.paths import inside
 from rewardmap_verl.preparation.rows import IMAGE_MARK, SCHEMA
 from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.perfect import perfect_answer
 from rewardmap_verl.rewards.score import bounds, check_against_network, score_answer
-from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import read_network
@@ -73,7 +73,7 @@ class _Reader:
                 with Image.open(inside(self.folder, path, field="image")) as image:
                     self._sizes[path] = image.size
             except OSError as error:
-                raise DataError(path, found=str(error), mend="It is no readable image.") from error
+                raise DataError(path, found=str(error), hint="It is no readable image.") from error
         return self._sizes[path]
 
 

@@ -2,7 +2,7 @@ r"""The words of every question and of its perfect answer, fixed here once.
 
 Each wording has a full and a brief variant. They ask for the same answer in the same form; the
 brief one fits models with a short context. The answer of the first five types is asked for in
-``\boxed{}``; a route is asked for as blocks of labelled lines, divided by ``--``.
+``\boxed{}``; a route is asked for as blocks of labeled lines, divided by ``--``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The card of a trained model: data, recipe, scores and licence, as a hub shows them."""
+"""The card of a trained model: data, recipe, scores and license, as a hub shows them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.reports.curves import stages_of
 from rewardmap_verl.reports.prepared import data_folders
+from rewardmap_verl.reports.run_summary import summarize
 from rewardmap_verl.reports.runs import Run, read_run
-from rewardmap_verl.training.summary import summarise
 
 __all__ = ["CARD_NAME", "write_card"]
 
@@ -25,7 +25,7 @@ CARD_NAME = "README.md"
 
 _MARK = "<!-- written by rewardmap card -->"
 
-_UNKNOWN_LICENCE = "other"
+_UNKNOWN_LICENSE = "other"
 
 _SETTINGS = (
     "algorithm.adv_estimator",
@@ -45,7 +45,7 @@ _SETTINGS = (
 def write_card(
     run: Path,
     model: Path,
-    licence: str = _UNKNOWN_LICENCE,
+    license: str = _UNKNOWN_LICENSE,
     name: str = "",
     evaluation: Path | None = None,
 ) -> Path:
@@ -54,7 +54,7 @@ def write_card(
     Args:
         run: The run.
         model: The merged model, a folder with a ``config.json``.
-        licence: The hub's short name of a licence, such as ``apache-2.0``.
+        license: The hub's short name of a license, such as ``apache-2.0``.
         name: What to call the model; the run's name when left out.
         evaluation: A folder that ``rewardmap evaluate`` wrote; its table becomes part of the card.
 
@@ -63,18 +63,18 @@ def write_card(
             somebody has written by hand.
     """
     if not (model / "config.json").is_file():
-        raise DataError(model, found="no config.json", mend="Give the merged model's folder.")
+        raise DataError(model, found="no config.json", hint="Give the merged model's folder.")
     target = model / CARD_NAME
     if target.is_file() and _MARK not in target.read_text(encoding="utf-8", errors="replace"):
-        raise DataError(target, mend="It was not written by this command; move it away first.")
-    card = render_card(read_run(run), licence, name, _table(evaluation))
+        raise DataError(target, hint="It was not written by this command; move it away first.")
+    card = render_card(read_run(run), license, name, _table(evaluation))
     write_bytes(target, card.encode())
     return target
 
 
-def render_card(run: Run, licence: str, name: str, evaluation: str) -> str:
+def render_card(run: Run, license: str, name: str, evaluation: str) -> str:
     """The card as Markdown."""
-    summary = summarise(run.entries)
+    summary = summarize(run.entries)
     manifests = [read_manifest(folder) for folder in data_folders(run.config)]
     environment = jinja2.Environment(
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
@@ -82,7 +82,7 @@ def render_card(run: Run, licence: str, name: str, evaluation: str) -> str:
     template = (files(__package__) / "page" / "model_card.txt").read_text("utf-8")
     return environment.from_string(template).render(
         mark=_MARK,
-        front=_front(run, licence),
+        front=_front(run, license),
         name=name or run.name,
         base=run.base_model,
         versions={
@@ -100,15 +100,15 @@ def render_card(run: Run, licence: str, name: str, evaluation: str) -> str:
         stages=list(_stages(run)),
         steps=summary.steps,
         settings=list(_settings(run)),
-        licence_text=_licence_text(licence),
+        license_text=_license_text(license),
     )
 
 
-def _front(run: Run, licence: str) -> str:
+def _front(run: Run, license: str) -> str:
     """The card's head, which hubs read."""
     base = str(run.setting("actor_rollout_ref.model.path") or "")
     head: dict[str, Any] = {
-        "license": licence,
+        "license": license,
         "library_name": "transformers",
         "pipeline_tag": "image-text-to-text",
         "tags": ["rewardmap", "transit-maps", "route-planning", "grpo", "verl"],
@@ -118,13 +118,13 @@ def _front(run: Run, licence: str) -> str:
     return yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip()
 
 
-def _licence_text(licence: str) -> str:
-    if licence == _UNKNOWN_LICENCE:
+def _license_text(license: str) -> str:
+    if license == _UNKNOWN_LICENSE:
         return (
-            "Not stated yet. The licence of the model that training started from goes on to hold, "
+            "Not stated yet. The license of the model that training started from goes on to hold, "
             "and so do the terms of the maps."
         )
-    return f"{licence}. The terms of the model that training started from and of the maps hold too."
+    return f"{license}. The terms of the model that training started from and of the maps hold too."
 
 
 def _percent(value: float) -> str:
@@ -179,6 +179,6 @@ def _table(evaluation: Path | None) -> str:
         return ""
     table = evaluation / "table.md"
     if not table.is_file():
-        mend = "Give a folder that `rewardmap evaluate` wrote."
-        raise DataError(evaluation, found="no table.md", mend=mend)
+        hint = "Give a folder that `rewardmap evaluate` wrote."
+        raise DataError(evaluation, found="no table.md", hint=hint)
     return table.read_text(encoding="utf-8").strip()

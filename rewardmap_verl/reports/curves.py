@@ -10,8 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from rewardmap_verl.curriculum.groups import Group, group_metrics, without_repeats
 from rewardmap_verl.reports.runs import Run
-from rewardmap_verl.training.groups import Group, figures, without_repeats
 
 __all__ = ["Chart", "make_charts", "stages_of"]
 
@@ -20,8 +20,8 @@ Chart = dict[str, Any]
 
 Points = list[tuple[int, float]]
 
-_COLOURS = ("#2a6fdb", "#d1495b", "#1b998b", "#e08e0b", "#7b4fbf", "#5c6770")
-_PART_COLOURS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
+_COLORS = ("#2a6fdb", "#d1495b", "#1b998b", "#e08e0b", "#7b4fbf", "#5c6770")
+_PART_COLORS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
 _DASHES = ("solid", "dash", "dot")
 _SMOOTHED_FROM = 60
 """With more steps than this, single steps are drawn faintly behind their running mean."""
@@ -99,7 +99,7 @@ def _figure(name: str) -> Callable[[Run], Points]:
 def _trained(run: Run, name: str) -> Iterator[tuple[int, float]]:
     for entry in run.entries:
         if entry.part == "train":
-            value = figures(without_repeats(entry.groups)).get(name)
+            value = group_metrics(without_repeats(entry.groups)).get(name)
             if value is not None:
                 yield entry.step, value
 
@@ -116,7 +116,9 @@ def _validated(run: Run) -> Points:
     for entry in run.entries:
         if entry.part == "val":
             rounds.setdefault(entry.step, {}).update({group.row: group for group in entry.groups})
-    found = ((step, figures(list(groups.values())).get("acc")) for step, groups in rounds.items())
+    found = (
+        (step, group_metrics(list(groups.values())).get("acc")) for step, groups in rounds.items()
+    )
     return sorted((step, value) for step, value in found if value is not None)
 
 
@@ -127,10 +129,10 @@ def _chart(
     for number, run in enumerate(runs):
         for place, (name, read) in enumerate(series):
             single = len(runs) == 1
-            colour = _PART_COLOURS.get(name, _COLOURS[place]) if single else _colour(number)
+            color = _PART_COLORS.get(name, _COLORS[place]) if single else _color(number)
             label = _label(run, name if single or len(series) > 1 else "", single)
             dash = "solid" if single else _DASHES[place % len(_DASHES)]
-            for trace in _lines(read(run), label, colour, dash, _starts(run)):
+            for trace in _lines(read(run), label, color, dash, _starts(run)):
                 figure.add_trace(trace)
     return _finished(figure, runs, title, note, percent)
 
@@ -140,7 +142,7 @@ def _accuracy(runs: Sequence[Run]) -> Chart:
     for number, run in enumerate(runs):
         before = "" if len(runs) == 1 else f"{html.escape(run.name)}: "
         trained = list(_trained(run, "acc"))
-        for trace in _lines(trained, f"{before}training", _colour(number), "solid", _starts(run)):
+        for trace in _lines(trained, f"{before}training", _color(number), "solid", _starts(run)):
             figure.add_trace(trace)
         held_out = _validated(run)
         if held_out:
@@ -150,7 +152,7 @@ def _accuracy(runs: Sequence[Run]) -> Chart:
                     y=[value for _, value in held_out],
                     name=f"{before}held-out maps",
                     mode="lines+markers",
-                    line={"color": "#d1495b" if len(runs) == 1 else _colour(number), "dash": "dot"},
+                    line={"color": "#d1495b" if len(runs) == 1 else _color(number), "dash": "dot"},
                     marker={"size": 8, "symbol": "diamond"},
                 )
             )
@@ -167,17 +169,17 @@ def _starts(run: Run) -> list[int]:
     return [first for _, first, _ in stages_of(run)]
 
 
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
+def _color(number: int) -> str:
+    return _COLORS[number % len(_COLORS)]
 
 
 def _lines(
-    points: Points, name: str, colour: str, dash: str, starts: Sequence[int]
+    points: Points, name: str, color: str, dash: str, starts: Sequence[int]
 ) -> Iterator[go.Scatter]:
     if not points:
         return
     steps, values = [step for step, _ in points], [round(value, 6) for _, value in points]
-    line = {"color": colour, "dash": dash, "width": 2}
+    line = {"color": color, "dash": dash, "width": 2}
     if len(points) < _SMOOTHED_FROM:
         yield go.Scatter(x=steps, y=values, name=name, mode="lines+markers", line=line,
                          marker={"size": 4})  # fmt: skip
@@ -241,7 +243,7 @@ def _stage_marks(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
             yield {
                 "type": "line", "xref": "x", "yref": "paper", "layer": "below",
                 "x0": first - 0.5, "x1": first - 0.5, "y0": 0, "y1": 1,
-                "line": {"width": 1, "dash": "dot", "color": _colour(number)},
+                "line": {"width": 1, "dash": "dot", "color": _color(number)},
             }  # fmt: skip
 
 

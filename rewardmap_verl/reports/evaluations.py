@@ -27,19 +27,19 @@ def read_evaluation(folder: Path) -> EvaluationTable:
     Raises:
         DataError: It is no such folder, or another version has written it.
     """
-    mend = "Give a folder that `rewardmap evaluate` wrote."
+    hint = "Give a folder that `rewardmap evaluate` wrote."
     try:
         found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         text = (folder / "table.md").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise DataError(folder, found=str(error), mend=mend) from None
+        raise DataError(folder, found=str(error), hint=hint) from None
     version = found.get("rewardmap_results") if isinstance(found, dict) else None
     if version != FORMAT:
-        mend = f"Version {FORMAT} is read here; evaluate again."
-        raise DataError(folder / "results.json", "rewardmap_results", version, mend)
+        hint = f"Version {FORMAT} is read here; evaluate again."
+        raise DataError(folder / "results.json", "rewardmap_results", version, hint)
     table = [_cells(line) for line in _first_table(text)]
     if len(table) < 3:
-        raise DataError(folder / "table.md", found="no table", mend=mend)
+        raise DataError(folder / "table.md", found="no table", hint=hint)
     name = str(found.get("questions", {}).get("name", folder.name))
     return EvaluationTable(name, table[0], tuple(table[2:]))
 

@@ -37,18 +37,18 @@ def built_beside(target: Path) -> Iterator[Path]:
         _move(building, target)
     except OSError as error:
         where = error.filename or target
-        mend = "Free some space or choose another --output."
-        raise DataError(where, found=error.strerror, mend=mend) from error
+        hint = "Free some space or choose another --output."
+        raise DataError(where, found=error.strerror, hint=hint) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
 
 def _refuse_foreign(target: Path) -> None:
     if target.is_dir() and any(target.iterdir()) and not (target / MARK).is_file():
-        mend = "The folder is not empty and holds no report; choose another --output."
-        raise DataError(target, mend=mend)
+        hint = "The folder is not empty and holds no report; choose another --output."
+        raise DataError(target, hint=hint)
     if target.exists() and not target.is_dir():
-        raise DataError(target, mend="It is a file; choose another --output.")
+        raise DataError(target, hint="It is a file; choose another --output.")
 
 
 def _move(building: Path, target: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from rewardmap_verl.drawing.tracks import Point, Tracks, stops_on_the_way
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.correctness import Ride, look_up
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText, read_route
-from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["DrawnLeg", "answer_legs", "gold_legs"]
@@ -25,7 +25,7 @@ class DrawnLeg:
 
     line: str
     """The line's own name where the network has it, else what was written."""
-    colour: str
+    color: str
     """``#rrggbb``; "" when it is not known."""
     departure: str
     arrival: str
@@ -76,7 +76,7 @@ def _drawn(ride: Ride, tracks: Tracks | None) -> DrawnLeg:
         points = tracks.ride(ride.line, *ends) if known else tracks.straight(*ends)  # type: ignore[arg-type]
     return DrawnLeg(
         line=ride.line.name if ride.line else ride.leg.line,
-        colour=(ride.line.color or "") if ride.line else "",
+        color=(ride.line.color or "") if ride.line else "",
         departure=ride.leg.departure,
         arrival=ride.leg.arrival,
         real=ride.is_real,

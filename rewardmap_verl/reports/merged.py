@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rewardmap_verl.checkpoints.folders import TRACKER
+from rewardmap_verl.checkpoints.fsdp_checkpoint import join_shards, shard_files
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.training.checkpoints import TRACKER
-from rewardmap_verl.training.shards import join_shards, shard_files
 
 __all__ = ["Comparison", "compare_weights", "compare_with_checkpoint"]
 
@@ -51,11 +51,11 @@ def compare_with_checkpoint(checkpoint: Path, model: Path) -> Comparison:
     from transformers import AutoModelForImageTextToText
 
     if not (model / "config.json").is_file():
-        raise DataError(model, found="no config.json", mend="Give the merged model's folder.")
+        raise DataError(model, found="no config.json", hint="Give the merged model's folder.")
     trained = join_shards(_find_shards(checkpoint))
     if any("lora_" in name for name in trained):
-        mend = "Adapters are folded into the weights, so compare answers with `rewardmap evaluate`."
-        raise DataError(checkpoint, found="adapters (LoRA)", mend=mend)
+        hint = "Adapters are folded into the weights, so compare answers with `rewardmap evaluate`."
+        raise DataError(checkpoint, found="adapters (LoRA)", hint=hint)
     merged = AutoModelForImageTextToText.from_pretrained(model, dtype="auto").state_dict()
     return compare_weights(trained, merged)
 
@@ -89,4 +89,4 @@ def _find_shards(folder: Path) -> list[Path]:
     for place in (folder / "actor", folder):
         if found := shard_files(place):
             return found
-    raise DataError(folder, found="no shards", mend="Give a run's checkpoints or a global_step_N.")
+    raise DataError(folder, found="no shards", hint="Give a run's checkpoints or a global_step_N.")

@@ -38,8 +38,8 @@ def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str,
             shown = f"maps/{number}-small.webp"
             _reduce(source, target / shown)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        mend = "Prepare the data again with `rewardmap prepare`."
-        raise DataError(source, found=str(error), mend=mend) from None
+        hint = "Prepare the data again with `rewardmap prepare`."
+        raise DataError(source, found=str(error), hint=hint) from None
     return {
         "name": f"{record.country}/{record.city}",
         "difficulty": record.difficulty,

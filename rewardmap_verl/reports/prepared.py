@@ -85,8 +85,8 @@ def _texts(folder: Path) -> Iterator[tuple[str, str]]:
         try:
             table = pq.read_table(path, columns=["prompt", "reward_model"]).to_pylist()
         except (OSError, ValueError) as error:
-            mend = "Prepare the data again with `rewardmap prepare`."
-            raise DataError(path, found=str(error), mend=mend) from None
+            hint = "Prepare the data again with `rewardmap prepare`."
+            raise DataError(path, found=str(error), hint=hint) from None
         for row in table:
             yield row["reward_model"]["ground_truth"], _text(row["prompt"])
 

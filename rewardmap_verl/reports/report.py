@@ -18,10 +18,10 @@ from rewardmap_verl.reports.evaluations import EvaluationTable, read_evaluation
 from rewardmap_verl.reports.folder import built_beside
 from rewardmap_verl.reports.prepared import Questions, data_folders, read_questions
 from rewardmap_verl.reports.rollouts import count_lines
+from rewardmap_verl.reports.run_summary import Summary, summarize
 from rewardmap_verl.reports.runs import Run, read_runs
 from rewardmap_verl.reports.scripts import write_script
 from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
-from rewardmap_verl.training.summary import Summary, summarise
 
 __all__ = ["Report", "write_report"]
 
@@ -90,8 +90,8 @@ def _source(run: Run, data: Sequence[Path], config: RewardConfig | None) -> Sour
         try:
             config = load_reward_config(run.setting("reward.rewardmap"))
         except ConfigError as error:
-            where, mend = f"{run.folder}: {error.where}", f"{error.mend} Or give --config."
-            raise ConfigError(where, error.field, error.found, mend) from None
+            where, hint = f"{run.folder}: {error.where}", f"{error.hint} Or give --config."
+            raise ConfigError(where, error.field, error.found, hint) from None
     return Source(run, questions, config)
 
 
@@ -150,7 +150,7 @@ def _copy_plotly(target: Path) -> None:
 
 
 def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
-    summary = summarise(run.entries)
+    summary = summarize(run.entries)
     return {
         "name": run.name,
         "steps": summary.steps,

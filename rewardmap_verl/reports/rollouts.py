@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.rows import read_json_lines
-from rewardmap_verl.rewards.truth import GroundTruth
 
 __all__ = ["Answered", "Rollout", "count_lines", "read_groups"]
 
@@ -65,7 +65,7 @@ def read_groups(path: Path) -> Iterator[Answered | DataError]:
     groups: dict[str, dict[str, Mapping[str, Any]]] = {}
     for line in read_json_lines(path):
         if line.fault is not None or not isinstance(line.values, Mapping):
-            yield line.fault or DataError(f"line {line.number}", mend="It is no object.")
+            yield line.fault or DataError(f"line {line.number}", hint="It is no object.")
             continue
         uid = str(line.values.get("uid", line.number))
         question, _, rest = uid.partition("_")

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, METADATA_VERSION
+from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
-from rewardmap_verl.training.record import RECORD_NAME, Entry, read_record
-from rewardmap_verl.training.run_note import NOTE_NAME, NOTE_VERSION
 
 __all__ = ["Dump", "Run", "read_run", "read_runs"]
 
@@ -96,16 +96,16 @@ def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
         DataError: There is no run, there are several, or another version has written it.
     """
     if not folder.is_dir():
-        raise DataError(folder, mend="There is no such folder; give that of a run's checkpoints.")
+        raise DataError(folder, hint="There is no such folder; give that of a run's checkpoints.")
     record = _only(folder, RECORD_NAME)
-    config = _config(_only(folder, NOTE_NAME))
+    config = _config(_only(folder, METADATA_NAME))
     entries = _entries(record)
     dumps = _dumps(folder, config)
     if not entries and not dumps:
         raise DataError(
             folder,
             found=f"neither {RECORD_NAME} nor rollouts",
-            mend="Give the folder of one run's checkpoints (trainer.default_local_dir).",
+            hint="Give the folder of one run's checkpoints (trainer.default_local_dir).",
         )
     times = {entry.step: entry.time for entry in entries if entry.part == "train"}
     curves = read_curves(find_logs(folder, config, logs), times)
@@ -124,7 +124,7 @@ def _only(folder: Path, name: str) -> Path | None:
         raise DataError(
             folder,
             found=[str(path.relative_to(folder)) for path in found],
-            mend="These are several runs; name them one by one.",
+            hint="These are several runs; name them one by one.",
         )
     return found[0] if found else None
 
@@ -138,7 +138,7 @@ def _entries(record: Path | None) -> tuple[Entry, ...]:
         raise DataError(
             record,
             found=f"{type(error).__name__}: {error}",
-            mend="Another version of rewardmap-verl has written it; report with that version.",
+            hint="Another version of rewardmap-verl has written it; report with that version.",
         ) from None
 
 
@@ -148,12 +148,12 @@ def _config(path: Path | None) -> Mapping[str, Any]:
     try:
         note = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(path, found=str(error), mend="Remove it, or report without it.") from None
+        raise DataError(path, found=str(error), hint="Remove it, or report without it.") from None
     about = note.get("rewardmap_run") if isinstance(note, dict) else None
     format = about.get("format") if isinstance(about, dict) else None
-    if format != NOTE_VERSION:
-        mend = "Another version of rewardmap-verl has written it; report with that version."
-        raise DataError(path, "rewardmap_run.format", format, mend)
+    if format != METADATA_VERSION:
+        hint = "Another version of rewardmap-verl has written it; report with that version."
+        raise DataError(path, "rewardmap_run.format", format, hint)
     return note
 
 
@@ -183,7 +183,7 @@ def _notes(
         yield "It kept no record, so there are no curves of rewards and no tables."
     if not config:
         yield (
-            f"Its settings were not kept ({NOTE_NAME} is missing); answers are explained with the "
+            f"Its settings were not kept ({METADATA_NAME} is missing); answers are explained with the "
             "reward's own defaults unless --config says otherwise."
         )
     if not dumps:

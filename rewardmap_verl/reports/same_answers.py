@@ -51,8 +51,8 @@ def last_validation(run: Run) -> dict[str, str]:
         }
         if found:
             return found
-    mend = "Train with trainer.validation_data_dir=FOLDER, or compare the weights only."
-    raise DataError(run.folder, found="no dumped validation", mend=mend)
+    hint = "Train with trainer.validation_data_dir=FOLDER, or compare the weights only."
+    raise DataError(run.folder, found="no dumped validation", hint=hint)
 
 
 def spread(items: Sequence[Asked], count: int) -> list[Asked]:
@@ -93,8 +93,8 @@ def ask_again(folder: Path, model: Path, data: Path, count: int) -> list[AnswerP
     questions = read_questions(data)
     known = [asked for asked in questions.items if asked.gold in given]
     if not known:
-        mend = "Give the folder that the run validated on."
-        raise DataError(data, found="none of the questions of the run's validation", mend=mend)
+        hint = "Give the folder that the run validated on."
+        raise DataError(data, found="none of the questions of the run's validation", hint=hint)
     chosen = spread(known, count)
     asked = replace(questions, items=tuple(chosen))
     longest = run.setting("data.max_response_length")

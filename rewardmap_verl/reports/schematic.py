@@ -14,7 +14,7 @@ from typing import Any
 
 import networkx as nx
 
-from rewardmap_verl.drawing.colours import line_colours
+from rewardmap_verl.drawing.colors import line_colors
 from rewardmap_verl.drawing.tracks import Point, Tracks
 from rewardmap_verl.transit.network import Line, Network
 
@@ -42,7 +42,7 @@ class Schematic:
     tracks: Tracks
     """Where stops are and lines run, as on a map that was drawn."""
     lines: tuple[tuple[str, str, tuple[tuple[Point, ...], ...]], ...]
-    """Name, colour (``#rrggbb``) and ways of each line, beside each other where they share one."""
+    """Name, color (``#rrggbb``) and ways of each line, beside each other where they share one."""
 
     def for_page(self) -> dict[str, Any]:
         """As the page takes it; coordinates as text, as SVG wants them."""
@@ -50,7 +50,7 @@ class Schematic:
         return {
             "width": self.width,
             "height": self.height,
-            "lines": [[name, colour, list(map(_text, ways))] for name, colour, ways in self.lines],
+            "lines": [[name, color, list(map(_text, ways))] for name, color, ways in self.lines],
             "stops": [[x, y, stop.name, len(stop.lines)] for stop, (x, y) in stops],
         }
 
@@ -71,10 +71,10 @@ def draw_schematic(network: Network) -> Schematic | None:
     lines = tuple(
         (
             line.name,
-            colour,
+            color,
             tuple(_beside(path, places, lanes, line.name) for path in line.paths),
         )
-        for line, colour in zip(network.lines, line_colours(network), strict=True)
+        for line, color in zip(network.lines, line_colors(network), strict=True)
     )
     return Schematic(width, height, Tracks(network, tuple(places), calls, curves), lines)
 
@@ -109,8 +109,8 @@ def _scaled(apart: Any) -> Any:
     """A first placing, by classical scaling: the widest direction lies along the page."""
     import numpy as np
 
-    centred = np.eye(len(apart)) - 1.0 / len(apart)
-    values, vectors = np.linalg.eigh(-0.5 * centred @ apart**2 @ centred)
+    centered = np.eye(len(apart)) - 1.0 / len(apart)
+    values, vectors = np.linalg.eigh(-0.5 * centered @ apart**2 @ centered)
     axes = vectors[:, [-1, -2]] * np.sqrt(np.maximum(values[[-1, -2]], 1e-9))
     signs = np.sign(axes[np.argmax(np.abs(axes), axis=0), [0, 1]])
     return axes * np.where(signs == 0, 1.0, signs)
@@ -153,7 +153,7 @@ def _fitted(parts: Sequence[Mapping[int, Point]]) -> tuple[list[Point], float, f
 
 
 def _lanes(lines: Sequence[Line]) -> dict[tuple[int, int], list[str]]:
-    """The lines between two neighbours, the lower stop first."""
+    """The lines between two neighbors, the lower stop first."""
     found: dict[tuple[int, int], list[str]] = {}
     for line in lines:
         for path in line.paths:

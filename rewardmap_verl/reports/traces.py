@@ -14,7 +14,7 @@ from rewardmap_verl.reports.rollouts import Answered, Rollout
 from rewardmap_verl.reports.schematic import Schematic, draw_schematic
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.explain import Check, Explanation, explain_answer
-from rewardmap_verl.rewards.truth import check_against_network
+from rewardmap_verl.rewards.ground_truth import check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
@@ -200,11 +200,11 @@ def _checks(checks: Sequence[Check]) -> list[list[Any]]:
 
 
 def _legs(legs: Sequence[DrawnLeg]) -> list[list[Any]]:
-    """As the page takes them: line, colour, departure, arrival, real, stops between, way."""
+    """As the page takes them: line, color, departure, arrival, real, stops between, way."""
     return [
         [
             leg.line,
-            leg.colour,
+            leg.color,
             leg.departure,
             leg.arrival,
             int(leg.real),

@@ -13,8 +13,8 @@ from dataclasses import replace
 from rewardmap_verl.questions.types import Reading
 from rewardmap_verl.questions.wording import boxed
 from rewardmap_verl.rewards.detail import Trip
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText
-from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Line, Network
 
 __all__ = ["Legs", "faulty_routes", "padded_routes", "short_answers", "wrong_routes"]

@@ -149,8 +149,8 @@ def load_reward_config(settings: Mapping[str, Any] | None, where: str = BLOCK) -
         keys = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "value_error":  # one of ours: "key: found value; what is wrong"
             key, _, reason = str(fault["ctx"]["error"]).partition(": ")
-            raise ConfigError(f"{where}.{key}", mend=f"{reason[:1].upper()}{reason[1:]}.") from None
-        mend = {
+            raise ConfigError(f"{where}.{key}", hint=f"{reason[:1].upper()}{reason[1:]}.") from None
+        hint = {
             "extra_forbidden": "No such key; the keys are those of RewardConfig (docs/reward.md).",
         }.get(fault["type"], f"{fault['msg']}.")
-        raise ConfigError(f"{where}.{keys}", found=fault["input"], mend=mend) from None
+        raise ConfigError(f"{where}.{keys}", found=fault["input"], hint=hint) from None

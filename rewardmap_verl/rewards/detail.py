@@ -28,8 +28,8 @@ from itertools import combinations, pairwise
 
 from rewardmap_verl.rewards.config import DetailItems, RewardConfig
 from rewardmap_verl.rewards.correctness import Place, Ride, find_place, same_place
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.parts import Item, detail_value
-from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["RouteDetail", "Trip", "right_lines", "right_transfers", "route_detail", "trip_of"]

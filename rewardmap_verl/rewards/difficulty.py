@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 
 __all__ = ["difficulty_weight"]
 

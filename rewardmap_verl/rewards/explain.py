@@ -21,12 +21,12 @@ from rewardmap_verl.rewards.detail import (
     route_detail,
     trip_of,
 )
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.parts import Item, Score
 from rewardmap_verl.rewards.perfect import perfect_answer
 from rewardmap_verl.rewards.routes import OffForm, RouteAnswer, read_route
 from rewardmap_verl.rewards.score import bounds, score_answer
-from rewardmap_verl.rewards.truth import GroundTruth
-from rewardmap_verl.rewards.vqa import Place, ShortAnswer, read_short_answer
+from rewardmap_verl.rewards.short_answer import Place, ShortAnswer, read_short_answer
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["Check", "Explanation", "Part", "explain_answer"]

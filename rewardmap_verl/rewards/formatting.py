@@ -5,7 +5,7 @@ from __future__ import annotations
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.parts import form_share
 from rewardmap_verl.rewards.routes import OffForm, RouteAnswer
-from rewardmap_verl.rewards.vqa import Place, ShortAnswer
+from rewardmap_verl.rewards.short_answer import Place, ShortAnswer
 
 __all__ = ["route_form", "short_form"]
 

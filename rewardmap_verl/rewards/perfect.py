@@ -10,8 +10,8 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.questions.wording import route_text, short_answer
 from rewardmap_verl.rewards.correctness import look_up, route_is_right
 from rewardmap_verl.rewards.detail import Trip, trip_of
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText
-from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Plan, Planner
 

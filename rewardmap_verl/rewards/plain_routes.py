@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from rewardmap_verl.rewards.legs import DRESSING, LABEL, LONGEST_VALUE, LegText, name_list
+from rewardmap_verl.rewards.route_grammar import DRESSING, LABEL, LONGEST_VALUE, LegText, name_list
 
 __all__ = ["read_plain_route"]
 

@@ -1,4 +1,4 @@
-r"""Reading a planned route: blocks of labelled lines, divided by lines of dashes.
+r"""Reading a planned route: blocks of labeled lines, divided by lines of dashes.
 
 ``"Route Name: Line 1\nDeparture Stop: A Station\nArrival Stop: B Station"`` → one leg.
 
@@ -16,8 +16,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from rewardmap_verl.rewards.legs import LABEL, LegText, clean, name_list, number
 from rewardmap_verl.rewards.plain_routes import read_plain_route
+from rewardmap_verl.rewards.route_grammar import LABEL, LegText, clean, name_list, number
 from rewardmap_verl.rewards.text import answer_windows
 
 __all__ = ["LegText", "OffForm", "RouteAnswer", "read_route"]
@@ -128,7 +128,7 @@ class _Block:
 
 
 class _Piece(NamedTuple):
-    """One labelled value, or a line of dashes (``name`` is ``None``)."""
+    """One labeled value, or a line of dashes (``name`` is ``None``)."""
 
     name: str | None
     value: str
@@ -145,7 +145,7 @@ def _is_dashes(line: str) -> bool:
 
 
 def _line_pieces(line: str) -> Iterator[_Piece]:
-    """Yield the labelled values of one line."""
+    """Yield the labeled values of one line."""
     spelled, _, rest = line.partition(": ")
     if spelled in _BY_SPELLING and ":" not in rest:  # exactly as asked, as most lines are
         value = clean(rest)
@@ -162,7 +162,7 @@ def _line_pieces(line: str) -> Iterator[_Piece]:
 
 
 def _pieces(text: str) -> tuple[list[_Piece], bool]:
-    """Return labelled values and dashes in order, and whether text stands among or after them."""
+    """Return labeled values and dashes in order, and whether text stands among or after them."""
     pieces: list[_Piece] = []
     waiting = False  # a label without a value on its line: the value may be on the next
     around = False
@@ -283,7 +283,7 @@ def read_route(response: object, form: str, limit: int, most_legs: int) -> Route
 
     Args:
         response: What the model returned; anything but a string holds no leg.
-        form: The asked form, see :data:`~rewardmap_verl.rewards.truth.FORMS`.
+        form: The asked form, see :data:`~rewardmap_verl.rewards.ground_truth.FORMS`.
         limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
         most_legs: Legs beyond so many are not read.
     """

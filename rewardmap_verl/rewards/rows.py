@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
@@ -71,7 +71,7 @@ class NetworkFolder:
         """
         if not self.folder.is_dir():
             raise DataError(
-                self.folder, mend="There is no such folder; give one with <country>/<city>.json."
+                self.folder, hint="There is no such folder; give one with <country>/<city>.json."
             )
 
     def get(self, truth: GroundTruth, where: str) -> Network:
@@ -85,14 +85,14 @@ class NetworkFolder:
             self._read[key] = self._load(truth, where)
         found = self._read[key]
         if isinstance(found, DataError):
-            raise DataError(truth.place(where), found.field, found.found, found.mend)
+            raise DataError(truth.place(where), found.field, found.found, found.hint)
         return found
 
     def _load(self, truth: GroundTruth, where: str) -> Network | DataError:
         path = self.folder / truth.country / f"{truth.city}.json"
         if not path.is_file():
-            mend = f"The folder of networks has no {truth.country}/{truth.city}.json."
-            return DataError(truth.place(where), "city", truth.city, mend)
+            hint = f"The folder of networks has no {truth.country}/{truth.city}.json."
+            return DataError(truth.place(where), "city", truth.city, hint)
         try:
             return read_network(path)
         except DataError as error:
@@ -108,7 +108,7 @@ def read_json_lines(path: Path) -> Iterator[Line]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise DataError(path, found=error.strerror, mend="Give a readable file.") from None
+        raise DataError(path, found=error.strerror, hint="Give a readable file.") from None
     return _decoded(file)
 
 
@@ -126,7 +126,7 @@ def _decode(raw: bytes, number: int) -> Line:
         reason = f"It is not UTF-8 (byte {error.start})."
     except (ValueError, RecursionError) as error:
         reason = f"It is not JSON ({error})."
-    return Line(number, None, DataError(f"line {number}", mend=reason))
+    return Line(number, None, DataError(f"line {number}", hint=reason))
 
 
 def read_row(line: Line, networks: NetworkFolder) -> Row:
@@ -140,7 +140,7 @@ def read_row(line: Line, networks: NetworkFolder) -> Row:
     where = f"line {line.number}" if line.id is None else f"line {line.number}, id {line.id}"
     values = line.values
     if not isinstance(values, Mapping):
-        raise DataError(where, found=values, mend="A row is an object with fields.")
+        raise DataError(where, found=values, hint="A row is an object with fields.")
     dumped = "gts" in values
     truth = (
         GroundTruth.from_json(values["gts"], where)
@@ -169,7 +169,7 @@ def read_prepared(folder: Path) -> Iterator[Row]:
 
     files = sorted(folder.glob("*.parquet"))
     if not files:
-        raise DataError(folder, mend="It holds no parquet file; write one with rewardmap prepare.")
+        raise DataError(folder, hint="It holds no parquet file; write one with rewardmap prepare.")
     networks = NetworkFolder(folder / "networks")
     for file in files:
         table = parquet.read_table(file, columns=["prompt", "reward_model"])

@@ -14,10 +14,10 @@ from rewardmap_verl.rewards.correctness import look_up, route_is_right
 from rewardmap_verl.rewards.detail import RouteDetail, route_detail, trip_of
 from rewardmap_verl.rewards.difficulty import difficulty_weight
 from rewardmap_verl.rewards.formatting import route_form, short_form
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.rewards.parts import Judgement, Score, combine
 from rewardmap_verl.rewards.routes import read_route
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
-from rewardmap_verl.rewards.vqa import read_short_answer
+from rewardmap_verl.rewards.short_answer import read_short_answer
 from rewardmap_verl.transit.network import Network
 
 __all__ = [

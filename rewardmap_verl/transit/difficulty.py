@@ -26,7 +26,7 @@ def canonical_difficulty(text: object, where: object = "difficulty_city") -> Map
     for level in LEVELS:
         if word == level:
             return level
-    raise DataError(where, found=text, mend="Give easy, middle (or medium), or hard.")
+    raise DataError(where, found=text, hint="Give easy, middle (or medium), or hard.")
 
 
 def grade_maps(networks: Iterable[Network]) -> dict[tuple[str, str], MapDifficulty]:

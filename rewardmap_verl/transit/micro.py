@@ -50,8 +50,8 @@ class MicroSettings(BaseModel):
     """Stops of the shortest line."""
     most_stops: int = Field(default=4, ge=3, le=8)
     """Stops of the longest line."""
-    colours: int = Field(default=6, ge=2, le=8)
-    """From how many colours those of the lines are drawn; a line is called by its colour."""
+    colors: int = Field(default=6, ge=2, le=8)
+    """From how many colors those of the lines are drawn; a line is called by its color."""
     letters: int = Field(default=len(LETTERS), ge=5, le=len(LETTERS))
     """From how many letters those of the stops are drawn."""
 
@@ -59,8 +59,8 @@ class MicroSettings(BaseModel):
     def _check(self) -> MicroSettings:
         if self.fewest_lines > self.most_lines or self.fewest_stops > self.most_stops:
             raise ValueError("fewest_lines and fewest_stops must not exceed their most_")
-        if self.most_lines > self.colours:
-            raise ValueError(f"{self.most_lines} lines need as many colours, not {self.colours}")
+        if self.most_lines > self.colors:
+            raise ValueError(f"{self.most_lines} lines need as many colors, not {self.colors}")
         if self.most_lines * (self.most_stops - 1) + 1 > self.letters:
             raise ValueError(
                 f"{self.most_lines} lines of {self.most_stops} stops may need more than"
@@ -116,7 +116,7 @@ def _first_good(rng: random.Random, settings: MicroSettings, taken: Counter[Grid
 
 
 def _walk(rng: random.Random, settings: MicroSettings, length: int) -> Path:
-    """Neighbouring cells, straight for the most part; empty when it leaves the picture."""
+    """Neighboring cells, straight for the most part; empty when it leaves the picture."""
     path = [(rng.randrange(settings.width), rng.randrange(settings.height))]
     heading = rng.randrange(4)
     while len(path) < length:
@@ -137,10 +137,10 @@ def _name(
     cells = tuple(dict.fromkeys(cell for path in paths for cell in path))
     where = {cell: index for index, cell in enumerate(cells)}
     letters = rng.sample(LETTERS[: settings.letters], len(cells))
-    colours = rng.sample(PALETTE[: settings.colours], len(paths))
+    colors = rng.sample(PALETTE[: settings.colors], len(paths))
     lines = tuple(
-        _line(name, colour, tuple(where[cell] for cell in path))
-        for (name, colour), path in zip(colours, paths, strict=True)
+        _line(name, color, tuple(where[cell] for cell in path))
+        for (name, color), path in zip(colors, paths, strict=True)
     )
     stops = tuple(
         Stop(i, letter, (letter,), tuple(line.name for line in lines if i in line.listed))
@@ -150,5 +150,5 @@ def _name(
     return PlacedNetwork(Network("synthetic", city, stops, lines), cells, courses)
 
 
-def _line(colour: str, code: str, stops: tuple[int, ...]) -> Line:
-    return Line(f"{colour} Line", stops, (stops,), code)
+def _line(color: str, code: str, stops: tuple[int, ...]) -> Line:
+    return Line(f"{color} Line", stops, (stops,), code)

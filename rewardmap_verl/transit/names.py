@@ -1,9 +1,9 @@
 """One way to compare names of stops and lines, applied to both sides of every comparison.
 
-``normalise("Bois-du-Lan Station") == normalise("bois du lan") == "boisdulan"``
+``normalize("Bois-du-Lan Station") == normalize("bois du lan") == "boisdulan"``
 
 The station lists, the printed maps, the questions and the models spell one stop in many ways.
-:func:`normalise` maps a spelling to a key; two spellings mean one stop when their keys are equal.
+:func:`normalize` maps a spelling to a key; two spellings mean one stop when their keys are equal.
 It is idempotent, runs in linear time, and touches whole words only ("Broadway" stays itself).
 """
 
@@ -21,7 +21,7 @@ __all__ = [
     "line_key",
     "loose_key",
     "loose_line_key",
-    "normalise",
+    "normalize",
     "strip_markers",
 ]
 
@@ -213,12 +213,12 @@ def _name_words(segment: str) -> list[str]:
     return [_SHORT_FORMS.get(word, word) for word in _without_suffix(_words(segment))]
 
 
-def _normalise_once(text: str) -> str:
+def _normalize_once(text: str) -> str:
     outer, inner = _segments(_fold(strip_markers(text)[0]))
     return _join(_name_words(outer) + _name_words(inner))
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Map a spelling of a stop to the key by which stops are compared.
 
     Folds case, full-width forms, Latin accents, white space, punctuation, common short forms of
@@ -226,13 +226,13 @@ def normalise(text: str) -> str:
     repeated, and the lists' markers. What stands in brackets stays part of the key, last.
 
     Returns:
-        The key; ``normalise(key) == key``. Empty when the text holds no letter and no digit.
+        The key; ``normalize(key) == key``. Empty when the text holds no letter and no digit.
     """
-    key = _normalise_once(text)
+    key = _normalize_once(text)
     if key.isascii() and key.isalpha() and key not in _SHORT_FORMS:  # one word: nothing to fold
         return key
     for _ in range(_MOST_PASSES):
-        again = _normalise_once(key)
+        again = _normalize_once(key)
         if again == key:
             break
         key = again
@@ -244,7 +244,7 @@ def bracket_keys(text: str) -> tuple[str, ...]:
 
     Empty when the spelling has no second name in brackets. An answer may give either name alone.
     """
-    outer, inner = (normalise(part) for part in _segments(_fold(strip_markers(text)[0])))
+    outer, inner = (normalize(part) for part in _segments(_fold(strip_markers(text)[0])))
     return (outer, inner) if outer and inner else ()
 
 
@@ -259,7 +259,7 @@ def loose_key(text: str) -> str:
         words.pop()
     if words:
         words[-1] = words[-1].removesuffix("地铁").removesuffix("地鐵") or words[-1]
-    return normalise(" ".join(words))
+    return normalize(" ".join(words))
 
 
 def _line_words(text: str, dropped: frozenset[str]) -> list[str]:

@@ -15,7 +15,7 @@ from rewardmap_verl.transit.names import (
     line_key,
     loose_key,
     loose_line_key,
-    normalise,
+    normalize,
 )
 
 __all__ = ["LONGEST_NAME", "Line", "Network", "Stop"]
@@ -55,15 +55,15 @@ class Line:
     listed: tuple[int, ...]
     """Stop indexes in the order of the source, branches appended after the trunk."""
     paths: tuple[tuple[int, ...], ...]
-    """True running order: the trunk, then each branch starting at its junction. Neighbours in a
-    path are neighbours on the line. A loop ends with its first stop again."""
+    """True running order: the trunk, then each branch starting at its junction. Neighbors in a
+    path are neighbors on the line. A loop ends with its first stop again."""
     color: str | None = None
     """``"#rrggbb"`` where known."""
     aliases: tuple[str, ...] = ()
     """Further names under which an answer may call it, e.g. "八通线" for Beijing's Line 1."""
     doubtful: bool = False
     """True when the source marks a branch without saying where it is appended, so that one pair of
-    neighbours in :attr:`paths` may be false. Nothing that counts stops is asked about it."""
+    neighbors in :attr:`paths` may be false. Nothing that counts stops is asked about it."""
 
     @property
     def stops(self) -> tuple[int, ...]:
@@ -87,7 +87,7 @@ class Network:
     @cached_property
     def _stops_by_key(self) -> Mapping[str, tuple[int, ...]]:
         return _index(
-            (normalise(text), stop.index)
+            (normalize(text), stop.index)
             for stop in self.stops
             for text in (stop.name, *stop.spellings, *stop.aliases)
         )
@@ -105,10 +105,10 @@ class Network:
     def _stops_by_spelling(self) -> Mapping[str, tuple[int, ...]]:
         """What :meth:`find_stops` finds for the spellings of the source, which most answers use."""
         return {
-            text: self._stops_by_key[normalise(text)]
+            text: self._stops_by_key[normalize(text)]
             for stop in self.stops
             for text in (stop.name, *stop.spellings)
-            if normalise(text)
+            if normalize(text)
         }
 
     @cached_property
@@ -208,7 +208,7 @@ class Network:
         return self._stops_by_spelling.get(text) or self._meant(text)
 
     def _search_stops(self, text: str) -> tuple[int, ...]:
-        key = normalise(text)
+        key = normalize(text)
         return (
             self._stops_by_key.get(key)
             or self._stops_by_half_a_name.get(key)

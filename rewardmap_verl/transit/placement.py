@@ -15,7 +15,7 @@ class PlacedNetwork:
     """A network together with the way that each of its lines takes over an integer grid.
 
     Integers keep the placement the same on every machine. Lines that pass between the same two
-    neighbouring course points share their track and are drawn side by side there.
+    neighboring course points share their track and are drawn side by side there.
     """
 
     network: Network

@@ -2,7 +2,7 @@
 
 A route is a sequence of legs, each a ride on one line. It is found on a graph with one node for
 each stop and one for each pair of a stop and a line that calls there: boarding costs more than
-riding through the whole network, riding to the neighbour costs one, alighting is free. Trains run
+riding through the whole network, riding to the neighbor costs one, alighting is free. Trains run
 both ways on every line, around loops too, and between the arms of a branched line.
 """
 
@@ -56,7 +56,7 @@ class Plan:
 
     @property
     def rides(self) -> int:
-        """How many times the train moves from a stop to its neighbour."""
+        """How many times the train moves from a stop to its neighbor."""
         return sum(len(leg.via) + 1 for leg in self.legs)
 
 
@@ -165,7 +165,7 @@ def fewest_transfers(network: Network, origin: int, destination: int) -> int | N
 
 
 def line_graph(line: Line) -> nx.Graph[Any]:
-    """Return the neighbours on one line as a graph over stop indexes."""
+    """Return the neighbors on one line as a graph over stop indexes."""
     graph: nx.Graph[Any] = nx.Graph()
     for path in line.paths:
         nx.add_path(graph, path)

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.transit.cities import CityNotes, city_notes
-from rewardmap_verl.transit.names import line_key, normalise, strip_markers
+from rewardmap_verl.transit.names import line_key, normalize, strip_markers
 from rewardmap_verl.transit.network import Line, Network, Stop
 
 __all__ = ["network_to_json", "network_to_station_lists", "parse_network", "read_network"]
@@ -65,15 +65,15 @@ def read_network(path: str | Path) -> Network:
         source = json.loads(text, object_pairs_hook=lambda pairs: _unique_keys(pairs, path))
     except json.JSONDecodeError as error:
         raise DataError(
-            path, f"line {error.lineno}, column {error.colno}", error.msg, "Mend the JSON there."
+            path, f"line {error.lineno}, column {error.colno}", error.msg, "Fix the JSON there."
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(path, f"byte {error.start}", error.reason, "Save it as UTF-8.") from error
     except RecursionError as error:
-        raise DataError(path, mend="It is nested too deeply to be a network.") from error
+        raise DataError(path, hint="It is nested too deeply to be a network.") from error
     except OSError as error:
         raise DataError(
-            path, found=error.strerror, mend="Give a readable file <country>/<city>.json."
+            path, found=error.strerror, hint="Give a readable file <country>/<city>.json."
         ) from error
     return parse_network(source, country, city, path)
 
@@ -102,7 +102,7 @@ def parse_network(source: object, country: str, city: str, where: object = "") -
     where = where or f"{country}/{city}"
     if not isinstance(source, Mapping) or not source:
         raise DataError(
-            where, found=source, mend='A network is an object {"line name": ["stop", …], …}.'
+            where, found=source, hint='A network is an object {"line name": ["stop", …], …}.'
         )
     if FORMAT_KEY in source:
         return _parse_exact(source, where)
@@ -131,7 +131,7 @@ def _checked_lists(source: Mapping[Any, Any], where: object) -> dict[str, list[s
             )
         before = ""
         for i, row in enumerate(rows, start=1):
-            key = _check_name(row, where, f"{name}, stop {i}", normalise)
+            key = _check_name(row, where, f"{name}, stop {i}", normalize)
             if key == before:
                 raise DataError(
                     where, f"{name}, stop {i}", row, "It is listed twice in a row; keep one."
@@ -155,11 +155,11 @@ def _check_name(name: object, where: object, field: str, key_of: Callable[[str],
 
 def _entries(line: str, rows: Sequence[str], notes: CityNotes) -> Iterator[_Entry]:
     seen: dict[str, int] = {}
-    one_name = {normalise(name): normalise(group[0]) for group in notes.same for name in group}
-    homonyms = {normalise(name): groups for name, groups in notes.separate.items()}
+    one_name = {normalize(name): normalize(group[0]) for group in notes.same for name in group}
+    homonyms = {normalize(name): groups for name, groups in notes.separate.items()}
     for row in rows:
         name, markers = strip_markers(" ".join(row.split()))
-        key = normalise(name)
+        key = normalize(name)
         key = one_name.get(key, key)
         seen[key] = seen.get(key, 0) + 1
         group = _group(homonyms.get(key, ()), line, seen[key])
@@ -183,7 +183,7 @@ def _stops(
             spellings.setdefault(entry.identity, {})[entry.name] = None
             lines.setdefault(entry.identity, {})[entry.line] = None
     marked = {e.identity for rows in entries.values() for e in rows if "transfer" in e.markers}
-    aliases = {normalise(name): names for name, names in notes.stop_aliases.items()}
+    aliases = {normalize(name): names for name, names in notes.stop_aliases.items()}
     index = {identity: i for i, identity in enumerate(spellings)}
     stops = tuple(
         Stop(
@@ -217,7 +217,7 @@ def _paths(
     """Return the true running order of a line, and whether a branch in it stays unexplained."""
     keys = [row.identity[0] for row in rows]
     ends = notes.loops.get(name)
-    if ends and [normalise(end) for end in ends] == [keys[0], keys[-1]]:
+    if ends and [normalize(end) for end in ends] == [keys[0], keys[-1]]:
         return ((*listed, listed[0]),), False
     noted = _noted_joints(name, keys, notes)
     marked = {stop for stop, row in zip(listed, rows, strict=True) if "branch" in row.markers}
@@ -235,7 +235,7 @@ def _noted_joints(name: str, keys: Sequence[str], notes: CityNotes) -> dict[int,
     """Return where the noted branches begin in the list, with the position of their junction."""
     joints = {}
     for branch in notes.branches.get(name, ()):
-        at, first = normalise(branch.at), normalise(branch.first)
+        at, first = normalize(branch.at), normalize(branch.first)
         if at in keys and first in keys and keys[keys.index(first) - 1] != at:
             joints[keys.index(first)] = keys.index(at)
     return joints
@@ -292,7 +292,7 @@ def _parse_exact(source: Mapping[Any, Any], where: object) -> Network:
         return Network(str(source["country"]), str(source["city"]), stops, lines)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(
-            where, found=f"{type(error).__name__}: {error}", mend="Prepare the data again."
+            where, found=f"{type(error).__name__}: {error}", hint="Prepare the data again."
         ) from error
 
 

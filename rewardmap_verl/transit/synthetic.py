@@ -70,7 +70,7 @@ class SyntheticSettings(BaseModel):
     languages: tuple[Language, ...] = Field(default=("english",), min_length=1)
     """What the names sound like, one drawn for each network. "short" names have four or five
     letters; "chinese" ones need a font that is installed apart (see ``drawing.fonts``)."""
-    line_names: tuple[Literal["numbers", "letters", "colours"], ...] = Field(
+    line_names: tuple[Literal["numbers", "letters", "colors"], ...] = Field(
         default=("numbers",), min_length=1
     )
     """How lines are called: "Line 1", "Line A" or "Red Line"."""
@@ -211,11 +211,11 @@ def _name_and_place(
     positions = tuple(dict.fromkeys(point for paths in calls for path in paths for point in path))
     where = {point: i for i, point in enumerate(positions)}
     names = stop_names(rng, len(positions) + 1, language)
-    colours = rng.sample(PALETTE[: max(8, len(calls))], len(calls))
-    titles = _line_names(rng.choice(settings.line_names), [name for name, _ in colours])
+    colors = rng.sample(PALETTE[: max(8, len(calls))], len(calls))
+    titles = _line_names(rng.choice(settings.line_names), [name for name, _ in colors])
     lines = tuple(
-        _line(title, colour, [tuple(where[p] for p in path) for path in paths])
-        for title, (_, colour), paths in zip(titles, colours, calls, strict=True)
+        _line(title, color, [tuple(where[p] for p in path) for path in paths])
+        for title, (_, color), paths in zip(titles, colors, calls, strict=True)
     )
     stops = tuple(
         Stop(i, name, (name,), tuple(line.name for line in lines if i in line.listed))
@@ -245,14 +245,14 @@ def _fast(rng: random.Random, laid: Laid, stops: tuple) -> tuple:
     return tuple(kept) if len(kept) > 2 else (stops[0], stops[len(stops) // 2], stops[-1])
 
 
-def _line(name: str, colour: str, paths: list[tuple[int, ...]]) -> Line:
+def _line(name: str, color: str, paths: list[tuple[int, ...]]) -> Line:
     listed = paths[0] + tuple(stop for path in paths[1:] for stop in path[1:])
-    return Line(name, listed, tuple(paths), colour)
+    return Line(name, listed, tuple(paths), color)
 
 
-def _line_names(kind: str, colours: list[str]) -> list[str]:
-    if kind == "colours":
-        return [f"{colour} Line" for colour in colours]
+def _line_names(kind: str, colors: list[str]) -> list[str]:
+    if kind == "colors":
+        return [f"{color} Line" for color in colors]
     if kind == "letters":
-        return [f"Line {chr(ord('A') + i)}" for i in range(len(colours))]
-    return [f"Line {i + 1}" for i in range(len(colours))]
+        return [f"Line {chr(ord('A') + i)}" for i in range(len(colors))]
+    return [f"Line {i + 1}" for i in range(len(colors))]

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rewardmap_verl.training.compose import compose_run
-from rewardmap_verl.training.curriculum_config import read_curriculum
+from rewardmap_verl.curriculum.config import read_curriculum
+from rewardmap_verl.preflight.compose import compose_run
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "recipes" / "cluster"

@@ -17,9 +17,9 @@ def maps() -> list[tuple[PlacedNetwork, DrawnMap]]:
     return [(one, draw_cells(one, CellStyle())) for one in placed]
 
 
-def _near(drawn: DrawnMap, x: float, y: float, colour: str) -> bool:
+def _near(drawn: DrawnMap, x: float, y: float, color: str) -> bool:
     found = drawn.image.getpixel((round(x), round(y)))
-    wanted = ImageColor.getrgb(colour)
+    wanted = ImageColor.getrgb(color)
     assert isinstance(found, tuple)
     return all(abs(a - b) < 60 for a, b in zip(found, wanted, strict=False))
 
@@ -33,13 +33,13 @@ def test_a_map_has_one_visual_token_for_each_cell(
             assert (x // 28, y // 28) == cell
 
 
-def test_the_ring_of_a_stop_has_the_colours_of_its_lines(
+def test_the_ring_of_a_stop_has_the_colors_of_its_lines(
     maps: list[tuple[PlacedNetwork, DrawnMap]],
 ) -> None:
     for placed, drawn in maps:
-        colours = {line.name: line.color or "" for line in placed.network.lines}
+        colors = {line.name: line.color or "" for line in placed.network.lines}
         for stop, (x, y) in zip(placed.network.stops, drawn.stops, strict=True):
-            first, last = colours[stop.lines[0]], colours[stop.lines[-1]]
+            first, last = colors[stop.lines[0]], colors[stop.lines[-1]]
             assert _near(drawn, x - 8, y + 6, first)
             assert _near(drawn, x + 7, y - 7, last)
 

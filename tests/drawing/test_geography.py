@@ -178,11 +178,11 @@ def test_the_last_resort_is_straight_track_and_still_true(cities, monkeypatch):
     assert len(drawn.labels) == len(placed.network.stops)
 
 
-def test_lines_without_a_colour_get_their_own():
+def test_lines_without_a_color_get_their_own():
     network = make_network([(0, 1)], [(1, 2)], [(2, 3)])
     placed = layout_from_coordinates(network, [(0.0, n / 10) for n in range(4)])
-    colours = draw_map(placed, standard_style()).colours
-    assert len(set(colours)) == 3
+    colors = draw_map(placed, standard_style()).colors
+    assert len(set(colors)) == 3
 
 
 @pytest.mark.parametrize(

@@ -192,17 +192,17 @@ def test_names_are_really_printed(every_map):
                 assert shade < 140, (label.text, label.angle, third)
 
 
-def test_legend_shows_each_line_once_in_its_colour(every_map):
+def test_legend_shows_each_line_once_in_its_color(every_map):
     for placed, drawn in every_map:
         assert [entry.line for entry in drawn.legend] == list(range(len(placed.network.lines)))
         for line, entry in zip(placed.network.lines, drawn.legend, strict=True):
             swatch = drawn.image.crop(tuple(round(value) for value in entry.box))
-            colours = {found for _, found in swatch.getcolors(1 << 20)}
-            assert ImageColor.getrgb(line.color) in colours
+            colors = {found for _, found in swatch.getcolors(1 << 20)}
+            assert ImageColor.getrgb(line.color) in colors
 
 
-def test_lines_are_drawn_in_their_colour_between_stops(full_maps):
-    """The middle of a straight piece of each line shows the colour of the line."""
+def test_lines_are_drawn_in_their_color_between_stops(full_maps):
+    """The middle of a straight piece of each line shows the color of the line."""
     for placed, drawn in full_maps:
         for line, paths in zip(placed.network.lines, drawn.curves, strict=True):
             pieces = [piece for path in paths for piece in pairwise(path)]

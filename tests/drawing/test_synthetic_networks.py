@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit import synthetic
-from rewardmap_verl.transit.names import normalise
+from rewardmap_verl.transit.names import normalize
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.synthesis.invented import stop_names
 from rewardmap_verl.transit.synthesis.stocks import STOCKS
@@ -102,7 +102,7 @@ def test_lines_that_meet_share_a_stop_there(sample):
 
 def test_names_stay_apart(sample):
     for placed in sample[1]:
-        keys = [normalise(stop.name) for stop in placed.network.stops]
+        keys = [normalize(stop.name) for stop in placed.network.stops]
         assert len(set(keys)) == len(keys) and all(keys)
         assert len({line.name for line in placed.network.lines}) == len(placed.network.lines)
         assert len({line.color for line in placed.network.lines}) == len(placed.network.lines)
@@ -133,7 +133,7 @@ def test_other_seeds_and_indexes_give_other_networks():
 @pytest.mark.parametrize("language", sorted(STOCKS))
 def test_every_language_names_the_largest_network(language):
     names = stop_names(random.Random(1), 401, language)
-    keys = [normalise(name) for name in names]
+    keys = [normalize(name) for name in names]
     assert len(set(keys)) == 401 and all(keys)
     assert all(name == name.strip() and len(name) <= 18 for name in names)
     assert stop_names(random.Random(1), 401, language) == names
@@ -202,7 +202,7 @@ def test_specialities_are_built():
         ({"stops": (2, 3)}, "stops must lie within"),
         ({"stops": (90, 30)}, "smaller number comes first"),
         ({"lines": (10, 12), "stops": (10, 20)}, "at least three stops"),
-        ({"colour": "red"}, "Extra inputs"),
+        ({"color": "red"}, "Extra inputs"),
         ({"languages": ("short",)}, "at most 40 stops"),
     ],
 )

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.training.record import RECORD_NAME, read_record
 
 
 @dataclass

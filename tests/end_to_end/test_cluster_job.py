@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from ray.job_submission import JobSubmissionClient
 
-from rewardmap_verl.training.checkpoints import tracked
-from rewardmap_verl.training.compose import compose_run
-from rewardmap_verl.training.layout import lay_out
-from rewardmap_verl.training.record import RECORD_NAME, read_record
+from rewardmap_verl.checkpoints.folders import tracked
+from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
+from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
+from rewardmap_verl.preflight.compose import compose_run
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(2400)]
 
@@ -49,7 +49,7 @@ def cluster(stack: Any) -> Iterator[dict[str, str]]:
     head += [f"--dashboard-port={board}"]
     stack.start(*ray, *head, *apart, log=stack.folder / "head.txt", environment=secret)
     address = f"127.0.0.1:{port}"
-    wait = [sys.executable, "-m", "rewardmap_verl.training.nodes"]
+    wait = [sys.executable, "-m", "rewardmap_verl.preflight.wait_for_nodes"]
     variables = {**secret, "RAY_ADDRESS": address}
     first = stack.run(*wait, "1", "120", timeout=150, environment=variables, keep=True)
     assert first.code == 0, first.output + (stack.folder / "head.txt").read_text()
@@ -108,7 +108,9 @@ def test_a_job_that_is_stopped_and_submitted_again(
     assert min(second.steps) == at + 1, "it goes on from the last checkpoint"
     assert max(second.steps) == STEPS
 
-    plan = lay_out(compose_run(["+recipe=rewardmap", RECIPE, *words]).data).schedule.rows_by_step()
+    plan = plan_curriculum(
+        compose_run(["+recipe=rewardmap", RECIPE, *words]).data
+    ).schedule.rows_by_step()
     for entry in read_record(run / RECORD_NAME):
         assert sorted(group.row for group in entry.groups) == sorted(plan[entry.step])
     ranks = sorted(path.name for path in (run / f"global_step_{STEPS}/actor").glob("model_*.pt"))

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from rewardmap_verl.training.checkpoints import damage, tracked
-from rewardmap_verl.training.compose import compose_run
-from rewardmap_verl.training.layout import lay_out
-from rewardmap_verl.training.record import RECORD_NAME, read_record, rows_by_step
+from rewardmap_verl.checkpoints.folders import damage, tracked
+from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
+from rewardmap_verl.curriculum.record import RECORD_NAME, read_record, rows_by_step
+from rewardmap_verl.preflight.compose import compose_run
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 
@@ -75,7 +75,9 @@ def test_the_run_ends_as_if_nothing_had_happened(
 ) -> None:
     assert resumed.code == 0, resumed.output[-6000:]
     assert sorted(resumed.steps) == [2, 3, 4]
-    plan = lay_out(compose_run(["+recipe=rewardmap", "+recipe/rewardmap=[cpu]", *command]).data)
+    plan = plan_curriculum(
+        compose_run(["+recipe=rewardmap", "+recipe/rewardmap=[cpu]", *command]).data
+    )
     trained = rows_by_step(read_record(stack.folder / "run" / RECORD_NAME))
     due = plan.schedule.rows_by_step()
     assert sorted(trained) == list(range(1, STEPS + 1))

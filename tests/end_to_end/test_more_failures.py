@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rewardmap_verl.training.checkpoints import damage, tracked
+from rewardmap_verl.checkpoints.folders import damage, tracked
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(3000)]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rewardmap_verl.training.record import RECORD_NAME, Entry, read_record
+from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1500)]
 

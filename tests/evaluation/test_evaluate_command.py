@@ -21,9 +21,9 @@ from rewardmap_verl.evaluation.tables import COLUMNS, Row, main_tables
 from rewardmap_verl.evaluation.verdicts import judge_answers
 from rewardmap_verl.evaluation.weights import load_weights
 from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.perfect import perfect_answer
 from rewardmap_verl.rewards.score import score_answer
-from rewardmap_verl.rewards.truth import GroundTruth
 
 
 def evaluate(*arguments: object) -> str:

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from benchmarks.evidence.blank_image import write_blank
+from benchmarks.evidence.protocol import Protocol, read_protocol
+from benchmarks.evidence.result import Answers, Question, Result, StepPoint, Validation
+from benchmarks.evidence.study import Study, Trial, digest
 from rewardmap_verl.commands.main import app
-from rewardmap_verl.evidence.blank import write_blank
-from rewardmap_verl.evidence.protocol import Protocol, read_protocol
-from rewardmap_verl.evidence.result import Answers, Question, Result, StepPoint, Validation
-from rewardmap_verl.evidence.study import Study, Trial, digest
 
 KINDS = ("TorF1", "TorF2", "Counting1", "Counting2", "Counting3", "planning")
 STEPS = 6

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from rewardmap_verl.evidence.document import load_results, write_page
-from rewardmap_verl.evidence.protocol import Protocol, read_protocol
-from rewardmap_verl.evidence.study import Study
+from benchmarks.evidence.document import load_results, write_page
+from benchmarks.evidence.protocol import Protocol, read_protocol
+from benchmarks.evidence.study import Study
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(2400)]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from benchmarks.evidence.baselines import Scale
+from benchmarks.evidence.intervals import difference, mean_interval
+from benchmarks.evidence.protocol import Cell, Claim
+from benchmarks.evidence.result import Result
+from benchmarks.evidence.samples import Results, cell_samples
+from benchmarks.evidence.study import Study, Trial
+from benchmarks.evidence.verdict import judge_claim
 from rewardmap_verl.evaluation.statistics import Sample
-from rewardmap_verl.evidence.baselines import Scale
-from rewardmap_verl.evidence.cells import Results, cell_samples
-from rewardmap_verl.evidence.intervals import difference, mean_interval
-from rewardmap_verl.evidence.protocol import Cell, Claim
-from rewardmap_verl.evidence.result import Result
-from rewardmap_verl.evidence.study import Study, Trial
-from rewardmap_verl.evidence.verdict import judge_claim
 
 Make = Callable[..., Result]
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.evidence import document
+from benchmarks.evidence.document import load_results, results_text, write_page
+from benchmarks.evidence.result import Result
+from benchmarks.evidence.study import Study, Trial
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.evidence import document
-from rewardmap_verl.evidence.document import load_results, results_text, write_page
-from rewardmap_verl.evidence.result import Result
-from rewardmap_verl.evidence.study import Study, Trial
 
 Make = Callable[..., Result]
 PNG = b"\x89PNG"
@@ -137,7 +137,7 @@ def test_results_of_two_data_sets_do_not_mix(filled: Study, make_result: Make) -
     trial = Trial("rewardmap", 1)
     found = make_result(filled, trial, 0.5)
     settings = {**found.settings, "data": "other"}
-    from rewardmap_verl.evidence.study import digest
+    from benchmarks.evidence.study import digest
 
     changed = found.model_copy(update={"settings": settings, "fingerprint": digest(settings)})
     changed.write(filled.result(trial))

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from benchmarks.evidence.protocol import Protocol, StageShare, read_protocol, stage_steps
+from benchmarks.evidence.study import Study, Trial
+from rewardmap_verl.curriculum.config import read_curriculum
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.evidence.protocol import Protocol, StageShare, read_protocol, stage_steps
-from rewardmap_verl.evidence.study import Study, Trial
+from rewardmap_verl.preflight.compose import compose_run
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.training.compose import compose_run
-from rewardmap_verl.training.curriculum_config import read_curriculum
 
 Write = Callable[[dict[str, Any]], Path]
 ARMS = (

@@ -17,19 +17,19 @@ from typing import Any
 import psutil
 import pytest
 
+from benchmarks.evidence import runner, world
+from benchmarks.evidence.baselines import read_scale
+from benchmarks.evidence.blank_image import BLANK_MARK, write_blank
+from benchmarks.evidence.collect import is_finished
+from benchmarks.evidence.result import Result, load_result, read_result
+from benchmarks.evidence.runner import run_study
+from benchmarks.evidence.study import Study, Trial
+from benchmarks.evidence.subprocesses import run_child, side_by_side
+from rewardmap_verl.curriculum.groups import Group
+from rewardmap_verl.curriculum.record import RECORD_NAME, RecordWriter
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.evaluation.questions import read_questions
-from rewardmap_verl.evidence import runner, world
-from rewardmap_verl.evidence.baselines import read_scale
-from rewardmap_verl.evidence.blank import BLANK_MARK, write_blank
-from rewardmap_verl.evidence.child import run_child, side_by_side
-from rewardmap_verl.evidence.collect import is_finished
-from rewardmap_verl.evidence.result import Result, load_result, read_result
-from rewardmap_verl.evidence.runner import run_study
-from rewardmap_verl.evidence.study import Study, Trial
 from rewardmap_verl.rewards.perfect import perfect_answer
-from rewardmap_verl.training.groups import Group
-from rewardmap_verl.training.record import RECORD_NAME, RecordWriter
 
 BLANK_ANSWER = "\\boxed{no}"
 
@@ -87,7 +87,7 @@ def ready(study: Study, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Stud
 
     monkeypatch.setattr(runner, "make_data", no_data)
     monkeypatch.setattr(runner, "make_models", lambda *_: None)
-    monkeypatch.setattr("rewardmap_verl.evidence.baselines.seconds_of", lambda _: 1.0)
+    monkeypatch.setattr("benchmarks.evidence.baselines.seconds_of", lambda _: 1.0)
     return ready
 
 

@@ -45,7 +45,7 @@ def quick_environment(more: Mapping[str, str]) -> dict[str, str]:
     Compiled modules are kept where this user keeps them for CPU runs, since importing verl from
     source takes three times as long. Ray may not start: nothing here should get that far.
     """
-    from rewardmap_verl.training.cpu.environment import bytecode_folder
+    from rewardmap_verl.cpu.environment import bytecode_folder
 
     inherited = {
         name: value

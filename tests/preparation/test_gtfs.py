@@ -81,7 +81,7 @@ def names(network: Network) -> dict[str, list[list[str]]]:
     }
 
 
-def test_lines_stops_and_colours(tmp_path: Path) -> None:
+def test_lines_stops_and_colors(tmp_path: Path) -> None:
     located = read(tmp_path, tables())
     network = located.network
     assert names(network) == {

@@ -148,7 +148,7 @@ def test_png_of_every_mode(tmp_path: Path, mode: str) -> None:
     assert difference.max() <= 1
 
 
-def test_transparent_colour_of_a_palette_becomes_white(tmp_path: Path) -> None:
+def test_transparent_color_of_a_palette_becomes_white(tmp_path: Path) -> None:
     source = Image.new("P", (84, 84), 0)
     source.putpalette([255, 0, 0, 0, 0, 255])
     source.paste(1, (0, 0, 42, 84))

@@ -114,7 +114,7 @@ def test_names_that_no_map_prints_are_refused(local: Make, root: Path, bad: str)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
-def test_sixteen_bits_of_every_colour(tmp_path: Path, mode: str) -> None:
+def test_sixteen_bits_of_every_color(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "map.png"
     write_sixteen_bit(path, {"LA": 2, "RGB": 3, "RGBA": 4}[mode])
     image = read_map(path, PixelBudget(max_pixels=28 * 28 * 36))
@@ -132,13 +132,13 @@ def write_sixteen_bit(path: Path, channels: int) -> None:
     if channels in (2, 4):
         rows[..., -1] = 65535
     data = b"".join(b"\0" + row.tobytes() for row in rows)
-    colour = {2: 4, 3: 2, 4: 6}[channels]
+    color = {2: 4, 3: 2, 4: 6}[channels]
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
-    head = struct.pack(">IIBBBBB", 120, 90, 16, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", 120, 90, 16, color, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", head)

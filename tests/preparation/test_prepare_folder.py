@@ -19,7 +19,7 @@ from rewardmap_verl.preparation.rows import SCHEMA
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.preparation.totals import PAPER_TOTALS
 from rewardmap_verl.questions.sampling import Quotas
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.reader import read_network
 
 Make = Callable[..., PrepareSettings]

@@ -19,7 +19,7 @@ from rewardmap_verl.preparation.prepare import Step, prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.wording import FORMS
-from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 
 datasets = pytest.importorskip("datasets")
 

@@ -15,9 +15,9 @@ from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question, QuestionType, Reading
 from rewardmap_verl.questions.wording import gold_answer
 from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.rewards.perfect import perfect_answer
 from rewardmap_verl.rewards.score import bounds, score_answer
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network, Stop
 from rewardmap_verl.transit.reader import parse_network, read_network
 
@@ -79,7 +79,7 @@ def check_next_stop(network: Network, question: Question) -> None:
     steps = {pair for path in line.paths for a, b in pairwise(path) for pair in ((a, b), (b, a))}
     answers = []
     for number, stop in enumerate(stops):
-        # The right one is a neighbour from which the end is reached without coming back.
+        # The right one is a neighbor from which the end is reached without coming back.
         reached, more = {here.index}, {stop.index} if (here.index, stop.index) in steps else set()
         while more:
             reached |= more

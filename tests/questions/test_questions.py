@@ -56,7 +56,7 @@ def the_stop(network: Network, name: str) -> Stop:
 
 
 def ride_of(network: Network, line: Line, first: Stop, names: Iterable[str]) -> list[int]:
-    """Follow names from stop to neighbouring stop; fails where a name is not the next stop's."""
+    """Follow names from stop to neighboring stop; fails where a name is not the next stop's."""
     ride = [first.index]
     for name in names:
         (step,) = {stop.index for stop in network.find_stops_on(name, line)} & set(

@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
+from rewardmap_verl.curriculum.groups import Group
+from rewardmap_verl.curriculum.record import RecordWriter
 from rewardmap_verl.preparation.exports.records import Record, read_networks, read_records
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.score import score_answer
-from rewardmap_verl.training.groups import Group
-from rewardmap_verl.training.record import RecordWriter
 from rewardmap_verl.transit.network import Network
 
 HOSTILE = (

@@ -36,7 +36,7 @@ RUN = (
     r"rewardmap report runs/\S+( runs/\S+ --output \S+)?",
     r"rewardmap explain answers\.jsonl .*",
     r"rewardmap score answers\.jsonl .*",
-    r"rewardmap card runs/\S+ runs/\S+ --licence \S+",
+    r"rewardmap card runs/\S+ runs/\S+ --license \S+",
     r"rewardmap prepare --source local --root my-cities --size tiny .*",
 )
 """Commands that are run in a folder that has what the pages speak of."""
@@ -44,7 +44,7 @@ RUN = (
 TRAINING = "end_to_end/test_training_run.py::test_every_stage_is_trained_in_order_to_its_last_batch"
 MERGE = "end_to_end/test_training_run.py::test_the_checkpoint_becomes_a_model"
 CHECK_MERGE = "end_to_end/test_training_run.py::test_the_merged_model_answers_like_the_trained_one"
-RECIPES = "training/test_recipes.py"
+RECIPES = "preflight/test_recipes.py"
 PREPARE = "preparation/test_prepare_folder.py"
 EVALUATE = "evaluation"
 CLUSTER = "cluster"
@@ -68,9 +68,9 @@ ELSEWHERE = {
         "preparation/test_published_data.py",
     ),
     r"rewardmap validate data/rewardmap": ("the published data", "preparation/test_validate.py"),
-    r"rewardmap curriculum preview.*": ("imports verl", "training/test_preview.py"),
+    r"rewardmap curriculum preview.*": ("imports verl", "curriculum/test_preview.py"),
     r"rewardmap check-merge.*": ("needs a checkpoint", CHECK_MERGE),
-    r"rewardmap merge.*": ("needs a checkpoint", "training/test_merging.py"),
+    r"rewardmap merge.*": ("needs a checkpoint", "checkpoints/test_merge.py"),
     r"rewardmap card .* --evaluation .*": (
         "needs an evaluation",
         "reports/test_model_card.py::test_an_evaluation_s_table_is_part_of_the_card",

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from rewardmap_verl.checkpoints.fsdp_checkpoint import join_shards
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports import merged, same_answers
 from rewardmap_verl.reports.card import write_card
 from rewardmap_verl.reports.merged import compare_weights
 from rewardmap_verl.reports.runs import read_run
-from rewardmap_verl.training.shards import join_shards
 
 torch = pytest.importorskip("torch")
 
@@ -34,7 +34,7 @@ def head_and_body(card: Path) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(head), body
 
 
-def test_a_card_tells_data_recipe_scores_and_licence(run_folder: Path, model: Path) -> None:
+def test_a_card_tells_data_recipe_scores_and_license(run_folder: Path, model: Path) -> None:
     card = write_card(run_folder, model, "apache-2.0", "my-model")
     head, body = head_and_body(card)
     assert head["license"] == "apache-2.0" and head["pipeline_tag"] == "image-text-to-text"
@@ -43,7 +43,7 @@ def test_a_card_tells_data_recipe_scores_and_licence(run_folder: Path, model: Pa
     assert "Held out, never trained on: synthetic/" in body
 
 
-def test_a_card_without_a_licence_says_so(run_folder: Path, model: Path) -> None:
+def test_a_card_without_a_license_says_so(run_folder: Path, model: Path) -> None:
     head, body = head_and_body(write_card(run_folder, model))
     assert head["license"] == "other" and "Not stated yet" in body
 
@@ -88,7 +88,7 @@ def test_a_card_is_written_again_and_one_by_hand_is_kept(run_folder: Path, model
 
 
 def test_the_command_writes_a_card(run_folder: Path, model: Path) -> None:
-    done = CliRunner().invoke(app, ["card", str(run_folder), str(model), "--licence", "mit"])
+    done = CliRunner().invoke(app, ["card", str(run_folder), str(model), "--license", "mit"])
     assert done.exit_code == 0 and head_and_body(model / "README.md")[0]["license"] == "mit"
 
 

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from typer.testing import CliRunner
 
+from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, write_run_metadata
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.drawing.tracks import Tracks, read_tracks, stops_on_the_way
 from rewardmap_verl.errors import ConfigError, DataError
@@ -26,7 +27,6 @@ from rewardmap_verl.reports.prepared import PreparedMap
 from rewardmap_verl.reports.report import Report, write_report
 from rewardmap_verl.reports.runs import read_run
 from rewardmap_verl.reports.scripts import as_script
-from rewardmap_verl.training.run_note import NOTE_NAME, write_note
 from rewardmap_verl.transit.reader import read_network
 
 
@@ -220,7 +220,7 @@ def test_rollouts_without_a_record_are_shown(run_folder: Path, tmp_path: Path) -
 
 def test_without_prepared_data_answers_are_shown_bare(run_folder: Path, tmp_path: Path) -> None:
     run = copy_of(run_folder, tmp_path / "run")
-    (run / NOTE_NAME).unlink()
+    (run / METADATA_NAME).unlink()
     done = write_report([run], tmp_path / "out")
     assert any("--data" in note for note in done.notes)
     assert all("parts" not in answer for detail in details_of(done) for answer in detail["answers"])
@@ -257,8 +257,8 @@ def test_broken_lines_are_named_and_the_rest_is_shown(run_folder: Path, tmp_path
 @pytest.mark.parametrize(
     "break_it",
     [
-        lambda run: (run / NOTE_NAME).write_text("rewardmap_run: {format: 99}", "utf-8"),
-        lambda run: (run / NOTE_NAME).write_text("just text", "utf-8"),
+        lambda run: (run / METADATA_NAME).write_text("rewardmap_run: {format: 99}", "utf-8"),
+        lambda run: (run / METADATA_NAME).write_text("just text", "utf-8"),
         lambda run: (run / "rewardmap_record.jsonl").write_text('{"part": "train"}\n', "utf-8"),
     ],
 )
@@ -388,12 +388,12 @@ def test_the_note_keeps_the_whole_configuration(tmp_path: Path) -> None:
     config = OmegaConf.create(
         {"a": 3, "trainer": {"v1": {"kwargs": {"record": "${b.c}"}}}, "b": {"c": "x"}}
     )
-    write_note(tmp_path, config.trainer.v1.kwargs)
-    note = OmegaConf.load(tmp_path / NOTE_NAME)
+    write_run_metadata(tmp_path, config.trainer.v1.kwargs)
+    note = OmegaConf.load(tmp_path / METADATA_NAME)
     assert note.a == 3 and note.trainer.v1.kwargs.record == "x"
     assert note.rewardmap_run.format == 1
     broken = OmegaConf.create({"a": "${nowhere.b}", "c": {"d": 1}})
-    write_note(tmp_path / "broken", broken.c)
-    assert "${nowhere.b}" in (tmp_path / "broken" / NOTE_NAME).read_text("utf-8")
-    write_note(tmp_path / "none", {"record": "x"})
+    write_run_metadata(tmp_path / "broken", broken.c)
+    assert "${nowhere.b}" in (tmp_path / "broken" / METADATA_NAME).read_text("utf-8")
+    write_run_metadata(tmp_path / "none", {"record": "x"})
     assert not (tmp_path / "none").exists()

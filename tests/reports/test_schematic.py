@@ -27,7 +27,7 @@ CROSS = {
 }
 
 
-def test_neighbours_are_near_and_ends_are_far() -> None:
+def test_neighbors_are_near_and_ends_are_far() -> None:
     network, found = drawn(CROSS)
     at = {stop.name: found.tracks.stops[stop.index] for stop in network.stops}
     steps = [

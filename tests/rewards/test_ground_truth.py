@@ -10,7 +10,7 @@ import pytest
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.questions.sampling import generate_questions
 from rewardmap_verl.questions.types import QuestionType
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import parse_network
 

@@ -101,7 +101,7 @@ FAMILIES = {
         "plan:stops_fullstop plan:stops_zwsp plan:stops_ascii plan:emoji quirk:paren_name",
     ),
     "lines in other dress": family(
-        "'line 4', 'Line4', '4', 'Line 4.', 'Metro Line 4', '4号线' and a colour in brackets name "
+        "'line 4', 'Line4', '4', 'Line 4.', 'Metro Line 4', '4号线' and a color in brackets name "
         "Line 4.",
         "plan:zh_line_name plan:zh_line_ditie plan:line_lower plan:line_upper plan:line_nospace "
         "plan:line_hash plan:line_paren plan:line_metro_prefix plan:line_stripped plan:line_dot",

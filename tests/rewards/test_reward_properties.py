@@ -257,7 +257,7 @@ def test_padding_never_raises_the_reward(
     case, legs = asked
     for base in (legs, case.gold):
         score = case.score(base, config)
-        assume(score.facts["legs"] == len(base))  # a well-formed leg mends an unreadable answer
+        assume(score.facts["legs"] == len(base))  # a well-formed leg fixes an unreadable answer
         for name, padded in padded_routes(base, case.network, rng):
             assert case.score(padded, config).score <= score.score + 1e-9, name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rewardmap_verl.questions.types import QuestionType as T
-from rewardmap_verl.rewards.vqa import Place, last_box, read_short_answer
+from rewardmap_verl.rewards.short_answer import Place, last_box, read_short_answer
 
 LIMIT = 65_536
 

@@ -16,7 +16,7 @@ SETTINGS = MicroSettings()
 PLACED = [generate_micro_network(3, index, SETTINGS) for index in range(60)]
 
 
-def test_lines_are_chains_of_neighbouring_cells_within_the_picture() -> None:
+def test_lines_are_chains_of_neighboring_cells_within_the_picture() -> None:
     for placed in PLACED:
         for line in placed.network.lines:
             cells = [placed.positions[stop] for stop in line.listed]
@@ -39,7 +39,7 @@ def test_each_later_line_meets_the_earlier_ones_once() -> None:
         assert max(len(stop.lines) for stop in placed.network.stops) == 2
 
 
-def test_letters_and_colours_are_not_repeated() -> None:
+def test_letters_and_colors_are_not_repeated() -> None:
     for placed in PLACED:
         names = [stop.name for stop in placed.network.stops]
         assert len(set(names)) == len(names)
@@ -61,7 +61,7 @@ def test_a_network_is_a_function_of_seed_and_index() -> None:
     [
         {"fewest_lines": 3, "most_lines": 2},
         {"fewest_stops": 5, "most_stops": 4},
-        {"most_lines": 6, "colours": 5},
+        {"most_lines": 6, "colors": 5},
         {"letters": 8},
         {"widht": 5},
     ],

@@ -13,7 +13,7 @@ from rewardmap_verl.transit.names import (
     line_key,
     loose_key,
     loose_line_key,
-    normalise,
+    normalize,
     strip_markers,
 )
 
@@ -56,8 +56,8 @@ from rewardmap_verl.transit.names import (
     ],
 )
 def test_spellings_of_one_name_share_a_key(spellings: tuple[str, ...]) -> None:
-    assert len({normalise(spelling) for spelling in spellings}) == 1
-    assert normalise(spellings[0])
+    assert len({normalize(spelling) for spelling in spellings}) == 1
+    assert normalize(spellings[0])
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_spellings_of_one_name_share_a_key(spellings: tuple[str, ...]) -> None:
     ],
 )
 def test_different_names_keep_different_keys(one: str, other: str) -> None:
-    assert normalise(one) != normalise(other)
+    assert normalize(one) != normalize(other)
 
 
 def test_a_name_of_nothing_but_a_suffix_is_kept() -> None:
-    assert normalise("Station") == "station"
-    assert normalise("站") == "站"
-    assert normalise("") == normalise(" -- ") == ""
+    assert normalize("Station") == "station"
+    assert normalize("站") == "站"
+    assert normalize("") == normalize(" -- ") == ""
 
 
 @given(st.text(max_size=60))
@@ -97,9 +97,9 @@ def test_a_name_of_nothing_but_a_suffix_is_kept() -> None:
 @example("(站)X")
 @example("ǅ站站 station")
 @example("ﷺ ½ ⅷ")
-def test_normalising_twice_changes_nothing(text: str) -> None:
-    key = normalise(text)
-    assert normalise(key) == key
+def test_normalizing_twice_changes_nothing(text: str) -> None:
+    key = normalize(text)
+    assert normalize(key) == key
     assert line_key(line_key(text)) == line_key(text)
 
 
@@ -107,15 +107,15 @@ _WORDS = st.text("abkS1 7站(St)（）·/-'.’öØ", max_size=30)
 
 
 @given(_WORDS)
-def test_normalising_twice_changes_nothing_for_texts_like_names(text: str) -> None:
-    assert normalise(normalise(text)) == normalise(text)
-    assert normalise(f" {text} ") == normalise(text)
+def test_normalizing_twice_changes_nothing_for_texts_like_names(text: str) -> None:
+    assert normalize(normalize(text)) == normalize(text)
+    assert normalize(f" {text} ") == normalize(text)
 
 
 @given(st.text("abcdefgh", min_size=1, max_size=12).filter(lambda w: w not in ("bl", "ave")))
 def test_case_spaces_and_suffix_do_not_matter(word: str) -> None:
     for spelling in (word.upper(), f"  {word} ", f"{word} Station", f"{word}站", f"{word}."):
-        assert normalise(spelling) == normalise(word)
+        assert normalize(spelling) == normalize(word)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_cost_grows_linearly(unit: str) -> None:
         best = float("inf")
         for _ in range(2):
             start = time.perf_counter()
-            normalise(text)
+            normalize(text)
             line_key(text)
             loose_key(text)
             best = min(best, time.perf_counter() - start)
@@ -167,9 +167,9 @@ def test_bracket_keys_are_the_two_names() -> None:
 
 
 def test_loose_key_drops_what_an_answer_adds() -> None:
-    assert loose_key("Senawang Metro Station") == normalise("Senawang Station")
-    assert loose_key("岔街地铁站") == normalise("岔街站")
-    assert loose_key("Borgen Station (transfer here)") == normalise("Borgen")
+    assert loose_key("Senawang Metro Station") == normalize("Senawang Station")
+    assert loose_key("岔街地铁站") == normalize("岔街站")
+    assert loose_key("Borgen Station (transfer here)") == normalize("Borgen")
     assert loose_key("Metro Station") == "metro"
 
 

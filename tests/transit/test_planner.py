@@ -1,4 +1,4 @@
-"""Best routes: fewest transfers, then fewest stops, all ties, along true neighbours."""
+"""Best routes: fewest transfers, then fewest stops, all ties, along true neighbors."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def by_search(network: Network, origin: int, destination: int) -> tuple[int, int
 
 
 def check_plan(network: Network, plan: Plan, origin: int, destination: int) -> None:
-    """A plan leads from stop to neighbouring stop, and changes lines where a leg ends."""
+    """A plan leads from stop to neighboring stop, and changes lines where a leg ends."""
     assert plan.legs[0].departure == origin
     assert plan.legs[-1].arrival == destination
     for leg, following in itertools.pairwise(plan.legs):

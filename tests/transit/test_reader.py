@@ -202,7 +202,7 @@ def test_station_lists_need_no_notes_to_be_read_back() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    error = DataError("rome.json", "Line B", ["A"], "Mend it.")
+    error = DataError("rome.json", "Line B", ["A"], "Fix it.")
     copy = pickle.loads(pickle.dumps(error))
-    assert str(copy) == str(error) == "rome.json: Line B: found ['A']. Mend it."
+    assert str(copy) == str(error) == "rome.json: Line B: found ['A']. Fix it."
     assert isinstance(copy, ValueError)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rewardmap_verl.transit.cities import city_notes
-from rewardmap_verl.transit.names import line_key, normalise, strip_markers
+from rewardmap_verl.transit.names import line_key, normalize, strip_markers
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import network_to_json, parse_network, read_network
@@ -42,7 +42,7 @@ def test_every_listed_spelling_means_the_stop_at_its_place(
                 for text in (row, strip_markers(row)[0], stop.name, row.upper()):
                     assert stop in network.find_stops_on(text, line), (city, line.name, text)
                 if network.find_stop_on(row, line) != stop:
-                    settled.add((city, line.name, normalise(row)))
+                    settled.add((city, line.name, normalize(row)))
     # The only two names that the line does not settle: it calls at both of the homonyms.
     assert settled == {("new_york", "B", "7 av"), ("new_york", "R", "36 st")}
 
@@ -56,9 +56,9 @@ def test_every_line_is_found_by_its_name(networks: dict[str, Network]) -> None:
 
 def test_only_homonyms_share_a_key(networks: dict[str, Network]) -> None:
     for city, network in networks.items():
-        keys = [normalise(stop.name) for stop in network.stops]
+        keys = [normalize(stop.name) for stop in network.stops]
         doubled = {key for key in keys if keys.count(key) > 1}
-        noted = {normalise(n) for n in city_notes(network.country, city).separate}
+        noted = {normalize(n) for n in city_notes(network.country, city).separate}
         assert doubled == noted
 
 
@@ -151,7 +151,7 @@ def edges(line: Line) -> set[frozenset[int]]:
 
 
 @pytest.mark.parametrize(
-    ("city", "line", "neighbours", "strangers"),
+    ("city", "line", "neighbors", "strangers"),
     [
         (
             "rome",
@@ -179,7 +179,7 @@ def test_branches_and_loops(
     networks: dict[str, Network],
     city: str,
     line: str,
-    neighbours: tuple[str, str],
+    neighbors: tuple[str, str],
     strangers: tuple[str, str],
 ) -> None:
     network = networks[city]
@@ -188,7 +188,7 @@ def test_branches_and_loops(
     def edge(names: tuple[str, str]) -> frozenset[int]:
         return frozenset(network.find_stops(name)[0].index for name in names)
 
-    assert edge(neighbours) in edges(found)
+    assert edge(neighbors) in edges(found)
     assert edge(strangers) not in edges(found)
 
 

@@ -20,13 +20,13 @@ from rewardmap_verl.preparation.exports.records import (
 )
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import inside
-from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["export_gallery"]
 
 _LINE_SHARE = 110  # a drawn route is this fraction of the map's longer side
-_ANY_COLOUR = "#333333"
+_ANY_COLOR = "#333333"
 
 
 def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]:
@@ -102,13 +102,13 @@ def _question(name: str, record: Record, tracks: Tracks | None) -> dict[str, Any
         "text": record.text,
         "answer": record.answer,
         "marks": name if spots else "",
-        "legs": [{"points": _svg_points(points), "colour": colour} for points, colour in legs],
+        "legs": [{"points": _svg_points(points), "color": color} for points, color in legs],
         "spots": spots,
     }
 
 
 _Leg = tuple[tuple[Point, ...], str]
-"""The way of a ride on the map, and the colour of its line."""
+"""The way of a ride on the map, and the color of its line."""
 
 
 def _legs(truth: GroundTruth, tracks: Tracks) -> list[_Leg]:
@@ -128,7 +128,7 @@ def _leg(leg: dict[str, Any], tracks: Tracks) -> _Leg | None:
     ends = [network.find_stop_on(str(name), line) for name in names]
     if ends[0] is None or ends[1] is None:
         return None
-    return tracks.ride(line, ends[0].index, ends[1].index), line.color or _ANY_COLOUR
+    return tracks.ride(line, ends[0].index, ends[1].index), line.color or _ANY_COLOR
 
 
 def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: Tracks) -> list[Point]:

@@ -26,7 +26,7 @@ __all__ = ["export_hub"]
 
 _CARD = """\
 ---
-license: {licence}
+license: {license}
 task_categories:
 - visual-question-answering
 tags:
@@ -74,14 +74,14 @@ the option, the number, -1 for a route), `type`, `form`, `country`, `city`,
 """
 
 
-def export_hub(folder: Path, manifest: Manifest, target: Path, licence: str) -> list[Path]:
+def export_hub(folder: Path, manifest: Manifest, target: Path, license: str) -> list[Path]:
     """Write ``questions/``, ``maps/`` and ``README.md``.
 
     Args:
         folder: The prepared folder.
         manifest: Its manifest.
         target: Where to write.
-        licence: Identifier of the licence for the card; who publishes drawings of maps must know
+        license: Identifier of the license for the card; who publishes drawings of maps must know
             whose they are.
 
     Returns:
@@ -95,7 +95,7 @@ def export_hub(folder: Path, manifest: Manifest, target: Path, licence: str) -> 
     files.append(target / "maps" / "maps.parquet")
     _write(files[-1], _with_image_feature(pa.Table.from_pylist(list(_maps(folder, manifest)))))
     card = target / "README.md"
-    write_bytes(card, _card(manifest, licence).encode())
+    write_bytes(card, _card(manifest, license).encode())
     return [*files, card]
 
 
@@ -151,12 +151,12 @@ def _write(path: Path, table: pa.Table) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _card(manifest: Manifest, licence: str) -> str:
+def _card(manifest: Manifest, license: str) -> str:
     levels: dict[str, int] = {}
     for entry in manifest.maps:
         levels[entry.difficulty] = levels.get(entry.difficulty, 0) + 1
     return _CARD.format(
-        licence=licence,
+        license=license,
         total=sum(manifest.rows.values()),
         kinds=len(_kinds(manifest)),
         maps=len(manifest.maps),

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.perfect import perfect_answer
-from rewardmap_verl.rewards.truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import read_network
@@ -53,7 +53,7 @@ def read_records(folder: Path, manifest: Manifest, split: str) -> Iterator[Recor
     """
     path = inside(folder, f"{split}.parquet")
     if not path.is_file():
-        raise DataError(path, mend="Prepare the folder again with `rewardmap prepare`.")
+        raise DataError(path, hint="Prepare the folder again with `rewardmap prepare`.")
     networks = read_networks(folder, manifest)
     planners = {key: Planner(network) for key, network in networks.items()}
     table = pq.read_table(path, columns=["prompt", "images", "reward_model"])

@@ -52,7 +52,7 @@ class BlobPicture:
             try:
                 return Rendered(read_map(Path(file.name), budget))
             except DataError as error:
-                raise DataError(self.where, "figure", error.found, error.mend) from error
+                raise DataError(self.where, "figure", error.found, error.hint) from error
 
 
 def find_picture(figure: object, roots: Sequence[Path], where: str) -> Picture | None:

@@ -46,13 +46,13 @@ def read_gtfs(
         DataError: A feed cannot be read.
     """
     if not feeds:
-        raise ConfigError("feed", mend="Give a GTFS feed with --feed: a zip file or its folder.")
+        raise ConfigError("feed", hint="Give a GTFS feed with --feed: a zip file or its folder.")
     placed = {}
     for path in feeds:
         key = f"{COUNTRY}/{_city(path)}"
         if key in placed:
-            mend = "Two feeds have this name; rename one."
-            raise ConfigError("feed", found=_city(path), mend=mend)
+            hint = "Two feeds have this name; rename one."
+            raise ConfigError("feed", found=_city(path), hint=hint)
         placed[key] = place_of_feed(path, route_types)
     grades = grade_maps(place.network for place in placed.values())
     splits, notes = assign_splits(sorted(placed), test_cities, seed)

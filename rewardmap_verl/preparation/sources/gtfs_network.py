@@ -16,7 +16,7 @@ from typing import Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.sources.gtfs_tables import Feed, TableRow
-from rewardmap_verl.transit.names import line_key, normalise
+from rewardmap_verl.transit.names import line_key, normalize
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.synthesis.palette import PALETTE
 
@@ -27,7 +27,7 @@ RAIL_TYPES: Final = (0, 1, 2, 5, 6, 7, 11, 12, *range(100, 118), *range(400, 406
 
 _SAME_PLACE: Final = 500.0  # metres between platforms of one name that are one station
 _METRES: Final = 111_320.0  # for a degree of latitude
-_COLOUR: Final = re.compile(r"[0-9a-fA-F]{6}")
+_COLOR: Final = re.compile(r"[0-9a-fA-F]{6}")
 _NAME_LENGTH: Final = 300
 
 _Pattern = tuple[str, ...]
@@ -52,7 +52,7 @@ class _Station:
 @dataclass(frozen=True, slots=True)
 class _Route:
     name: str
-    colour: str | None
+    color: str | None
 
 
 def network_of_feed(
@@ -88,7 +88,7 @@ def network_of_feed(
             "No route of the wished kinds has a trip with two stops. Name kinds that are here with "
             "--route-type.",
         )
-    return _build(country, city, lines, _colours(lines, routes), stations)
+    return _build(country, city, lines, _colors(lines, routes), stations)
 
 
 def _routes(feed: Feed, route_types: Sequence[int]) -> dict[str, _Route]:
@@ -99,12 +99,12 @@ def _routes(feed: Feed, route_types: Sequence[int]) -> dict[str, _Route]:
         if row.number("route_type") in route_types:
             own = _name(row.get("route_short_name") or row.get("route_long_name"))
             if not own or not line_key(own):
-                mend = "A route needs a short or a long name."
-                raise DataError(row.where, "route_short_name", own, mend)
+                hint = "A route needs a short or a long name."
+                raise DataError(row.where, "route_short_name", own, hint)
             name = names.setdefault(line_key(own), own)
-            colour = row.get("route_color")
-            colour = f"#{colour.lower()}" if _COLOUR.fullmatch(colour) else ""
-            routes[row.need("route_id")] = _Route(name, colour or None)
+            color = row.get("route_color")
+            color = f"#{color.lower()}" if _COLOR.fullmatch(color) else ""
+            routes[row.need("route_id")] = _Route(name, color or None)
     return routes
 
 
@@ -129,12 +129,12 @@ def _stations(feed: Feed) -> tuple[dict[str, _Station], dict[str, str]]:
         if found is None:
             continue  # entrances and nodes inside of stations have no name; no train calls there
         near = [
-            s for s in by_name[normalise(found.name)] if _metres(stations[s], found) < _SAME_PLACE
+            s for s in by_name[normalize(found.name)] if _metres(stations[s], found) < _SAME_PLACE
         ]
         merged[station] = near[0] if near else station
         if not near:
             stations[station] = found
-            by_name[normalise(found.name)].append(station)
+            by_name[normalize(found.name)].append(station)
     return stations, {stop: merged[up] for stop, up in parents.items() if up in merged}
 
 
@@ -143,15 +143,15 @@ def _parent(stop: str, rows: Mapping[str, TableRow]) -> str:
     seen = [stop]
     while (up := rows[seen[-1]].get("parent_station")) and up not in seen:
         if up not in rows:
-            mend = "stops.txt has no such station."
-            raise DataError(rows[seen[-1]].where, "parent_station", up, mend)
+            hint = "stops.txt has no such station."
+            raise DataError(rows[seen[-1]].where, "parent_station", up, hint)
         seen.append(up)
     return seen[-1]
 
 
 def _station(row: TableRow) -> _Station | None:
     name = _name(row.get("stop_name"))
-    if not name or not normalise(name):
+    if not name or not normalize(name):
         return None
     latitude, longitude = row.number("stop_lat"), row.number("stop_lon")
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
@@ -227,16 +227,16 @@ def _additions(pattern: _Pattern, covered: set[str]) -> Iterator[_Pattern]:
         start = end
 
 
-def _colours(
+def _colors(
     lines: Mapping[str, Sequence[_Pattern]], routes: Mapping[str, _Route]
 ) -> dict[str, str]:
-    """Return a colour of its own for each line: the feed's where it gives one that is free."""
+    """Return a color of its own for each line: the feed's where it gives one that is free."""
     chosen: dict[str, str] = {}
     for route in routes.values():
-        taken = route.colour in chosen.values() or route.colour in (None, "#ffffff")
+        taken = route.color in chosen.values() or route.color in (None, "#ffffff")
         if route.name in lines and route.name not in chosen and not taken:
-            chosen[route.name] = route.colour or ""
-    free = [colour for _, colour in PALETTE if colour not in chosen.values()]
+            chosen[route.name] = route.color or ""
+    free = [color for _, color in PALETTE if color not in chosen.values()]
     for i, name in enumerate(name for name in lines if name not in chosen):
         chosen[name] = free[i % len(free)]
     return chosen
@@ -246,7 +246,7 @@ def _build(
     country: str,
     city: str,
     lines: Mapping[str, Sequence[_Pattern]],
-    colours: Mapping[str, str],
+    colors: Mapping[str, str],
     stations: Mapping[str, _Station],
 ) -> Located:
     used = list(dict.fromkeys(s for paths in lines.values() for path in paths for s in path))
@@ -255,7 +255,7 @@ def _build(
     for name, paths in lines.items():
         numbered = tuple(tuple(index[station] for station in path) for path in paths)
         listed = tuple(dict.fromkeys(stop for path in numbered for stop in path))
-        built.append(Line(name, listed, numbered, colours[name]))
+        built.append(Line(name, listed, numbered, colors[name]))
     stops = tuple(
         Stop(
             i,

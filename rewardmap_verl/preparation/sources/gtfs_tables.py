@@ -76,14 +76,14 @@ class Feed:
                 text = io.TextIOWrapper(binary, "utf-8-sig", newline="")
                 yield from _rows(text, name, needed)
         except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            raise DataError(name, found=str(error), mend="It is no readable zip file.") from error
+            raise DataError(name, found=str(error), hint="It is no readable zip file.") from error
         except UnicodeDecodeError as error:
-            raise DataError(name, found=str(error), mend="Save it as UTF-8.") from error
+            raise DataError(name, found=str(error), hint="Save it as UTF-8.") from error
         except csv.Error as error:
-            raise DataError(name, found=str(error), mend="It is no readable CSV.") from error
+            raise DataError(name, found=str(error), hint="It is no readable CSV.") from error
         except OSError as error:
             raise DataError(
-                self.path, found=error.strerror, mend="Give a GTFS feed: a zip file or its folder."
+                self.path, found=error.strerror, hint="Give a GTFS feed: a zip file or its folder."
             ) from error
 
     def _open(self, name: str) -> IO[bytes]:
@@ -93,14 +93,14 @@ class Feed:
         # Some agencies zip a folder, so that every name has the folder before it.
         found = [info for info in archive.infolist() if info.filename.rsplit("/", 1)[-1] == name]
         if not found:
-            raise DataError(self.path, mend=f"The feed has no {name}, which GTFS wants.")
+            raise DataError(self.path, hint=f"The feed has no {name}, which GTFS wants.")
         _check_size(found[0], self.path)
         return archive.open(found[0])
 
 
 def _existing(path: Path, feed: Path) -> Path:
     if not path.is_file():
-        raise DataError(feed, mend=f"The feed has no {path.name}, which GTFS wants.")
+        raise DataError(feed, hint=f"The feed has no {path.name}, which GTFS wants.")
     return path
 
 

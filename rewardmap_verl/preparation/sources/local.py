@@ -72,7 +72,7 @@ def read_local(
     images = _cities(root, "maps", IMAGE_SUFFIXES)
     lonely = sorted(images.keys() - stations.keys())
     if strict and lonely:
-        raise DataError(images[lonely[0]], mend=f"It has no stations/{lonely[0]}.json.")
+        raise DataError(images[lonely[0]], hint=f"It has no stations/{lonely[0]}.json.")
     networks = {key: _network(key, path) for key, path in stations.items()}
     grades = grade_maps(list(networks.values()))
     usable = [key for key in networks if key in images]
@@ -121,17 +121,17 @@ def _check_usable(root: Path, without_image: set[str], usable: list[str], strict
     missing = ", ".join(sorted(without_image))
     if strict and without_image:
         raise DataError(
-            root / "maps", found=missing, mend="These cities have a station list and no map image."
+            root / "maps", found=missing, hint="These cities have a station list and no map image."
         )
     if not usable:
-        raise DataError(root, mend=f"No city has both an image and a station list. {_LAYOUT}")
+        raise DataError(root, hint=f"No city has both an image and a station list. {_LAYOUT}")
 
 
 def _cities(root: Path, kind: str, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """Return the files of one kind by "country/city", sorted, each checked to lie in the root."""
     folder = root / kind
     if not folder.is_dir():
-        raise DataError(folder, mend=f"There is no such folder. {_LAYOUT}")
+        raise DataError(folder, hint=f"There is no such folder. {_LAYOUT}")
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() not in suffixes or path.name.startswith("."):
@@ -139,7 +139,7 @@ def _cities(root: Path, kind: str, suffixes: tuple[str, ...]) -> dict[str, Path]
         country = safe_name(path.parent.name, path, "country")
         key = f"{country}/{safe_name(path.stem, path, 'city')}"
         if key in found:
-            raise DataError(path, mend=f"{found[key].name} is another image of {key}; keep one.")
+            raise DataError(path, hint=f"{found[key].name} is another image of {key}; keep one.")
         found[key] = inside(root, path.relative_to(root).as_posix(), where=path)
     return found
 
@@ -152,7 +152,7 @@ def check_root(root: Path | None) -> Path:
         DataError: It is not a folder.
     """
     if root is None:
-        raise ConfigError("root", mend=f"The source `local` needs a folder. {_LAYOUT}")
+        raise ConfigError("root", hint=f"The source `local` needs a folder. {_LAYOUT}")
     if not root.is_dir():
-        raise DataError(root, mend=f"There is no such folder. {_LAYOUT}")
+        raise DataError(root, hint=f"There is no such folder. {_LAYOUT}")
     return root

@@ -14,7 +14,7 @@ from typing import Any
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.paths import inside, safe_name
 from rewardmap_verl.questions.types import Question
-from rewardmap_verl.rewards.truth import GroundTruth
+from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import parse_network, read_network
 

@@ -49,7 +49,7 @@ def open_parts(name: str) -> list[Part]:
     try:
         parts = _open(Path(path).expanduser(), path)
     except Exception as error:  # the libraries below raise anything from OSError to their own kinds
-        raise DataError(name, found=_first_line(error), mend=_advice(path)) from error
+        raise DataError(name, found=_first_line(error), hint=_advice(path)) from error
     splits = sorted({part.split for part in parts})
     if wanted and wanted not in splits:
         raise DataError(name, "split", wanted, f"The set has: {', '.join(splits)}.")

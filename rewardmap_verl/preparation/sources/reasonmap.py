@@ -20,7 +20,7 @@ from rewardmap_verl.preparation.sources.published_rows import (
 )
 from rewardmap_verl.preparation.sources.published_sets import Part, open_parts
 from rewardmap_verl.questions.types import Question
-from rewardmap_verl.rewards.truth import GroundTruth, check_against_network
+from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["MAPS_FROM", "PUBLISHED", "read_reasonmap"]
@@ -151,7 +151,7 @@ def _contents(cities: dict[_CityKey, _Found], strict: bool) -> Contents:
         raise DataError(
             "published data",
             found=[f"{city.city}: {city.reason}" for city in skipped],
-            mend="No city has questions, a map and a network. Give --root, a folder with the maps/ "
+            hint="No city has questions, a map and a network. Give --root, a folder with the maps/ "
             "and stations/ that the rows name, or add FSCCS/ReasonMap, whose rows hold them.",
         )
     return Contents(tuple(kept), tuple(skipped), notes=faults.notes())

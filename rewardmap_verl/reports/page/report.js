@@ -57,7 +57,7 @@
 
   const figure = (value) => value === null || value === undefined ? "–"
     : Number(value.toFixed(2)).toString();
-  const colourOf = (text) => /^#[0-9a-f]{3,8}$/i.test(text) ? text : "#7b8794";
+  const colorOf = (text) => /^#[0-9a-f]{3,8}$/i.test(text) ? text : "#7b8794";
 
   // ---------------------------------------------------------------- curves
 
@@ -290,7 +290,7 @@
         el("div", { class: "side" },
           el("h4", { id: "answers-title" }, "Answers",
             el("small", {}, found.highest === null ? "" : ` a perfect one has ${figure(found.highest)}`)),
-          el("div", { class: "chips", role: "group", "aria-labelledby": "answers-title" },
+          el("div", { class: "chips", role: "group", "aria-labeledby": "answers-title" },
             ...found.order.map((_, place) => chip(group, found, place))),
           el("div", { id: "answer" })))));
     showAnswer(group, found);
@@ -369,7 +369,7 @@
 
   function itinerary(title, legs) {
     const list = el("ol", { class: "itinerary" });
-    legs.forEach(([line, colour, departure, arrival, real, via], place) => {
+    legs.forEach(([line, color, departure, arrival, real, via], place) => {
       const breaks = place > 0 && legs[place - 1][3] !== departure;
       const first = el("li", { class: "stop" }, departure || "(no stop)",
         place > 0 ? el("small", {}, breaks ? " a new start" : " change") : "");
@@ -377,7 +377,7 @@
         el("b", {}, line || "(no line)"),
         el("small", {}, !real ? " there is no such ride" : via === null ? ""
           : via === 0 ? " to the next stop" : via === 1 ? " 1 stop between" : ` ${via} stops between`));
-      ride.style.setProperty("--line", real ? colourOf(colour) : "var(--wrong)");
+      ride.style.setProperty("--line", real ? colorOf(color) : "var(--wrong)");
       if (breaks) list.append(el("li", { class: "stop" }, legs[place - 1][3]));
       list.append(first, ride);
     });
@@ -468,8 +468,8 @@
   }
 
   function network(space) {
-    const lines = space.lines.flatMap(([name, colour, ways]) => ways.map((points) =>
-      svg("polyline", { class: "net", points, stroke: colourOf(colour) }, svgTitle(name))));
+    const lines = space.lines.flatMap(([name, color, ways]) => ways.map((points) =>
+      svg("polyline", { class: "net", points, stroke: colorOf(color) }, svgTitle(name))));
     const stops = space.stops.map(([x, y, name, served]) =>
       svg("circle", { class: served > 1 ? "net change" : "net", cx: x, cy: y, r: served > 1 ? 4 : 2.4 }, svgTitle(name)));
     return svg("svg", { viewBox: `0 0 ${space.width} ${space.height}`, role: "img", "aria-label": "The network's lines and stops" }, ...lines, ...stops);

@@ -38,7 +38,7 @@ def fixed_nodes(tracks: Tracks) -> frozenset[GridPoint]:
 
 
 def corridors(tracks: Tracks, fixed: frozenset[GridPoint]) -> list[Corridor]:
-    """Every piece of track between neighbouring fixed nodes, once, in the order of the lines."""
+    """Every piece of track between neighboring fixed nodes, once, in the order of the lines."""
     found: list[Corridor] = []
     seen: set[GridPoint] = set()
     for line in sorted(tracks.paths):
@@ -87,7 +87,7 @@ def _share_out(rng: random.Random, room: Sequence[int], amount: int) -> list[int
 
 
 def _spread(piece: Corridor, count: int) -> set[GridPoint]:
-    """Even places along a corridor, moved off its bends where a neighbour is free."""
+    """Even places along a corridor, moved off its bends where a neighbor is free."""
     size = len(piece.inner)
     places = {((2 * i + 1) * size) // (2 * count) for i in range(count)}
     for place in sorted(places):

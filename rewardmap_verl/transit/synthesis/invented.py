@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.transit.names import normalise
+from rewardmap_verl.transit.names import normalize
 from rewardmap_verl.transit.synthesis.stocks import SHORT, STOCKS
 
 _LONGEST = 18
@@ -21,7 +21,7 @@ _SHORTEST_FOR_DISTANCE = 4
 def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
     """``count`` names in one language, or of four and five letters when it is ``"short"``.
 
-    No two of them are equal or one letter apart when normalised.
+    No two of them are equal or one letter apart when normalized.
 
     Raises:
         ConfigError: The stock of names is too small for ``count``.
@@ -29,7 +29,7 @@ def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
     chosen: list[str] = []
     taken: set[str] = set()
     for name in _stream(rng, language, 100 * count + 1000):
-        near = _neighbourhood(normalise(name))
+        near = _neighborhood(normalize(name))
         if taken.isdisjoint(near):
             taken |= near
             chosen.append(name)
@@ -60,7 +60,7 @@ def _stream(rng: random.Random, language: str, most: int) -> Iterator[str]:
         end, kind = rng.choice(stock.ends), rng.choice(stock.kinds)
         name = rng.choice(stock.patterns).format(s=stem, s2=other, e=end, k=kind)
         clumsy = stem == other or (_is_vowel(stem[-1]) and _is_vowel(end[0]))
-        if len(name) <= _LONGEST and normalise(name) and not clumsy:
+        if len(name) <= _LONGEST and normalize(name) and not clumsy:
             yield name
 
 
@@ -68,7 +68,7 @@ def _is_vowel(letter: str) -> bool:
     return unicodedata.normalize("NFKD", letter.lower())[0] in "aeiouy"
 
 
-def _neighbourhood(key: str) -> set[str]:
+def _neighborhood(key: str) -> set[str]:
     """The key and every string one letter shorter: two keys share one when they are that close.
 
     Very short keys (Chinese names of two or three characters) stand for themselves alone.

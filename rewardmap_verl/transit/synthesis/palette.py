@@ -1,4 +1,4 @@
-"""Line colours that stay apart from each other on a white map, the clearest first."""
+"""Line colors that stay apart from each other on a white map, the clearest first."""
 
 from __future__ import annotations
 

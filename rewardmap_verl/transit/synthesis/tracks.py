@@ -30,7 +30,7 @@ _CROSSING, _BESIDE, _SHARED = 4, 3, 1
 
 
 def edge_between(a: GridPoint, b: GridPoint) -> Edge:
-    """The undirected piece of track between two neighbouring nodes."""
+    """The undirected piece of track between two neighboring nodes."""
     return (a, b) if a <= b else (b, a)
 
 
@@ -40,7 +40,7 @@ def edges_of(path: Sequence[GridPoint]) -> Iterator[Edge]:
 
 
 def direction_of(a: GridPoint, b: GridPoint) -> int:
-    """The index in ``DIRECTIONS`` of the step from ``a`` to its neighbour ``b``."""
+    """The index in ``DIRECTIONS`` of the step from ``a`` to its neighbor ``b``."""
     return DIRECTIONS.index((b[0] - a[0], b[1] - a[1]))
 
 
@@ -74,7 +74,7 @@ class Tracks:
         return a[0] != b[0] and a[1] != b[1] and other in self.edges
 
     def crowding(self, point: GridPoint) -> int:
-        """How many of the eight neighbours already carry a line."""
+        """How many of the eight neighbors already carry a line."""
         return sum((point[0] + dx, point[1] + dy) in self.nodes for dx, dy in DIRECTIONS)
 
     def free_ends(self) -> list[GridPoint]:

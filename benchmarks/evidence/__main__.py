@@ -1,0 +1,5 @@
+"""Run the evidence study: ``python -m benchmarks.evidence --help``."""
+
+from benchmarks.evidence.cli import evidence
+
+evidence()

@@ -1,0 +1,100 @@
+"""The scale of the accuracies: what answers without a model reach on the same questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.evidence.collect import judge_texts
+from benchmarks.evidence.result import Answers
+from benchmarks.evidence.setup import seconds_of
+from benchmarks.evidence.study import Study
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.baselines import baseline_answers, frequent_answers
+from rewardmap_verl.evaluation.questions import read_questions
+from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
+from rewardmap_verl.preparation.manifest import read_manifest
+
+__all__ = ["SCALE_NAME", "Scale", "read_scale", "write_scale"]
+
+SCALE_NAME: Final = "scale.json"
+_BASELINES: Final = ("random", "majority", "gold")
+_SEED: Final = 0
+
+
+class Scale(BaseModel):
+    """The world of a study in figures, and its baselines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    data: str
+    """Fingerprint of the prepared folder."""
+    maps: dict[str, int]
+    """Networks by split."""
+    rows: dict[str, dict[str, int]]
+    """Questions by split and type."""
+    image_tokens: int
+    """Visual tokens of the largest map."""
+    prompt_tokens: int
+    """Of the longest prompt."""
+    cold_start_seconds: float
+    """What the model of the first seed took."""
+    types: tuple[str, ...]
+    """Type of each test question."""
+    places: tuple[str, ...]
+    """Map of each test question."""
+    baselines: dict[str, Answers]
+
+
+def write_scale(study: Study, data: str) -> None:
+    """Write the scale beside the results, unless it is there.
+
+    Raises:
+        DataError: The data cannot be read, or the folder not be written.
+    """
+    path = study.out / SCALE_NAME
+    if path.is_file() and read_scale(study.out).data == data:
+        return
+    questions = read_questions(study.data)
+    frequent = frequent_answers(read_questions(study.data, "train").items)
+    manifest = read_manifest(study.data)
+    baselines = {}
+    for name in _BASELINES:
+        given = baseline_answers(name, questions, frequent, _SEED)
+        texts = [
+            str(given[one.key][0].response) if one.key in given else "" for one in questions.items
+        ]
+        baselines[name] = judge_texts(questions.items, texts)
+    scale = Scale(
+        data=data,
+        maps={split: sum(split in one.splits for one in manifest.maps) for split in manifest.rows},
+        rows=manifest.rows_by_type,
+        image_tokens=max((one.image_tokens for one in manifest.maps), default=0),
+        prompt_tokens=max(manifest.longest_prompt.values(), default=0),
+        cold_start_seconds=sum(map(seconds_of, study.cold_starts(1))),
+        types=tuple(str(one.truth.type) for one in questions.items),
+        places=tuple(f"{one.truth.country}/{one.truth.city}" for one in questions.items),
+        baselines=baselines,
+    )
+    with disk_errors(path):
+        write_bytes(path, (scale.model_dump_json() + "\n").encode())
+
+
+def read_scale(out: Path) -> Scale:
+    """Read the scale of a folder of results.
+
+    Raises:
+        DataError: It is not there or cut off.
+    """
+    path = out / SCALE_NAME
+    again = "Run `rewardmap evidence run`, which writes it."
+    try:
+        return Scale.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(path, found=error.strerror, hint=again) from None
+    except ValidationError as error:
+        found = error.errors()[0]["msg"]
+        raise DataError(path, found=found, hint=f"Remove it. {again}") from None

@@ -1,0 +1,230 @@
+"""A protocol with a budget and folders: which runs it takes, and how each of them is started."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evidence.protocol import SEED, Arm, Budget, Protocol, StageShare, stage_steps
+from rewardmap_verl.errors import ConfigError
+
+__all__ = ["Study", "Trial", "digest"]
+
+FIRST_SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run: an arm with a seed."""
+
+    arm: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.arm}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one call of ``rewardmap evidence run`` is about."""
+
+    protocol: Protocol
+    budget_name: str
+    work: Path
+    """Data, models, runs and logs; may be removed afterwards."""
+    out: Path
+    """Results: what tables and figures are made of."""
+
+    @property
+    def budget(self) -> Budget:
+        """How much is run."""
+        return self.protocol.budget(self.budget_name)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms that the budget runs."""
+        return self.budget.arms or tuple(self.protocol.arms)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of a name.
+
+        Raises:
+            ConfigError: The budget has no such arm.
+        """
+        if name not in self.arms:
+            hint = f"The budget {self.budget_name} runs {', '.join(self.arms)}."
+            raise ConfigError("--arm", found=name, hint=hint)
+        return self.protocol.arms[name]
+
+    def trials(self, arms: tuple[str, ...] = (), seeds: int | None = None) -> tuple[Trial, ...]:
+        """Every run, seed by seed, so that an early stop leaves whole comparisons.
+
+        Raises:
+            ConfigError: An arm is unknown, or there is no seed.
+        """
+        count = self.budget.seeds if seeds is None else seeds
+        if count < 1:
+            raise ConfigError("--seeds", found=count, hint="Give at least 1.")
+        for name in arms:
+            self.arm(name)
+        chosen = [name for name in self.arms if not arms or name in arms]
+        return tuple(
+            Trial(arm, seed) for seed in range(FIRST_SEED, FIRST_SEED + count) for arm in chosen
+        )
+
+    @property
+    def data(self) -> Path:
+        """The prepared folder."""
+        return self.work / "data"
+
+    @property
+    def blank(self) -> Path:
+        """The test questions with blank pictures."""
+        return self.work / "blank"
+
+    def model_seed(self, seed: int) -> int:
+        """The seed of the model that a run starts from."""
+        return seed if self.protocol.model.per_seed else FIRST_SEED
+
+    def start_model(self, seed: int) -> Path:
+        """The model that every arm of a seed starts from."""
+        return self.work / "models" / f"seed-{self.model_seed(seed)}" / "start"
+
+    def cold_starts(self, seed: int) -> list[Path]:
+        """What each command of the cold start makes, the start itself last."""
+        start = self.start_model(seed)
+        before = range(1, len(self.protocol.model.cold_start))
+        return [*(start.with_name(f"start-{number}") for number in before), start]
+
+    def model(self, trial: Trial) -> Path:
+        """The model that a run starts from: the common one, or what SFT made of it."""
+        start = self.start_model(trial.seed)
+        if self.protocol.arms[trial.arm].sft is None:
+            return start
+        return self.work / "models" / f"seed-{trial.seed}" / trial.arm
+
+    def run_folder(self, trial: Trial) -> Path:
+        """Where a run writes."""
+        return self.work / self.budget_name / trial.arm / f"seed-{trial.seed}"
+
+    def result(self, trial: Trial) -> Path:
+        """The file of a run's result."""
+        return self.out / trial.arm / f"seed-{trial.seed}.json"
+
+    def stages(self, arm: str) -> list[dict[str, Any]]:
+        """The curriculum of an arm, as ``data.curriculum.stages``; its steps are the budget's."""
+        shares, steps = self.protocol.stages, self.budget.steps
+        order = self.protocol.arms[arm].order
+        if order == "last":
+            last = shares[-1]
+            return [{"name": last.name, **_rows(last), "steps": steps}]
+        lengths = stage_steps(shares, steps)
+        if order == "staged":
+            return [
+                {"name": stage.name, **_rows(stage), "steps": length}
+                for stage, length in zip(shares, lengths, strict=True)
+            ]
+        mixture = [
+            {**_rows(stage), "weight": length / steps}
+            for stage, length in zip(shares, lengths, strict=True)
+        ]
+        return [{"name": "all", "mixture": mixture, "steps": steps}]
+
+    def left_out(self, arm: str) -> list[str]:
+        """Question types of the protocol that an arm does not train."""
+        if self.protocol.arms[arm].order != "last":
+            return []
+        return [kind for kind in self.protocol.types if kind not in self.protocol.stages[-1].types]
+
+    def overrides(self, trial: Trial) -> list[str]:
+        """What a run adds to ``python -m verl.trainer.main_ppo``."""
+        training, folder = self.protocol.training, self.run_folder(trial).resolve()
+        options = [*self.protocol.arms[trial.arm].recipe, "cpu", "evidence"]
+        tests = [self.data / "test.parquet", self.blank / "test.parquet"]
+        longest = training.prompt_tokens + training.answer_tokens
+        return [
+            "+recipe=rewardmap",
+            f"+recipe/rewardmap=[{','.join(options)}]",
+            f"data.folder={self.data.resolve()}",
+            f"data.val_files=[{','.join(str(path.resolve()) for path in tests)}]",
+            f"data.train_batch_size={training.prompts}",
+            f"data.max_prompt_length={training.prompt_tokens}",
+            f"data.max_response_length={training.answer_tokens}",
+            f"data.curriculum.seed={trial.seed}",
+            f"data.curriculum.stages={hydra_value(self.stages(trial.arm))}",
+            f"data.curriculum.leave_out={hydra_value(self.left_out(trial.arm))}",
+            f"actor_rollout_ref.model.path={self.model(trial).resolve()}",
+            f"actor_rollout_ref.actor.optim.lr={training.learning_rate}",
+            f"actor_rollout_ref.actor.kl_loss_coef={training.kl}",
+            f"actor_rollout_ref.rollout.n={training.rollouts}",
+            f"actor_rollout_ref.rollout.max_model_len={longest}",
+            f"actor_rollout_ref.rollout.seed={trial.seed}",
+            f"actor_rollout_ref.rollout.val_kwargs.temperature={training.temperature}",
+            f"actor_rollout_ref.rollout.val_kwargs.do_sample={training.temperature > 0}",
+            f"trainer.test_freq={self.budget.validate_every}",
+            f"trainer.default_local_dir={folder}",
+            f"hydra.run.dir={folder / 'hydra'}",
+            *training.settings,
+        ]
+
+    def settings(self, trial: Trial, data: str) -> dict[str, Any]:
+        """Everything that decides what a run gives; results of other settings do not mix.
+
+        Args:
+            trial: The run.
+            data: The fingerprint of the prepared folder.
+        """
+        whole = self.protocol.model_dump(mode="json", by_alias=True)
+        return {
+            "data": data,
+            **{name: whole[name] for name in ("world", "model", "training", "stages")},
+            "arm": {
+                name: value for name, value in whole["arms"][trial.arm].items() if name != "title"
+            },
+            "steps": self.budget.steps,
+            "validate": self.budget.validate_every,
+        }
+
+    @property
+    def claims_digest(self) -> str:
+        """Hash of the claims: whether they were changed after a run shows."""
+        return digest([claim.model_dump(mode="json") for claim in self.protocol.claims])
+
+
+def _rows(stage: StageShare) -> dict[str, Any]:
+    """Which rows a stage takes, as ``data.curriculum`` says it."""
+    where = {key: list(values) for key, values in stage.where.items()}
+    return {"types": list(stage.types), **({"where": where} if where else {})}
+
+
+def arguments(line: str, seed: int) -> list[str]:
+    """The words of a command's arguments, for a seed."""
+    return shlex.split(line.replace(SEED, str(seed)))
+
+
+def hydra_value(value: Any) -> str:
+    """A value in Hydra's grammar: mappings and lists without quotes, as all our names allow."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{hydra_value(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(hydra_value, value)) + "]"
+    return str(value)
+
+
+def digest(value: Any) -> str:
+    """A short hash of JSON-able data."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def arms_in_words(study: Study) -> Iterator[tuple[str, str]]:
+    """Name and title of each arm."""
+    for name in study.arms:
+        yield name, study.protocol.arms[name].title

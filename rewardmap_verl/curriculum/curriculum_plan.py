@@ -1,0 +1,97 @@
+"""From verl's ``data`` block to the training order, without a model or a tokenizer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from omegaconf import DictConfig
+
+from rewardmap_verl.curriculum.config import (
+    CurriculumConfig,
+    file_names,
+    read_curriculum,
+)
+from rewardmap_verl.curriculum.derived_columns import DERIVED
+from rewardmap_verl.curriculum.rows import Files
+from rewardmap_verl.curriculum.schedule import Schedule, build_schedule
+from rewardmap_verl.curriculum.stage_rows import (
+    Columns,
+    needed_columns,
+    plan_stages,
+    rows_never_trained,
+)
+from rewardmap_verl.errors import ConfigError
+
+__all__ = ["CurriculumPlan", "plan_curriculum", "read_columns"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CurriculumPlan:
+    """A curriculum laid out over its data."""
+
+    settings: CurriculumConfig
+    columns: Columns
+    schedule: Schedule
+    idle_rows: int  # rows that no stage trains
+
+
+def plan_curriculum(data: DictConfig) -> CurriculumPlan:
+    """Lay the curriculum of a ``data`` block out over its training files.
+
+    Raises:
+        ConfigError: The settings do not fit the data.
+        DataError: A file is missing, or is not a whole parquet file.
+    """
+    settings = read_curriculum(data)
+    files = Files.from_names(file_names(data.train_files))
+    columns = read_columns(files, needed_columns(settings), data.get("train_max_samples", -1))
+    stages = plan_stages(settings, columns, data.train_batch_size)
+    schedule = build_schedule(stages, settings.seed, data.train_batch_size)
+    idle = rows_never_trained(stages, columns)
+    if idle:
+        logger.warning("%d of %d rows are in no stage", idle, len(columns["type"]))
+    return CurriculumPlan(settings, columns, schedule, idle)
+
+
+def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[str, list[object]]:
+    """Values of some keys of ``extra_info``, in every row of the files.
+
+    Args:
+        files: The parquet files, one after the other.
+        names: The keys, or those of :data:`~rewardmap_verl.curriculum.derived_columns.DERIVED`.
+        limit: Take only so many rows, the first ones; all of them when not positive.
+
+    Raises:
+        ConfigError: The rows have no such key.
+    """
+    rows = [
+        (path.parent, info)
+        for path in files.paths
+        for info in pq.read_table(path, columns=["extra_info"])["extra_info"].to_pylist()
+    ]
+    if limit > 0:
+        rows = rows[:limit]
+    known = sorted(rows[0][1]) if rows else []
+    for name in names:
+        if name not in known and name not in DERIVED:
+            raise ConfigError(
+                "data.curriculum.stages[…].where",
+                found=name,
+                hint=f"Rows have no such key in extra_info. They have {', '.join(known)}; and "
+                f"{', '.join(DERIVED)} follows from their network.",
+            )
+    return {
+        name: [info[name] for _, info in rows] if name in known else _derive(name, rows)
+        for name in names
+    }
+
+
+def _derive(name: str, rows: Sequence[tuple[Path, dict[str, object]]]) -> list[object]:
+    value = DERIVED[name]()
+    return [value(folder, info) for folder, info in rows]

@@ -1,0 +1,137 @@
+"""What the rollouts of one prompt scored, and figures over many such groups.
+
+A group is what GRPO compares: the rollouts of one prompt at one step. Where all of them score the
+same, the advantage is zero and the step learns nothing from it: the group carries no signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+__all__ = ["EVERY_TYPE", "Group", "group_metrics", "metrics_by_type", "without_repeats"]
+
+Scores = Mapping[str, tuple[float | None, ...]]
+
+EVERY_TYPE = "all"
+"""Stands for all question types of a stage together."""
+
+SAME = 1e-6
+"""Rewards closer than this are the same reward; its parts are sums of a few decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rollouts of one prompt at one training step or validation."""
+
+    stage: str
+    kind: str  # question type
+    row: int  # number of the row in its data files
+    slot: int  # place in the training order
+    epoch: int  # pass of the stage
+    repeat: bool  # fills the last batch of a stage, seen already
+    scores: Scores  # each score of Score.as_dict(), one value per rollout; None where it has none
+
+    @property
+    def size(self) -> int:
+        """Number of rollouts."""
+        return max((len(values) for values in self.scores.values()), default=0)
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain mapping for the record."""
+        return {
+            "stage": self.stage,
+            "type": self.kind,
+            "row": self.row,
+            "slot": self.slot,
+            "epoch": self.epoch,
+            "repeat": self.repeat,
+            "scores": {name: list(values) for name, values in self.scores.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Group:
+        """Undo :meth:`as_json`."""
+        return cls(
+            stage=data["stage"],
+            kind=data["type"],
+            row=data["row"],
+            slot=data["slot"],
+            epoch=data["epoch"],
+            repeat=data["repeat"],
+            scores={name: tuple(values) for name, values in data["scores"].items()},
+        )
+
+
+def without_repeats(groups: Iterable[Group]) -> list[Group]:
+    """Only rows that are due, so that every row counts once per epoch of its stage."""
+    return [group for group in groups if not group.repeat]
+
+
+def metrics_by_type(groups: Sequence[Group]) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """(stage, type, group_metrics) for each type of each stage, and for all types of a stage together.
+
+    Stages and types come in the order of their first slot.
+    """
+    stages = list(dict.fromkeys(group.stage for group in sorted(groups, key=_slot)))
+    for stage in stages:
+        mine = [group for group in groups if group.stage == stage]
+        by_type = {
+            kind: list(members) for kind, members in groupby(sorted(mine, key=_kind), key=_kind)
+        }
+        for kind, members in by_type.items():
+            yield stage, kind, group_metrics(members)
+        if len(by_type) > 1:
+            yield stage, EVERY_TYPE, group_metrics(mine)
+
+
+def group_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    """Figures over some groups.
+
+    Returns:
+        ``groups`` and ``rollouts``, their numbers; the mean of each score that a rollout has;
+        ``no_signal`` and ``no_signal_binary``, the shares of groups whose rollouts all have the
+        same reward, and would have it if only correctness were rewarded; ``unreadable``, the share
+        of answers that could not be read; ``leg_surplus_max``, the largest surplus of legs. A
+        figure that nothing stands behind is absent.
+    """
+    result: dict[str, float] = {
+        "groups": float(len(groups)),
+        "rollouts": float(sum(group.size for group in groups)),
+    }
+    names = dict.fromkeys(name for group in groups for name in group.scores if name != "readable")
+    for name in names:
+        values = _values(groups, name)
+        if values:
+            result[name] = float(np.mean(values))
+    result.update(_derived(groups))
+    return result
+
+
+def _derived(groups: Sequence[Group]) -> Iterator[tuple[str, float]]:
+    for name, score in (("no_signal", "score"), ("no_signal_binary", "acc")):
+        scored = [values for group in groups if (values := _values([group], score))]
+        if scored:
+            yield name, float(np.mean([max(values) - min(values) < SAME for values in scored]))
+    readable = _values(groups, "readable")
+    if readable:
+        yield "unreadable", 1.0 - float(np.mean(readable))
+    surplus = _values(groups, "leg_surplus")
+    if surplus:
+        yield "leg_surplus_max", max(surplus)
+
+
+def _values(groups: Iterable[Group], name: str) -> list[float]:
+    return [value for group in groups for value in group.scores.get(name, ()) if value is not None]
+
+
+def _slot(group: Group) -> int:
+    return group.slot
+
+
+def _kind(group: Group) -> str:
+    return group.kind

@@ -1,0 +1,81 @@
+"""What a step's rollouts are, as groups, and the metrics of a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rewardmap_verl.curriculum.groups import Group, metrics_by_type, without_repeats
+
+__all__ = ["PREFIX", "final_keys", "make_groups", "training_metrics"]
+
+PREFIX = "rewardmap"
+
+
+def training_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    """Metrics of one training step, named ``rewardmap/<stage>/<type>/<figure>``.
+
+    Rows that only fill the last batch of a stage are trained and not counted. Also
+    ``rewardmap/slot``, the place of the step's first row in the training order, and
+    ``rewardmap/repeats``, the number of rows not counted.
+    """
+    due = without_repeats(groups)
+    metrics = {
+        f"{PREFIX}/{stage}/{kind}/{name}": value
+        for stage, kind, values in metrics_by_type(due)
+        for name, value in values.items()
+    }
+    if groups:
+        metrics[f"{PREFIX}/slot"] = float(min(group.slot for group in groups))
+    metrics[f"{PREFIX}/repeats"] = float(len(groups) - len(due))
+    return metrics
+
+
+def final_keys(keys: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys of the last output of every rollout, without the sequences that verl pads with.
+
+    Keys are ``{uid}_{rollout}_{output}``; all outputs of a rollout share its reward.
+    """
+    last: dict[str, tuple[int, str]] = {}
+    for key, tag in zip(keys, tags, strict=True):
+        if tag.get("is_padding", False):
+            continue
+        rollout, _, output = key.rpartition("_")
+        last[rollout] = max(last.get(rollout, (-1, "")), (int(output), key))
+    return [key for _, key in last.values()]
+
+
+def make_groups(
+    keys: Iterable[str], infos: Iterable[Mapping[str, Any]], fields: Iterable[Mapping[str, Any]]
+) -> list[Group]:
+    """Gather rollouts into groups, sorted by their place in the training order.
+
+    Args:
+        keys: ``{uid}_{rollout}_{output}`` of each rollout.
+        infos: Its ``extra_info``, as :class:`CurriculumDataset` left it.
+        fields: Its ``extra_fields``, where verl puts the reward manager's ``reward_extra_info``.
+    """
+    members: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
+    for key, info, field in zip(keys, infos, fields, strict=True):
+        uid = key.split("_", 1)[0]
+        members.setdefault(uid, []).append((info, field.get("reward_extra_info") or {}))
+    groups = [_make_group(rollouts) for rollouts in members.values()]
+    return sorted(groups, key=lambda group: group.slot)
+
+
+def _make_group(rollouts: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Group:
+    info = rollouts[0][0]
+    names = dict.fromkeys(name for _, scores in rollouts for name in scores)
+    return Group(
+        stage=str(info.get("stage", "none")),
+        kind=str(info.get("type", "none")),
+        row=int(info.get("row", info.get("index", 0))),
+        slot=int(info.get("slot", 0)),
+        epoch=int(info.get("stage_epoch", 0)),
+        repeat=bool(info.get("repeat", False)),
+        scores={name: tuple(_number(scores.get(name)) for _, scores in rollouts) for name in names},
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

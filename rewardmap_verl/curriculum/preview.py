@@ -1,0 +1,138 @@
+"""A curriculum before it is run: its stages, their mixtures and where they begin and end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan
+from rewardmap_verl.curriculum.schedule import Span
+
+__all__ = ["StagePreview", "draw_preview", "preview", "preview_table"]
+
+
+@dataclass(frozen=True, slots=True)
+class StagePreview:
+    """One stage as it will be trained."""
+
+    span: Span
+    shares: dict[str, float]  # share of each question type in the stage's slots, largest first
+    passes: float  # how often a row is trained, on average
+    rollouts: int | None  # answers per prompt; None where the run's own number holds
+
+
+def preview(layout: CurriculumPlan) -> list[StagePreview]:
+    """What each stage of a curriculum trains."""
+    schedule = layout.schedule
+    kinds = layout.columns["type"]
+    stages = []
+    for index, span in enumerate(schedule.spans):
+        first = (span.first_step - 1) * schedule.batch_size
+        slots = schedule.slots[first : first + span.slots]
+        counts = Counter(str(kinds[slot.row]) for slot in slots)
+        stages.append(
+            StagePreview(
+                span=span,
+                shares={kind: count / span.slots for kind, count in counts.most_common()},
+                passes=(span.slots - span.repeats) / span.rows,
+                rollouts=layout.settings.stages[index].rollouts,
+            )
+        )
+    return stages
+
+
+def preview_table(stages: Sequence[StagePreview], seconds: float | None = None) -> Table:
+    """The stages for a terminal.
+
+    Args:
+        stages: In the order of training.
+        seconds: How long a step takes; without it no time is shown.
+    """
+    steps = sum(stage.span.steps for stage in stages)
+    table = Table(
+        title=f"Curriculum: {steps} steps{_hours(steps, seconds)}",
+        caption="passes: how often a row is trained. repeats: rows that fill the last batch.",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("stage")
+    titles = ["steps", "from", "to", "rows", "passes", "repeats", "answers"]
+    for name in [*titles, *(["time"] if seconds else [])]:
+        table.add_column(name, justify="right")
+    for stage in stages:
+        span = stage.span
+        table.add_row(
+            span.stage,
+            str(span.steps),
+            str(span.first_step),
+            str(span.last_step),
+            str(span.rows),
+            f"{stage.passes:.3g}",
+            str(span.repeats),
+            str(stage.rollouts or "–"),
+            *([_duration(span.steps * seconds)] if seconds else []),
+            style="bold",
+        )
+        for kind, share in stage.shares.items():
+            table.add_row(f"  {kind}  {share:.0%}")
+    return table
+
+
+def draw_preview(layout: CurriculumPlan, path: Path) -> None:
+    """Draw the share of each question type in every step, with the borders of the stages.
+
+    Args:
+        layout: The curriculum.
+        path: File to write; its ending chooses the format (.png, .svg, .pdf).
+    """
+    from matplotlib.figure import Figure
+
+    kinds = list(dict.fromkeys(map(str, layout.columns["type"])))
+    shares = _shares_per_step(layout, kinds)
+    borders = [step + 0.5 for step in range(layout.schedule.steps + 1)]
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    axes: Any = figure.add_subplot()
+    axes.stackplot(borders, *([*share, share[-1]] for share in shares), labels=kinds, step="post")
+    for span in layout.schedule.spans:
+        axes.axvline(span.last_step + 0.5, color="black", linewidth=0.8)
+        axes.annotate(
+            span.stage,
+            ((span.first_step + span.last_step) / 2, 1.02),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            fontsize=8,
+        )
+    axes.set(xlim=(0.5, layout.schedule.steps + 0.5), ylim=(0, 1), xlabel="step", ylabel="share")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _shares_per_step(layout: CurriculumPlan, kinds: Sequence[str]) -> list[list[float]]:
+    """For each type, its share of each step."""
+    size = layout.schedule.batch_size
+    slots = layout.schedule.slots
+    steps = [
+        Counter(str(layout.columns["type"][slot.row]) for slot in slots[start : start + size])
+        for start in range(0, len(slots), size)
+    ]
+    return [[counts[kind] / size for counts in steps] for kind in kinds]
+
+
+def _hours(steps: int, seconds: float | None) -> str:
+    return f", {_duration(steps * seconds)}" if seconds else ""
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the unit that a person would say."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

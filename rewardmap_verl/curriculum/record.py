@@ -1,0 +1,125 @@
+"""The record of a run: one line of JSON per training step and per batch of a validation.
+
+verl's own ``file`` logger would do but for two things: it empties its file when a run is resumed,
+and it knows means only. The record keeps what each group scored and which row it was, so that
+figures over any stretch are exact and two runs can be compared row by row::
+
+    {"part": "train", "step": 3, "time": 1767225600.0, "groups": [{"stage": "counting",
+     "type": "Counting2", "row": 17, "slot": 9, "epoch": 0, "repeat": false,
+     "scores": {"score": [0.0, 11.0], …}}, …]}
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rewardmap_verl.curriculum.groups import Group
+from rewardmap_verl.errors import DataError
+
+__all__ = ["RECORD_NAME", "Entry", "RecordWriter", "read_record", "rows_by_step"]
+
+RECORD_NAME = "rewardmap_record.jsonl"
+"""Name of the record inside the folder of a run's checkpoints."""
+
+Part = Literal["train", "val"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one training step, or one batch of a validation after ``step`` steps, scored."""
+
+    part: Part
+    step: int
+    time: float  # when its rollouts were all there, in seconds since 1970
+    groups: tuple[Group, ...]
+
+
+class RecordWriter:
+    """Appends to a record; where a run goes back to an earlier step, what came after is dropped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._newest = max(
+            (entry["step"] for _, entry in _lines(path) if entry["part"] == "train"), default=0
+        )
+        if _is_cut_off(path):
+            self._keep_before(None)
+
+    def write(self, part: Part, step: int, groups: Sequence[Group]) -> None:
+        """Add an entry. An interrupted write leaves a broken last line, which readers skip."""
+        if part == "train":
+            if step <= self._newest:
+                self._keep_before(step)
+            self._newest = step
+        entry = {
+            "part": part,
+            "step": step,
+            "time": round(time.time(), 3),
+            "groups": [group.as_json() for group in groups],
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def _keep_before(self, step: int | None) -> None:
+        """Forget steps from ``step`` on, and what an interrupted write left behind."""
+        kept = [line for line, entry in _lines(self.path) if step is None or entry["step"] < step]
+        staging = self.path.with_suffix(".tmp")
+        staging.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        staging.replace(self.path)
+
+
+def read_record(path: Path) -> list[Entry]:
+    """All entries of a record, in the order of writing.
+
+    Raises:
+        DataError: There is no record, or nothing in it.
+    """
+    entries = [_entry(data) for _, data in _lines(path)]
+    if not entries:
+        raise DataError(
+            path,
+            hint="No step of this run has been recorded. A run records its steps where "
+            "trainer.v1.sampler.custom_sampler is RewardMapReplayBuffer.",
+        )
+    return entries
+
+
+def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
+    """Row numbers that each training step trained, in their order; to compare with another run or
+    with :meth:`Schedule.rows_by_step <rewardmap_verl.curriculum.schedule.Schedule.rows_by_step>`."""
+    return {
+        entry.step: [group.row for group in entry.groups]
+        for entry in entries
+        if entry.part == "train"
+    }
+
+
+def _entry(data: dict[str, Any]) -> Entry:
+    return Entry(
+        part=data["part"],
+        step=data["step"],
+        time=data["time"],
+        groups=tuple(Group.from_json(group) for group in data["groups"]),
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Whole lines with what they hold; a line that an interruption cut off is left out."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                yield line.rstrip("\n"), json.loads(line)
+            except json.JSONDecodeError:
+                continue
+
+
+def _is_cut_off(path: Path) -> bool:
+    return path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")

@@ -1,0 +1,242 @@
+"""The order in which a curriculum trains its rows: a pure function of stages, seed and batch size.
+
+A stage draws rows from one or more streams, without end; each stream shuffles its rows anew for
+every pass. The schedule takes as many draws as the stage is long and fills the last batch with the
+draws that come next, so that each stage is a whole number of batches::
+
+    one stage of 5 rows, one epoch, batches of 2      →  [3 0] [4 1] [2 3*]      * repeat
+
+A repeat is a row that the stage has seen already. It is trained like any other and marked, so that
+figures about the stage can leave it out. Nothing else is repeated and nothing is left out: a stage
+of ``n`` epochs trains every row exactly ``n`` times.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+from rewardmap_verl.errors import ConfigError
+
+__all__ = [
+    "Draw",
+    "Schedule",
+    "Slot",
+    "Span",
+    "Stage",
+    "Stream",
+    "build_schedule",
+    "draws",
+    "pass_order",
+]
+
+ORDER_VERSION = 1
+"""Counted up whenever the same settings would give another order, so that no run resumes across."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Rows that a stage draws from, each once per pass."""
+
+    name: str
+    rows: tuple[int, ...]  # row numbers in the training data, ascending
+    weight: float = 1.0  # share of the stage's draws, relative to the other streams; > 0
+    replay: bool = False  # replayed rows accompany the stage; its epochs do not wait for them
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the curriculum: what it draws, and how long it lasts.
+
+    It lasts ``length`` draws, or ``epochs`` passes over every stream that is not a replay.
+    """
+
+    name: str
+    streams: tuple[Stream, ...]
+    epochs: int = 1
+    length: int | None = None  # in draws; None to count epochs
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One row taken from a stream."""
+
+    row: int
+    stream: int  # index into Stage.streams
+    epoch: int  # pass over that stream, from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place in the training order."""
+
+    row: int
+    stage: int  # index into Schedule.stages
+    stream: int
+    epoch: int
+    repeat: bool  # fills the last batch of the stage
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a stage lies in the training order. Steps count from 1, as verl counts them."""
+
+    stage: str
+    first_step: int
+    last_step: int
+    rows: int  # distinct rows
+    slots: int  # places, repeats included
+    repeats: int
+
+    @property
+    def steps(self) -> int:
+        """Number of batches."""
+        return self.last_step - self.first_step + 1
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The whole training order: the slots of all steps, one step after the other."""
+
+    stages: tuple[Stage, ...]
+    slots: tuple[Slot, ...]
+    batch_size: int
+
+    @property
+    def steps(self) -> int:
+        """Number of batches of the whole curriculum."""
+        return len(self.slots) // self.batch_size
+
+    def rows_by_step(self) -> dict[int, list[int]]:
+        """Row numbers that each step trains; steps count from 1."""
+        size = self.batch_size
+        return {
+            step: [slot.row for slot in self.slots[(step - 1) * size : step * size]]
+            for step in range(1, self.steps + 1)
+        }
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Where each stage begins and ends."""
+        return tuple(_spans(self))
+
+
+def pass_order(stream: Stream, stage: str, seed: int, epoch: int) -> list[int]:
+    """Rows of one pass over a stream, a function of (seed, stage, stream, epoch) alone."""
+    order = list(stream.rows)
+    random.Random(f"{seed}/{stage}/{stream.name}/{epoch}").shuffle(order)
+    return order
+
+
+def draws(stage: Stage, seed: int) -> Iterator[Draw]:
+    """All draws of a stage, without end.
+
+    Streams take turns in proportion to their weights. The k-th draw of a stream with share s may
+    come after (k-1)/s draws and is due after k/s; of those that may come, the one due first is
+    taken. So every stretch of the stage from its beginning, and not only the whole, has the
+    mixture that was asked for, to within one row (fair scheduling: Baruah et al., 1996,
+    "Proportionate progress").
+    """
+    total = sum(stream.weight for stream in stage.streams)
+    shares = [stream.weight / total for stream in stage.streams]
+    taken = [0] * len(shares)
+    endless = [_passes(stage, seed, index) for index in range(len(shares))]
+    while True:
+        index = _next_stream(shares, taken)
+        taken[index] += 1
+        yield next(endless[index])
+
+
+def _next_stream(shares: Sequence[float], taken: Sequence[int]) -> int:
+    drawn = sum(taken) + 1
+    ready = [i for i, share in enumerate(shares) if taken[i] < drawn * share]
+    return min(ready, key=lambda i: ((taken[i] + 1) / shares[i], i))
+
+
+def build_schedule(stages: Sequence[Stage], seed: int, batch_size: int) -> Schedule:
+    """Lay the stages out one after the other, each a whole number of batches.
+
+    Args:
+        stages: In the order of training; none empty.
+        seed: Any integer; another seed shuffles differently inside the stages.
+        batch_size: Rows of one training step (prompts, not rollouts), at least 1.
+
+    Raises:
+        ConfigError: A stage has less to train than one batch holds.
+    """
+    slots: list[Slot] = []
+    for index, stage in enumerate(stages):
+        slots.extend(_stage_slots(stage, index, seed, batch_size))
+    return Schedule(tuple(stages), tuple(slots), batch_size)
+
+
+def _passes(stage: Stage, seed: int, index: int) -> Iterator[Draw]:
+    epoch = 0
+    while True:
+        for row in pass_order(stage.streams[index], stage.name, seed, epoch):
+            yield Draw(row, index, epoch)
+        epoch += 1
+
+
+def _stage_slots(stage: Stage, index: int, seed: int, batch_size: int) -> list[Slot]:
+    source = draws(stage, seed)
+    due = list(_due_draws(stage, source))
+    if len(due) < batch_size:
+        raise ConfigError(
+            f"data.curriculum.stages[{index}] ({stage.name})",
+            found=f"{len(due)} rows to train, fewer than one batch of {batch_size}",
+            hint="Give the stage more rows or epochs, merge it with another, "
+            "or lower data.train_batch_size.",
+        )
+    repeats = _filling(due, source, batch_size)
+    return [
+        Slot(draw.row, index, draw.stream, draw.epoch, repeat)
+        for chosen, repeat in ((due, False), (repeats, True))
+        for draw in chosen
+    ]
+
+
+def _due_draws(stage: Stage, source: Iterator[Draw]) -> Iterator[Draw]:
+    """The draws that the stage's length asks for."""
+    if stage.length is not None:
+        yield from islice(source, stage.length)
+        return
+    left = {
+        i: len(stream.rows) * stage.epochs
+        for i, stream in enumerate(stage.streams)
+        if not stream.replay
+    }
+    while any(count > 0 for count in left.values()):
+        draw = next(source)
+        if draw.stream in left:
+            left[draw.stream] -= 1
+        yield draw
+
+
+def _filling(due: Sequence[Draw], source: Iterator[Draw], batch_size: int) -> list[Draw]:
+    """The next draws, as many as the last batch lacks; rows that it already has come last."""
+    missing = -len(due) % batch_size
+    if not missing:
+        return []
+    present = {draw.row for draw in due[-(len(due) % batch_size) :]}
+    upcoming = list(islice(source, batch_size))
+    return sorted(upcoming, key=lambda draw: draw.row in present)[:missing]
+
+
+def _spans(schedule: Schedule) -> Iterator[Span]:
+    start = 0
+    for index, stage in enumerate(schedule.stages):
+        slots = [slot for slot in schedule.slots if slot.stage == index]
+        stop = start + len(slots)
+        yield Span(
+            stage=stage.name,
+            first_step=start // schedule.batch_size + 1,
+            last_step=stop // schedule.batch_size,
+            rows=len({slot.row for slot in slots}),
+            slots=len(slots),
+            repeats=sum(slot.repeat for slot in slots),
+        )
+        start = stop

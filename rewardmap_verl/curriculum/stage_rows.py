@@ -1,0 +1,121 @@
+"""Which rows each stage trains: the settings of the curriculum, applied to the data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from rewardmap_verl.curriculum.config import (
+    BLOCK,
+    CurriculumConfig,
+    PartConfig,
+    StageConfig,
+    Value,
+)
+from rewardmap_verl.curriculum.schedule import Stage, Stream
+from rewardmap_verl.errors import ConfigError
+
+__all__ = ["Columns", "needed_columns", "plan_stages", "rows_never_trained"]
+
+Columns = Mapping[str, Sequence[object]]
+"""What is known of the rows: for each key of ``extra_info`` that is asked for, its value in every
+row. There is always a column ``type``."""
+
+
+def needed_columns(settings: CurriculumConfig) -> list[str]:
+    """Keys of ``extra_info`` that decide which stage a row belongs to."""
+    parts = (part for stage in settings.stages for part in stage.parts)
+    return list(dict.fromkeys(["type", *(key for part in parts for key in part.where)]))
+
+
+def plan_stages(settings: CurriculumConfig, columns: Columns, batch_size: int) -> list[Stage]:
+    """Find each stage's rows and its length.
+
+    Raises:
+        ConfigError: A part of a stage has no rows, or no stage trains a type that rows have.
+    """
+    stages = [
+        _plan_stage(stage, f"{BLOCK}.stages[{index}]", columns, batch_size)
+        for index, stage in enumerate(settings.stages)
+    ]
+    _check_all_types_trained(settings, columns)
+    return stages
+
+
+def rows_never_trained(stages: Iterable[Stage], columns: Columns) -> int:
+    """Number of rows that no stage draws from, because of filters or ``leave_out``."""
+    trained = {row for stage in stages for stream in stage.streams for row in stream.rows}
+    return len(columns["type"]) - len(trained)
+
+
+def _plan_stage(stage: StageConfig, where: str, columns: Columns, batch_size: int) -> Stage:
+    streams = []
+    for index, part in enumerate(stage.parts):
+        path = f"{where}.mixture[{index}]" if stage.mixture else where
+        rows = _rows_of(part, path, columns)
+        weight = float(len(rows)) if part.weight is None else part.weight
+        streams.append(Stream(f"{index}", rows, weight, part.replay))
+    return Stage(
+        name=stage.name,
+        streams=tuple(streams),
+        epochs=stage.epochs or 1,
+        length=stage.steps * batch_size if stage.steps else stage.rows,
+    )
+
+
+def _rows_of(part: PartConfig, path: str, columns: Columns) -> tuple[int, ...]:
+    for name in part.types:
+        if name not in columns["type"]:
+            raise ConfigError(
+                f"{path}.types",
+                found=name,
+                hint=f"No training row has this type. The data have {_counts(columns['type'])}.",
+            )
+    wanted: dict[str, tuple[Value, ...]] = {"type": part.types}
+    for key, value in part.where.items():
+        wanted[key] = value if isinstance(value, tuple) else (value,)
+        _check_filter(f"{path}.where.{key}", wanted[key], columns[key])
+    rows = tuple(
+        row
+        for row in range(len(columns["type"]))
+        if all(columns[key][row] in values for key, values in wanted.items())
+    )
+    if not rows:
+        raise ConfigError(
+            f"{path}.where",
+            found=part.where,
+            hint=f"No row of {', '.join(part.types)} has all of these values.",
+        )
+    return rows
+
+
+def _check_filter(path: str, values: tuple[Value, ...], column: Sequence[object]) -> None:
+    for value in values:
+        if value not in column:
+            raise ConfigError(
+                path,
+                found=value,
+                hint=f"No training row has this value. The data have {_counts(column)}.",
+            )
+
+
+def _check_all_types_trained(settings: CurriculumConfig, columns: Columns) -> None:
+    trained = frozenset[str]().union(*(stage.all_types for stage in settings.stages))
+    present = set(map(str, columns["type"]))
+    forgotten = present - trained - set(settings.leave_out)
+    if forgotten:
+        missing = [kind for kind in columns["type"] if kind in forgotten]
+        raise ConfigError(
+            f"{BLOCK}.stages",
+            found=f"no stage for {_counts(missing)}",
+            hint=f"Give these types a stage, or name them in {BLOCK}.leave_out.",
+        )
+
+
+def _counts(values: Iterable[object], most: int = 12) -> str:
+    """Values with how often they occur, such as ``TorF1 (48 rows), TorF2 (48 rows)``."""
+    counts = Counter(values)
+    shown = [f"{value} ({count} rows)" for value, count in counts.most_common(most)]
+    if len(counts) > most:
+        shown.append(f"{len(counts) - most} more")
+    return ", ".join(shown)

@@ -1,0 +1,112 @@
+"""Choose one place for each label so that no two overlap: a min-conflicts search.
+
+Every label starts with its best place; whoever gains by moving moves, and where two are stuck one
+takes the place that it wants and the others around it give way, when that leaves less overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewardmap_verl.drawing.geometry import Neighborhood, overlap
+from rewardmap_verl.drawing.label_candidates import Place
+from rewardmap_verl.drawing.style import MapStyle
+
+_ROUNDS = 60
+_HIT, _COST, _ALIKE = 1000, 4, 3
+"""Costs of an overlap and of a point of a wish's cost; saved by looking like a neighbor."""
+
+Clashes = dict[tuple[int, int], tuple[tuple[int, int], ...]]
+"""For each (label, option), the options of other labels that it would overlap."""
+
+
+def settle(
+    options: Sequence[Sequence[Place]], neighbors: Sequence[Sequence[int]], style: MapStyle
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Choose an option for each label.
+
+    ``neighbors`` are the labels that look best in the same direction.
+
+    Returns:
+        The chosen option of each label, and the labels that still overlap another.
+    """
+    search = _Search(options, neighbors, _clashes(options, style), [0] * len(options))
+    search.improve(range(len(options)))
+    for _ in range(2):
+        for label in search.stuck():
+            search.push(label)
+        search.improve(range(len(options)))
+    return tuple(search.chosen), tuple(search.stuck())
+
+
+@dataclass(slots=True)
+class _Search:
+    options: Sequence[Sequence[Place]]
+    neighbors: Sequence[Sequence[int]]
+    clashes: Clashes
+    chosen: list[int]
+
+    def hits(self, label: int, option: int) -> list[int]:
+        """The labels that stand in the way now."""
+        rivals = self.clashes.get((label, option), ())
+        return [other for other, there in rivals if self.chosen[other] == there]
+
+    def price(self, label: int, option: int) -> int:
+        wish = self.options[label][option].wish
+        alike = sum(
+            self.options[other][self.chosen[other]].wish.kind == wish.kind
+            for other in self.neighbors[label]
+        )
+        return _HIT * len(self.hits(label, option)) + _COST * wish.cost - _ALIKE * alike
+
+    def stuck(self) -> list[int]:
+        return [label for label, option in enumerate(self.chosen) if self.hits(label, option)]
+
+    def improve(self, labels: Sequence[int]) -> None:
+        """Let labels move one by one until none gains by moving."""
+        for _ in range(_ROUNDS):
+            moved = [label for label in labels if self._move(label)]
+            if not moved:
+                return
+
+    def _move(self, label: int) -> bool:
+        best = min(range(len(self.options[label])), key=lambda i: (self.price(label, i), i))
+        better = self.price(label, best) < self.price(label, self.chosen[label])
+        if better:
+            self.chosen[label] = best
+        return better
+
+    def push(self, label: int) -> None:
+        """Take a place and let others give way; undone unless fewer labels are stuck then."""
+        before, worst = list(self.chosen), len(self.stuck())
+        for option in range(len(self.options[label])):
+            rivals = self.hits(label, option)
+            self.chosen[label] = option
+            for _ in range(2):
+                for rival in rivals:
+                    self._move(rival)
+            if len(self.stuck()) < worst:
+                return
+            self.chosen = list(before)
+
+
+def _clashes(options: Sequence[Sequence[Place]], style: MapStyle) -> Clashes:
+    flat = [(label, i) for label, places in enumerate(options) for i in range(len(places))]
+    near = Neighborhood(style.unit)
+    side, pad = style.font_size / 3, style.label_gap / 2  # names in a row must not read as one
+    for number, (label, i) in enumerate(flat):
+        left, top, right, bottom = options[label][i].box
+        near.add(number, (left - side, top - pad, right + side, bottom + pad))
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for number, (label, i) in enumerate(flat):
+        mine = options[label][i]
+        for other in near.near(near.boxes[number]):
+            whose, j = flat[other]
+            if whose <= label:
+                continue
+            theirs = options[whose][j]
+            if overlap(mine.rect.grown(side, pad), theirs.rect.grown(side, pad)):
+                found.setdefault((label, i), []).append((whose, j))
+                found.setdefault((whose, j), []).append((label, i))
+    return {key: tuple(others) for key, others in found.items()}

@@ -1,0 +1,89 @@
+"""Lines on shared track: which of them runs on the left, so that lines cross as little as may be.
+
+Two lines that share a stretch of track part at both of its ends. The one that turns right there
+runs on the right. Where the two ends disagree, the lines have to cross once, and the line with the
+lower number decides. Every decision is the same all along a stretch, so lanes never swap at bends.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
+
+Edge = tuple[GridPoint, GridPoint]
+Ways = dict[GridPoint, tuple[GridPoint, ...]]
+"""For one line, the nodes next to each node."""
+
+
+def edge_of(a: GridPoint, b: GridPoint) -> Edge:
+    """The undirected piece of track between two neighboring course points."""
+    return (a, b) if a <= b else (b, a)
+
+
+def order_lanes(placed: PlacedNetwork) -> dict[Edge, tuple[int, ...]]:
+    """For each piece of track its lines from left to right, looking from its smaller end."""
+    users: dict[Edge, list[int]] = {}
+    forward: list[set[Edge]] = [set() for _ in placed.courses]
+    for line, paths in enumerate(placed.courses):
+        for a, b in (step for path in paths for step in pairwise(path)):
+            lines = users.setdefault(edge_of(a, b), [])
+            if line not in lines:
+                lines.append(line)
+            if a < b:
+                forward[line].add((a, b))
+    ways = [_ways(paths) for paths in placed.courses]
+    return {edge: _sorted_lanes(edge, lines, ways, forward) for edge, lines in users.items()}
+
+
+def _ways(paths: tuple[tuple[GridPoint, ...], ...]) -> Ways:
+    found: dict[GridPoint, dict[GridPoint, None]] = {}
+    for a, b in (step for path in paths for step in pairwise(path)):
+        found.setdefault(a, {})[b] = None
+        found.setdefault(b, {})[a] = None
+    return {node: tuple(others) for node, others in found.items()}
+
+
+def _sorted_lanes(
+    edge: Edge, lines: list[int], ways: list[Ways], forward: list[set[Edge]]
+) -> tuple[int, ...]:
+    if len(lines) == 1:
+        return tuple(lines)
+    a, b = edge
+    place = dict.fromkeys(lines, 0)
+    for i, p in enumerate(lines):
+        for q in lines[i + 1 :]:
+            right = _parting(a, b, ways[p], ways[q]) - _parting(b, a, ways[p], ways[q])
+            if not right:
+                right = -1 if edge in forward[p] else 1
+            place[p if right > 0 else q] += 1
+    return tuple(sorted(lines, key=lambda line: (place[line], line)))
+
+
+def _parting(a: GridPoint, b: GridPoint, p: Ways, q: Ways) -> int:
+    """1 when ``p`` leaves to the right of ``q`` beyond ``b``, -1 to the left, 0 when neither."""
+    start = edge_of(a, b)
+    while True:
+        ahead_p = [node for node in p[b] if node != a]
+        ahead_q = [node for node in q[b] if node != a]
+        shared = [node for node in ahead_p if node in ahead_q]
+        if not shared:
+            turn_p, turn_q = _turn(a, b, ahead_p), _turn(a, b, ahead_q)
+            return (turn_p > turn_q) - (turn_p < turn_q)
+        a, b = b, shared[0]
+        if edge_of(a, b) == start:
+            return 0
+
+
+def _turn(a: GridPoint, b: GridPoint, ahead: list[GridPoint]) -> float:
+    """How far right the way turns at ``b``: the mean over its continuations, 0 at its end.
+
+    A sine-like measure, -2 to 2, that grows with the angle; it needs no trigonometry.
+    """
+    turns = []
+    for c in ahead:
+        ux, uy, vx, vy = b[0] - a[0], b[1] - a[1], c[0] - b[0], c[1] - b[1]
+        size = ((ux * ux + uy * uy) * (vx * vx + vy * vy)) ** 0.5
+        sine, cosine = (ux * vy - uy * vx) / size, (ux * vx + uy * vy) / size
+        turns.append(sine if cosine >= 0 else (2 - sine if sine > 0 else -2 - sine))
+    return sum(turns) / len(turns) if turns else 0.0

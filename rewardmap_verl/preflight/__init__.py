@@ -1,0 +1,1 @@
+"""Preflight checks of a run and of the installation, before Ray starts."""

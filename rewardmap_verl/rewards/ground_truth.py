@@ -1,0 +1,248 @@
+"""What is known about a question when its answer is scored: the gold answer and its surroundings.
+
+It travels as a JSON string in the parquet's ``reward_model.ground_truth``. Its faults are faults of
+the data and are found when data is loaded or prepared, not in the middle of training:
+:meth:`GroundTruth.from_row` checks the fields, :func:`check_against_network` the names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.questions import wording
+from rewardmap_verl.questions.types import Question, QuestionType, Reading
+from rewardmap_verl.transit.difficulty import MapDifficulty, canonical_difficulty
+from rewardmap_verl.transit.network import Network
+
+__all__ = ["FORMS", "GroundTruth", "check_against_network"]
+
+FORMS: Final = ("", *wording.FORMS)
+"""Forms of a planning question; "" when the data does not say."""
+
+_MOST: Final = 10_000
+"""Largest count of lines, stops or transfers that can be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """The gold answer to one question, and what weighs it. See ``Question`` for the fields."""
+
+    type: QuestionType
+    country: str
+    city: str
+    station_1: str
+    station_2: str
+    answer: int
+    question_transfer_count: int
+    difficulty_city: MapDifficulty
+    line: str = ""
+    form: str = ""
+    plans: tuple[tuple[dict[str, Any], ...], ...] = ()
+    annotation: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_question(cls, question: Question) -> GroundTruth:
+        """Return what is needed to score answers to a question.
+
+        Raises:
+            DataError: A field holds what the type does not allow.
+        """
+        values = {name: getattr(question, name) for name in cls.__slots__}
+        return cls.from_row({**values, "type": str(question.type)})
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "ground_truth") -> GroundTruth:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            DataError: It is not JSON, not an object, or a field is at fault.
+        """
+        try:
+            row = json.loads(text)
+        except (TypeError, ValueError, RecursionError) as error:
+            hint = f"It must be JSON ({error})."
+            raise DataError(where, "ground_truth", text, hint) from None
+        return cls.from_row(row, where)
+
+    @classmethod
+    def from_row(cls, row: object, where: str = "") -> GroundTruth:
+        """Read and check a row: of a parquet's ``extra_info``, of a JSONL file, of ReasonMap.
+
+        Fields that scoring does not need may be missing; unknown ones are passed over.
+
+        Args:
+            row: The fields by name.
+            where: What to call the row in an error, beside its city.
+
+        Raises:
+            DataError: Naming city, row and field.
+        """
+        if not isinstance(row, Mapping):
+            raise DataError(where or "row", found=row, hint="A question is an object with fields.")
+        return _Reader(row, where).truth()
+
+    def to_json(self) -> str:
+        """Write it as one line of JSON; equal truths give equal text."""
+        values = {**asdict(self), "type": str(self.type)}
+        return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def is_planning(self) -> bool:
+        """True for the type whose answer is a route."""
+        return self.type is QuestionType.PLANNING
+
+    def place(self, where: str = "") -> str:
+        """Name the question in an error: city and row."""
+        return f"{self.country}/{self.city}" + (f", {where}" if where else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the fields of one row, each with its own complaint."""
+
+    row: Mapping[str, Any]
+    where: str
+
+    def truth(self) -> GroundTruth:
+        type = self.question_type()
+        return GroundTruth(
+            type=type,
+            country=self.name("country"),
+            city=self.name("city"),
+            station_1=self.stop("station_1", type),
+            station_2=self.stop("station_2", type),
+            answer=self.answer(type),
+            question_transfer_count=self.transfers(type),
+            difficulty_city=self.difficulty(),
+            line=self.text("line"),
+            form=self.form(),
+            plans=self.plans(),
+            annotation=self.annotation(),
+        )
+
+    def fault(self, field: str, hint: str) -> DataError:
+        place = "/".join(str(self.row.get(key) or "?") for key in ("country", "city"))
+        found = self.row.get(field)
+        return DataError(
+            f"{place}, {self.where}" if self.where else place,
+            field,
+            "nothing" if found is None else found,
+            hint,
+        )
+
+    def question_type(self) -> QuestionType:
+        for type in QuestionType:
+            if self.row.get("type") == type.value:
+                return type
+        known = ", ".join(type.value for type in QuestionType)
+        raise self.fault("type", f"The types are {known}.")
+
+    def name(self, field: str) -> str:
+        value = self.row.get(field)
+        if not isinstance(value, str) or not value.strip():
+            raise self.fault(field, "Give the name that the folder of networks uses.")
+        if value != value.strip() or "/" in value or "\\" in value or value in (".", ".."):
+            raise self.fault(field, "It names a file; it may not hold a path.")
+        return value
+
+    def text(self, field: str) -> str:
+        value = self.row.get(field)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise self.fault(field, "It must be text.")
+        return value
+
+    def stop(self, field: str, type: QuestionType) -> str:
+        value = self.row.get(field)
+        if field not in type.facts.stops:
+            return value if isinstance(value, str) else ""
+        if not isinstance(value, str) or not value.strip():
+            raise self.fault(field, f"A {type} question needs the name of a stop here.")
+        return value
+
+    def number(self, field: str, low: int, high: int, hint: str) -> int:
+        """Read a whole number, also when another tool has written it as 3.0, "3" or true."""
+        value = self.row.get(field)
+        if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
+            value = int(value) if len(value) <= 9 else None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or not low <= value <= high:
+            raise self.fault(field, hint)
+        return int(value)
+
+    def answer(self, type: QuestionType) -> int:
+        if type is QuestionType.PLANNING:
+            return -1
+        if type.reading is Reading.YES_NO:
+            return self.number("answer", 0, 1, "Give 1 for yes or 0 for no.")
+        if type.reading is Reading.OPTION:
+            return self.number("answer", 0, 3, "Give the index of the right option, 0 to 3.")
+        return self.number("answer", 0, _MOST, "Give the number as an integer from 0.")
+
+    def transfers(self, type: QuestionType) -> int:
+        if type is not QuestionType.PLANNING:
+            return 0
+        field = "question_transfer_count"
+        if isinstance(self.row.get(field), str | bool):
+            raise self.fault(field, "Give the number of transfers as an integer from 0.")
+        return self.number(field, 0, _MOST, "Give the number of transfers as an integer from 0.")
+
+    def difficulty(self) -> MapDifficulty:
+        try:
+            return canonical_difficulty(self.row.get("difficulty_city"))
+        except DataError:
+            raise self.fault("difficulty_city", "Give easy, middle (or medium), or hard.") from None
+
+    def form(self) -> str:
+        value = self.text("form")
+        if value not in FORMS:
+            raise self.fault("form", "The forms are short, long_count and long_via.")
+        return value
+
+    def plans(self) -> tuple[tuple[dict[str, Any], ...], ...]:
+        plans = self.row.get("plans") or ()
+        if not isinstance(plans, list | tuple) or not all(
+            isinstance(plan, list | tuple) and all(isinstance(leg, dict) for leg in plan)
+            for plan in plans
+        ):
+            raise self.fault("plans", "Give a list of routes, each a list of legs.")
+        return tuple(tuple(plan) for plan in plans)
+
+    def annotation(self) -> dict[str, Any]:
+        value = self.row.get("annotation") or {}
+        if not isinstance(value, dict):
+            raise self.fault("annotation", "It must be an object.")
+        return value
+
+
+def check_against_network(truth: GroundTruth, network: Network | None, where: str = "") -> None:
+    """Check that the network has the stops and the line that a question names.
+
+    Args:
+        truth: The question.
+        network: Its city's network; ``None`` when there is none.
+        where: What to call the row in an error, beside its city.
+
+    Raises:
+        DataError: Naming city, row and field.
+    """
+    place = truth.place(where)
+    if network is None:
+        raise DataError(
+            place, "city", truth.city, "No network of this city is known; add its file."
+        )
+    if (network.country, network.city) != (truth.country, truth.city):
+        found = f"{network.country}/{network.city}"
+        raise DataError(place, "network", found, "Give the network of the question's own city.")
+    for name in truth.type.facts.stops:
+        spelling = getattr(truth, name)
+        if not network.find_stops(spelling):
+            raise DataError(place, name, spelling, "No stop of the network has this name.")
+    if truth.type.facts.names_line and truth.line and network.find_line(truth.line) is None:
+        raise DataError(place, "line", truth.line, "No line of the network has this name.")

@@ -1,0 +1,1 @@
+"""The embedded model: build, initialization, pretraining and cold start."""

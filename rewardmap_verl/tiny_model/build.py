@@ -1,0 +1,323 @@
+"""A tiny Qwen2.5-VL, built on the spot: the real architecture at under a million parameters.
+
+It exists so that the whole stack (image processor, vision tower, vLLM, FSDP, weight sync) runs on
+two CPU cores. It knows nothing until :mod:`rewardmap_verl.tiny_model.cold_start` has shown it the
+answer formats. Tokenizer, chat template and processor come with it: an ordinary Hugging Face
+folder.
+
+Example:
+    >>> texts = read_texts(Path("data/synthetic"))  # doctest: +SKIP
+    >>> build_tiny_model(Path("runs/tiny"), texts, seed=7)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rewardmap_verl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import (
+        PreTrainedTokenizerFast,
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+    )
+
+IMAGE_MARKER = "<image>"
+"""Where a prompt's text stands for its picture (verl's convention)."""
+
+END_OF_TEXT = "<|endoftext|>"
+TURN_START = "<|im_start|>"
+TURN_END = "<|im_end|>"
+VISION_START = "<|vision_start|>"
+VISION_END = "<|vision_end|>"
+IMAGE_PAD = "<|image_pad|>"
+VIDEO_PAD = "<|video_pad|>"
+SPECIAL_TOKENS = (
+    END_OF_TEXT,
+    TURN_START,
+    TURN_END,
+    VISION_START,
+    VISION_END,
+    IMAGE_PAD,
+    VIDEO_PAD,
+)
+"""The special tokens of Qwen2.5-VL that its code, verl or vLLM look up by name."""
+
+# One word, one digit, one run of signs or one newline a piece. Newlines stand alone, so that a turn
+# tokenizes the same whether or not its answer follows (verl encodes prompt and answer apart).
+WORDS = r"\n| ?\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|[^\S\n]"
+
+TURNS = ["system\n", "user\n", "assistant\n"]
+"""What the chat template itself writes."""
+
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{{- '<|im_start|>' + message['role'] + '\n' -}}
+{%- if message['content'] is string -%}
+{{- message['content'] -}}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' or 'image' in part -%}
+{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
+{%- elif part['type'] == 'video' or 'video' in part -%}
+{{- '<|vision_start|><|video_pad|><|vision_end|>' -}}
+{%- elif 'text' in part -%}
+{{- part['text'] -}}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{- '<|im_end|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{- '<|im_start|>assistant\n' -}}
+{%- endif -%}
+"""
+"""Qwen's turns without a system prompt: every token counts on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class TinyModelSize:
+    """How large the model is. Widths are features, heads are counts.
+
+    ``text_width / text_heads`` must be a head size that vLLM's CPU attention has (32, 64, …).
+    """
+
+    vocabulary: int = 4096
+    """Most entries that the tokenizer may learn; it stops early when words run out."""
+    text_width: int = 96
+    text_layers: int = 2
+    text_heads: int = 3
+    text_hidden: int = 256
+    vision_width: int = 64
+    vision_layers: int = 2
+    vision_heads: int = 2
+    vision_hidden: int = 128
+    longest: int = 4096
+    """Most positions, in tokens."""
+
+    def __post_init__(self) -> None:
+        """Refuse widths that do not divide into even heads, and a single layer."""
+        if self.text_layers < 2:
+            raise ConfigError(
+                "TinyModelSize",
+                field="text_layers",
+                found=self.text_layers,
+                hint="Copying a name takes two layers or more.",
+            )
+        for part, width, heads in (
+            ("text", self.text_width, self.text_heads),
+            ("vision", self.vision_width, self.vision_heads),
+        ):
+            if heads < 1 or width % heads or (width // heads) % 4:
+                raise ConfigError(
+                    "TinyModelSize",
+                    field=f"{part}_width, {part}_heads",
+                    found=(width, heads),
+                    hint="Make the width a multiple of four times the number of heads.",
+                )
+
+
+def build_tiny_model(
+    output: Path, texts: Iterable[str], seed: int = 0, size: TinyModelSize | None = None
+) -> Path:
+    """Build tokenizer, processor and randomly initialized weights, and save them as one folder.
+
+    Same texts, seed and size give the same bytes.
+
+    Args:
+        output: the folder to write; it appears whole or not at all, and must not hold a model yet.
+        texts: what the model is to read and write
+            (:func:`rewardmap_verl.tiny_model.conversations.read_texts`).
+        seed: seed of the weights.
+        size: the model's size; the default has about half a million parameters.
+
+    Returns:
+        ``output``.
+
+    Raises:
+        ConfigError: ``output`` exists already.
+        DataError: ``texts`` holds no text.
+    """
+    if output.exists():
+        raise ConfigError(output, found="an existing path", hint="Remove it or name another one.")
+    size = size or TinyModelSize()
+    processor = make_processor(train_tokenizer(texts, size.vocabulary))
+    model = make_model(make_config(processor, size), seed)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    try:
+        processor.save_pretrained(staging)
+        model.save_pretrained(staging)
+        staging.chmod(0o755)
+        staging.rename(output)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return output
+
+
+def count_parameters(model: Path) -> int:
+    """The number of weights in a model folder, shared ones once."""
+    from safetensors import safe_open
+
+    with safe_open(model / "model.safetensors", framework="np") as weights:
+        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """A byte-level tokenizer on ``texts``: each frequent word is one token, any text encodes.
+
+    Args:
+        texts: the corpus; order and repetition do not matter beyond the counts of words.
+        vocabulary: most entries, special tokens included.
+
+    Raises:
+        DataError: there is no text.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    known = sorted(text for text in texts if text.strip())
+    if known:
+        known += TURNS * 2  # twice: a word must be met more than once to become a token
+    else:
+        raise DataError("tokenizer corpus", found=known, hint="Prepare a data folder with rows.")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(known, trainer)
+    return tokenizer
+
+
+def make_processor(tokenizer: Tokenizer) -> Qwen2_5_VLProcessor:
+    """Qwen2.5-VL's processor around ``tokenizer``, with our chat template."""
+    from transformers import (
+        PreTrainedTokenizerFast,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    wrapped: PreTrainedTokenizerFast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=TURN_END,
+        pad_token=END_OF_TEXT,
+        extra_special_tokens=list(SPECIAL_TOKENS),
+        clean_up_tokenization_spaces=False,
+    )
+    wrapped.chat_template = CHAT_TEMPLATE
+    return Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(),
+        tokenizer=wrapped,
+        video_processor=Qwen2VLVideoProcessor(),
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def make_config(processor: Qwen2_5_VLProcessor, size: TinyModelSize) -> Qwen2_5_VLConfig:
+    """The model's configuration.
+
+    The vocabulary has exactly as many entries as the tokenizer: verl masks what lies beyond the
+    tokenizer in vLLM and not in the actor, and their probabilities would differ.
+    """
+    from transformers import Qwen2_5_VLConfig
+
+    identifiers = processor.tokenizer.convert_tokens_to_ids
+    return Qwen2_5_VLConfig(
+        text_config=_text_config(processor.tokenizer, size),
+        vision_config=_vision_config(size),
+        image_token_id=identifiers(IMAGE_PAD),
+        video_token_id=identifiers(VIDEO_PAD),
+        vision_start_token_id=identifiers(VISION_START),
+        vision_end_token_id=identifiers(VISION_END),
+        tie_word_embeddings=True,
+        architectures=["Qwen2_5_VLForConditionalGeneration"],
+    )
+
+
+def _text_config(tokenizer: PreTrainedTokenizerFast, size: TinyModelSize) -> dict[str, object]:
+    """The language model's part."""
+    half_head = size.text_width // size.text_heads // 2
+    # The rotary axes (time, height, width) share half a head; Qwen2.5-VL gives time a quarter.
+    time = half_head // 4
+    height = (half_head - time) // 2
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": size.text_width,
+        "intermediate_size": size.text_hidden,
+        "num_hidden_layers": size.text_layers,
+        "num_attention_heads": size.text_heads,
+        "num_key_value_heads": size.text_heads,
+        "max_position_embeddings": size.longest,
+        "max_window_layers": size.text_layers,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10_000.0,
+            "mrope_section": [time, height, half_head - time - height],
+        },
+        "bos_token_id": tokenizer.convert_tokens_to_ids(END_OF_TEXT),
+        "eos_token_id": tokenizer.convert_tokens_to_ids(TURN_END),
+        "pad_token_id": tokenizer.convert_tokens_to_ids(END_OF_TEXT),
+        # Unit variance through every layer: at this width the usual 0.02 starts as good as silent.
+        "initializer_range": size.text_width**-0.5,
+        "tie_word_embeddings": True,
+        "dtype": "float32",
+    }
+
+
+def _vision_config(size: TinyModelSize) -> dict[str, object]:
+    """The vision tower's part: patches of 14 pixels, merged two by two, as in Qwen2.5-VL."""
+    return {
+        "depth": size.vision_layers,
+        "hidden_size": size.vision_width,
+        "intermediate_size": size.vision_hidden,
+        "num_heads": size.vision_heads,
+        "out_hidden_size": size.text_width,
+        # Full attention everywhere: the pictures are hardly larger than one attention window.
+        "fullatt_block_indexes": list(range(size.vision_layers)),
+        "initializer_range": size.vision_width**-0.5,
+        "dtype": "float32",
+    }
+
+
+def make_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalGeneration:
+    """Weights in fp32, a function of the seed; leaves torch's global generator as it was.
+
+    They are random, but for heads that soon copy names
+    (:mod:`rewardmap_verl.tiny_model.induction_init`).
+    """
+    import torch
+    from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
+
+    from rewardmap_verl.tiny_model.induction_init import prepare_for_copying
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen2_5_VLForConditionalGeneration(config)
+    prepare_for_copying(model, torch.Generator().manual_seed(seed))
+    # Without this the saved folder inherits whatever transformers derives from the configuration.
+    model.generation_config = GenerationConfig(
+        bos_token_id=config.text_config.bos_token_id,
+        eos_token_id=config.text_config.eos_token_id,
+        pad_token_id=config.text_config.pad_token_id,
+    )
+    return model

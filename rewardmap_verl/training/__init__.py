@@ -1,1 +1,0 @@
-"""What connects the package to verl, Hydra, Ray and vLLM."""

@@ -1,0 +1,1 @@
+"""Adapters to verl: dataset, reward manager, replay buffer, agent loop, image references."""

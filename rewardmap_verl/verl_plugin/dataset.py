@@ -1,0 +1,170 @@
+"""verl's training data in the order of a curriculum (``data.custom_cls``).
+
+verl 0.9.1 has no curriculum sampler any more (removed in 0.8). What it offers is a dataset class of
+one's own, read in order when ``data.shuffle=false``, by a dataloader whose position is saved and
+restored exactly. So the whole order is laid out here, once: position ``i`` of the dataset is
+:attr:`Schedule.slots` ``[i]``, and one epoch of the trainer is the whole curriculum.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from verl.utils.dataset.rl_dataset import RLHFDataset
+
+from rewardmap_verl.checkpoints.resume import check_resume, current_fingerprint
+from rewardmap_verl.config_blocks import root_of
+from rewardmap_verl.curriculum.adaptive import AdaptiveOrder
+from rewardmap_verl.curriculum.config import check_run, file_names
+from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
+from rewardmap_verl.curriculum.fingerprint import refuse_changes
+from rewardmap_verl.curriculum.groups import Group
+from rewardmap_verl.curriculum.rows import Files, check_rows, each_row
+from rewardmap_verl.curriculum.schedule import Schedule, Slot
+from rewardmap_verl.verl_plugin import agent_loop as _registers_the_agent_loop  # noqa: F401
+
+__all__ = ["VALIDATION_STAGE", "CurriculumDataset"]
+
+logger = logging.getLogger(__name__)
+
+VALIDATION_STAGE = "validation"
+_FOLDER = "data_folder"  # column added to the rows: index of the folder that their paths start from
+
+
+class CurriculumDataset(RLHFDataset):
+    """verl's dataset; the training rows come in the order of the curriculum.
+
+    verl builds it twice, for training and for validation, and says nowhere which is which; the one
+    whose files are ``data.train_files`` is the training set. Validation rows keep their own order.
+
+    Every row gets these keys in ``extra_info``: ``stage``, ``stage_epoch`` (from 0), ``slot``
+    (its place in the training order, from 0), ``row`` (its number in the data files, from 0),
+    ``repeat`` (True where it only fills the last batch of a stage). Paths of images and networks,
+    relative to the parquet file's folder on disk, become absolute.
+
+    Raises:
+        ConfigError: The settings do not fit the data or each other.
+        DataError: A row that training could not use.
+    """
+
+    dataframe: Any  # datasets.Dataset
+
+    def __init__(
+        self,
+        data_files: Any,
+        tokenizer: Any,
+        config: DictConfig,
+        processor: Any = None,
+        max_samples: int = -1,
+    ) -> None:
+        run = root_of(config) or OmegaConf.create({"data": config})
+        check_run(run)
+        # Kept apart from RLHFDataset.data_files, which may point at copies in a cache or in
+        # /dev/shm, where no image lies beside them.
+        self.files = Files.from_names(file_names(data_files))
+        super().__init__(data_files, tokenizer, config, processor, max_samples)
+        check_rows(each_row(self.dataframe), self.files, self.max_prompt_length)
+        self.schedule: Schedule | None = None
+        self._adaptive: AdaptiveOrder | None = None
+        if file_names(data_files) == file_names(config.train_files):
+            check_resume(run)
+            self._fingerprint = current_fingerprint(config)
+            layout = plan_curriculum(config)
+            self.schedule = layout.schedule
+            self._stages = layout.settings.stages
+            if layout.settings.is_adaptive:
+                self._adaptive = AdaptiveOrder(layout.settings, layout.schedule)
+                self._read_in_this_process(config)
+
+    def _read_in_this_process(self, config: DictConfig) -> None:
+        """Have verl, which builds its loader next, start no loader processes: they would read rows
+        ahead and not hear of answers. A row is a short text, so they would not be faster either."""
+        if config.get("dataloader_num_workers", 0):
+            logger.warning("data.dataloader_num_workers=0: the curriculum depends on answers")
+            with open_dict(config):
+                config.dataloader_num_workers = 0
+
+    def _read_files_and_tokenize(self) -> None:
+        super()._read_files_and_tokenize()
+        folders = self.files.folder_of_each_row()[: len(self.dataframe)]
+        self.dataframe = self.dataframe.add_column(_FOLDER, folders)
+
+    def __len__(self) -> int:
+        return len(self.dataframe) if self.schedule is None else len(self.schedule.slots)
+
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        """The row at a position of the training order, or of the validation data."""
+        slot = self._slot(item)
+        row: dict[str, Any] = super().__getitem__(item if slot is None else slot.row)
+        folder = row.pop(_FOLDER)
+        if slot is not None and (rollouts := self._stages[slot.stage].rollouts):
+            row["__rollout_n__"] = rollouts  # read by AgentLoopWorkerTQ._run_prompt
+        info = row["extra_info"]
+        info["network"] = self.files.resolve(folder, info["network"])
+        info.update(self._place(item, slot))
+        return row
+
+    def _slot(self, item: int) -> Slot | None:
+        if self._adaptive is not None:
+            return self._adaptive.slot(item)
+        return None if self.schedule is None else self.schedule.slots[item]
+
+    def stage_number(self, name: str) -> int:
+        """Place of a stage among the stages of the curriculum, from 1; 0 for none of them."""
+        names = [stage.name for stage in self.schedule.stages] if self.schedule else []
+        return names.index(name) + 1 if name in names else 0
+
+    def observe(self, step: int, groups: Sequence[Group]) -> None:
+        """Hear what was answered in a training step; the order may depend on it."""
+        if self._adaptive is not None:
+            self._adaptive.observe(step, groups)
+
+    def _place(self, item: int, slot: Slot | None) -> dict[str, Any]:
+        """What the metrics and the record need to know about where a row stands."""
+        if slot is None or self.schedule is None:
+            return {
+                "stage": VALIDATION_STAGE,
+                "stage_epoch": 0,
+                "slot": item,
+                "row": item,
+                "repeat": False,
+            }
+        return {
+            "stage": self.schedule.stages[slot.stage].name,
+            "stage_epoch": slot.epoch,
+            "slot": item,
+            "row": slot.row,
+            "repeat": slot.repeat,
+        }
+
+    def _build_messages(self, example: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """verl's messages, with each image as an absolute path: no pixel travels with a row."""
+        folder = example[_FOLDER]
+        example[self.image_key] = [
+            {name: value for name, value in image.items() if value is not None}
+            | {"image": self.files.resolve(folder, image["image"])}
+            for image in example[self.image_key]
+        ]
+        return super()._build_messages(example, key)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What torchdata saves beside the position: what gives it its meaning."""
+        if self.schedule is None:
+            return {}
+        order = {} if self._adaptive is None else {"adaptive": self._adaptive.state_dict()}
+        return {"fingerprint": self._fingerprint, **order}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Check that the saved position still means the same rows, and go on from there.
+
+        Raises:
+            ConfigError: The run that saved it had another order.
+        """
+        if self.schedule is None or "fingerprint" not in state:
+            return
+        refuse_changes(state["fingerprint"], self._fingerprint)
+        if self._adaptive is not None:
+            self._adaptive.load_state_dict(state["adaptive"])

@@ -1,0 +1,531 @@
+"""The guard: a mistaken run is stopped before Ray starts, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hydra import compose, initialize_config_module
+from hydra._internal.callbacks import Callbacks
+from omegaconf import DictConfig, OmegaConf
+
+from rewardmap_verl.preflight import plugin_state
+from rewardmap_verl.preflight.callback import PreflightCallback, examine
+from rewardmap_verl.preflight.checks import check_disk, is_local
+from rewardmap_verl.preflight.diagnostics import Diagnostic
+from rewardmap_verl.preflight.overrides import mistakes
+from rewardmap_verl.preflight.unknown_keys import reference_keys, unknown_keys
+
+
+@pytest.fixture(scope="module")
+def composed() -> DictConfig:
+    """The GPU recipe, composed as verl's trainer does."""
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        config = compose("ppo_trainer", ["+recipe=rewardmap"], return_hydra_config=True)
+    OmegaConf.set_struct(config, False)
+    used = ["callbacks", "job", "mode", "overrides"]  # the rest is long, and copied for each test
+    config.hydra = OmegaConf.masked_copy(config.hydra, used)
+    return config
+
+
+@pytest.fixture
+def config(
+    composed: DictConfig, complete_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DictConfig]:
+    """A configuration without a fault: data and model are there."""
+    for name in ("VERL_PLATFORM", "RAY_ADDRESS", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # whatever runs on this machine
+    copy = composed.copy()
+    OmegaConf.set_struct(copy, False)
+    shutil.copytree(complete_folder, tmp_path, dirs_exist_ok=True)
+    copy.data.folder = str(tmp_path)
+    yield copy
+
+
+def found(config: DictConfig) -> dict[str, Diagnostic]:
+    """What the guard finds, by key."""
+    return {one.key: one for one in examine(config)}
+
+
+def test_recipe_itself_has_no_fault(config: DictConfig) -> None:
+    assert found(config) == {}
+
+
+CASES: list[tuple[str, Any, str, str]] = [
+    ("reward.rewardmap.alhpa", 0.4, "reward.rewardmap.alhpa", "Did you mean 'alpha'"),
+    ("reward.rewardmap.items.lines", 1.0, "reward.rewardmap.items.lines", "Did you mean 'line'"),
+    ("reward.rewardmap.alpha", 5.0, "reward.rewardmap", "a wrong answer could earn"),
+    ("reward.rewardmap.alpha", "half", "reward.rewardmap.alpha", "number"),
+    ("data.curriculum.sed", 1, "data.curriculum.sed", "Did you mean 'seed'"),
+    (
+        "data.curriculum.stages",
+        [{"name": "all", "types": ["planning"], "epoch": 2}],
+        "data.curriculum.stages[0].epoch",
+        "'epochs'",
+    ),
+    ("data.curriculum.stages", "stagd", "data.curriculum.stages", "staged"),
+    ("data.curriculum.stages", [], "data.curriculum.stages", "give at least one stage"),
+    ("data.curriculum.stages", 4, "data.curriculum.stages", "give a list of stages"),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"]}, {"name": "one", "types": ["TorF1"]}],
+        "data.curriculum",
+        "two stages are called 'one'",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "mixture": [{"types": ["planning"], "weight": 0}]}],
+        "data.curriculum.stages[0].mixture[0].weight",
+        "above 0",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "mixture": [{"types": [], "weight": 1}]}],
+        "data.curriculum.stages[0].mixture[0].types",
+        "at least one question type",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["Counting9"]}],
+        "data.curriculum.stages[0].types",
+        "No training row has this type",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"], "where": {"city": "atlantis"}}],
+        "data.curriculum.stages[0].where.city",
+        "The data have one",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"]}],
+        "data.curriculum.stages",
+        "no stage for",
+    ),
+    (
+        "data.train_batch_size",
+        32,
+        "data.curriculum.stages[2] (choice)",
+        "fewer than one batch of 32",
+    ),
+    (
+        "data.curriculum.stages",
+        [{"name": "one", "types": ["planning"], "rollouts": 12}],
+        "data.curriculum.stages[0].rollouts",
+        "Choose a multiple of 8",
+    ),
+    ("data.max_prompt_length", 20, "data.max_prompt_length", "Raise it to 30"),
+    ("data.shuffle", True, "data.shuffle", "data.shuffle=false"),
+    ("trainer.total_epochs", 3, "trainer.total_epochs", "trainer.total_epochs=1"),
+    ("data.truncatoin", "left", "data.truncatoin", "Did you mean 'truncation'"),
+    ("recip", {"a": 1}, "recip", "Neither verl nor"),
+    ("actor_rollout_ref.rollout.temprature", 1, "actor_rollout_ref.rollout.temprature", "refuse"),
+    ("actor_rollout_ref.actor.optim.lrr", 1, "actor_rollout_ref.actor.optim.lrr", "refuse"),
+    ("custom_reward_function.path", "a.py", "custom_reward_function.path", "ignores this key"),
+    ("reward_model.reward_manager", "x", "reward_model.reward_manager", "reward.reward_manager"),
+    ("data.sampler", {"class_path": "x"}, "data.sampler", "no samplers since 0.8"),
+    (
+        "data.mm_processor_kwargs.max_pixels",
+        1,
+        "data.mm_processor_kwargs.max_pixels",
+        "another pixel budget",
+    ),
+    (
+        "actor_rollout_ref.actor.freeze_vision_tower",
+        True,
+        "actor_rollout_ref.actor.freeze_vision_tower",
+        "[lora]",
+    ),
+    ("algorithm.adv_estimator", "remax", "algorithm.adv_estimator", "reinforce_plus_plus"),
+    ("algorithm.adv_estimator", "gdpo", "algorithm.adv_estimator", "Use grpo"),
+    ("algorithm.adv_estimator", "grpo_vectorized", "algorithm.adv_estimator", "Use grpo"),
+    ("actor_rollout_ref.rollout.n", 1, "actor_rollout_ref.rollout.n", "no signal"),
+    ("actor_rollout_ref.rollout.n", "8x", "actor_rollout_ref.rollout.n", "whole number"),
+    (
+        "actor_rollout_ref.actor.ppo_mini_batch_size",
+        256,
+        "actor_rollout_ref.actor.ppo_mini_batch_size",
+        "pads 128 sequences to 2048",
+    ),
+    ("data.gen_batch_size", 4, "data.gen_batch_size", "Leave it null"),
+    ("trainer.n_gpus_per_node", 6, "actor_rollout_ref.actor.ppo_mini_batch_size", "multiple of 3"),
+    (
+        "trainer.n_gpus_per_node",
+        1,
+        "actor_rollout_ref.rollout.tensor_model_parallel_size",
+        "must divide",
+    ),
+    (
+        "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+        3,
+        "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+        "divide the number of GPUs, 8",
+    ),
+    (
+        "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
+        16384,
+        "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
+        "22048 tokens",
+    ),
+    (
+        "actor_rollout_ref.rollout.max_model_len",
+        20000,
+        "actor_rollout_ref.rollout.max_model_len",
+        "22048 tokens",
+    ),
+    ("data.train_files", "no/such.parquet", "data.train_files", "set data.folder"),
+    ("data.val_files", [], "data.val_files", "at least one parquet file"),
+    ("data.train_files", "${data.foldr}/a.parquet", "data.train_files", "foldr"),
+    ("actor_rollout_ref.model.path", "./nowhere", "actor_rollout_ref.model.path", "config.json"),
+    ("trainer.device", "cpu", "trainer.device", "set VERL_PLATFORM=cpu"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "where", "says"), CASES)
+def test_fault_is_named(config: DictConfig, key: str, value: Any, where: str, says: str) -> None:
+    OmegaConf.update(config, key, value, force_add=True)
+    texts = [str(one) for one in examine(config)]
+    assert any(where in text and says in text for text in texts), texts
+
+
+def test_weights_that_are_cancelled_are_a_warning(config: DictConfig) -> None:
+    config.algorithm.norm_adv_by_std_in_grpo = True
+    (diagnostic,) = found(config).values()
+    assert diagnostic.key == "algorithm.norm_adv_by_std_in_grpo"
+    assert not diagnostic.stops
+    config.reward.rewardmap.use_difficulty = False
+    assert found(config) == {}
+
+
+def fixed_micro_batches(config: DictConfig, size: int) -> None:
+    """Micro-batches of so many sequences, as the CPU recipe has them."""
+    role = config.actor_rollout_ref
+    role.actor.use_dynamic_bsz = role.ref.log_prob_use_dynamic_bsz = False
+    role.rollout.log_prob_use_dynamic_bsz = False
+    role.actor.ppo_micro_batch_size_per_gpu = role.ref.log_prob_micro_batch_size_per_gpu = size
+    role.rollout.log_prob_micro_batch_size_per_gpu = size
+
+
+def test_micro_batches_must_divide_what_a_rank_computes(config: DictConfig) -> None:
+    fixed_micro_batches(config, 16)  # 16 prompts × 8 answers / 8 GPUs
+    assert found(config) == {}
+    fixed_micro_batches(config, 12)
+    assert set(found(config)) == {
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
+        "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu",
+    }
+    assert all("divisor of 16" in one.hint for one in found(config).values())
+
+
+def test_micro_batches_with_more_answers_in_a_stage(config: DictConfig) -> None:
+    planning = {"name": "plan", "types": ["planning"], "rollouts": 24}
+    config.data.curriculum.stages = [{"name": "see", "types": ["TorF1"]}, planning]
+    config.data.curriculum.leave_out = ["TorF2", "Counting1", "Counting2", "Counting3"]
+    fixed_micro_batches(config, 16)
+    assert found(config) == {}
+    fixed_micro_batches(config, 48)  # divides 24 answers × 16 / 8, and not the first stage's
+    assert (
+        "16 or 48 sequences"
+        in found(config)["actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu"].hint
+    )
+
+
+def test_a_prompt_that_is_too_long_is_named(config: DictConfig, row_of: Any) -> None:
+    row = row_of("planning", 0, "test")
+    row["extra_info"]["prompt_tokens"] = 30_000
+    path = Path(config.data.folder) / "test.parquet"
+    rows = [row_of("TorF1", 1, "test"), row]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    diagnostic = found(config)["data.max_prompt_length"]
+    assert f"{path}, row 1 has a prompt of 30000 tokens, and 1 of 2" in diagnostic.hint
+    assert diagnostic.stops
+
+
+def test_a_parquet_file_cut_off(config: DictConfig) -> None:
+    path = Path(config.data.folder) / "train.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "Not a whole parquet file" in str(found(config)[str(path)])
+
+
+def test_a_damaged_checkpoint_gives_way_and_that_is_said(
+    config: DictConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What verl itself would do is fail after it has loaded the model, at every attempt."""
+    import torch
+
+    config.trainer.default_local_dir = str(tmp_path)
+    for step in (1, 2):
+        actor = tmp_path / f"global_step_{step}" / "actor"
+        actor.mkdir(parents=True)
+        torch.save({}, actor / "model_world_size_1_rank_0.pt")
+        # No position that torch can read as plain data, so no order to compare.
+        torch.save(Path, actor.parent / "data.pt")
+    newest = tmp_path / "latest_checkpointed_iteration.txt"
+    newest.write_text("2")
+    cut = tmp_path / "global_step_2" / "data.pt"
+    cut.write_bytes(cut.read_bytes()[:100])
+    PreflightCallback().on_run_start(config)
+    assert "damaged (data.pt is cut off); the run goes on from step 1" in capsys.readouterr().err
+    assert newest.read_text() == "1"
+
+
+def test_a_disk_without_room_for_the_next_checkpoint_is_a_warning(
+    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "global_step_3" / "actor" / "model_world_size_1_rank_0.pt"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(bytes(5000))
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("3")
+    config.trainer.default_local_dir = str(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4000))
+    (said,) = list(check_disk(config))
+    assert not said.stops and "Make room" in said.hint
+    config.trainer.save_freq = -1
+    assert list(check_disk(config)) == []
+
+
+def test_the_same_fault_is_told_once(config: DictConfig) -> None:
+    config.data.curriculum.stages = "stagd"
+    assert len(list(examine(config))) == 1
+
+
+def test_sequence_parallelism_shares_the_token_budget(config: DictConfig) -> None:
+    config.actor_rollout_ref.actor.ulysses_sequence_parallel_size = 2
+    config.actor_rollout_ref.actor.ppo_max_token_len_per_gpu = 12288
+    assert found(config) == {}
+
+
+def test_unfinished_preparation(config: DictConfig, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").unlink()
+    assert "Prepare the data again" in str(found(config)["data.train_files"])
+
+
+def test_platform_without_the_option(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    assert "'+recipe/rewardmap=[cpu]'" in str(found(config)["trainer.device"])
+
+
+def test_other_reward_manager_is_a_warning(config: DictConfig) -> None:
+    config.reward.reward_manager.module.path = "pkg://somebody.else"
+    diagnostic = found(config)["reward.reward_manager.module.path"]
+    assert not diagnostic.stops
+    assert "has no effect" in diagnostic.hint
+
+
+def test_key_added_on_purpose_is_a_warning() -> None:
+    known = {"data": {"shuffle": True}}
+    (typed,) = unknown_keys({"data": {"shufle": True}}, known, ["data.shufle"])
+    (silent,) = unknown_keys({"data": {"shufle": True}}, known)
+    assert silent.stops
+    assert not typed.stops
+
+
+@pytest.mark.parametrize("program", ["ppo_trainer", "ppo_megatron_trainer", "sft_trainer_engine"])
+def test_reference_of_verl_knows_itself(program: str) -> None:
+    known = reference_keys(program)
+    assert known is not None
+    assert list(unknown_keys(known, known)) == []
+
+
+def test_plugin_that_verl_did_not_load(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, plugin_state.MODULE, None)
+    monkeypatch.delitem(sys.modules, plugin_state.MODULE)
+    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "none")
+    diagnostic = found(config)["verl's plugin rewardmap"]
+    assert "VERL_USE_EXTERNAL_PLUGINS=none" in diagnostic.hint
+
+
+def test_plugin_that_failed_while_it_was_loaded(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rewardmap_verl.verl_plugin.plugin as plugin
+
+    monkeypatch.setattr(plugin, "PROBLEM", "ImportError: no torch")
+    assert "ImportError: no torch" in str(found(config)["verl's plugin rewardmap"])
+
+
+def test_plugin_reports_its_own_failure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import rewardmap_verl.verl_plugin.plugin as plugin
+    from rewardmap_verl import cpu
+
+    def fail() -> bool:
+        raise RuntimeError("platform is odd")
+
+    monkeypatch.setattr(cpu, "activate", fail)
+    assert plugin.load() == "RuntimeError: platform is odd"
+    assert "platform is odd" in caplog.text
+    assert caplog.records[0].levelname == "ERROR"
+
+
+def test_hydra_lets_the_guard_stop_the_run(config: DictConfig) -> None:
+    """Hydra turns exceptions of callbacks into warnings; SystemExit must go through."""
+    config.data.shuffle = True
+    callbacks = Callbacks(config)
+    with pytest.raises(SystemExit) as stop:
+        callbacks.on_run_start(config=config, config_name="ppo_trainer")
+    text = str(stop.value)
+    assert "stopped before it started" in text
+    assert "1. data.shuffle (found True)" in text
+    assert "rewardmap doctor" in text
+
+
+def test_failing_check_stops_the_run(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the guard itself must not let an unchecked run through."""
+
+    def fail(_config: DictConfig) -> Iterator[Diagnostic]:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("rewardmap_verl.preflight.callback.CHECKS", {"ppo": (fail,)})
+    with pytest.raises(SystemExit, match="RuntimeError: odd"):
+        PreflightCallback().on_run_start(config)
+
+
+def test_warnings_let_the_run_go_on(config: DictConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    config.algorithm.norm_adv_by_std_in_grpo = True
+    PreflightCallback().on_run_start(config)
+    assert "warning: algorithm.norm_adv_by_std_in_grpo" in capsys.readouterr().err
+
+
+def test_runs_of_a_sweep_are_checked_one_by_one(config: DictConfig) -> None:
+    config.data.shuffle = True
+    PreflightCallback().on_job_start(config)
+    config.hydra.mode = "MULTIRUN"
+    with pytest.raises(SystemExit):
+        PreflightCallback().on_job_start(config)
+
+
+def test_recipe_for_another_program(config: DictConfig) -> None:
+    config.hydra.job.config_name = "sft_trainer_engine"
+    (diagnostic,) = examine(config)
+    assert "python -m verl.trainer.main_ppo" in diagnostic.hint
+
+
+def test_only_the_first_of_many_processes_speaks(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.data.shuffle = True
+    monkeypatch.setenv("RANK", "3")
+    with pytest.raises(SystemExit) as stop:
+        PreflightCallback().on_run_start(config)
+    assert stop.value.code == 1
+
+
+def test_size_of_a_cluster_that_runs_already(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.ray_kwargs.ray_init.num_cpus = 8
+    assert found(config) == {}
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert "set ray_kwargs.ray_init.num_cpus=null" in str(
+        found(config)["ray_kwargs.ray_init.num_cpus"]
+    )
+
+
+def test_a_cluster_that_is_gone(config: DictConfig, tmp_path: Path) -> None:
+    """`ray start` leaves its address when it is killed, and ray.init() would look for it."""
+    path = tmp_path / "ray" / "ray_current_cluster"
+    path.parent.mkdir()
+    path.write_text("127.0.0.1:1")
+    diagnostic = found(config)[str(path)]
+    assert "RAY_ADDRESS=local" in diagnostic.hint
+    assert diagnostic.stops
+
+
+def test_a_cluster_that_runs_here(config: DictConfig, tmp_path: Path) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        path = tmp_path / "ray" / "ray_current_cluster"
+        path.parent.mkdir()
+        path.write_text(f"127.0.0.1:{one.getsockname()[1]}")
+        assert found(config) == {}
+        config.ray_kwargs.ray_init.num_cpus = 8
+        assert "RAY_ADDRESS=local" in found(config)["ray_kwargs.ray_init.num_cpus"].hint
+
+
+def test_a_family_that_nobody_has_run_is_a_warning(config: DictConfig) -> None:
+    config.actor_rollout_ref.model.path = "moonshotai/Kimi-VL-A3B-Instruct"
+    diagnostic = found(config)["actor_rollout_ref.model.path"]
+    assert "qwen3_vl_8b" in diagnostic.hint
+    assert not diagnostic.stops
+
+
+def test_relative_paths_on_several_nodes(config: DictConfig) -> None:
+    config.trainer.nnodes = 2
+    diagnostic = found(config)["trainer.default_local_dir"]
+    assert "absolute path" in diagnostic.hint
+    assert not diagnostic.stops
+
+
+@pytest.mark.parametrize(
+    ("name", "local"),
+    [
+        ("Qwen/Qwen2.5-VL-7B-Instruct", False),
+        ("runs/embedded/model", True),
+        ("/models/qwen", True),
+        ("~/qwen", True),
+        ("../qwen", True),
+        ("qwen", True),
+    ],
+)
+def test_what_names_a_folder(name: str, local: bool) -> None:
+    assert is_local(name) is local
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["+recip=rewardmap"],
+        ["+recipes=rewardmap"],
+        ["++recip=RewardMap"],
+        ["+recipe/rewardmp=[no_detail]"],
+        ["+recipie/rewardmap=[cpu]"],
+        ["+recip=reward_map"],
+        ["+recipe/rewardmap=[cpu]"],
+        ["+recipe/rewardmap=[cpu]", "+recipe=rewardmap"],
+        ["+recipe/rewardmap_sft=[cpu]"],
+        ["+recipe=rewardmap_sft", "+recipe/rewardmap_stf=[cpu]"],
+    ],
+)
+def test_words_that_would_train_something_else(words: list[str]) -> None:
+    assert [one.stops for one in mistakes(words)] == [True]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["+recipe=rewardmap"],
+        ["+recipe=rewardmap", "+recipe/rewardmap=[cpu,lora]", "--cfg", "job"],
+        ["+recipe=mine", "+recipe/rewardmap=[cpu]"],
+        ["+recipe=rewardmap_sft", "+recipe/rewardmap_sft=[cpu]"],
+        ["+recipe=rewardmap", "reward.rewardmap.alpha=0.3", "+data.curriculum.x=rewardmap"],
+        ["trainer.project_name=rewardmap", "data.folder=data/rewardmap"],
+        ["-m", "tests", "--reward=map"],
+        ["~recipe"],
+    ],
+)
+def test_words_that_are_left_alone(words: list[str]) -> None:
+    assert list(mistakes(words)) == []
+
+
+def test_search_path_plugin_imports_neither_verl_nor_torch() -> None:
+    """It runs in every program that uses Hydra."""
+    code = (
+        "import sys, hydra_plugins.rewardmap_recipes; "
+        "print([name for name in ('verl', 'torch', 'pydantic') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

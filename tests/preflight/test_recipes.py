@@ -1,0 +1,319 @@
+"""Every recipe that ships: composed as verl composes it, then checked by verl, without GPUs."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig, OmegaConf
+
+from rewardmap_verl.curriculum.config import CurriculumConfig, read_curriculum
+from rewardmap_verl.preflight.callback import examine
+from rewardmap_verl.preflight.checks import answers_of_stages, is_local
+from rewardmap_verl.rewards.config import RewardConfig
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "recipe"
+OPTIONS = sorted(path.stem for path in (RECIPES / "rewardmap").glob("*.yaml"))
+FILES = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def hydra() -> Iterator[None]:
+    """Hydra looking at verl's configuration, as verl's trainer does."""
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        yield
+
+
+def composed(options: Sequence[str] = (), *words: str) -> DictConfig:
+    """The recipe with options, as ``+recipe=rewardmap '+recipe/rewardmap=[…]'`` gives it."""
+    more = [f"+recipe/rewardmap=[{','.join(options)}]"] if options else []
+    return compose("ppo_trainer", ["+recipe=rewardmap", *more, *words], return_hydra_config=True)
+
+
+@pytest.fixture(scope="module", params=["", *OPTIONS, "lora,one_gpu", "qwen2_5_vl_3b,one_gpu"])
+def configuration(request: pytest.FixtureRequest, hydra: None, complete_folder: Path) -> DictConfig:
+    """The recipe without option, with each and with some together; its data and model are there."""
+    config = composed([request.param] if request.param else [])
+    OmegaConf.set_struct(config, False)
+    config.data.folder = str(complete_folder)
+    config.trainer.default_local_dir = str(complete_folder)
+    if is_local(config.actor_rollout_ref.model.path):
+        config.actor_rollout_ref.model.path = str(complete_folder)
+    return config
+
+
+@pytest.fixture
+def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
+    """That configuration, on the platform that it asks for."""
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    if configuration.trainer.device == "cpu":
+        monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    return configuration
+
+
+def test_guard_finds_nothing(config: DictConfig) -> None:
+    """Unknown keys, arithmetic, token budgets and traps of every recipe."""
+    assert [str(one) for one in examine(config)] == []
+
+
+def test_verl_accepts_it(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """verl's own validation, which its trainer runs before Ray starts."""
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    # For adapters it asks vLLM for the ranks that it knows, and vLLM takes long to import.
+    vllm_side = ModuleType("verl.workers.rollout.vllm_rollout.utils")
+    vllm_side.get_vllm_max_lora_rank = {8: 8, 32: 32, 64: 64}.get
+    monkeypatch.setitem(sys.modules, "verl.workers.rollout.vllm_rollout", ModuleType("stub"))
+    monkeypatch.setitem(sys.modules, vllm_side.__name__, vllm_side)
+    validate_config(config, need_reference_policy(config), need_critic(config))
+
+
+def as_the_worker_reads(config: DictConfig, role: str) -> DictConfig:
+    """The block of a role; verl's worker renames keys of the reference model first."""
+    node = OmegaConf.create(OmegaConf.to_container(config.actor_rollout_ref, resolve=True))[role]
+    for key in ("micro_batch_size", "micro_batch_size_per_gpu", "max_token_len_per_gpu"):
+        if role == "ref":
+            node[f"ppo_{key}"] = node.pop(f"log_prob_{key}")
+    if role == "ref":
+        node.use_dynamic_bsz = node.pop("log_prob_use_dynamic_bsz")
+    return node
+
+
+def test_verl_makes_its_dataclasses_of_it(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verl.utils.config import omega_conf_to_dataclass
+    from verl.workers.config import HFModelConfig
+
+    # The model would be downloaded; its keys and their types are what is looked at here.
+    monkeypatch.setattr(HFModelConfig, "__post_init__", lambda self: None)
+    for role in ("actor", "ref", "rollout", "model"):
+        node = as_the_worker_reads(config, role)
+        made = omega_conf_to_dataclass(node)
+        assert type(made).__name__ == node["_target_"].rpartition(".")[2]
+
+
+def test_no_sequence_is_padded(config: DictConfig) -> None:
+    """verl pads a batch up to whole updates; padding has no image and crashes Qwen2.5-VL."""
+    role, trainer = config.actor_rollout_ref, config.trainer
+    update = role.actor.ppo_mini_batch_size * role.rollout.n
+    ranks = trainer.n_gpus_per_node * trainer.nnodes
+    assert update % ranks == 0
+    for answers in answers_of_stages(config):
+        batch = config.data.train_batch_size * answers
+        assert batch % math.lcm(update, ranks) == 0
+        for key in ("ref.log_prob_micro_batch_size_per_gpu", "actor.ppo_micro_batch_size_per_gpu"):
+            micro = OmegaConf.select(role, key)
+            assert micro is None or batch // ranks % micro == 0, "verl's engine asserts it"
+
+
+def test_paper_settings(hydra: None) -> None:
+    config = composed()
+    role = config.actor_rollout_ref
+    assert config.algorithm.adv_estimator == "grpo"
+    assert config.algorithm.norm_adv_by_std_in_grpo is False
+    assert config.algorithm.use_kl_in_reward is False
+    assert (config.data.train_batch_size, role.rollout.n) == (16, 8)
+    assert (config.data.max_prompt_length, config.data.max_response_length) == (20_000, 2_048)
+    assert role.actor.optim.lr == 1e-6
+    assert (role.actor.use_kl_loss, role.actor.kl_loss_coef) == (True, 1e-3)
+    assert role.actor.kl_loss_type == "low_var_kl"
+    assert role.model.path == "Qwen/Qwen2.5-VL-7B-Instruct"
+    assert config.trainer.n_gpus_per_node * config.trainer.nnodes == 8
+
+
+def test_reward_block_is_the_default_reward(hydra: None) -> None:
+    """The numbers stand in the recipe to be read; they must not drift from the code."""
+    block = OmegaConf.to_container(composed().reward.rewardmap)
+    assert block == RewardConfig().model_dump()
+
+
+def test_curriculum_block_is_the_default_curriculum(hydra: None) -> None:
+    assert read_curriculum(composed().data) == CurriculumConfig()
+
+
+def test_classes_of_ours_can_be_loaded(hydra: None) -> None:
+    from verl.utils.import_utils import load_extern_type
+
+    config = composed()
+    for place, name in (
+        (config.data.custom_cls, config.data.custom_cls.name),
+        (config.trainer.v1.sampler.custom_sampler, config.trainer.v1.sampler.custom_sampler.name),
+        (config.reward.reward_manager.module, config.reward.reward_manager.name),
+    ):
+        assert isinstance(load_extern_type(place.path, name), type)
+
+
+def test_ablations_are_what_they_say(hydra: None) -> None:
+    def reward(*options: str) -> tuple[Any, ...]:
+        config = composed(options)
+        block = RewardConfig.model_validate(OmegaConf.to_container(config.reward.rewardmap))
+        stages = [stage.name for stage in read_curriculum(config.data).stages]
+        return block.detail_weight, block.use_difficulty, len(stages)
+
+    assert reward() == (0.5, True, 4)
+    assert reward("rl_baseline") == (0.0, False, 1)
+    assert reward("reward_only") == (0.5, True, 1)
+    assert reward("curriculum_only") == (0.0, False, 4)
+    assert reward("no_detail") == (0.0, True, 4)
+    assert reward("no_difficulty") == (0.5, False, 4)
+    assert reward("gamma_flat") == reward("beta_0") == (0.5, True, 4)
+    assert reward("alpha_0.3")[0] == 0.3
+    assert reward("alpha_0.7")[0] == 0.7
+    assert reward("planning_only") == (0.5, True, 1)
+    assert (reward("coarse")[2], reward("fine")[2]) == (2, 6)
+    assert reward("sft_then_rl") == (0.0, False, 1)
+
+
+def test_the_weights_of_table_7_change_one_at_a_time(hydra: None) -> None:
+    def weights(*options: str) -> tuple[dict[str, float], dict[str, float]]:
+        block = composed(options).reward.rewardmap
+        return dict(block.map_weights), dict(block.question_weights)
+
+    maps, questions = weights()
+    assert weights("gamma_flat") == ({"easy": 1.0, "middle": 1.0, "hard": 1.0}, questions)
+    assert weights("gamma_steep") == ({"easy": 1.0, "middle": 1.5, "hard": 2.0}, questions)
+    assert weights("beta_0") == (maps, {"direct": 0.0, "transfers": 0.0})
+    assert weights("beta_1") == (maps, {"direct": 0.0, "transfers": 1.0})
+    both = composed(["gamma_flat", "beta_1"]).reward.rewardmap
+    assert (both.map_weights.hard, both.question_weights.transfers) == (1.0, 1.0)
+
+
+def test_the_papers_comparisons_are_one_command_each(hydra: None) -> None:
+    text = (RECIPES.parent / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if re.match(r"\| \d \|", line)]
+    shown = [words for line in lines for words in re.findall(r"`([^`]+)`", line)]
+    assert len(shown) == len(set(shown)) == 17
+    for words in shown:
+        assert composed(words.split(",")).data.custom_cls.name == "CurriculumDataset"
+
+    alone = composed(["rl_baseline", "planning_only", "reinforce_plus_plus"])
+    assert [stage.name for stage in read_curriculum(alone.data).stages] == ["planning"]
+    assert alone.reward.rewardmap.use_detail is False
+    assert alone.algorithm.adv_estimator == "reinforce_plus_plus"
+
+
+def test_options_can_be_laid_over_one_another(hydra: None) -> None:
+    config = composed(["rl_baseline", "cpu"])
+    assert config.reward.rewardmap.use_detail is False
+    assert config.trainer.device == "cpu"
+
+
+def test_every_option_is_in_the_list_for_users() -> None:
+    text = (RECIPES.parent / "README.md").read_text(encoding="utf-8")
+    assert [name for name in OPTIONS if f"`{name}`" not in text] == []
+
+
+@pytest.fixture(params=[[], ["+recipe/rewardmap_sft=[cpu]"]], ids=["gpu", "cpu"])
+def sft(
+    request: pytest.FixtureRequest,
+    hydra: None,
+    complete_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> DictConfig:
+    """The recipe of fine-tuning and its CPU option, with rows and a model."""
+    words = ["+recipe=rewardmap_sft", *request.param, f"data.folder={tmp_path / 'maps'}"]
+    if request.param:
+        words.append(f"model.path={complete_folder}")
+        monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    (tmp_path / "maps-sft.parquet").touch()
+    config = compose("sft_trainer_engine", words, return_hydra_config=True)
+    OmegaConf.set_struct(config, False)
+    return config
+
+
+def test_guard_finds_nothing_in_fine_tuning(sft: DictConfig) -> None:
+    assert [str(one) for one in examine(sft, "sft")] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("data.train_files", "nothing.parquet", "rewardmap sft-rows"),
+        ("data.max_token_len_per_gpu", 8192, "data.max_length=22048"),
+        ("trainer.n_gpus_per_node", 5, "multiple of the 5 GPUs"),
+        ("model.lora_rnk", 8, "Did you mean 'lora_rank'"),
+        ("engine.stratgy", "fsdp", "Did you mean 'strategy'"),
+        ("trainer.total_epoch", 1, "Did you mean 'total_epochs'"),
+    ],
+)
+def test_faults_of_fine_tuning_are_named(sft: DictConfig, key: str, value: Any, says: str) -> None:
+    OmegaConf.update(sft, key, value, force_add=True)
+    sft.data.use_dynamic_bsz, sft.data.max_length = True, 22048
+    texts = [str(one) for one in examine(sft, "sft")]
+    assert any(says in text for text in texts), texts
+
+
+def test_verl_makes_its_dataclasses_of_fine_tuning(
+    sft: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from verl.utils.config import omega_conf_to_dataclass
+    from verl.workers.config import HFModelConfig
+
+    monkeypatch.setattr(HFModelConfig, "__post_init__", lambda self: None)
+    for block in ("model", "engine", "optim", "checkpoint", "profiler"):
+        made = omega_conf_to_dataclass(sft[block])
+        assert type(made).__name__ == sft[block]["_target_"].rpartition(".")[2]
+
+
+def test_values_on_the_command_line_win_over_recipe_and_options(hydra: None) -> None:
+    config = composed(["cpu"], "data.train_batch_size=4", "trainer.experiment_name=mine")
+    assert config.data.train_batch_size == 4
+    assert config.actor_rollout_ref.actor.ppo_mini_batch_size == 4
+    assert config.trainer.experiment_name == "mine"
+
+
+def test_recipes_of_users_build_on_ours(hydra: None, tmp_path: Path) -> None:
+    folder = tmp_path / "recipe"
+    folder.mkdir()
+    text = "# @package _global_\ndefaults: [rewardmap, _self_]\ndata: {train_batch_size: 32}\n"
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    config = compose("ppo_trainer", ["+recipe=mine", f"hydra.searchpath=[file://{tmp_path}]"])
+    assert config.data.train_batch_size == 32
+    assert config.algorithm.norm_adv_by_std_in_grpo is False
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_key_has_a_comment_above(name: str) -> None:
+    lines = (RECIPES / name).read_text(encoding="utf-8").splitlines()
+    bare = [
+        f"{name}:{number}: {line.strip()}"
+        for number, (above, line) in enumerate(zip(["", *lines], lines, strict=False), 1)
+        if re.match(r"\s*(- )?[\w./@-]+:( |$)", line) and not above.lstrip().startswith("#")
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_recipes_are_read_from_the_package(name: str) -> None:
+    """What is tested here is what Hydra composes."""
+    shipped = files("rewardmap_verl.recipes").joinpath("recipe", *name.split("/"))
+    assert shipped.read_text(encoding="utf-8") == (RECIPES / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_key_stands_twice(name: str) -> None:
+    """YAML lets the last of two equal keys win without a word."""
+    yaml.load((RECIPES / name).read_text(encoding="utf-8"), Loader=OneOfEach)
+
+
+class OneOfEach(yaml.SafeLoader):
+    """Refuses a mapping with a key that occurs twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Build a mapping, after looking at its keys."""
+        keys = [self.construct_object(key) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"twice: {sorted(keys)} {node.start_mark}"
+        return super().construct_mapping(node, deep)
