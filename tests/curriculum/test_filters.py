@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
-from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan
+from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan, plan_curriculum
 from rewardmap_verl.curriculum.derived_columns import script_of
 from rewardmap_verl.errors import ConfigError
 

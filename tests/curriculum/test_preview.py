@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
 
-from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan
+from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan, plan_curriculum
 from rewardmap_verl.curriculum.preview import draw_preview, preview, preview_table
 
 
