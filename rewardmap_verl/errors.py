@@ -1,18 +1,21 @@
-"""The two errors that a user can fix: something is wrong with the data, or with the settings.
+"""Errors of the package: bad data, bad settings, and a run that has to stop.
 
-Both say where the fault is, in which field, what was found there, and how to fix it.
-A strange answer of a model is never an error; it is scored.
+:class:`DataError` and :class:`ConfigError` are user-fixable. Each reports the location, the field,
+the value found there and a hint. An unusual model answer is never an error; it is scored.
 """
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "DataError", "shorten"]
+__all__ = ["RESUME_HINT", "ConfigError", "DataError", "RunStoppedError", "shorten"]
 
 _LONGEST_FOUND = 160
 
+RESUME_HINT = "The last checkpoint is complete. Start the same command again to resume from there."
+"""Closing sentence of a :class:`RunStoppedError` after which the run can be resumed."""
+
 
 def shorten(value: object, limit: int = _LONGEST_FOUND) -> str:
-    """Show a value in an error message: its repr, cut in the middle beyond ``limit`` characters."""
+    """Return the repr of a value for an error message, shortened in the middle to ``limit``."""
     text = repr(value[: 2 * limit]) if isinstance(value, str | bytes) else repr(value)
     if len(text) <= limit:
         return text
@@ -21,19 +24,19 @@ def shorten(value: object, limit: int = _LONGEST_FOUND) -> str:
 
 
 class _UserFixableError(ValueError):
-    """A fault in something that the user supplied.
+    """Base class of errors in something that the user supplied.
 
     Args:
-        where: The file, row, city or setting at fault.
-        field: The field inside it; empty when the whole of it is at fault.
-        found: What was found there; ``None`` when there is nothing to show.
-        hint: A sentence that tells how to fix it.
+        where: File, row, city or setting that is wrong.
+        field: Field inside ``where``; empty if the error concerns all of it.
+        found: Value found there; ``None`` if there is nothing to show.
+        hint: Sentence that says how to fix it.
     """
 
     def __init__(
         self, where: object, field: str = "", found: object = None, hint: str = ""
     ) -> None:
-        # All four go to ``args`` so that the error survives pickling between Ray workers.
+        # All four go into ``args``, so that the error can be pickled between Ray workers.
         super().__init__(where, field, found, hint)
         self.where = str(where)
         self.field = field
@@ -48,8 +51,12 @@ class _UserFixableError(ValueError):
 
 
 class DataError(_UserFixableError):
-    """Data that cannot be used: a network, a question, an image or a row."""
+    """Unusable data: a network, a question, an image or a row."""
 
 
 class ConfigError(_UserFixableError):
-    """Settings that cannot be used: an unknown key, a value out of range, a contradiction."""
+    """Unusable settings: an unknown key, a value out of range, or a contradiction."""
+
+
+class RunStoppedError(RuntimeError):
+    """A running training cannot continue; the message states the cause and the next step."""

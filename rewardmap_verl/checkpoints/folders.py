@@ -13,13 +13,20 @@ import re
 import zipfile
 from pathlib import Path
 
-__all__ = ["TRACKER", "damage", "name_last", "newest_whole", "steps_of", "tracked"]
+__all__ = [
+    "TRACKER",
+    "find_damage",
+    "latest_step",
+    "newest_complete_step",
+    "saved_steps",
+    "set_latest_step",
+]
 
 TRACKER = "latest_checkpointed_iteration.txt"
 _SHARD = re.compile(r"(?P<kind>\w+)_world_size_(?P<size>\d+)_rank_(?P<rank>\d+)\.pt")
 
 
-def damage(step: Path) -> str:
+def find_damage(step: Path) -> str:
     """What is wrong with a checkpoint, a folder ``global_step_N``; empty when it is whole.
 
     Files that torch wrote are archives with their table of contents at the end, so a look at the
@@ -33,7 +40,7 @@ def damage(step: Path) -> str:
     return _missing(step / "actor") if (step / "actor").is_dir() else "actor is not there"
 
 
-def tracked(root: Path) -> int | None:
+def latest_step(root: Path) -> int | None:
     """The step that verl would resume from; ``None`` where the file does not say one."""
     try:
         return int((root / TRACKER).read_text())
@@ -41,24 +48,24 @@ def tracked(root: Path) -> int | None:
         return None
 
 
-def steps_of(root: Path) -> list[int]:
+def saved_steps(root: Path) -> list[int]:
     """The steps that have a folder ``global_step_N``, the newest first."""
     names = (path.name.removeprefix("global_step_") for path in root.glob("global_step_*"))
     return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
-def newest_whole(root: Path) -> int | None:
+def newest_complete_step(root: Path) -> int | None:
     """The last step of a run whose checkpoint is whole and has a position; ``None`` without one."""
     whole = (
         step
-        for step in steps_of(root)
+        for step in saved_steps(root)
         if (root / f"global_step_{step}" / "data.pt").is_file()
-        and not damage(root / f"global_step_{step}")
+        and not find_damage(root / f"global_step_{step}")
     )
     return next(whole, None)
 
 
-def name_last(root: Path, step: int) -> None:
+def set_latest_step(root: Path, step: int) -> None:
     """Make verl resume from a step; the file that says so changes at once or not at all."""
     new = root / f".{TRACKER}.new"
     new.write_text(str(step))

@@ -13,7 +13,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rewardmap_verl.checkpoints.folders import TRACKER, damage, name_last, newest_whole, tracked
+from rewardmap_verl.checkpoints.folders import (
+    TRACKER,
+    find_damage,
+    latest_step,
+    newest_complete_step,
+    set_latest_step,
+)
 from rewardmap_verl.curriculum.config import file_names, read_curriculum
 from rewardmap_verl.curriculum.fingerprint import Fingerprint, fingerprint, refuse_changes
 from rewardmap_verl.curriculum.rows import Files
@@ -34,7 +40,11 @@ def check_resume(config: DictConfig) -> None:
         ConfigError: The training order has changed, or the position cannot be restored.
     """
     folder = _checkpoint(config)
-    if folder is not None and damage(folder) and (whole := newest_whole(folder.parent)) is not None:
+    if (
+        folder is not None
+        and find_damage(folder)
+        and (whole := newest_complete_step(folder.parent)) is not None
+    ):
         folder = folder.parent / f"global_step_{whole}"  # see fall_back
     state = _load(folder / "data.pt") if folder else None
     if state is None:
@@ -65,7 +75,7 @@ def fall_back_step(config: DictConfig) -> tuple[int, str] | None:
     folder = _checkpoint(config)
     if folder is None:
         return None
-    wrong = damage(folder)
+    wrong = find_damage(folder)
     if not wrong:
         return None
     if OmegaConf.select(config, "trainer.resume_mode") == "resume_path":
@@ -74,7 +84,7 @@ def fall_back_step(config: DictConfig) -> tuple[int, str] | None:
             found=str(folder),
             hint=f"This checkpoint cannot be resumed: {wrong}. Name another one.",
         )
-    whole = newest_whole(folder.parent)
+    whole = newest_complete_step(folder.parent)
     if whole is None:
         raise ConfigError(
             folder,
@@ -89,7 +99,7 @@ def fall_back(config: DictConfig) -> None:
     """Have verl resume from the last checkpoint that is whole, where its last one is damaged."""
     found = fall_back_step(config)
     if found is not None:
-        name_last(Path(config.trainer.default_local_dir), found[0])
+        set_latest_step(Path(config.trainer.default_local_dir), found[0])
 
 
 def current_fingerprint(data: DictConfig) -> Fingerprint:
@@ -130,7 +140,7 @@ def _checkpoint(config: DictConfig) -> Path | None:
     root = Path(root)
     if not (root / TRACKER).is_file():
         return None
-    step = tracked(root)
+    step = latest_step(root)
     return root / f"global_step_{'' if step is None else step}"
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewardmap_verl.checkpoints.folders import damage, steps_of, tracked
-from rewardmap_verl.verl_plugin.watchdog import AGAIN, RunStoppedError
+from rewardmap_verl.checkpoints.folders import find_damage, latest_step, saved_steps
+from rewardmap_verl.errors import RESUME_HINT, RunStoppedError
 
-__all__ = ["Saving", "check_room", "lack_of_room", "prune", "saving_of", "surplus"]
+__all__ = ["SavePolicy", "check_room", "prune", "room_shortage", "save_policy", "surplus"]
 
 
 @dataclass(frozen=True, slots=True)
-class Saving:
+class SavePolicy:
     """Where and when a run saves, and how much of it stays."""
 
     root: Path
@@ -50,12 +50,12 @@ class Saving:
             check_room(self.root, step)
 
 
-def saving_of(trainer: Any) -> Saving | None:
+def save_policy(trainer: Any) -> SavePolicy | None:
     """How one of verl's trainers saves; ``None`` where that cannot be told."""
     settings = getattr(getattr(trainer, "config", None), "trainer", None)
     if settings is None or not settings.get("default_local_dir"):
         return None
-    return Saving(
+    return SavePolicy(
         root=Path(str(settings.default_local_dir)),
         every=int(settings.get("save_freq") or 0),
         last=int(trainer.total_training_steps),
@@ -70,11 +70,11 @@ def surplus(root: Path, keep: int | None) -> list[int]:
     The newest whole ones stay, at least the one that the run would resume from; without it, and
     for what is newer, nothing is said.
     """
-    last = tracked(root)
-    if not keep or keep < 1 or last is None or damage(root / f"global_step_{last}"):
+    last = latest_step(root)
+    if not keep or keep < 1 or last is None or find_damage(root / f"global_step_{last}"):
         return []
-    older = [step for step in steps_of(root) if step < last and _weights(root, step).is_dir()]
-    whole = [step for step in older if not damage(root / f"global_step_{step}")]
+    older = [step for step in saved_steps(root) if step < last and _weights(root, step).is_dir()]
+    whole = [step for step in older if not find_damage(root / f"global_step_{step}")]
     stay = set(whole[: max(keep - 2, 0)])
     return [step for step in older if step not in stay]
 
@@ -102,26 +102,27 @@ def check_room(root: Path, step: int) -> None:
     Raises:
         RunStoppedError: There is less room than the last checkpoint takes.
     """
-    lack = "" if tracked(root) == step else _lack(root, _size(root / f"global_step_{step}"))
+    lack = "" if latest_step(root) == step else _lack(root, _size(root / f"global_step_{step}"))
     if lack:
         raise RunStoppedError(
-            f"rewardmap: the disk is too full for the checkpoint of step {step}: {lack} {AGAIN}"
+            f"rewardmap: the disk is too full for the checkpoint of step {step}: {lack} {RESUME_HINT}"
         )
 
 
-def lack_of_room(root: Path, keep: int | None) -> str:
+def room_shortage(root: Path, keep: int | None) -> str:
     """Why the next checkpoint of a run that goes on will not fit; empty where it will, or where
-    nobody knows how large it will be. What is removed or overwritten before then counts as room."""
-    last = tracked(root)
+    nobody knows how large it will be. What is removed or overwritten before then counts as room.
+    """
+    last = latest_step(root)
     if last is None:
         return ""
     removed = sum(_size(_weights(root, step)) for step in surplus(root, keep))
-    unfinished = [_size(root / f"global_step_{step}") for step in steps_of(root) if step > last]
+    unfinished = [_size(root / f"global_step_{step}") for step in saved_steps(root) if step > last]
     return _lack(root, removed + sum(unfinished))
 
 
 def _lack(root: Path, more: int) -> str:
-    last = tracked(root)
+    last = latest_step(root)
     needed = 0 if last is None else _size(root / f"global_step_{last}")
     free = shutil.disk_usage(root).free + more if needed else 0
     if free >= needed:

@@ -57,8 +57,10 @@ def preview(
         fail(error)
     console = Console()
     console.print(preview_table(preview(layout), seconds))
-    if layout.idle_rows:
-        console.print(f"{layout.idle_rows} of {len(layout.columns['type'])} rows are in no stage.")
+    if layout.unused_rows:
+        console.print(
+            f"{layout.unused_rows} of {len(layout.columns['type'])} rows are in no stage."
+        )
     if picture is not None:
         draw_preview(layout, picture)
         console.print(f"Drawn: {picture}")

@@ -80,9 +80,9 @@ def _build_seeing_model(
 
     from rewardmap_verl.tiny_model.build import build_tiny_model
     from rewardmap_verl.tiny_model.conversations import read_texts
-    from rewardmap_verl.tiny_model.vision_pretraining import read_sights, teach_seeing
+    from rewardmap_verl.tiny_model.vision_pretraining import pretrain_vision, read_examples
 
-    sights = read_sights(data)
+    sights = read_examples(data)
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as beside,
@@ -90,7 +90,7 @@ def _build_seeing_model(
     ):
         blind = build_tiny_model(Path(beside) / "blind", read_texts(data), seed, size)
         task = progress.add_task("learning to see", total=steps)
-        teach_seeing(
+        pretrain_vision(
             blind,
             sights,
             output,

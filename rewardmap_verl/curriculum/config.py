@@ -314,7 +314,7 @@ REPLAY_BUFFER = "pkg://rewardmap_verl.verl_plugin.replay_buffer"
 
 
 def _check_replay_buffer(config: DictConfig) -> None:
-    """verl chooses between its own two replay buffers by mode; ours must be named."""
+    """Verl chooses between its own two replay buffers by mode; ours must be named."""
     sampler = OmegaConf.select(config, "trainer.v1.sampler.custom_sampler")
     if sampler is None or sampler.get("path") != REPLAY_BUFFER:
         return
@@ -354,7 +354,7 @@ def _check_evidence(config: DictConfig) -> None:
 
 
 def _check_rollouts(config: DictConfig) -> None:
-    """verl fills a batch up to whole updates, with sequences that have no image."""
+    """Verl fills a batch up to whole updates, with sequences that have no image."""
     update, answers, batch = (
         OmegaConf.select(config, key)
         for key in (

@@ -15,7 +15,7 @@ from rewardmap_verl.curriculum.config import (
     file_names,
     read_curriculum,
 )
-from rewardmap_verl.curriculum.derived_columns import DERIVED
+from rewardmap_verl.curriculum.derived_columns import DERIVED_COLUMNS
 from rewardmap_verl.curriculum.rows import Files
 from rewardmap_verl.curriculum.schedule import Schedule, build_schedule
 from rewardmap_verl.curriculum.stage_rows import (
@@ -38,7 +38,7 @@ class CurriculumPlan:
     settings: CurriculumConfig
     columns: Columns
     schedule: Schedule
-    idle_rows: int  # rows that no stage trains
+    unused_rows: int  # rows that no stage trains
 
 
 def plan_curriculum(data: DictConfig) -> CurriculumPlan:
@@ -64,7 +64,7 @@ def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[st
 
     Args:
         files: The parquet files, one after the other.
-        names: The keys, or those of :data:`~rewardmap_verl.curriculum.derived_columns.DERIVED`.
+        names: The keys, or those of :data:`~rewardmap_verl.curriculum.derived_columns.DERIVED_COLUMNS`.
         limit: Take only so many rows, the first ones; all of them when not positive.
 
     Raises:
@@ -79,12 +79,12 @@ def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[st
         rows = rows[:limit]
     known = sorted(rows[0][1]) if rows else []
     for name in names:
-        if name not in known and name not in DERIVED:
+        if name not in known and name not in DERIVED_COLUMNS:
             raise ConfigError(
                 "data.curriculum.stages[…].where",
                 found=name,
                 hint=f"Rows have no such key in extra_info. They have {', '.join(known)}; and "
-                f"{', '.join(DERIVED)} follows from their network.",
+                f"{', '.join(DERIVED_COLUMNS)} follows from their network.",
             )
     return {
         name: [info[name] for _, info in rows] if name in known else _derive(name, rows)
@@ -93,5 +93,5 @@ def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[st
 
 
 def _derive(name: str, rows: Sequence[tuple[Path, dict[str, object]]]) -> list[object]:
-    value = DERIVED[name]()
+    value = DERIVED_COLUMNS[name]()
     return [value(folder, info) for folder, info in rows]

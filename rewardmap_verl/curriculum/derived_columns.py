@@ -12,7 +12,7 @@ from typing import Any
 
 from rewardmap_verl.transit.reader import read_network
 
-__all__ = ["DERIVED", "script_of"]
+__all__ = ["DERIVED_COLUMNS", "script_of"]
 
 
 Value = Callable[[Path, Mapping[str, Any]], object]
@@ -40,7 +40,7 @@ def _by_network(look: Callable[[Path], object]) -> Value:
     return lambda folder, info: once(folder / str(info["network"]))
 
 
-DERIVED: Mapping[str, Callable[[], Value]] = MappingProxyType(
+DERIVED_COLUMNS: Mapping[str, Callable[[], Value]] = MappingProxyType(
     {"script": lambda: _by_network(_script)}
 )
 """Keys that a filter may use beside those of ``extra_info``. Each makes a function of the folder of

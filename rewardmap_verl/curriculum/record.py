@@ -92,7 +92,8 @@ def read_record(path: Path) -> list[Entry]:
 
 def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
     """Row numbers that each training step trained, in their order; to compare with another run or
-    with :meth:`Schedule.rows_by_step <rewardmap_verl.curriculum.schedule.Schedule.rows_by_step>`."""
+    with :meth:`Schedule.rows_by_step <rewardmap_verl.curriculum.schedule.Schedule.rows_by_step>`.
+    """
     return {
         entry.step: [group.row for group in entry.groups]
         for entry in entries

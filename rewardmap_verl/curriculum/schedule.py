@@ -23,11 +23,11 @@ from rewardmap_verl.errors import ConfigError
 
 __all__ = [
     "Draw",
+    "RowStream",
     "Schedule",
     "Slot",
     "Span",
     "Stage",
-    "Stream",
     "build_schedule",
     "draws",
     "pass_order",
@@ -38,7 +38,7 @@ ORDER_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class RowStream:
     """Rows that a stage draws from, each once per pass."""
 
     name: str
@@ -55,7 +55,7 @@ class Stage:
     """
 
     name: str
-    streams: tuple[Stream, ...]
+    streams: tuple[RowStream, ...]
     epochs: int = 1
     length: int | None = None  # in draws; None to count epochs
 
@@ -124,7 +124,7 @@ class Schedule:
         return tuple(_spans(self))
 
 
-def pass_order(stream: Stream, stage: str, seed: int, epoch: int) -> list[int]:
+def pass_order(stream: RowStream, stage: str, seed: int, epoch: int) -> list[int]:
     """Rows of one pass over a stream, a function of (seed, stage, stream, epoch) alone."""
     order = list(stream.rows)
     random.Random(f"{seed}/{stage}/{stream.name}/{epoch}").shuffle(order)

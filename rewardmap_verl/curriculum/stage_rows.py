@@ -12,7 +12,7 @@ from rewardmap_verl.curriculum.config import (
     StageConfig,
     Value,
 )
-from rewardmap_verl.curriculum.schedule import Stage, Stream
+from rewardmap_verl.curriculum.schedule import RowStream, Stage
 from rewardmap_verl.errors import ConfigError
 
 __all__ = ["Columns", "needed_columns", "plan_stages", "rows_never_trained"]
@@ -54,7 +54,7 @@ def _plan_stage(stage: StageConfig, where: str, columns: Columns, batch_size: in
         path = f"{where}.mixture[{index}]" if stage.mixture else where
         rows = _rows_of(part, path, columns)
         weight = float(len(rows)) if part.weight is None else part.weight
-        streams.append(Stream(f"{index}", rows, weight, part.replay))
+        streams.append(RowStream(f"{index}", rows, weight, part.replay))
     return Stage(
         name=stage.name,
         streams=tuple(streams),

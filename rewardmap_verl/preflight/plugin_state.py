@@ -41,7 +41,7 @@ def _not_loaded() -> str:
 
 
 def _reason_of_import() -> str:
-    """verl swallowed the error; importing once more shows it."""
+    """Verl swallowed the error; importing once more shows it."""
     try:
         importlib.import_module(MODULE)
     except Exception as error:

@@ -38,7 +38,7 @@ _SFT_BLOCKS = {"model": None, "engine": None, "optim": None, "profiler": None}
 
 
 def reference_keys(program: str) -> dict[str, Any] | None:
-    """verl's reference configuration with our keys; ``None`` where verl ships none.
+    """Verl's reference configuration with our keys; ``None`` where verl ships none.
 
     Args:
         program: name of the program's configuration, such as ``ppo_trainer``.

@@ -308,12 +308,12 @@ def make_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalG
     import torch
     from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
 
-    from rewardmap_verl.tiny_model.induction_init import prepare_for_copying
+    from rewardmap_verl.tiny_model.induction_init import init_induction_heads
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen2_5_VLForConditionalGeneration(config)
-    prepare_for_copying(model, torch.Generator().manual_seed(seed))
+    init_induction_heads(model, torch.Generator().manual_seed(seed))
     # Without this the saved folder inherits whatever transformers derives from the configuration.
     model.generation_config = GenerationConfig(
         bos_token_id=config.text_config.bos_token_id,

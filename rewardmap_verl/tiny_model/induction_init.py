@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration
 
-__all__ = ["prepare_for_copying"]
+__all__ = ["init_induction_heads"]
 
 DISTANCES = (1, 2)
 """How many tokens the first heads look back: from ":" to "Stop", and to "Departure" before it."""
@@ -33,7 +33,7 @@ COPY_STRENGTH = 0.5
 """Scales by which a token's own embedding stays louder than what the layers add to it at first."""
 
 
-def prepare_for_copying(
+def init_induction_heads(
     model: Qwen2_5_VLForConditionalGeneration, generator: torch.Generator
 ) -> None:
     """Change the freshly initialized weights of ``model``, in place, into ones that copy soon.

@@ -10,10 +10,10 @@ from typing import Any
 
 from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 
-__all__ = ["RememberedConversations"]
+__all__ = ["CachedConversations"]
 
 
-class RememberedConversations(MultiTurnSFTDataset):
+class CachedConversations(MultiTurnSFTDataset):
     """Rows of verl's SFT data set, kept in memory after the first visit (under 1 MB each)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -25,13 +25,13 @@ from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.preparation.paths import inside
-from rewardmap_verl.tiny_model.visual_lookup_init import look_into_pictures
+from rewardmap_verl.tiny_model.visual_lookup_init import init_visual_lookup_heads
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Place", "Sight", "read_sights", "teach_seeing"]
+__all__ = ["Example", "Place", "pretrain_vision", "read_examples"]
 
 PATCH = PixelBudget().patch
 """Pixels along a side of the square that one visual token of Qwen2.5-VL stands for."""
@@ -54,14 +54,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Example:
     """A picture, and what is to be seen where."""
 
     image: Path
     places: tuple[Place, ...]
 
 
-def read_sights(folder: Path, split: str = "train") -> list[Sight]:
+def read_examples(folder: Path, split: str = "train") -> list[Example]:
     """Read what stands where on the maps of a prepared folder.
 
     Args:
@@ -83,7 +83,7 @@ def read_sights(folder: Path, split: str = "train") -> list[Sight]:
     return sights
 
 
-def _sight(folder: Path, record: MapRecord) -> Sight:
+def _sight(folder: Path, record: MapRecord) -> Example:
     positions = json.loads(inside(folder, record.positions).read_text())
     across = record.width // PATCH
     places = tuple(
@@ -92,7 +92,7 @@ def _sight(folder: Path, record: MapRecord) -> Sight:
             positions["stops"], positions["labels"], positions["calls"], strict=True
         )
     )
-    return Sight(inside(folder, record.image), places)
+    return Example(inside(folder, record.image), places)
 
 
 def _plain(lines: Sequence[str]) -> list[str]:
@@ -100,9 +100,9 @@ def _plain(lines: Sequence[str]) -> list[str]:
     return [" ".join(w for w in line.split() if w != "Line") or line for line in lines]
 
 
-def teach_seeing(
+def pretrain_vision(
     model: Path,
-    sights: Sequence[Sight],
+    sights: Sequence[Example],
     output: Path,
     steps: int = 300,
     seed: int = 1,
@@ -140,7 +140,7 @@ def teach_seeing(
     goals = _goals(processor.tokenizer, embeddings, sights, int(grid.prod()) // 4)
     goals += embeddings[whole.config.image_token_id]
     _fit(whole.model.visual, pixels, grid, goals, steps, seed, report)
-    look_into_pictures(whole, torch.Generator().manual_seed(seed))
+    init_visual_lookup_heads(whole, torch.Generator().manual_seed(seed))
     staging = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
         shutil.copytree(model, staging, dirs_exist_ok=True)
@@ -152,7 +152,7 @@ def teach_seeing(
     return output
 
 
-def _pixels(processor: Any, sights: Sequence[Sight]) -> tuple[torch.Tensor, torch.Tensor]:
+def _pixels(processor: Any, sights: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
     """Patches of all pictures (pictures, patches, values), and the grid (time, rows, columns)."""
     from PIL import Image
 
@@ -176,7 +176,7 @@ def _pixels(processor: Any, sights: Sequence[Sight]) -> tuple[torch.Tensor, torc
 def _goals(
     tokenizer: PreTrainedTokenizerFast,
     embeddings: torch.Tensor,
-    sights: Sequence[Sight],
+    sights: Sequence[Example],
     tokens: int,
 ) -> torch.Tensor:
     """What each visual token is to say beside its mark (pictures, tokens, width).

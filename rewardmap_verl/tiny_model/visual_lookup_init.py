@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration
 
-__all__ = ["look_into_pictures"]
+__all__ = ["init_visual_lookup_heads"]
 
 LIKENESS = 16.0
 """Logit of attention between a name and the visual token that holds it."""
@@ -43,14 +43,14 @@ PARTS_OF_A_VISUAL_TOKEN = 3
 """The mark of a picture, a stop's name and its lines, of like length."""
 
 
-def look_into_pictures(
+def init_visual_lookup_heads(
     model: Qwen2_5_VLForConditionalGeneration, generator: torch.Generator
 ) -> None:
     """Change the free heads of the first layer of ``model``, in place.
 
     Args:
         model: a model whose visual tokens are sums of embeddings, that of the image's mark among
-            them, as :func:`rewardmap_verl.tiny_model.vision_pretraining.teach_seeing` makes.
+            them, as :func:`rewardmap_verl.tiny_model.vision_pretraining.pretrain_vision` makes.
         generator: source of the directions in which tokens are compared.
     """
     import torch

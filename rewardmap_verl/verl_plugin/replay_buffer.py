@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
 
-from rewardmap_verl.checkpoints.retention import saving_of
+from rewardmap_verl.checkpoints.retention import save_policy
 from rewardmap_verl.checkpoints.run_metadata import write_run_metadata
 from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.curriculum.groups import Group
@@ -101,7 +101,7 @@ class _Recording:
         if is_validation and not batch.keys:
             raise failed_validation(batch_size)
         # Not before: while answers may still fail, every checkpoint stays that is there.
-        saving = saving_of(getattr(self.refill_fn, "__self__", None))
+        saving = save_policy(getattr(self.refill_fn, "__self__", None))
         if saving is not None and not is_validation:
             saving.prepare(global_steps)
         groups = fetch_groups(batch)
@@ -138,7 +138,8 @@ class RewardMapReplayBuffer(_Recording, ReplayBuffer):
 
     def _sync_metadata_from_transfer_queue(self) -> None:
         """verl's look at the queue, after which it decides whether it has enough; so failures are
-        seen before they are trained on."""
+        seen before they are trained on.
+        """
         super()._sync_metadata_from_transfer_queue()
         now = self._progress("train")
         if now.failed:

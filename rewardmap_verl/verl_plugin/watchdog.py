@@ -18,23 +18,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rewardmap_verl.errors import RESUME_HINT, RunStoppedError
+
 __all__ = [
-    "AGAIN",
     "Deadline",
     "Progress",
-    "RunStoppedError",
     "Stall",
     "failed_groups",
     "failed_validation",
 ]
-
-AGAIN = (
-    "The last checkpoint is whole: start the same command again, and the run goes on from there."
-)
-
-
-class RunStoppedError(RuntimeError):
-    """The run cannot go on; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +69,7 @@ class Stall:
             raise RunStoppedError(
                 f"rewardmap: no answer has come for {self._seconds:g} s: {now.finished} groups are "
                 f"finished, {now.waiting} wait, {now.answers} answers are there. A vLLM engine or "
-                f"an agent loop hangs or has died; its log is above. {AGAIN} If answers only take "
+                f"an agent loop hangs or has died; its log is above. {RESUME_HINT} If answers only take "
                 "long, raise trainer.v1.sampler.sampler_kwargs.stall_seconds."
             )
 
@@ -88,7 +80,7 @@ def failed_groups(step: int, now: Progress) -> RunStoppedError:
         f"rewardmap: {now.failed} of {now.failed + now.finished + now.waiting} groups of step "
         f"{step} have an answer that failed; the agent loop's error is above (a reward worker or a "
         "vLLM engine that died, or an answer that raised). Training on the rest would fill the "
-        f"batch with sequences without an image, on which Qwen2.5-VL crashes. {AGAIN}"
+        f"batch with sequences without an image, on which Qwen2.5-VL crashes. {RESUME_HINT}"
     )
 
 
@@ -97,7 +89,7 @@ def failed_validation(questions: int) -> RunStoppedError:
     return RunStoppedError(
         f"rewardmap: none of {questions} questions of a validation was answered; the agent loop's "
         "error is above (a vLLM engine or a reward worker that died, or something about a row, the "
-        f"model or a setting that stops every answer). {AGAIN}"
+        f"model or a setting that stops every answer). {RESUME_HINT}"
     )
 
 
@@ -141,7 +133,7 @@ class Deadline:
         sys.stderr.write(
             f"rewardmap: {doing} has not ended within {seconds:g} s; the run is stopped. A process "
             "of it hangs or has died, in an update, the hand-over of weights to a vLLM engine or a "
-            f"checkpoint. {AGAIN} If it only takes long, raise "
+            f"checkpoint. {RESUME_HINT} If it only takes long, raise "
             f"trainer.v1.sampler.sampler_kwargs.{setting}. Where each thread stands:\n"
         )
         faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from torchdata.stateful_dataloader import StatefulDataLoader
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 
-from rewardmap_verl.checkpoints.folders import damage, newest_whole, tracked
+from rewardmap_verl.checkpoints.folders import find_damage, latest_step, newest_complete_step
 from rewardmap_verl.checkpoints.resume import check_resume, fall_back, fall_back_step
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.verl_plugin.dataset import CurriculumDataset
@@ -133,10 +133,10 @@ def cut(path: Path) -> None:
 
 
 def test_a_whole_checkpoint_is_left_alone(run: DictConfig, two_checkpoints: Path) -> None:
-    assert damage(two_checkpoints / "global_step_2") == ""
+    assert find_damage(two_checkpoints / "global_step_2") == ""
     assert fall_back_step(run) is None
     fall_back(run)
-    assert tracked(two_checkpoints) == 2
+    assert latest_step(two_checkpoints) == 2
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_checkpoint_cut_off_gives_way_to_the_one_before(
     assert fall_back_step(run) == (1, says)
     check_resume(run)
     fall_back(run)
-    assert tracked(two_checkpoints) == 1
+    assert latest_step(two_checkpoints) == 1
 
 
 def test_a_shard_that_is_not_there(run: DictConfig, two_checkpoints: Path) -> None:
@@ -167,7 +167,7 @@ def test_weights_that_were_removed_are_no_checkpoint(
 ) -> None:
     """verl removes the weights of old checkpoints and leaves their positions."""
     shutil.rmtree(two_checkpoints / "global_step_1/actor")
-    assert newest_whole(two_checkpoints) == 2
+    assert newest_complete_step(two_checkpoints) == 2
 
 
 @pytest.mark.parametrize("text", ["", "2x", "7"])
@@ -175,7 +175,7 @@ def test_a_name_that_leads_nowhere(run: DictConfig, two_checkpoints: Path, text:
     """A full disk leaves the file empty, and verl fails on it at every attempt."""
     (two_checkpoints / "latest_checkpointed_iteration.txt").write_text(text)
     fall_back(run)
-    assert tracked(two_checkpoints) == 2
+    assert latest_step(two_checkpoints) == 2
 
 
 def test_no_checkpoint_that_is_whole(run: DictConfig) -> None:

@@ -12,17 +12,22 @@ import torch
 from omegaconf import OmegaConf
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
-from rewardmap_verl.checkpoints.folders import damage, name_last, newest_whole, steps_of
+from rewardmap_verl.checkpoints.folders import (
+    find_damage,
+    newest_complete_step,
+    saved_steps,
+    set_latest_step,
+)
 from rewardmap_verl.checkpoints.retention import (
-    Saving,
+    SavePolicy,
     check_room,
-    lack_of_room,
     prune,
-    saving_of,
+    room_shortage,
+    save_policy,
     surplus,
 )
+from rewardmap_verl.errors import RunStoppedError
 from rewardmap_verl.verl_plugin.replay_buffer import RewardMapReplayBuffer
-from rewardmap_verl.verl_plugin.watchdog import RunStoppedError
 
 
 def save(root: Path, *steps: int, numbers: int = 10) -> None:
@@ -33,7 +38,7 @@ def save(root: Path, *steps: int, numbers: int = 10) -> None:
         torch.save({"position": step}, actor.parent / "data.pt")
         torch.save(torch.zeros(numbers), actor / "model_world_size_1_rank_0.pt")
         (actor / "fsdp_config.json").write_text('{"world_size": 1}')
-    name_last(root, steps[-1])
+    set_latest_step(root, steps[-1])
 
 
 def cut(root: Path, step: int) -> None:
@@ -42,7 +47,7 @@ def cut(root: Path, step: int) -> None:
 
 
 def with_weights(root: Path) -> list[int]:
-    return [step for step in steps_of(root) if (root / f"global_step_{step}/actor").is_dir()]
+    return [step for step in saved_steps(root) if (root / f"global_step_{step}/actor").is_dir()]
 
 
 @pytest.mark.parametrize(("keep", "stay"), [(1, [50]), (2, [50]), (3, [50, 40]), (9, None)])
@@ -52,7 +57,7 @@ def test_with_the_next_one_there_are_as_many_as_asked(
     save(tmp_path, 10, 20, 30, 40, 50)
     prune(tmp_path, keep)
     assert with_weights(tmp_path) == (stay or [50, 40, 30, 20, 10])
-    assert steps_of(tmp_path) == [50, 40, 30, 20, 10], "positions stay"
+    assert saved_steps(tmp_path) == [50, 40, 30, 20, 10], "positions stay"
 
 
 @pytest.mark.parametrize("keep", [None, 0, -1])
@@ -72,7 +77,7 @@ def test_nothing_goes_while_the_last_one_is_damaged(tmp_path: Path) -> None:
     save(tmp_path, 10, 20, 30)
     cut(tmp_path, 30)
     assert prune(tmp_path, 1) == []
-    assert newest_whole(tmp_path) == 20
+    assert newest_complete_step(tmp_path) == 20
 
 
 @pytest.mark.parametrize("name", ["", "7", "x"])
@@ -84,7 +89,7 @@ def test_nothing_goes_while_nobody_knows_the_last_one(tmp_path: Path, name: str)
 
 def test_what_is_newer_and_what_is_no_checkpoint_stay(tmp_path: Path) -> None:
     save(tmp_path, 10, 20, 30)
-    name_last(tmp_path, 20)
+    set_latest_step(tmp_path, 20)
     (tmp_path / "global_step_5_copy" / "actor").mkdir(parents=True)
     (tmp_path / "best" / "actor").mkdir(parents=True)
     assert prune(tmp_path, 1) == [10]
@@ -105,7 +110,7 @@ def test_a_full_disk_stops_the_run_in_words(
         check_room(tmp_path, 20)
     free(monkeypatch, 4_200_000)
     check_room(tmp_path, 20)
-    assert damage(tmp_path / "global_step_10") == ""
+    assert find_damage(tmp_path / "global_step_10") == ""
 
 
 def test_what_an_earlier_attempt_left_is_overwritten(
@@ -123,11 +128,11 @@ def test_what_will_be_removed_counts_as_room_before_a_run(
 ) -> None:
     save(tmp_path, 10, 20, numbers=1_000_000)
     free(monkeypatch, 100_000)
-    assert lack_of_room(tmp_path, 2) == ""
-    assert "has room for 0.1 MB, and a checkpoint takes 4.0 MB" in lack_of_room(tmp_path, 3)
-    name_last(tmp_path, 10)
-    assert lack_of_room(tmp_path, 3) == "", "what an attempt left behind is overwritten"
-    assert lack_of_room(tmp_path / "nothing", 2) == ""
+    assert room_shortage(tmp_path, 2) == ""
+    assert "has room for 0.1 MB, and a checkpoint takes 4.0 MB" in room_shortage(tmp_path, 3)
+    set_latest_step(tmp_path, 10)
+    assert room_shortage(tmp_path, 3) == "", "what an attempt left behind is overwritten"
+    assert room_shortage(tmp_path / "nothing", 2) == ""
 
 
 def test_the_first_checkpoint_has_no_measure(
@@ -161,10 +166,10 @@ class Trainer:
 
 
 def test_only_steps_that_are_saved_make_room(tmp_path: Path) -> None:
-    saving = saving_of(Trainer(tmp_path))
+    saving = save_policy(Trainer(tmp_path))
     assert saving is not None
     assert [step for step in range(1, 26) if saving.ends_with_checkpoint(step)] == [10, 20, 25]
-    never = saving_of(Trainer(tmp_path, save_freq=-1))
+    never = save_policy(Trainer(tmp_path, save_freq=-1))
     assert never is not None
     assert not any(never.ends_with_checkpoint(step) for step in range(1, 26))
 
@@ -172,8 +177,8 @@ def test_only_steps_that_are_saved_make_room(tmp_path: Path) -> None:
 def test_checkpoints_of_another_run_stay(tmp_path: Path) -> None:
     save(tmp_path, 1, 2, 3, 4)
     for mode in ("disable", "resume_path"):
-        saving = saving_of(Trainer(tmp_path, resume_mode=mode))
-        assert isinstance(saving, Saving)
+        saving = save_policy(Trainer(tmp_path, resume_mode=mode))
+        assert isinstance(saving, SavePolicy)
         saving.prepare(10)
         assert with_weights(tmp_path) == [4, 3, 2, 1]
 

@@ -19,7 +19,7 @@ from verl.utils.dataset.rl_dataset import collate_fn
 from rewardmap_verl.curriculum.adaptive import AdaptiveOrder
 from rewardmap_verl.curriculum.config import CurriculumConfig
 from rewardmap_verl.curriculum.groups import Group
-from rewardmap_verl.curriculum.schedule import Stage, Stream, build_schedule
+from rewardmap_verl.curriculum.schedule import RowStream, Stage, build_schedule
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.verl_plugin.dataset import CurriculumDataset
 
@@ -186,7 +186,7 @@ def make_order(rows: int = 8, epochs: int = 3, **settings: Any) -> AdaptiveOrder
     stage = {"name": "all", "types": ["TorF1"], "epochs": epochs}
     config = CurriculumConfig.model_validate({"seed": 1, "stages": [stage], **settings})
     plan = build_schedule(
-        [Stage("all", (Stream("0", tuple(range(rows))),), epochs=epochs)], 1, batch_size=4
+        [Stage("all", (RowStream("0", tuple(range(rows))),), epochs=epochs)], 1, batch_size=4
     )
     return AdaptiveOrder(config, plan)
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardmap_verl.curriculum.schedule import (
+    RowStream,
     Stage,
-    Stream,
     build_schedule,
     draws,
     pass_order,
@@ -23,7 +23,7 @@ from rewardmap_verl.errors import ConfigError
 
 
 def plain_stage(name: str, rows: range, **options: int) -> Stage:
-    return Stage(name, (Stream("main", tuple(rows)),), **options)
+    return Stage(name, (RowStream("main", tuple(rows)),), **options)
 
 
 @st.composite
@@ -98,7 +98,7 @@ def test_spans_tile_the_schedule(curriculum: tuple[list[Stage], int, int]) -> No
 
 
 def test_the_seed_the_stage_and_the_epoch_each_change_the_order() -> None:
-    stream = Stream("main", tuple(range(50)))
+    stream = RowStream("main", tuple(range(50)))
     base = pass_order(stream, "counting", 1, 0)
     assert base == pass_order(stream, "counting", 1, 0)
     others = [
@@ -118,8 +118,8 @@ def test_a_stage_does_not_depend_on_the_stages_before_it() -> None:
 
 def test_the_order_is_the_same_in_every_process() -> None:
     program = (
-        "from rewardmap_verl.curriculum.schedule import Stream, pass_order;"
-        "print(pass_order(Stream('main', tuple(range(20))), 'counting', 7, 2))"
+        "from rewardmap_verl.curriculum.schedule import RowStream, pass_order;"
+        "print(pass_order(RowStream('main', tuple(range(20))), 'counting', 7, 2))"
     )
     outputs = {
         subprocess.run(
@@ -131,12 +131,12 @@ def test_the_order_is_the_same_in_every_process() -> None:
         ).stdout
         for seed in ("0", "1")
     }
-    assert outputs == {f"{pass_order(Stream('main', tuple(range(20))), 'counting', 7, 2)}\n"}
+    assert outputs == {f"{pass_order(RowStream('main', tuple(range(20))), 'counting', 7, 2)}\n"}
 
 
 def test_the_order_of_a_known_seed_never_changes() -> None:
     """A released order is a promise to every checkpoint: change ORDER_VERSION with it."""
-    stream = Stream("main", tuple(range(10)))
+    stream = RowStream("main", tuple(range(10)))
     assert pass_order(stream, "judgment", 1, 0) == [7, 5, 3, 1, 0, 9, 8, 6, 2, 4]
 
 
@@ -160,7 +160,7 @@ def test_a_stage_shorter_than_a_batch_is_refused() -> None:
 @given(st.lists(st.sampled_from([1.0, 2.0, 0.5, 3.0]), min_size=1, max_size=3), st.integers(1, 60))
 def test_every_stretch_of_a_mixture_has_its_shares(weights: list[float], length: int) -> None:
     streams = tuple(
-        Stream(f"c{i}", tuple(range(10 * i, 10 * i + 7)), weight)
+        RowStream(f"c{i}", tuple(range(10 * i, 10 * i + 7)), weight)
         for i, weight in enumerate(weights)
     )
     taken = Counter(draw.stream for draw in islice(draws(Stage("mix", streams), 1), length))
@@ -169,8 +169,8 @@ def test_every_stretch_of_a_mixture_has_its_shares(weights: list[float], length:
 
 
 def test_replayed_rows_do_not_lengthen_a_stage() -> None:
-    main = Stream("main", tuple(range(18)), weight=0.9)
-    replay = Stream("replay", tuple(range(100, 200)), weight=0.1, replay=True)
+    main = RowStream("main", tuple(range(18)), weight=0.9)
+    replay = RowStream("replay", tuple(range(100, 200)), weight=0.1, replay=True)
     schedule = build_schedule([Stage("planning", (main, replay))], 1, 4)
     due = [slot for slot in schedule.slots if not slot.repeat]
     assert Counter(slot.row for slot in due if slot.stream == 0) == Counter(range(18))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ray.job_submission import JobSubmissionClient
 
-from rewardmap_verl.checkpoints.folders import tracked
+from rewardmap_verl.checkpoints.folders import latest_step
 from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
 from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
 from rewardmap_verl.preflight.compose import compose_run
@@ -94,13 +94,13 @@ def test_a_job_that_is_stopped_and_submitted_again(
     def stop() -> bool:
         """Once a step is saved, in the middle of the next one; Ray sends SIGTERM."""
         nonlocal asked
-        if not asked and (tracked(run) or 0) >= 1:
+        if not asked and (latest_step(run) or 0) >= 1:
             asked = jobs.stop_job("first")
         return False
 
     first = submit(stack, cluster, *words, name="first", stop_when=stop)
     assert jobs.get_job_status("first") == "STOPPED", first.output[-4000:]
-    at = tracked(run)
+    at = latest_step(run)
     assert at is not None and 1 <= at < STEPS, first.output[-4000:]
 
     second = submit(stack, cluster, *words, name="second")

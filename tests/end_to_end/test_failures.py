@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rewardmap_verl.checkpoints.folders import damage, tracked
+from rewardmap_verl.checkpoints.folders import find_damage, latest_step
 from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
 from rewardmap_verl.curriculum.record import RECORD_NAME, read_record, rows_by_step
 from rewardmap_verl.preflight.compose import compose_run
@@ -60,7 +60,7 @@ def test_an_engine_that_hangs_stops_the_run(engine_stopped: Any, stack: Any) -> 
     assert engine_stopped.code not in (0, None), engine_stopped.output[-4000:]
     says = (f"no answer has come for {STALL} s", f"has not ended within {STEP} s")
     assert any(text in engine_stopped.output for text in says), engine_stopped.output[-4000:]
-    assert "start the same command again" in engine_stopped.output
+    assert "Start the same command again" in engine_stopped.output
     assert set(engine_stopped.steps) <= {1, 2}
 
 
@@ -87,7 +87,7 @@ def test_the_run_ends_as_if_nothing_had_happened(
 def test_as_many_checkpoints_are_left_as_asked(resumed: Any, stack: Any) -> None:
     """Two, also of several attempts; verl knows only those that the same process wrote."""
     run = stack.folder / "run"
-    assert tracked(run) == STEPS
+    assert latest_step(run) == STEPS
     weights = {step for step in range(1, STEPS + 1) if (run / f"global_step_{step}/actor").is_dir()}
     assert weights == {STEPS - 1, STEPS}
-    assert [damage(run / f"global_step_{step}") for step in sorted(weights)] == ["", ""]
+    assert [find_damage(run / f"global_step_{step}") for step in sorted(weights)] == ["", ""]

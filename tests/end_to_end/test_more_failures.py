@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rewardmap_verl.checkpoints.folders import damage, tracked
+from rewardmap_verl.checkpoints.folders import find_damage, latest_step
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(3000)]
 
@@ -49,9 +49,9 @@ def command(small: Any, stack: Any, prepared: Path, run: Path) -> list[str]:
 def stopped_whole(done: Any, run: Path) -> int:
     """The step that a stopped run would go on from; its checkpoint is whole."""
     assert done.code not in (0, None), done.output[-4000:]
-    last = tracked(run)
+    last = latest_step(run)
     assert last is not None, done.output[-4000:]
-    assert damage(run / f"global_step_{last}") == ""
+    assert find_damage(run / f"global_step_{last}") == ""
     return last
 
 
@@ -85,7 +85,7 @@ def test_maps_that_are_lost(stack: Any, command: list[str], run: Path) -> None:
 def test_a_disk_that_is_full(stack: Any, command: list[str], run: Path) -> None:
     """In the middle of a checkpoint it is torch that fails; the next attempt says what it is, first
     as a warning, then where it ends: before the step, or at the first file that finds no room."""
-    last = tracked(run)
+    last = latest_step(run)
     assert last is not None
     first = stack.train(*command, stop_when=stack.after("run", last + 1, lambda: fill(run)))
     at = stopped_whole(first, run)
@@ -105,7 +105,7 @@ def fill(folder: Path) -> bool:
 
 def test_a_signal_to_end(stack: Any, command: list[str], run: Path) -> None:
     """SIGTERM in the middle of a step, as from a scheduler."""
-    last = tracked(run)
+    last = latest_step(run)
     assert last is not None
     end = stack.strike("verl.trainer.main_ppo", psutil.Process.terminate)
     done = stack.train(*command, stop_when=stack.after("run", last + 2, end))

@@ -45,7 +45,7 @@ def test_rows_are_verls_own_and_are_made_once(rows: Path, monkeypatch: pytest.Mo
     from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
     from verl.utils.tokenizer import hf_processor, hf_tokenizer
 
-    from rewardmap_verl.tiny_model.sft_dataset import RememberedConversations
+    from rewardmap_verl.tiny_model.sft_dataset import CachedConversations
 
     arguments = {
         "parquet_files": [str(rows / "rows.parquet")],
@@ -53,7 +53,7 @@ def test_rows_are_verls_own_and_are_made_once(rows: Path, monkeypatch: pytest.Mo
         "processor": hf_processor(rows / "model"),
         "config": OmegaConf.create(CONFIG),
     }
-    ours = RememberedConversations(**arguments)
+    ours = CachedConversations(**arguments)
     assert same(ours[0], MultiTurnSFTDataset(**arguments)[0])  # which checks the template, too
     ours[0].clear()
     monkeypatch.setattr(MultiTurnSFTDataset, "__getitem__", None)

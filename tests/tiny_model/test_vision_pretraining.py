@@ -16,7 +16,7 @@ from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import SIZES, PrepareSettings
 from rewardmap_verl.tiny_model.build import TinyModelSize, build_tiny_model
 from rewardmap_verl.tiny_model.conversations import read_texts
-from rewardmap_verl.tiny_model.vision_pretraining import Sight, read_sights, teach_seeing
+from rewardmap_verl.tiny_model.vision_pretraining import Example, pretrain_vision, read_examples
 from rewardmap_verl.transit.micro import MicroSettings
 
 SIZE = TinyModelSize(
@@ -56,10 +56,10 @@ def blind(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def seeing(data: Path, blind: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("seeing") / "m"
-    return teach_seeing(blind, read_sights(data), out, STEPS)
+    return pretrain_vision(blind, read_examples(data), out, STEPS)
 
 
-def share_read(folder: Path, sights: list[Sight]) -> float:
+def share_read(folder: Path, sights: list[Example]) -> float:
     """Share of stops whose own letter is the letter most like their visual token."""
     model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder)
     processor = AutoProcessor.from_pretrained(folder)
@@ -78,7 +78,7 @@ def share_read(folder: Path, sights: list[Sight]) -> float:
 
 
 def test_sights_say_what_stands_in_each_cell(data: Path) -> None:
-    sights = read_sights(data)
+    sights = read_examples(data)
     assert len(sights) == 80
     for sight in sights:
         assert len({place.token for place in sight.places}) == len(sight.places)
@@ -87,7 +87,7 @@ def test_sights_say_what_stands_in_each_cell(data: Path) -> None:
 
 
 def test_letters_of_maps_never_shown_are_read(data: Path, blind: Path, seeing: Path) -> None:
-    unseen = read_sights(data, "test")
+    unseen = read_examples(data, "test")
     assert share_read(blind, unseen) < 0.6
     assert share_read(seeing, unseen) > 0.8
 
@@ -98,7 +98,7 @@ def test_a_stop_in_the_question_looks_at_its_place_in_the_picture(data: Path, se
     )
     processor = AutoProcessor.from_pretrained(seeing)
     weights = []
-    for sight in read_sights(data, "test"):
+    for sight in read_examples(data, "test"):
         place = sight.places[0]
         text = f"<|vision_start|><|image_pad|><|vision_end|>How many lines at {place.words[0]}?"
         inputs = processor(text=[text], images=[Image.open(sight.image)], return_tensors="pt")
@@ -112,17 +112,17 @@ def test_a_stop_in_the_question_looks_at_its_place_in_the_picture(data: Path, se
 
 
 def test_the_same_seed_gives_the_same_weights(data: Path, blind: Path, tmp_path: Path) -> None:
-    sights = read_sights(data)[:40]
-    one, two = (teach_seeing(blind, sights, tmp_path / name, 3) for name in ("one", "two"))
+    sights = read_examples(data)[:40]
+    one, two = (pretrain_vision(blind, sights, tmp_path / name, 3) for name in ("one", "two"))
     weights = "model.safetensors"
     assert (one / weights).read_bytes() == (two / weights).read_bytes()
 
 
 def test_a_folder_that_exists_is_not_written_over(data: Path, blind: Path) -> None:
     with pytest.raises(ConfigError, match="existing path"):
-        teach_seeing(blind, read_sights(data), blind, 1)
+        pretrain_vision(blind, read_examples(data), blind, 1)
 
 
 def test_data_without_drawn_maps_is_an_error_that_says_what_to_do(data: Path) -> None:
     with pytest.raises(DataError, match="--source synthetic"):
-        read_sights(data, "nowhere")
+        read_examples(data, "nowhere")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import verl  # noqa: F401  first: its plugins are loaded at its end
 
+from rewardmap_verl.errors import RunStoppedError
 from rewardmap_verl.verl_plugin import replay_buffer
 from rewardmap_verl.verl_plugin.replay_buffer import RewardMapReplayBuffer
 from rewardmap_verl.verl_plugin.watchdog import (
     Deadline,
     Progress,
-    RunStoppedError,
     Stall,
     failed_groups,
 )
@@ -57,7 +57,7 @@ def test_every_answer_begins_the_wait_anew() -> None:
 def test_the_message_of_a_failure_says_how_to_go_on() -> None:
     text = str(failed_groups(7, progress(failed=1)))
     assert "1 of 9 groups of step 7" in text
-    assert "start the same command again" in text
+    assert "Start the same command again" in text
 
 
 def test_a_step_that_does_not_end_ends_the_process(capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.checkpoints.resume import check_resume, fall_back_step
-from rewardmap_verl.checkpoints.retention import lack_of_room
+from rewardmap_verl.checkpoints.retention import room_shortage
 from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.curriculum.config import check_run, file_names, read_curriculum
 from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum, read_columns
@@ -219,7 +219,7 @@ def check_tokens(config: DictConfig) -> Iterator[Diagnostic]:
 
 
 def check_replicas(config: DictConfig) -> Iterator[Diagnostic]:
-    """vLLM engines that do not fill the devices evenly."""
+    """VLLM engines that do not fill the devices evenly."""
     key = "actor_rollout_ref.rollout.tensor_model_parallel_size"
     size = whole(config, key, 1)
     if whole(config, "trainer.n_gpus_per_node") % size:
@@ -420,7 +420,7 @@ def check_disk(config: DictConfig) -> Iterator[Diagnostic]:
     saves = (pick(config, "trainer.save_freq") or 0) > 0
     if not root or not saves or pick(config, "trainer.resume_mode") != "auto":
         return
-    lack = lack_of_room(Path(str(root)), pick(config, "trainer.max_actor_ckpt_to_keep"))
+    lack = room_shortage(Path(str(root)), pick(config, "trainer.max_actor_ckpt_to_keep"))
     if lack:
         yield Diagnostic("trainer.default_local_dir", lack, stops=False)
 
