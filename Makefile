@@ -99,6 +99,10 @@ check: $(INSTALLED) ## Check style (ruff) and types (mypy).
 	ruff format --check
 	mypy
 
+.PHONY: docs
+docs: $(INSTALLED) ## Build the documentation site in build/site; a broken link is an error.
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
 .PHONY: clean
 clean: ## Remove the embedded data, its run and the caches; the virtual environment stays.
 	rm -rf data/synthetic runs/synthetic build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BUILT_FROM = ("setup.cfg", "pyproject.toml", "README.md", "rewardmap_verl", "recipes")
+BUILT_FROM = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "rewardmap_verl", "recipes")
 
 
 @dataclass(frozen=True)
