@@ -43,7 +43,9 @@ def home_page(readme: str) -> str:
     text = text.replace("](docs/", "](").replace("](recipes/README.md)", "](recipes.md)")
     text = text.replace("](CHANGELOG.md)", "](changelog.md)")
     return re.sub(
-        r"\[([^]]+)\]\((recipes/recipe/rewardmap\.yaml)\)", r"[\1](reference/configuration.md)", text
+        r"\[([^]]+)\]\((recipes/recipe/rewardmap\.yaml)\)",
+        r"[\1](reference/configuration.md)",
+        text,
     )
 
 
@@ -58,7 +60,11 @@ def command_reference() -> str:
     from rewardmap_verl.commands.main import app
 
     program = typer.main.get_command(app)
-    lines = ["# Commands", "", "Generated from the program. `rewardmap COMMAND --help` shows the same."]
+    lines = [
+        "# Commands",
+        "",
+        "Generated from the program. `rewardmap COMMAND --help` shows the same.",
+    ]
     for name, command in _subcommands(program):
         lines += _command_section(f"rewardmap {name}", command, level=2)
     return "\n".join(lines) + "\n"
@@ -86,7 +92,11 @@ def _parameter_row(parameter: Any) -> str | None:
     if getattr(parameter, "hidden", False) or "--help" in parameter.opts:
         return None
     is_option = any(name.startswith("-") for name in parameter.opts)
-    names = [*parameter.opts, *parameter.secondary_opts] if is_option else [(parameter.metavar or parameter.name).upper()]
+    names = (
+        [*parameter.opts, *parameter.secondary_opts]
+        if is_option
+        else [(parameter.metavar or parameter.name).upper()]
+    )
     shown = ", ".join(f"`{name}`" for name in names)
     default = "required" if parameter.required else _default(parameter.default)
     text = " ".join((getattr(parameter, "help", None) or "").split()).replace("|", "\\|")
