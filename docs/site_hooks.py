@@ -1,4 +1,4 @@
-"""MkDocs hooks: generate the home page and the reference pages from the README, the code and the YAML.
+"""MkDocs hooks: generate the home page and the reference pages from README, code and YAML.
 
 Nothing that is generated here is tracked, so no reference page can be out of date.
 """
@@ -114,8 +114,8 @@ def option_reference(folder: Path) -> str:
     lines = [
         "# Recipe options",
         "",
-        "Generated from `recipes/recipe/rewardmap/`. Add options to the recipe with "
-        "`'+recipe/rewardmap=[NAME,NAME]'`.",
+        "Generated from `recipes/recipe/rewardmap/`.",
+        "Add options to the recipe with `'+recipe/rewardmap=[NAME,NAME]'`.",
     ]
     for path in sorted(folder.glob("*.yaml")):
         head, body = split_head(path.read_text(encoding="utf-8"))
@@ -138,8 +138,8 @@ def configuration_reference(path: Path) -> str:
     lines = [
         "# Configuration",
         "",
-        "Generated from `recipes/recipe/rewardmap.yaml`: every key that the recipe sets. All other keys "
-        "have verl's defaults.",
+        "Generated from `recipes/recipe/rewardmap.yaml`: every key that the recipe sets.",
+        "All other keys have verl's defaults.",
         "",
         "| key | value | meaning |",
         "|---|---|---|",
@@ -152,7 +152,7 @@ def configuration_reference(path: Path) -> str:
 
 
 def commented_keys(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield dotted key, value and comment of each leaf of a YAML text with a comment above its keys."""
+    """Yield dotted key, value and comment of each leaf of a YAML text with commented keys."""
     path: list[tuple[int, str]] = []
     comment: list[str] = []
     for line in text.splitlines():
