@@ -77,7 +77,7 @@ def _judge(asked: Asked, text: str, blank: str, config: RewardConfig) -> _Judged
 def _signs(judged: Sequence[_Judged]) -> dict[str, float]:
     wrong = [one for one in judged if not one.score.acc]
     unreadable = [one for one in judged if not one.score.readable]
-    surplus = [one.score.facts.get("leg_surplus") for one in judged]
+    surplus = [one.score.metrics.get("leg_surplus") for one in judged]
     legs = [value for value in surplus if value is not None]
     golds: Counter[Any] = Counter(_gold(one.asked) for one in judged)
     found = {

@@ -13,7 +13,7 @@ from rewardmap_verl.commands.reward_options import ConfigOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.rows import (
     NetworkFolder,
-    Row,
+    QuestionRow,
     read_json_lines,
     read_prepared,
     read_row,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from rewardmap_verl.rewards.audit import Group
+    from rewardmap_verl.rewards.audit import AuditGroup
 
 __all__ = ["audit"]
 
@@ -37,7 +37,7 @@ def audit(
     networks: Annotated[
         Path | None, typer.Option(help="JSON lines: the folder of networks, COUNTRY/CITY.json.")
     ] = None,
-    most: Annotated[
+    limit: Annotated[
         int, typer.Option(min=1, help="Questions to attack of each type and number of transfers.")
     ] = 20,
     tries: Annotated[
@@ -59,12 +59,12 @@ def audit(
     from rich.console import Console
 
     from rewardmap_verl.commands.reward_options import load_settings
-    from rewardmap_verl.rewards.audit import audit_rows
+    from rewardmap_verl.rewards.audit import audit_questions
 
     console = Console()
     try:
         settings = load_settings(config, set_)
-        groups = list(audit_rows(_questions(data, networks), settings, most, seed, tries))
+        groups = list(audit_questions(_questions(data, networks), settings, limit, seed, tries))
     except (DataError, ConfigError) as error:
         fail(error)
     if not groups:
@@ -83,7 +83,7 @@ def audit(
     raise typer.Exit(1)
 
 
-def _questions(data: Path, networks: Path | None) -> Iterator[Row]:
+def _questions(data: Path, networks: Path | None) -> Iterator[QuestionRow]:
     """Yield the questions that can be answered; faults of the data are what ``score`` is for.
 
     Raises:
@@ -114,7 +114,7 @@ def _plain(text: str) -> Any:
     return Text(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
-def _table(groups: list[Group]) -> Table:
+def _table(groups: list[AuditGroup]) -> Table:
     from rich.table import Table
 
     table = Table(title="The best wrong answer of each group", box=None, title_justify="left")
@@ -135,7 +135,7 @@ def _table(groups: list[Group]) -> Table:
     return table
 
 
-def _show_closest(groups: list[Group], console: Console) -> None:
+def _show_closest(groups: list[AuditGroup], console: Console) -> None:
     for group in groups:
         wrong, row = group.closest.best_wrong, group.closest.row
         console.print(

@@ -11,7 +11,14 @@ import typer
 from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.rewards.rows import MISSING, Line, NetworkFolder, Row, read_json_lines, read_row
+from rewardmap_verl.rewards.rows import (
+    MISSING,
+    JsonLine,
+    NetworkFolder,
+    QuestionRow,
+    read_json_lines,
+    read_row,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,13 +67,13 @@ def explain(
     show(found, Console())
 
 
-def _find(path: Path, wanted: str) -> Line:
+def _find(path: Path, wanted: str) -> JsonLine:
     """Return the line of an id or a number; an id goes first.
 
     Raises:
         DataError: There is none.
     """
-    by_number: Line | None = None
+    by_number: JsonLine | None = None
     for line in read_json_lines(path):
         if line.id is not None and str(line.id) == wanted:
             return line
@@ -77,7 +84,7 @@ def _find(path: Path, wanted: str) -> Line:
     return by_number
 
 
-def _answer(row: Row, file: Path | None) -> object:
+def _answer(row: QuestionRow, file: Path | None) -> object:
     if file is not None:
         try:
             return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")

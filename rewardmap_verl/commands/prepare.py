@@ -34,7 +34,7 @@ from rewardmap_verl.transit.synthetic import settings_at
 
 __all__ = ["prepare", "size_of"]
 
-_BEYOND = [kind.value for kind in QuestionType if kind.facts.beyond_papers]
+_BEYOND = [kind.value for kind in QuestionType if kind.spec.beyond_papers]
 _QUESTIONS = ("--quota", "--brief", "--beyond-papers")
 _SOURCES_OF = {
     "--root": ("local", "reasonmap"),
@@ -421,7 +421,7 @@ def _summarize(console: Console, manifest: Manifest, out: Path) -> None:
         table.add_column(split, justify="right")
     for kind in QuestionType:
         counts = [manifest.rows_by_type[split].get(kind.value, 0) for split in SPLITS]
-        if kind.facts.beyond_papers and not any(counts):
+        if kind.spec.beyond_papers and not any(counts):
             continue
         table.add_row(kind.value, *(f"{count:,}" for count in counts))
     table.add_section()

@@ -15,7 +15,7 @@ from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.rewards.rows import MISSING, Line, NetworkFolder, read_json_lines, read_row
+from rewardmap_verl.rewards.rows import MISSING, JsonLine, NetworkFolder, read_json_lines, read_row
 from rewardmap_verl.rewards.score import score_answer
 
 __all__ = ["score", "score_line"]
@@ -63,7 +63,7 @@ def score(
 
 
 def score_line(
-    line: Line, networks: NetworkFolder, config: RewardConfig
+    line: JsonLine, networks: NetworkFolder, config: RewardConfig
 ) -> tuple[dict[str, Any], DataError | None]:
     """Return what is written for a line, and the fault of its data if there is one."""
     empty = {"id": line.id, **dict.fromkeys(KEYS)}

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.line_names import reference_line
-from rewardmap_verl.rewards.correctness import Place, Ride, find_place, look_up, same_place
+from rewardmap_verl.rewards.correctness import NamedStop, Ride, resolve_leg, resolve_stop, same_stop
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.transit.names import normalize
@@ -73,8 +73,8 @@ class ReferenceLeg:
 
     line: Line | None
     """``None`` when the network has no such line."""
-    departure: Place
-    arrival: Place
+    departure: NamedStop
+    arrival: NamedStop
     via_count: int
     via: frozenset[_Stop]
 
@@ -100,8 +100,8 @@ def _leg(leg: Mapping[str, Any], network: Network, where: str) -> ReferenceLeg:
     via = [str(name) for name in names] if isinstance(names, list | tuple) else []
     return ReferenceLeg(
         line,
-        find_place(network, leg["departure_stop"]),
-        find_place(network, leg["arrival_stop"]),
+        resolve_stop(network, leg["departure_stop"]),
+        resolve_stop(network, leg["arrival_stop"]),
         _count(leg.get("num_via_stops"), len(via), where),
         frozenset(_stop(network, name, line) for name in via),
     )
@@ -125,9 +125,9 @@ def _stop(network: Network, name: str, line: Line | None) -> _Stop:
     return on_line or tuple(stop.index for stop in found) or normalize(name)
 
 
-def _same(one: Place, other: Place) -> bool:
+def _same(one: NamedStop, other: NamedStop) -> bool:
     """Compare stops; by their names where a map service has a stop that the list has not."""
-    return same_place(one, other) or (
+    return same_stop(one, other) or (
         not one.namesakes and not other.namesakes and normalize(one.text) == normalize(other.text)
     )
 
@@ -202,8 +202,11 @@ def map_score(
     """
     if not legs or not plans:
         return MapScore()
-    rides = [look_up(network, leg) for leg in legs]
-    origin, destination = find_place(network, truth.station_1), find_place(network, truth.station_2)
+    rides = [resolve_leg(network, leg) for leg in legs]
+    origin, destination = (
+        resolve_stop(network, truth.station_1),
+        resolve_stop(network, truth.station_2),
+    )
     if not _same(rides[0].departure, origin) or not _same(rides[-1].arrival, destination):
         return MapScore()
     scores = [_against(rides, plan, network, truth.form, right) for plan in plans]

@@ -56,7 +56,7 @@ class Asked:
         """Where it counts: ``"short"`` or ``"long"`` for a route, by the asked form; ``"plus"`` for
         ReasonMap-Plus; ``"further"`` for a type that the papers do not have."""
         if not self.truth.is_planning:
-            return "further" if self.truth.type.facts.beyond_papers else "plus"
+            return "further" if self.truth.type.spec.beyond_papers else "plus"
         return "long" if self.truth.form.startswith("long") else "short"
 
 

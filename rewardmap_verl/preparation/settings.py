@@ -79,7 +79,7 @@ class PrepareSettings(BaseModel):
         if isinstance(self.networks, MicroSettings) != isinstance(self.style, CellStyle):
             raise ValueError("networks in cells and the style of cells belong together")
         if self.source == "reasonmap" and any(
-            self.quotas.of(kind) for kind in QuestionType if kind.facts.beyond_papers
+            self.quotas.of(kind) for kind in QuestionType if kind.spec.beyond_papers
         ):
             raise ValueError(
                 "the source `reasonmap` brings its questions along; prepare its maps with the "

@@ -43,7 +43,7 @@ class Context:
         stops = (self.network.stops[i] for i in line.stops)
         return tuple(stop for stop in stops if not self.network.is_homonym(stop))
 
-    def is_settled(self, stop: Stop) -> bool:
+    def has_known_lines(self, stop: Stop) -> bool:
         """Say whether the lines of a stop are all that the printed map shows there.
 
         A stop that the source marks as an interchange, though it lists one line, may have more.

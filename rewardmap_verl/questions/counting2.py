@@ -19,7 +19,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     rng = random_source(context, seed, QuestionType.COUNTING2)
     by_number: dict[int, list[Stop]] = {}
     for stop in context.askable:
-        if context.is_settled(stop):
+        if context.has_known_lines(stop):
             by_number.setdefault(len(stop.lines), []).append(stop)
     for stops in by_number.values():
         rng.shuffle(stops)

@@ -9,7 +9,7 @@ from rewardmap_verl.questions.context import (
     question,
     random_source,
 )
-from rewardmap_verl.questions.options import name_options
+from rewardmap_verl.questions.options import draw_options
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, joining_line_text
 from rewardmap_verl.transit.network import Stop
@@ -32,7 +32,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         if len(asked) >= count:
             break
         key = frozenset((first.index, second.index))
-        settled = context.is_settled(first) and context.is_settled(second)
+        settled = context.has_known_lines(first) and context.has_known_lines(second)
         if key in asked or not settled or len(context.shared_lines(first, second)) != 1:
             continue
         right = context.shared_lines(first, second)[0].name
@@ -40,7 +40,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         likely = [*first.lines, *second.lines]
         others = [line.name for line in context.network.lines]
         at = len(asked) % len(OPTION_LETTERS)
-        options = name_options(rng, right, (likely, others), at)
+        options = draw_options(rng, right, (likely, others), at)
         if options is not None:
             asked[key] = _ask(context, first, second, options, at)
     questions = list(asked.values())

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from rewardmap_verl.questions.context import Context, question, random_source
-from rewardmap_verl.questions.options import name_options
+from rewardmap_verl.questions.options import draw_options
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, next_stop_text
 from rewardmap_verl.transit.network import Line, Stop
@@ -65,7 +65,7 @@ def _ask(
     stops = [stop for stop in context.askable_on(line) if stop not in (here, end)]
     place = stops.index(ahead[0])
     near = stops[max(0, place - 3) : place + 4]
-    options = name_options(
+    options = draw_options(
         rng, ahead[0].name, ([stop.name for stop in near], [stop.name for stop in stops]), at
     )
     if options is None:

@@ -9,12 +9,12 @@ from typing import Final
 
 from rewardmap_verl.questions.wording import OPTION_LETTERS
 
-__all__ = ["name_options"]
+__all__ = ["draw_options"]
 
 _WRONG: Final = len(OPTION_LETTERS) - 1
 
 
-def name_options(
+def draw_options(
     rng: random.Random, right: str, wrong: Iterable[Sequence[str]], at: int
 ) -> list[str] | None:
     """Return four different names, the right one at position ``at``.

@@ -13,13 +13,13 @@ from rewardmap_verl.questions.context import (
     random_source,
     shuffled_pairs,
 )
-from rewardmap_verl.questions.trips import plain_plans
+from rewardmap_verl.questions.trips import unambiguous_plans
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import FORMS, planning_text
 from rewardmap_verl.transit.network import Network, Stop
 from rewardmap_verl.transit.planner import Leg, Plan
 
-__all__ = ["generate", "share_out"]
+__all__ = ["generate", "split_by_transfers"]
 
 _SHARES: Final = (20, 15, 5)
 """Trips with no, one, and two or more transfers (ReasonMap, arXiv 2505.18675, 3.2)."""
@@ -27,7 +27,7 @@ _SHARES: Final = (20, 15, 5)
 _FEWEST_RIDES: Final = 2
 
 
-def share_out(count: int) -> tuple[int, int, int]:
+def split_by_transfers(count: int) -> tuple[int, int, int]:
     """Divide a number of trips 20 : 15 : 5 by transfers; they add up to it."""
     total = sum(_SHARES)
     direct, one = (count * share // total for share in _SHARES[:2])
@@ -51,7 +51,7 @@ def generate(
     through there is not known.
     """
     rng = random_source(context, seed, QuestionType.PLANNING)
-    wanted = share_out(count)
+    wanted = split_by_transfers(count)
     asked: dict[frozenset[int], tuple[Stop, Stop, list[Plan]]] = {}
     for kind, number in enumerate(wanted):
         found = 0
@@ -77,7 +77,9 @@ def _usable_plans(context: Context, first: Stop, second: Stop, kind: int) -> lis
     transfers = context.planner.fewest_transfers(first.index, second.index)
     if transfers is None or min(transfers, len(_SHARES) - 1) != kind:
         return []
-    return [plan for plan in plain_plans(context, first, second) if plan.rides >= _FEWEST_RIDES]
+    return [
+        plan for plan in unambiguous_plans(context, first, second) if plan.rides >= _FEWEST_RIDES
+    ]
 
 
 def _leg_dict(network: Network, leg: Leg) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Quotas:
 
     def with_beyond_papers(self, count: int) -> Quotas:
         """Return the same quotas with so many questions of each type beyond the papers."""
-        ours = [kind.value.lower() for kind in QuestionType if kind.facts.beyond_papers]
+        ours = [kind.value.lower() for kind in QuestionType if kind.spec.beyond_papers]
         changes: dict[str, Any] = dict.fromkeys(ours, count)
         return replace(self, **changes)
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from rewardmap_verl.questions.context import Context, question, random_source, shuffled_pairs
-from rewardmap_verl.questions.trips import plain_plans
+from rewardmap_verl.questions.trips import unambiguous_plans
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import transfers_text
 from rewardmap_verl.transit.network import Stop
@@ -14,7 +14,7 @@ from rewardmap_verl.transit.planner import Plan
 
 __all__ = ["generate"]
 
-_PAIRS_LOOKED_AT: Final = 10
+_PAIRS_TRIED: Final = 10
 """For each question that is wanted; among so many there are trips of every length."""
 
 
@@ -25,7 +25,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     """
     rng = random_source(context, seed, QuestionType.TRANSFERS)
     by_number: dict[int, list[tuple[Stop, Stop]]] = {}
-    for first, second in islice(shuffled_pairs(rng, context.askable), _PAIRS_LOOKED_AT * count):
+    for first, second in islice(shuffled_pairs(rng, context.askable), _PAIRS_TRIED * count):
         number = context.planner.fewest_transfers(first.index, second.index)
         if number is not None:
             by_number.setdefault(number, []).append((first, second))
@@ -43,7 +43,7 @@ def _next_trip(context: Context, pairs: list[tuple[Stop, Stop]]) -> tuple[Stop, 
     """Take pairs off the list until one can be asked about."""
     while pairs:
         first, second = pairs.pop()
-        plans = plain_plans(context, first, second)
+        plans = unambiguous_plans(context, first, second)
         if plans:
             return first, second, plans[0]
     return None

@@ -8,19 +8,19 @@ from rewardmap_verl.questions.context import Context
 from rewardmap_verl.transit.network import Network, Stop
 from rewardmap_verl.transit.planner import Leg, Plan
 
-__all__ = ["plain_plans"]
+__all__ = ["unambiguous_plans"]
 
-_MOST_PLANS: Final = 8
+_MAX_PLANS: Final = 8
 
 
-def plain_plans(context: Context, first: Stop, second: Stop) -> list[Plan]:
+def unambiguous_plans(context: Context, first: Stop, second: Stop) -> list[Plan]:
     """Return the best routes that have no doubtful leg.
 
     A leg is doubtful when the names of its stops do not settle where it begins and ends, or when it
     leads from the trunk of a branched line into its branch: which trains run through there is not
     known.
     """
-    plans = context.planner.best_plans(first.index, second.index, _MOST_PLANS)
+    plans = context.planner.best_plans(first.index, second.index, _MAX_PLANS)
     return [plan for plan in plans if all(_is_plain(context.network, leg) for leg in plan.legs)]
 
 

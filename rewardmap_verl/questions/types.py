@@ -12,7 +12,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["Facts", "Question", "QuestionType", "Reading"]
+__all__ = ["Question", "QuestionType", "Reading", "TypeSpec"]
 
 
 class Reading(str, Enum):
@@ -29,7 +29,7 @@ class Reading(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TypeSpec:
     """What the rest of the package must know of a type."""
 
     reading: Reading
@@ -69,30 +69,30 @@ class QuestionType(str, Enum):
         return self.value
 
     @property
-    def facts(self) -> Facts:
+    def spec(self) -> TypeSpec:
         """How it is read, and what it names."""
-        return _FACTS[self]
+        return _SPECS[self]
 
     @property
     def reading(self) -> Reading:
         """How its answer is read."""
-        return _FACTS[self].reading
+        return _SPECS[self].reading
 
 
 _ONE: Final = ("station_1",)
 _TWO: Final = ("station_1", "station_2")
-_FACTS: Final[Mapping[QuestionType, Facts]] = MappingProxyType(
+_SPECS: Final[Mapping[QuestionType, TypeSpec]] = MappingProxyType(
     {
-        QuestionType.TORF1: Facts(Reading.YES_NO, _TWO),
-        QuestionType.TORF2: Facts(Reading.YES_NO, _ONE, names_line=True),
-        QuestionType.COUNTING1: Facts(Reading.OPTION, _TWO),
-        QuestionType.COUNTING2: Facts(Reading.NUMBER, _ONE),
-        QuestionType.COUNTING3: Facts(Reading.NUMBER),
-        QuestionType.PLANNING: Facts(Reading.ROUTE, _TWO),
-        QuestionType.TRANSFERS: Facts(Reading.NUMBER, _TWO, beyond_papers=True),
-        QuestionType.NEXT_STOP: Facts(Reading.OPTION, _TWO, names_line=True, beyond_papers=True),
-        QuestionType.JOINING_LINE: Facts(Reading.OPTION, _TWO, beyond_papers=True),
-        QuestionType.VALID_ROUTE: Facts(Reading.YES_NO, _TWO, beyond_papers=True),
+        QuestionType.TORF1: TypeSpec(Reading.YES_NO, _TWO),
+        QuestionType.TORF2: TypeSpec(Reading.YES_NO, _ONE, names_line=True),
+        QuestionType.COUNTING1: TypeSpec(Reading.OPTION, _TWO),
+        QuestionType.COUNTING2: TypeSpec(Reading.NUMBER, _ONE),
+        QuestionType.COUNTING3: TypeSpec(Reading.NUMBER),
+        QuestionType.PLANNING: TypeSpec(Reading.ROUTE, _TWO),
+        QuestionType.TRANSFERS: TypeSpec(Reading.NUMBER, _TWO, beyond_papers=True),
+        QuestionType.NEXT_STOP: TypeSpec(Reading.OPTION, _TWO, names_line=True, beyond_papers=True),
+        QuestionType.JOINING_LINE: TypeSpec(Reading.OPTION, _TWO, beyond_papers=True),
+        QuestionType.VALID_ROUTE: TypeSpec(Reading.YES_NO, _TWO, beyond_papers=True),
     }
 )
 

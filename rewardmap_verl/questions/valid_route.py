@@ -15,16 +15,16 @@ from rewardmap_verl.questions.context import (
     random_source,
     shuffled_pairs,
 )
-from rewardmap_verl.questions.trips import plain_plans
+from rewardmap_verl.questions.trips import unambiguous_plans
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import valid_route_text
 from rewardmap_verl.transit.network import Stop
 
 __all__ = ["generate"]
 
-_PAIRS_LOOKED_AT: Final = 20
+_PAIRS_TRIED: Final = 20
 """For each question that is wanted; most pairs of stops need a change or two."""
-_MOST_CHANGES: Final = 2
+_MAX_TRANSFERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     rng = random_source(context, seed, QuestionType.VALID_ROUTE)
     true: list[Question] = []
     false: list[Question] = []
-    for number, route in enumerate(_routes(context, rng, _PAIRS_LOOKED_AT * count)):
+    for number, route in enumerate(_routes(context, rng, _PAIRS_TRIED * count)):
         if len(true) >= count and len(false) >= count:
             break
         if number % 2 == 0:
@@ -62,9 +62,9 @@ def _routes(context: Context, rng: random.Random, most: int) -> Iterator[_Route]
     stops = context.network.stops
     for first, second in islice(shuffled_pairs(rng, context.askable), most):
         changes = context.planner.fewest_transfers(first.index, second.index)
-        if not changes or changes > _MOST_CHANGES:
+        if not changes or changes > _MAX_TRANSFERS:
             continue
-        for plan in plain_plans(context, first, second)[:1]:
+        for plan in unambiguous_plans(context, first, second)[:1]:
             route = tuple(_Ride(x.line, stops[x.departure], stops[x.arrival]) for x in plan.legs)
             if not any(context.network.is_homonym(ride.arrival) for ride in route):
                 yield route
@@ -85,7 +85,7 @@ def _other_line(context: Context, rng: random.Random, route: _Route, leg: int) -
     ends = ride.departure, ride.arrival
     names = [line.name for line in context.network.lines]
     for name in sorted(rng.sample(names, len(names)), key=lambda n: -_served(n, ends)):
-        if any(name not in stop.lines and context.is_settled(stop) for stop in ends):
+        if any(name not in stop.lines and context.has_known_lines(stop) for stop in ends):
             yield _with(route, leg, _Ride(name, *ends))
 
 
@@ -101,7 +101,7 @@ def _other_change(
     stops = [stop for stop in context.askable_on(line) if stop.index in together]
     for stop in rng.sample(stops, len(stops)):
         is_end = stop in (before.departure, ride.arrival)
-        if ride.line not in stop.lines and context.is_settled(stop) and not is_end:
+        if ride.line not in stop.lines and context.has_known_lines(stop) and not is_end:
             moved = _with(route, leg - 1, _Ride(before.line, before.departure, stop))
             yield _with(moved, leg, _Ride(ride.line, stop, ride.arrival))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rewardmap_verl.drawing.tracks import Point, Tracks, stops_on_the_way
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.rewards.correctness import Ride, look_up
+from rewardmap_verl.rewards.correctness import Ride, resolve_leg
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText, read_route
 from rewardmap_verl.transit.network import Network
@@ -40,7 +40,7 @@ class DrawnLeg:
 def gold_legs(truth: GroundTruth, network: Network, tracks: Tracks | None) -> list[DrawnLeg]:
     """The first reference route; none for other types and where no reference is kept."""
     texts = [_leg_text(leg) for leg in (truth.plans[0] if truth.plans else ())]
-    return [_drawn(look_up(network, leg), tracks) for leg in texts]
+    return [_drawn(resolve_leg(network, leg), tracks) for leg in texts]
 
 
 def answer_legs(
@@ -54,7 +54,7 @@ def answer_legs(
     if not truth.is_planning:
         return []
     read = read_route(response, truth.form, config.max_characters, config.max_legs)
-    return [_drawn(look_up(network, leg), tracks) for leg in read.legs[:_MOST_DRAWN]]
+    return [_drawn(resolve_leg(network, leg), tracks) for leg in read.legs[:_MOST_DRAWN]]
 
 
 def _leg_text(leg: dict[str, Any]) -> LegText:

@@ -22,16 +22,24 @@ from rewardmap_verl.rewards.attacks import (
     wrong_routes,
 )
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.rewards.detail import Trip, trip_of
+from rewardmap_verl.rewards.detail import Trip, required_trip
 from rewardmap_verl.rewards.parts import Score
 from rewardmap_verl.rewards.perfect import perfect_answer, perfect_legs, write_route
 from rewardmap_verl.rewards.routes import LegText
-from rewardmap_verl.rewards.rows import Row
+from rewardmap_verl.rewards.rows import QuestionRow
 from rewardmap_verl.rewards.score import bounds, score_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Planner
 
-__all__ = ["Attempt", "Breach", "Group", "QuestionAudit", "audit_question", "audit_rows", "sample"]
+__all__ = [
+    "Attempt",
+    "AuditGroup",
+    "Breach",
+    "QuestionAudit",
+    "audit_question",
+    "audit_questions",
+    "sample",
+]
 
 _ROUNDING: Final = 1e-9
 _UNREADABLE: Final = "I cannot tell from the picture."
@@ -59,7 +67,7 @@ class Breach:
 class QuestionAudit:
     """What was found about one question."""
 
-    row: Row
+    row: QuestionRow
     gold: Attempt
     best_wrong: Attempt
     breaches: tuple[Breach, ...]
@@ -71,7 +79,7 @@ class QuestionAudit:
 
 
 @dataclass(slots=True)
-class Group:
+class AuditGroup:
     """The questions of one type and number of transfers."""
 
     type: QuestionType
@@ -87,7 +95,7 @@ class Group:
 class _Trial:
     """Scores answers to one question and keeps the best wrong one."""
 
-    def __init__(self, row: Row, config: RewardConfig) -> None:
+    def __init__(self, row: QuestionRow, config: RewardConfig) -> None:
         self.row = row
         self.config = config
         self.best_wrong = self.attempt("nothing", "")
@@ -122,7 +130,11 @@ class _Trial:
 
 
 def audit_question(
-    row: Row, config: RewardConfig, seed: int = 0, tries: int = 60, planner: Planner | None = None
+    row: QuestionRow,
+    config: RewardConfig,
+    seed: int = 0,
+    tries: int = 60,
+    planner: Planner | None = None,
 ) -> QuestionAudit:
     """Attack one question.
 
@@ -161,7 +173,7 @@ def _attack_route(
     planner: Planner | None,
 ) -> None:
     truth, network = trial.row.truth, trial.row.network
-    trip, legs = trip_of(truth, network), perfect_legs(truth, network, planner)
+    trip, legs = required_trip(truth, network), perfect_legs(truth, network, planner)
 
     def try_legs(name: str, route: Legs) -> Attempt:
         return trial.try_(name, write_route(route, truth.form))
@@ -223,28 +235,30 @@ def _changed(legs: Legs, network: Network, rng: random.Random) -> Legs:
     return (*legs[:number], put, *legs[number + 1 :])
 
 
-def sample(rows: Iterable[Row], most: int, seed: int) -> Iterator[tuple[Group, list[Row]]]:
+def sample(
+    rows: Iterable[QuestionRow], limit: int, seed: int
+) -> Iterator[tuple[AuditGroup, list[QuestionRow]]]:
     """Yield at most so many questions of each type and number of transfers, drawn by the seed."""
-    kept: dict[tuple[str, int], list[tuple[float, Row]]] = {}
+    kept: dict[tuple[str, int], list[tuple[float, QuestionRow]]] = {}
     for row in rows:
         key = row.truth.type.value, row.truth.question_transfer_count
         drawn = random.Random(f"{seed}/{row.truth.place(row.where)}").random()
         group = kept.setdefault(key, [])
         group.append((drawn, row))
-        if len(group) > 4 * most:
-            kept[key] = sorted(group, key=lambda pair: pair[0])[:most]
+        if len(group) > 4 * limit:
+            kept[key] = sorted(group, key=lambda pair: pair[0])[:limit]
     order = [type.value for type in QuestionType]
     for kind, transfers in sorted(kept, key=lambda key: (order.index(key[0]), key[1])):
-        chosen = sorted(kept[kind, transfers], key=lambda pair: pair[0])[:most]
-        yield Group(QuestionType(kind), transfers), [row for _, row in chosen]
+        chosen = sorted(kept[kind, transfers], key=lambda pair: pair[0])[:limit]
+        yield AuditGroup(QuestionType(kind), transfers), [row for _, row in chosen]
 
 
-def audit_rows(
-    rows: Iterable[Row], config: RewardConfig, most: int, seed: int = 0, tries: int = 60
-) -> Iterator[Group]:
+def audit_questions(
+    rows: Iterable[QuestionRow], config: RewardConfig, limit: int, seed: int = 0, tries: int = 60
+) -> Iterator[AuditGroup]:
     """Attack at most so many questions of each type and number of transfers, group by group."""
     planners: dict[tuple[str, str], Planner] = {}
-    for group, chosen in sample(rows, most, seed):
+    for group, chosen in sample(rows, limit, seed):
         for row in chosen:
             city = row.truth.country, row.truth.city
             planner = planners.get(city)

@@ -15,14 +15,14 @@ from typing import Final
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.transit.network import Line, Network
 
-__all__ = ["Place", "Ride", "find_place", "look_up", "route_is_right", "same_place"]
+__all__ = ["NamedStop", "Ride", "is_correct_route", "resolve_leg", "resolve_stop", "same_stop"]
 
-LONGEST_NAME: Final = 160
+MAX_NAME_LENGTH: Final = 160
 """Characters of a name; the longest of the 30 networks has 60. A longer text names nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NamedStop:
     """A stop as a question or an answer names it."""
 
     text: str
@@ -39,8 +39,8 @@ class Ride:
     leg: LegText
     line: Line | None
     """``None`` when the network has no such line."""
-    departure: Place
-    arrival: Place
+    departure: NamedStop
+    arrival: NamedStop
     boards: bool
     """True when the departure stop lies on the line."""
     alights: bool
@@ -54,43 +54,43 @@ class Ride:
     @property
     def stays(self) -> bool:
         """True when it ends where it began."""
-        return same_place(self.departure, self.arrival)
+        return same_stop(self.departure, self.arrival)
 
 
-def same_place(one: Place, other: Place) -> bool:
+def same_stop(one: NamedStop, other: NamedStop) -> bool:
     """Say whether two names mean one stop, or are spellings of one name."""
     if not one.namesakes or not other.namesakes:
         return one.text.casefold() == other.text.casefold()
     return one.namesakes == other.namesakes or not set(one.stops).isdisjoint(other.stops)
 
 
-def find_place(network: Network, text: str) -> Place:
+def resolve_stop(network: Network, text: str) -> NamedStop:
     """Look a name up in the whole network."""
-    stops = network.find_indexes(text) if len(text) <= LONGEST_NAME else ()
-    return Place(text, stops, stops)
+    stops = network.find_indexes(text) if len(text) <= MAX_NAME_LENGTH else ()
+    return NamedStop(text, stops, stops)
 
 
-def _place_on(network: Network, text: str, line: Line | None) -> tuple[Place, bool]:
+def _place_on(network: Network, text: str, line: Line | None) -> tuple[NamedStop, bool]:
     """Look a name up, on a line if it is there, and say whether it is."""
-    place = find_place(network, text)
+    place = resolve_stop(network, text)
     if line is None:
         return place, False
     served = network.stops_of(line)
     if served.issuperset(place.stops):
         return place, bool(place.stops)
     there = tuple(stop for stop in place.stops if stop in served)
-    return (Place(text, there, place.namesakes), True) if there else (place, False)
+    return (NamedStop(text, there, place.namesakes), True) if there else (place, False)
 
 
-def look_up(network: Network, leg: LegText) -> Ride:
+def resolve_leg(network: Network, leg: LegText) -> Ride:
     """Look the line and the stops of a leg up."""
-    line = network.find_line(leg.line) if len(leg.line) <= LONGEST_NAME else None
+    line = network.find_line(leg.line) if len(leg.line) <= MAX_NAME_LENGTH else None
     departure, boards = _place_on(network, leg.departure, line)
     arrival, alights = _place_on(network, leg.arrival, line)
     return Ride(leg, line, departure, arrival, boards, alights)
 
 
-def route_is_right(rides: Iterable[Ride], origin: Place, destination: Place) -> bool:
+def is_correct_route(rides: Iterable[Ride], origin: NamedStop, destination: NamedStop) -> bool:
     """Judge a route by algorithm 1 of ReasonMap.
 
     Rides are asked for one by one and none after the first fault, so that the legs of a long wrong
@@ -98,7 +98,7 @@ def route_is_right(rides: Iterable[Ride], origin: Place, destination: Place) -> 
     """
     here, rode = origin, False
     for ride in rides:
-        if not ride.is_real or not same_place(here, ride.departure):
+        if not ride.is_real or not same_stop(here, ride.departure):
             return False
         here, rode = ride.arrival, True
-    return rode and same_place(here, destination)
+    return rode and same_stop(here, destination)

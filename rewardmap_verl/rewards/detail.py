@@ -27,12 +27,12 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from rewardmap_verl.rewards.config import DetailItems, RewardConfig
-from rewardmap_verl.rewards.correctness import Place, Ride, find_place, same_place
+from rewardmap_verl.rewards.correctness import NamedStop, Ride, resolve_stop, same_stop
 from rewardmap_verl.rewards.ground_truth import GroundTruth
-from rewardmap_verl.rewards.parts import Item, detail_value
+from rewardmap_verl.rewards.parts import CreditItem, detail_value
 from rewardmap_verl.transit.network import Network
 
-__all__ = ["RouteDetail", "Trip", "right_lines", "right_transfers", "route_detail", "trip_of"]
+__all__ = ["RouteDetail", "Trip", "required_trip", "right_lines", "right_transfers", "route_detail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Trip:
     """What a planning question asks for, measured in legs."""
 
     network: Network
-    origin: Place
-    destination: Place
+    origin: NamedStop
+    destination: NamedStop
     required: int
     """Fewest legs with which one gets there; at least 1."""
     allowed: int
@@ -65,40 +65,40 @@ class RouteDetail:
     """The detail reward of a route and what it is made of."""
 
     value: float
-    items: tuple[Item, ...]
+    items: tuple[CreditItem, ...]
     """Origin, destination, lines, transfers, and surplus legs if there are any."""
     surplus: int
     """Legs beyond those allowed."""
 
 
-def trip_of(truth: GroundTruth, network: Network) -> Trip:
+def required_trip(truth: GroundTruth, network: Network) -> Trip:
     """Work out what a planning question asks for. The network must have its two stops."""
-    origin = find_place(network, truth.station_1)
-    destination = find_place(network, truth.station_2)
+    origin = resolve_stop(network, truth.station_1)
+    destination = resolve_stop(network, truth.station_2)
     counted = truth.question_transfer_count + 1
     required = network.fewest_legs(origin.namesakes, destination.namesakes)
     required = max(counted if required is None else required, 1)
     return Trip(network, origin, destination, required, max(counted, required))
 
 
-def _full_marks(trip: Trip, surplus: int, values: DetailItems) -> list[Item]:
+def _full_credit(trip: Trip, surplus: int, values: DetailItems) -> list[CreditItem]:
     """Return the items of a right route."""
     lines, transfers = _worths(trip, values)
     why = "the route is right"
     items = [
-        Item("origin", values.origin, values.origin, why),
-        Item("destination", values.destination, values.destination, why),
-        Item("lines", lines, lines, why),
-        Item("transfers", transfers, transfers, why),
+        CreditItem("origin", values.origin, values.origin, why),
+        CreditItem("destination", values.destination, values.destination, why),
+        CreditItem("lines", lines, lines, why),
+        CreditItem("transfers", transfers, transfers, why),
     ]
     if surplus:
         why = f"{surplus} more than the {trip.allowed} allowed"
-        items.append(Item("surplus legs", -values.surplus_leg * surplus, 0.0, why))
+        items.append(CreditItem("surplus legs", -values.surplus_leg * surplus, 0.0, why))
     return items
 
 
-def _no_marks(trip: Trip, values: DetailItems, why: str) -> list[Item]:
-    return [Item(item.name, 0.0, item.worth, why) for item in _full_marks(trip, 0, values)]
+def _no_credit(trip: Trip, values: DetailItems, why: str) -> list[CreditItem]:
+    return [CreditItem(item.name, 0.0, item.worth, why) for item in _full_credit(trip, 0, values)]
 
 
 def _worths(trip: Trip, values: DetailItems) -> tuple[float, float]:
@@ -107,22 +107,22 @@ def _worths(trip: Trip, values: DetailItems) -> tuple[float, float]:
     return line * trip.required, values.transfer * (trip.required - 1)
 
 
-def _visits(rides: Sequence[Ride]) -> list[Place]:
+def _visits(rides: Sequence[Ride]) -> list[NamedStop]:
     """Return the stops that a route names, in order; a stop where one changes counts once."""
     visits = [rides[0].departure]
     for here, there in pairwise(rides):
         visits.append(here.arrival)
-        if not same_place(here.arrival, there.departure):
+        if not same_stop(here.arrival, there.departure):
             visits.append(there.departure)
     return [*visits, rides[-1].arrival]
 
 
-def _is_one_way(rides: Sequence[Ride], trip: Trip) -> bool:
+def _is_simple_path(rides: Sequence[Ride], trip: Trip) -> bool:
     """Say whether a route could be one simple way from the origin to the destination."""
     return not (
-        any(same_place(one, other) for one, other in combinations(_visits(rides), 2))
-        or any(same_place(ride.departure, trip.origin) for ride in rides[1:])
-        or any(same_place(ride.arrival, trip.destination) for ride in rides[:-1])
+        any(same_stop(one, other) for one, other in combinations(_visits(rides), 2))
+        or any(same_stop(ride.departure, trip.origin) for ride in rides[1:])
+        or any(same_stop(ride.arrival, trip.destination) for ride in rides[:-1])
     )
 
 
@@ -147,7 +147,7 @@ def right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
     found: dict[int, int] = {}
     for number, (here, there) in enumerate(pairwise(rides)):
         stop = here.arrival.namesakes
-        if not stop or not same_place(here.arrival, there.departure):
+        if not stop or not same_stop(here.arrival, there.departure):
             continue
         left, done = trip.legs_left(stop), trip.legs_done(stop)
         if not left or not done or left >= trip.required or not trip.suffices(done, left):
@@ -157,16 +157,16 @@ def right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
     return found
 
 
-def _partial_marks(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> list[Item]:
+def _partial_credit(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> list[CreditItem]:
     """Return the items of a wrong route of no more legs than allowed."""
-    if not _is_one_way(rides, trip):
-        return _no_marks(trip, values, "the legs are not one simple way")
+    if not _is_simple_path(rides, trip):
+        return _no_credit(trip, values, "the legs are not one simple way")
     first, last = rides[0].departure, rides[-1].arrival
-    begins, ends = same_place(first, trip.origin), same_place(last, trip.destination)
+    begins, ends = same_stop(first, trip.origin), same_stop(last, trip.destination)
     lines, transfers = _worths(trip, values)
     return [
-        Item("origin", values.origin * begins, values.origin, _named(first, begins)),
-        Item(
+        CreditItem("origin", values.origin * begins, values.origin, _named(first, begins)),
+        CreditItem(
             "destination",
             values.destination * ends,
             values.destination,
@@ -177,13 +177,15 @@ def _partial_marks(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> li
     ]
 
 
-def _named(place: Place, right: bool) -> str:
+def _named(place: NamedStop, right: bool) -> str:
     return f"{place.text!r} is {'right' if right else 'another stop'}"
 
 
-def _steps(name: str, right: int, required: int, worth: float) -> Item:
+def _steps(name: str, right: int, required: int, worth: float) -> CreditItem:
     credit = worth * right / required if required else 0.0
-    return Item(name, credit, worth, f"{right} of {required} right" if required else "none needed")
+    return CreditItem(
+        name, credit, worth, f"{right} of {required} right" if required else "none needed"
+    )
 
 
 def route_detail(
@@ -194,16 +196,16 @@ def route_detail(
     Args:
         rides: Its legs, looked up; those beyond the allowed ones may be left out.
         legs: How many legs it has; at least 1.
-        right: What :func:`~rewardmap_verl.rewards.correctness.route_is_right` says of it.
+        right: What :func:`~rewardmap_verl.rewards.correctness.is_correct_route` says of it.
         trip: What the question asks for.
         config: The reward's numbers.
     """
     surplus = max(0, legs - trip.allowed)
     if right:
-        items = _full_marks(trip, surplus, config.items)
+        items = _full_credit(trip, surplus, config.items)
     elif surplus:
         reason = f"a wrong route of {legs} legs, {trip.allowed} allowed"
-        items = _no_marks(trip, config.items, reason)
+        items = _no_credit(trip, config.items, reason)
     else:
-        items = _partial_marks(rides, trip, config.items)
+        items = _partial_credit(rides, trip, config.items)
     return RouteDetail(detail_value(items, right, config), tuple(items), surplus)

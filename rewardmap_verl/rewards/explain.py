@@ -13,39 +13,39 @@ from typing import Final
 
 from rewardmap_verl.errors import DataError, shorten
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.rewards.correctness import Ride, look_up, route_is_right, same_place
+from rewardmap_verl.rewards.correctness import Ride, is_correct_route, resolve_leg, same_stop
 from rewardmap_verl.rewards.detail import (
     Trip,
+    required_trip,
     right_lines,
     right_transfers,
     route_detail,
-    trip_of,
 )
 from rewardmap_verl.rewards.ground_truth import GroundTruth
-from rewardmap_verl.rewards.parts import Item, Score
+from rewardmap_verl.rewards.parts import CreditItem, Score
 from rewardmap_verl.rewards.perfect import perfect_answer
-from rewardmap_verl.rewards.routes import OffForm, RouteAnswer, read_route
+from rewardmap_verl.rewards.routes import FormFault, RouteAnswer, read_route
 from rewardmap_verl.rewards.score import bounds, score_answer
-from rewardmap_verl.rewards.short_answer import Place, ShortAnswer, read_short_answer
+from rewardmap_verl.rewards.short_answer import AnswerSource, ShortAnswer, read_short_answer
 from rewardmap_verl.transit.network import Network
 
-__all__ = ["Check", "Explanation", "Part", "explain_answer"]
+__all__ = ["Check", "Explanation", "RewardPart", "explain_answer"]
 
 _SHOWN: Final = 300
-_MOST_LEGS: Final = 30
+_MAX_LEGS_SHOWN: Final = 30
 
 _FORM_FAULTS: Final = {
-    OffForm.LABELS: "a label or a value is not written as asked",
-    OffForm.BLOCKS: "blocks are not divided by dashes, or their lines are in another order",
-    OffForm.FIELDS: "a block lacks a line, or has one too many",
-    OffForm.AROUND: "there is text between the blocks, after them or around them",
+    FormFault.LABELS: "a label or a value is not written as asked",
+    FormFault.BLOCKS: "blocks are not divided by dashes, or their lines are in another order",
+    FormFault.FIELDS: "a block lacks a line, or has one too many",
+    FormFault.AROUND: "there is text between the blocks, after them or around them",
 }
 
 _PLACES: Final = {
-    Place.BOX: "in the last \\boxed{}",
-    Place.SENTENCE: 'in the last sentence "the answer is …", without a box',
-    Place.BARE: "as the whole text, without a box",
-    Place.NOWHERE: "nowhere",
+    AnswerSource.BOX: "in the last \\boxed{}",
+    AnswerSource.SENTENCE: 'in the last sentence "the answer is …", without a box',
+    AnswerSource.BARE: "as the whole text, without a box",
+    AnswerSource.NONE: "none",
 }
 
 
@@ -58,7 +58,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RewardPart:
     """One part of the reward."""
 
     name: str
@@ -77,9 +77,9 @@ class Explanation:
     """What was read, and how well it keeps to the asked form."""
     checks: tuple[Check, ...]
     """What decides whether it is right."""
-    items: tuple[Item, ...]
+    items: tuple[CreditItem, ...]
     """What the detail reward is made of; empty for all types but planning."""
-    parts: tuple[Part, ...]
+    parts: tuple[RewardPart, ...]
     score: Score
     highest: float
     """The reward of a perfect answer."""
@@ -125,11 +125,11 @@ def _question(truth: GroundTruth) -> str:
     return f"{text}: {about}" if about else text
 
 
-def _parts(score: Score, config: RewardConfig) -> Iterator[Part]:
-    yield Part("format", score.format, config.format_value, 1.0)
-    yield Part("correctness", score.correctness, config.correctness, 1.0)
+def _parts(score: Score, config: RewardConfig) -> Iterator[RewardPart]:
+    yield RewardPart("format", score.format, config.format_value, 1.0)
+    yield RewardPart("correctness", score.correctness, config.correctness, 1.0)
     if score.detail is not None:
-        yield Part("detail", score.detail, config.detail_cap, config.detail_weight)
+        yield RewardPart("detail", score.detail, config.detail_cap, config.detail_weight)
 
 
 def _perfect(truth: GroundTruth, network: Network) -> str:
@@ -149,11 +149,11 @@ def _unreadable(response: object, what: str) -> Check:
 
 
 def _short_read(response: object, answer: ShortAnswer) -> Iterator[Check]:
-    if answer.place is Place.NOWHERE:
+    if answer.source is AnswerSource.NONE:
         yield _unreadable(response, "no box and no answer")
         return
-    found = f"found {_PLACES[answer.place]}: {shorten(answer.text, _SHOWN)}"
-    yield Check(answer.place is Place.BOX, found)
+    found = f"found {_PLACES[answer.source]}: {shorten(answer.text, _SHOWN)}"
+    yield Check(answer.source is AnswerSource.BOX, found)
     if answer.value is None:
         yield Check(False, "it is not one clear answer of the asked kind")
         return
@@ -175,13 +175,13 @@ def _short_checks(answer: ShortAnswer, truth: GroundTruth) -> Iterator[Check]:
 
 def _route(
     response: object, truth: GroundTruth, network: Network, config: RewardConfig
-) -> tuple[list[Check], list[Check], tuple[Item, ...]]:
+) -> tuple[list[Check], list[Check], tuple[CreditItem, ...]]:
     answer = read_route(response, truth.form, config.max_characters, config.max_legs)
     if not answer.legs:
         return [_unreadable(response, "no whole leg")], [], ()
-    trip = trip_of(truth, network)
-    rides = [look_up(network, leg) for leg in answer.legs]
-    right = route_is_right(rides, trip.origin, trip.destination)
+    trip = required_trip(truth, network)
+    rides = [resolve_leg(network, leg) for leg in answer.legs]
+    right = is_correct_route(rides, trip.origin, trip.destination)
     detail = route_detail(rides, len(rides), right, trip, config)
     return (
         list(_route_read(answer)),
@@ -193,19 +193,19 @@ def _route(
 def _route_read(answer: RouteAnswer) -> Iterator[Check]:
     legs = len(answer.legs)
     yield Check(True, f"{legs} leg{'s' * (legs != 1)} read")
-    for fault in sorted(answer.off_form):
+    for fault in sorted(answer.form_faults):
         yield Check(False, _FORM_FAULTS[fault])
-    if not answer.off_form:
+    if not answer.form_faults:
         yield Check(True, "exactly in the asked form")
 
 
 def _route_checks(rides: Sequence[Ride], trip: Trip, right: bool) -> Iterator[Check]:
     origin, destination = rides[0].departure, rides[-1].arrival
-    yield Check(same_place(origin, trip.origin), f"the route begins at {origin.text!r}")
-    yield from _leg_checks(rides[:_MOST_LEGS], trip)
-    if len(rides) > _MOST_LEGS:
-        yield Check(right, f"… and {len(rides) - _MOST_LEGS} more legs")
-    yield Check(same_place(destination, trip.destination), f"it ends at {destination.text!r}")
+    yield Check(same_stop(origin, trip.origin), f"the route begins at {origin.text!r}")
+    yield from _leg_checks(rides[:_MAX_LEGS_SHOWN], trip)
+    if len(rides) > _MAX_LEGS_SHOWN:
+        yield Check(right, f"… and {len(rides) - _MAX_LEGS_SHOWN} more legs")
+    yield Check(same_stop(destination, trip.destination), f"it ends at {destination.text!r}")
     yield Check(len(rides) <= trip.allowed, _length(len(rides), trip))
 
 
@@ -220,7 +220,7 @@ def _leg_checks(rides: Sequence[Ride], trip: Trip) -> Iterator[Check]:
     for number, (ride, change) in enumerate(zip(rides, changes, strict=True)):
         yield Check(ride.is_real, f"leg {number + 1}: {_ride(ride)}{_way(number in lines)}")
         if change is not None:
-            held = same_place(change[0].arrival, change[1].departure)
+            held = same_stop(change[0].arrival, change[1].departure)
             yield Check(held, f"change {number + 1}: {_change(*change)}{_way(number in transfers)}")
 
 
@@ -240,6 +240,6 @@ def _ride(ride: Ride) -> str:
 
 
 def _change(here: Ride, there: Ride) -> str:
-    if same_place(here.arrival, there.departure):
+    if same_stop(here.arrival, there.departure):
         return f"at {here.arrival.text!r}"
     return f"arrives at {here.arrival.text!r} and departs from {there.departure.text!r}"

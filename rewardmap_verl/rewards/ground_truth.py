@@ -159,7 +159,7 @@ class _Reader:
 
     def stop(self, field: str, type: QuestionType) -> str:
         value = self.row.get(field)
-        if field not in type.facts.stops:
+        if field not in type.spec.stops:
             return value if isinstance(value, str) else ""
         if not isinstance(value, str) or not value.strip():
             raise self.fault(field, f"A {type} question needs the name of a stop here.")
@@ -240,9 +240,9 @@ def check_against_network(truth: GroundTruth, network: Network | None, where: st
     if (network.country, network.city) != (truth.country, truth.city):
         found = f"{network.country}/{network.city}"
         raise DataError(place, "network", found, "Give the network of the question's own city.")
-    for name in truth.type.facts.stops:
+    for name in truth.type.spec.stops:
         spelling = getattr(truth, name)
         if not network.find_stops(spelling):
             raise DataError(place, name, spelling, "No stop of the network has this name.")
-    if truth.type.facts.names_line and truth.line and network.find_line(truth.line) is None:
+    if truth.type.spec.names_line and truth.line and network.find_line(truth.line) is None:
         raise DataError(place, "line", truth.line, "No line of the network has this name.")

@@ -2,8 +2,8 @@
 
 ``R = W · (format + correctness + α · detail)``
 
-A task says what it found in an answer (:class:`Judgement`); :func:`combine` turns that into a
-:class:`Score`. Detail is a list of :class:`Item` s, each with what it is worth and what the answer
+A task says what it found in an answer (:class:`Judgment`); :func:`combine` turns that into a
+:class:`Score`. Detail is a list of :class:`CreditItem` s, each with what it is worth and what the answer
 earned. See docs/add-a-task.md for a task of another kind, written in one file.
 """
 
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from rewardmap_verl.rewards.config import RewardConfig
 
-__all__ = ["Item", "Judgement", "Score", "combine", "detail_value", "form_share"]
+__all__ = ["CreditItem", "Judgment", "Score", "combine", "detail_value", "form_share"]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CreditItem:
     """One thing that a good answer gets right."""
 
     name: str
@@ -31,18 +31,18 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgment:
     """What a task found in an answer."""
 
     readable: bool
-    right: bool
+    correct: bool
     form: float
     """Share of the format reward, 0 to 1."""
     detail: float | None
     """0 to the cap; ``None`` where the task gives no partial credit."""
     weight: float = 1.0
     """W, the weight of the question; above 0."""
-    facts: Mapping[str, float | None] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Further figures for the training metrics; a task always gives the same keys."""
 
 
@@ -60,7 +60,7 @@ class Score:
     weight: float
     readable: float
     """1 when an answer could be read, else 0."""
-    facts: Mapping[str, float | None] = field(default_factory=dict)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, float | None]:
         """Return all figures flat, under the same keys for every answer of a task."""
@@ -72,7 +72,7 @@ class Score:
             "detail": self.detail,
             "weight": self.weight,
             "readable": self.readable,
-            **self.facts,
+            **self.metrics,
         }
 
 
@@ -86,7 +86,7 @@ def form_share(faults: int, kinds: int, config: RewardConfig) -> float:
     return 1.0 - (1.0 - config.format_floor) * min(faults, kinds) / kinds
 
 
-def detail_value(items: Iterable[Item], right: bool, config: RewardConfig) -> float:
+def detail_value(items: Iterable[CreditItem], right: bool, config: RewardConfig) -> float:
     """Scale the credit of a readable answer so that the sum of all worths becomes the cap.
 
     A right answer keeps at least the floor; a wrong one stays at or below ``wrong_cap``.
@@ -98,21 +98,21 @@ def detail_value(items: Iterable[Item], right: bool, config: RewardConfig) -> fl
     return min(max(config.detail_cap * credit / worth, config.detail_floor), highest)
 
 
-def combine(judgement: Judgement, config: RewardConfig) -> Score:
+def combine(judgment: Judgment, config: RewardConfig) -> Score:
     """Compute R from what was found (RewardMap, arXiv 2510.02240, section 4.2)."""
-    form = config.format_value * judgement.form if judgement.readable else 0.0
-    correctness = config.correctness if judgement.right else 0.0
-    detail = judgement.detail
+    form = config.format_value * judgment.form if judgment.readable else 0.0
+    correctness = config.correctness if judgment.correct else 0.0
+    detail = judgment.detail
     if detail is not None and not config.use_detail:
         detail = 0.0
-    reward = judgement.weight * (form + correctness + config.detail_weight * (detail or 0.0))
+    reward = judgment.weight * (form + correctness + config.detail_weight * (detail or 0.0))
     return Score(
         score=reward,
-        acc=float(judgement.right),
+        acc=float(judgment.correct),
         format=form,
         correctness=correctness,
         detail=detail,
-        weight=judgement.weight,
-        readable=float(judgement.readable),
-        facts=judgement.facts,
+        weight=judgment.weight,
+        readable=float(judgment.readable),
+        metrics=judgment.metrics,
     )

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.questions.wording import route_text, short_answer
-from rewardmap_verl.rewards.correctness import look_up, route_is_right
-from rewardmap_verl.rewards.detail import Trip, trip_of
+from rewardmap_verl.rewards.correctness import is_correct_route, resolve_leg
+from rewardmap_verl.rewards.detail import Trip, required_trip
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.transit.network import Network
@@ -83,7 +83,7 @@ def perfect_legs(
     Raises:
         DataError: No route leads from one stop to the other.
     """
-    trip = trip_of(truth, network)
+    trip = required_trip(truth, network)
     for legs in sorted(_referenced(truth), key=len):
         if len(legs) <= trip.allowed and _is_right(legs, trip):
             return legs
@@ -102,8 +102,8 @@ def perfect_legs(
 
 
 def _is_right(legs: Sequence[LegText], trip: Trip) -> bool:
-    rides = (look_up(trip.network, leg) for leg in legs)
-    return route_is_right(rides, trip.origin, trip.destination)
+    rides = (resolve_leg(trip.network, leg) for leg in legs)
+    return is_correct_route(rides, trip.origin, trip.destination)
 
 
 def perfect_answer(

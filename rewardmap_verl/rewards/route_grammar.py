@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from rewardmap_verl.questions.types import Reading
-from rewardmap_verl.rewards.values import KINDS, value_of
+from rewardmap_verl.rewards.values import ANSWER_KINDS, value_of
 
-__all__ = ["DRESSING", "LABEL", "LONGEST_VALUE", "LegText", "clean", "name_list", "number"]
+__all__ = ["DRESSING", "LABEL", "MAX_FIELD_LENGTH", "LegText", "clean", "name_list", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +32,21 @@ LABEL: Final = re.compile(
 )
 """A label of any dress; bounded repeats only, so that it runs in linear time."""
 
-DRESSING: Final = " \t\"'“”‘’`*_<>[]{}|$,;.、\\"
+DRESSING: Final = " \t\x1c\x1d\x1e\x1f\"'“”‘’`*_<>[]{}|$,;.、\\"
 """What is taken off both ends of a value."""
 
-LONGEST_VALUE: Final = 4000
+MAX_FIELD_LENGTH: Final = 4000
 """Characters of a value that are read; the longest name of the 30 networks has 60."""
 
 
 def clean(value: str) -> str:
     """Take decoration off a value: Markdown, quotes, brackets, a closing tag, a final full stop."""
-    return value[:LONGEST_VALUE].split("</", 1)[0].strip(DRESSING)
+    return value[:MAX_FIELD_LENGTH].split("</", 1)[0].strip(DRESSING)
 
 
 def number(text: str) -> int | None:
     """Read a number of stops as a short answer is read: "13", "13 stops", not "4 or 5"."""
-    value = value_of(text, KINDS[Reading.NUMBER])
+    value = value_of(text, ANSWER_KINDS[Reading.NUMBER])
     return value if value is not None and value >= 0 else None
 
 

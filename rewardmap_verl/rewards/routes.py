@@ -4,7 +4,7 @@ r"""Reading a planned route: blocks of labeled lines, divided by lines of dashes
 
 The labels are read wherever they stand and however they are dressed; what decides is that each
 stands before its value. A leg has all three of route name, departure stop and arrival stop; what
-has less is no leg. Whether the form is as asked is noted in :attr:`RouteAnswer.off_form`.
+has less is no leg. Whether the form is as asked is noted in :attr:`RouteAnswer.form_faults`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from rewardmap_verl.rewards.plain_routes import read_plain_route
 from rewardmap_verl.rewards.route_grammar import LABEL, LegText, clean, name_list, number
 from rewardmap_verl.rewards.text import answer_windows
 
-__all__ = ["LegText", "OffForm", "RouteAnswer", "read_route"]
+__all__ = ["FormFault", "LegText", "RouteAnswer", "read_route"]
 
 
-class OffForm(str, Enum):
+class FormFault(str, Enum):
     """In what an answer differs from the asked form."""
 
     LABELS = "labels"
@@ -41,7 +40,7 @@ class RouteAnswer:
     """What was read."""
 
     legs: tuple[LegText, ...]
-    off_form: frozenset[OffForm]
+    form_faults: frozenset[FormFault]
     text: str
     """The piece of the response that was read."""
 
@@ -75,15 +74,6 @@ _ASKED_VIA: Final = MappingProxyType(
     }
 )
 """Which further lines a block of each form may have; an unknown form allows any of the three."""
-
-_FURTHER: Final = MappingProxyType(
-    {
-        (False, False): frozenset[str](),
-        (True, False): frozenset({_VIA_COUNT}),
-        (False, True): frozenset({_VIA_NAMES}),
-    }
-)
-"""The further line of a block that has a count of stops or has names of stops, or neither."""
 
 _BY_SPELLING: Final = MappingProxyType({text[:-2]: name for name, text in _SPELLING.items()})
 
@@ -224,42 +214,30 @@ def _asked(further: set[frozenset[str]], form: str) -> bool:
 
 def _off_form(
     pieces: list[_Piece], blocks: list[_Block], divided: bool, around: bool, form: str
-) -> frozenset[OffForm]:
+) -> frozenset[FormFault]:
     faults = set()
     if not all(piece.exact for piece in pieces):
-        faults.add(OffForm.LABELS)
+        faults.add(FormFault.LABELS)
     if not divided or any(
         _ORDER[here] > _ORDER[there] for block in blocks for here, there in pairwise(block.order)
     ):
-        faults.add(OffForm.BLOCKS)
+        faults.add(FormFault.BLOCKS)
     whole = all(block.complete and not block.twice for block in blocks)
     if not whole or not _asked({block.further for block in blocks}, form):
-        faults.add(OffForm.FIELDS)
+        faults.add(FormFault.FIELDS)
     if around:
-        faults.add(OffForm.AROUND)
+        faults.add(FormFault.AROUND)
     return frozenset(faults)
 
 
-def _read_window(text: str, form: str, most_legs: int) -> RouteAnswer:
+def _read_window(text: str, form: str, max_legs: int) -> RouteAnswer:
     region = _answer_region(text)
     around = region is not text or _wrapped(text)
-    if plain := read_plain_route(region):
-        faults = _plain_faults(plain, around, form)
-        return RouteAnswer(plain[:most_legs], faults, region)
     pieces, among = _pieces(region)
     blocks, divided = _blocks(pieces)
     legs = tuple(block.leg() for block in blocks if block.complete)
     faults = _off_form(pieces, blocks, divided, among or around, form)
-    return RouteAnswer(legs[:most_legs], faults, region)
-
-
-def _plain_faults(legs: tuple[LegText, ...], around: bool, form: str) -> frozenset[OffForm]:
-    further = {_FURTHER[leg.via_count is not None, leg.via_names is not None] for leg in legs}
-    asked = _asked(further, form)
-    if asked and not around:
-        return frozenset()
-    faults = {OffForm.AROUND: around, OffForm.FIELDS: not asked}
-    return frozenset(fault for fault, found in faults.items() if found)
+    return RouteAnswer(legs[:max_legs], faults, region)
 
 
 def _answer_region(text: str) -> str:
@@ -278,17 +256,17 @@ def _answer_region(text: str) -> str:
     return region if LABEL.search(region) else text
 
 
-def read_route(response: object, form: str, limit: int, most_legs: int) -> RouteAnswer:
+def read_route(response: object, form: str, limit: int, max_legs: int) -> RouteAnswer:
     """Read a route.
 
     Args:
         response: What the model returned; anything but a string holds no leg.
         form: The asked form, see :data:`~rewardmap_verl.rewards.ground_truth.FORMS`.
         limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
-        most_legs: Legs beyond so many are not read.
+        max_legs: Legs beyond so many are not read.
     """
     for window in answer_windows(response, limit):
-        answer = _read_window(window, form, most_legs)
+        answer = _read_window(window, form, max_legs)
         if answer.legs:
             return answer
     return RouteAnswer((), frozenset(), "")

@@ -18,7 +18,14 @@ from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_netwo
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
-__all__ = ["Line", "NetworkFolder", "Row", "read_json_lines", "read_prepared", "read_row"]
+__all__ = [
+    "JsonLine",
+    "NetworkFolder",
+    "QuestionRow",
+    "read_json_lines",
+    "read_prepared",
+    "read_row",
+]
 
 MISSING: Final = object()
 """Stands for a response that a row does not have."""
@@ -27,7 +34,7 @@ _LONGEST_LINE: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class QuestionRow:
     """One question, and the response to it if there is one."""
 
     where: str
@@ -41,7 +48,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JsonLine:
     """One line of a file of JSON lines."""
 
     number: int
@@ -99,7 +106,7 @@ class NetworkFolder:
             return DataError(truth.place(where), "city", truth.city, f"Its network: {error}")
 
 
-def read_json_lines(path: Path) -> Iterator[Line]:
+def read_json_lines(path: Path) -> Iterator[JsonLine]:
     """Return the lines of a file one by one; an empty line is none, a broken one has a fault.
 
     Raises:
@@ -112,24 +119,24 @@ def read_json_lines(path: Path) -> Iterator[Line]:
     return _decoded(file)
 
 
-def _decoded(file: BinaryIO) -> Iterator[Line]:
+def _decoded(file: BinaryIO) -> Iterator[JsonLine]:
     with file:
         for number, raw in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
             if raw.strip():
                 yield _decode(raw, number)
 
 
-def _decode(raw: bytes, number: int) -> Line:
+def _decode(raw: bytes, number: int) -> JsonLine:
     try:
-        return Line(number, json.loads(raw.decode("utf-8-sig")), None)
+        return JsonLine(number, json.loads(raw.decode("utf-8-sig")), None)
     except UnicodeDecodeError as error:
         reason = f"It is not UTF-8 (byte {error.start})."
     except (ValueError, RecursionError) as error:
         reason = f"It is not JSON ({error})."
-    return Line(number, None, DataError(f"line {number}", hint=reason))
+    return JsonLine(number, None, DataError(f"line {number}", hint=reason))
 
 
-def read_row(line: Line, networks: NetworkFolder) -> Row:
+def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:
     """Read a question and its response.
 
     Raises:
@@ -150,7 +157,7 @@ def read_row(line: Line, networks: NetworkFolder) -> Row:
     network = networks.get(truth, where)
     check_against_network(truth, network, where)
     prompt = values.get("input" if dumped else "question")
-    return Row(
+    return QuestionRow(
         where,
         truth,
         network,
@@ -159,7 +166,7 @@ def read_row(line: Line, networks: NetworkFolder) -> Row:
     )
 
 
-def read_prepared(folder: Path) -> Iterator[Row]:
+def read_prepared(folder: Path) -> Iterator[QuestionRow]:
     """Yield the questions of a prepared folder: ``*.parquet`` beside ``networks/``.
 
     Raises:
@@ -178,7 +185,7 @@ def read_prepared(folder: Path) -> Iterator[Row]:
             truth = GroundTruth.from_json(values["reward_model"]["ground_truth"], where)
             network = networks.get(truth, where)
             check_against_network(truth, network, where)
-            yield Row(where, truth, network, MISSING, _prompt_text(values["prompt"]))
+            yield QuestionRow(where, truth, network, MISSING, _prompt_text(values["prompt"]))
 
 
 def _prompt_text(messages: list[dict[str, Any]]) -> str:

@@ -10,18 +10,18 @@ from itertools import chain
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
-from rewardmap_verl.rewards.correctness import look_up, route_is_right
-from rewardmap_verl.rewards.detail import RouteDetail, route_detail, trip_of
+from rewardmap_verl.rewards.correctness import is_correct_route, resolve_leg
+from rewardmap_verl.rewards.detail import RouteDetail, required_trip, route_detail
 from rewardmap_verl.rewards.difficulty import difficulty_weight
 from rewardmap_verl.rewards.formatting import route_form, short_form
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
-from rewardmap_verl.rewards.parts import Judgement, Score, combine
+from rewardmap_verl.rewards.parts import Judgment, Score, combine
 from rewardmap_verl.rewards.routes import read_route
 from rewardmap_verl.rewards.short_answer import read_short_answer
 from rewardmap_verl.transit.network import Network
 
 __all__ = [
-    "FACTS",
+    "ROUTE_METRICS",
     "GroundTruth",
     "RewardConfig",
     "Score",
@@ -32,7 +32,7 @@ __all__ = [
     "score_answer",
 ]
 
-FACTS = ("legs", "leg_surplus", "origin", "destination", "lines", "transfers")
+ROUTE_METRICS = ("legs", "leg_surplus", "origin", "destination", "lines", "transfers")
 """Figures of a route beside its reward: its legs, those beyond the allowed ones, and the share that
 each item earned, 0 to 1. ``None`` where one does not apply: to other types, to the transfers of a
 direct trip, and to a route that cannot be read."""
@@ -40,24 +40,24 @@ direct trip, and to a route that cannot be read."""
 
 def judge(
     response: object, truth: GroundTruth, network: Network | None, config: RewardConfig
-) -> Judgement:
+) -> Judgment:
     """Read an answer and judge it, without weighing the parts."""
     if truth.is_planning:
         return _judge_route(response, truth, network, config)
     answer = read_short_answer(response, truth.type, config.max_characters)
-    return Judgement(
+    return Judgment(
         readable=answer.value is not None,
-        right=answer.value == truth.answer,
+        correct=answer.value == truth.answer,
         form=short_form(answer, config),
         detail=None,
         weight=difficulty_weight(truth, config),
-        facts=dict.fromkeys(FACTS),
+        metrics=dict.fromkeys(ROUTE_METRICS),
     )
 
 
 def _judge_route(
     response: object, truth: GroundTruth, network: Network | None, config: RewardConfig
-) -> Judgement:
+) -> Judgment:
     if network is None:
         raise DataError(
             truth.place(), "network", truth.city, "A planning question needs its city's network."
@@ -65,20 +65,20 @@ def _judge_route(
     answer = read_route(response, truth.form, config.max_characters, config.max_legs)
     weight = difficulty_weight(truth, config)
     if not answer.legs:
-        nothing = {**dict.fromkeys(FACTS), "legs": 0.0}
-        return Judgement(False, False, 0.0, 0.0, weight, nothing)
-    trip = trip_of(truth, network)
-    rides = [look_up(network, leg) for leg in answer.legs[: trip.allowed]]
-    further = (look_up(network, leg) for leg in answer.legs[trip.allowed :])
-    right = route_is_right(chain(rides, further), trip.origin, trip.destination)
+        nothing = {**dict.fromkeys(ROUTE_METRICS), "legs": 0.0}
+        return Judgment(False, False, 0.0, 0.0, weight, nothing)
+    trip = required_trip(truth, network)
+    rides = [resolve_leg(network, leg) for leg in answer.legs[: trip.allowed]]
+    further = (resolve_leg(network, leg) for leg in answer.legs[trip.allowed :])
+    right = is_correct_route(chain(rides, further), trip.origin, trip.destination)
     detail = route_detail(rides, len(answer.legs), right, trip, config)
-    facts = _facts(detail, len(answer.legs))
-    return Judgement(True, right, route_form(answer, config), detail.value, weight, facts)
+    metrics = _facts(detail, len(answer.legs))
+    return Judgment(True, right, route_form(answer, config), detail.value, weight, metrics)
 
 
 def _facts(detail: RouteDetail, legs: int) -> dict[str, float | None]:
     shares = (item.credit / item.worth if item.worth else None for item in detail.items[:4])
-    return dict(zip(FACTS, (float(legs), float(detail.surplus), *shares), strict=True))
+    return dict(zip(ROUTE_METRICS, (float(legs), float(detail.surplus), *shares), strict=True))
 
 
 def score_answer(

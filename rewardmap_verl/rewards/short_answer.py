@@ -18,18 +18,18 @@ from typing import Final
 
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.rewards.text import answer_windows, without_fences
-from rewardmap_verl.rewards.values import KINDS, LONGEST, Kind, value_of
+from rewardmap_verl.rewards.values import ANSWER_KINDS, MAX_VALUE_LENGTH, AnswerKind, value_of
 
-__all__ = ["Boxed", "Place", "ShortAnswer", "last_box", "read_short_answer"]
+__all__ = ["AnswerSource", "BoxedText", "ShortAnswer", "last_box", "read_short_answer"]
 
 
-class Place(str, Enum):
+class AnswerSource(str, Enum):
     """Where the answer was found."""
 
     BOX = "box"
     SENTENCE = "sentence"
     BARE = "bare"
-    NOWHERE = "nowhere"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ShortAnswer:
 
     value: int | None
     """Yes 1, no 0; A to D 0 to 3; the number. ``None`` when nothing readable was found."""
-    place: Place
+    source: AnswerSource
     exact: bool
     """True when the box and its content are exactly as asked."""
     text: str
@@ -46,7 +46,7 @@ class ShortAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Boxed:
+class BoxedText:
     r"""The last box of a text."""
 
     content: str
@@ -84,10 +84,10 @@ def _boxes(text: str) -> Iterator[tuple[str, bool]]:
         elif found == "}":
             opened = stack.pop() if stack else None
             if opened is not None:
-                yield text[opened[0] : min(at, opened[0] + LONGEST + 1)], opened[1]
+                yield text[opened[0] : min(at, opened[0] + MAX_VALUE_LENGTH + 1)], opened[1]
 
 
-def last_box(text: str) -> Boxed | None:
+def last_box(text: str) -> BoxedText | None:
     r"""Return the last ``\boxed{…}`` that holds something, or ``None``."""
     if "oxed" not in text and "OXED" not in text:
         return None
@@ -97,24 +97,24 @@ def last_box(text: str) -> Boxed | None:
         if not content.isspace() and content:
             alone = alone and (last is None or last[0] == content or f"{{{last[0]}}}" in content)
             last = content, plain
-    return None if last is None else Boxed(last[0], last[1], alone)
+    return None if last is None else BoxedText(last[0], last[1], alone)
 
 
-def _unboxed_value(text: str, kind: Kind) -> int | None:
+def _unboxed_value(text: str, kind: AnswerKind) -> int | None:
     """Read a value outside of a box; beside a box that is empty or broken there is none."""
-    return None if len(text) > LONGEST or "oxed" in text.lower() else value_of(text, kind)
+    return None if len(text) > MAX_VALUE_LENGTH or "oxed" in text.lower() else value_of(text, kind)
 
 
 def _statements(text: str) -> Iterator[tuple[bool, str]]:
     """Yield what each "the answer is X" states, and whether it says "final"."""
     text = text.lower()
     for match in _STATEMENT.finditer(text):
-        rest = text[match.end() : match.end() + LONGEST].lstrip()
+        rest = text[match.end() : match.end() + MAX_VALUE_LENGTH].lstrip()
         end = _SENTENCE_END.search(rest)
         yield text.endswith(_FINAL, 0, match.start()), rest[: end.start()] if end else rest
 
 
-def _stated(text: str, kind: Kind) -> tuple[str, int] | None:
+def _stated(text: str, kind: AnswerKind) -> tuple[str, int] | None:
     """Return the last readable statement; one that is called final goes before the others."""
     best: tuple[str, int] | None = None
     best_final = False
@@ -132,18 +132,18 @@ def _bare(text: str) -> str:
     return text[8:-9] if lowered == ("<answer>", "</answer>") else text
 
 
-def _read_piece(text: str, kind: Kind) -> ShortAnswer | None:
+def _read_piece(text: str, kind: AnswerKind) -> ShortAnswer | None:
     box = last_box(text)
     if box is not None:
         value = value_of(box.content, kind)
         asked = kind.asked.fullmatch(box.content.strip()) is not None
-        return ShortAnswer(value, Place.BOX, box.plain and box.alone and asked, box.content)
+        return ShortAnswer(value, AnswerSource.BOX, box.plain and box.alone and asked, box.content)
     stated = _stated(text, kind)
     if stated is not None:
-        return ShortAnswer(stated[1], Place.SENTENCE, False, stated[0])
+        return ShortAnswer(stated[1], AnswerSource.SENTENCE, False, stated[0])
     whole = _bare(text)
     value = _unboxed_value(whole, kind)
-    return None if value is None else ShortAnswer(value, Place.BARE, False, whole)
+    return None if value is None else ShortAnswer(value, AnswerSource.BARE, False, whole)
 
 
 def read_short_answer(response: object, type: QuestionType, limit: int) -> ShortAnswer:
@@ -154,9 +154,9 @@ def read_short_answer(response: object, type: QuestionType, limit: int) -> Short
         type: The type of the question.
         limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
     """
-    kind = KINDS[type.reading]
+    kind = ANSWER_KINDS[type.reading]
     for window in answer_windows(response, limit):
         found = _read_piece(window, kind)
         if found is not None:
             return found
-    return ShortAnswer(None, Place.NOWHERE, False, "")
+    return ShortAnswer(None, AnswerSource.NONE, False, "")

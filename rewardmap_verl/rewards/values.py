@@ -16,9 +16,9 @@ from typing import Final
 
 from rewardmap_verl.questions.types import Reading
 
-__all__ = ["KINDS", "LONGEST", "Kind", "value_of"]
+__all__ = ["ANSWER_KINDS", "MAX_VALUE_LENGTH", "AnswerKind", "value_of"]
 
-LONGEST: Final = 200
+MAX_VALUE_LENGTH: Final = 200
 """Characters of a piece that may be an answer; a longer one is prose."""
 
 _COMMAND: Final = re.compile(r"\\([a-zA-Z]{1,20}|.)", re.DOTALL)
@@ -52,7 +52,7 @@ _OPTION_WORD: Final = re.compile(
 
 def _unwrap(text: str) -> str | None:
     """Take off LaTeX, Markdown and quotes; ``None`` when the LaTeX would have to be calculated."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_VALUE_LENGTH:
         return None
     if "\\" in text:
         names = [name for name in _COMMAND.findall(text) if name not in _LATEX]
@@ -141,17 +141,17 @@ def _number(text: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class AnswerKind:
     """How the answers of one kind are read, and what exactly is asked for."""
 
     read: Callable[[str], int | None]
     asked: re.Pattern[str]
 
 
-_YES_NO: Final = Kind(_yes_no, re.compile(r"yes|no", re.IGNORECASE))
-_OPTION: Final = Kind(_letter, re.compile(r"[A-D]", re.IGNORECASE))
-_COUNT: Final = Kind(_number, re.compile(r"[0-9]{1,9}"))
-KINDS: Final = MappingProxyType(
+_YES_NO: Final = AnswerKind(_yes_no, re.compile(r"yes|no", re.IGNORECASE))
+_OPTION: Final = AnswerKind(_letter, re.compile(r"[A-D]", re.IGNORECASE))
+_COUNT: Final = AnswerKind(_number, re.compile(r"[0-9]{1,9}"))
+ANSWER_KINDS: Final = MappingProxyType(
     {
         Reading.YES_NO: _YES_NO,
         Reading.OPTION: _OPTION,
@@ -160,7 +160,7 @@ KINDS: Final = MappingProxyType(
 )
 
 
-def value_of(text: str, kind: Kind) -> int | None:
+def value_of(text: str, kind: AnswerKind) -> int | None:
     """Return what a piece of text means; ``None`` when it is not one clear value of the kind."""
     plain = _unwrap(text)
     return None if plain is None else kind.read(plain)

@@ -40,7 +40,7 @@ def data(tmp_path: Path) -> Path:
 
 def run(data: Path, *options: str) -> Result:
     command = ["audit", str(data / "rows.jsonl"), "--networks", str(data / "networks")]
-    return CliRunner().invoke(app, [*command, "--most", "2", "--tries", "20", *options])
+    return CliRunner().invoke(app, [*command, "--limit", "2", "--tries", "20", *options])
 
 
 def test_every_property_holds(data: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_reward_that_pays_for_padding_is_found_out(
 ) -> None:
     def faulty(response: object, *rest: object) -> Score:
         score = score_answer(response, *rest)  # type: ignore[arg-type]
-        bonus = 4.0 * (score.facts["legs"] or 0.0) if not score.acc else 0.0
+        bonus = 4.0 * (score.metrics["legs"] or 0.0) if not score.acc else 0.0
         return Score(**{**_fields(score), "score": score.score + bonus})
 
     monkeypatch.setattr(audit_module, "score_answer", faulty)

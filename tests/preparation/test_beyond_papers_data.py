@@ -19,7 +19,7 @@ from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
 
-OURS = [kind.value for kind in QuestionType if kind.facts.beyond_papers]
+OURS = [kind.value for kind in QuestionType if kind.spec.beyond_papers]
 
 
 @pytest.fixture

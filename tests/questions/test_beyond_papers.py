@@ -21,7 +21,7 @@ from rewardmap_verl.rewards.score import bounds, score_answer
 from rewardmap_verl.transit.network import Network, Stop
 from rewardmap_verl.transit.reader import parse_network, read_network
 
-OURS = [kind for kind in QuestionType if kind.facts.beyond_papers]
+OURS = [kind for kind in QuestionType if kind.spec.beyond_papers]
 NONE = Quotas(0, 0, 0, 0, 0, 0)
 CITIES = (
     "america/new_york",
@@ -204,7 +204,7 @@ def test_no_ride_leads_from_a_trunk_into_its_branch() -> None:
 def test_none_is_asked_unless_wanted(shared_data: Path) -> None:
     network, _ = made(shared_data, "italy/rome")
     papers = generate_questions(network, "hard", 5)
-    assert not any(q.type.facts.beyond_papers for q in papers)
+    assert not any(q.type.spec.beyond_papers for q in papers)
     both = generate_questions(network, "hard", 5, Quotas().with_beyond_papers(3))
     assert both[: len(papers)] == papers
 

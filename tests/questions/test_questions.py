@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.questions.context import shuffled_pairs
 from rewardmap_verl.questions.counting1 import make_options
-from rewardmap_verl.questions.planning import share_out
+from rewardmap_verl.questions.planning import split_by_transfers
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.transit.network import Line, Network, Stop
@@ -292,13 +292,13 @@ def test_options_are_near_distinct_and_no_position_or_rank_gives_the_answer_away
     [(0, (0, 0, 0)), (1, (1, 0, 0)), (3, (2, 1, 0)), (8, (4, 3, 1)), (40, (20, 15, 5))],
 )
 def test_trips_are_shared_out(count: int, parts: tuple[int, int, int]) -> None:
-    assert share_out(count) == parts
+    assert split_by_transfers(count) == parts
 
 
 @given(st.integers(0, 500))
 def test_shares_add_up(count: int) -> None:
-    assert sum(share_out(count)) == count
-    assert list(share_out(count)) == sorted(share_out(count), reverse=True)
+    assert sum(split_by_transfers(count)) == count
+    assert list(split_by_transfers(count)) == sorted(split_by_transfers(count), reverse=True)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 9])

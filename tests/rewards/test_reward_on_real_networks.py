@@ -15,7 +15,7 @@ from rewardmap_verl.rewards.attacks import (
     short_answers,
     wrong_routes,
 )
-from rewardmap_verl.rewards.detail import trip_of
+from rewardmap_verl.rewards.detail import required_trip
 from rewardmap_verl.rewards.perfect import perfect_answer, perfect_legs, write_route
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.score import (
@@ -70,7 +70,7 @@ def test_routes_keep_the_properties(asked: list[tuple[GroundTruth, str, Network]
         if not truth.is_planning:
             continue
         rng = random.Random(f"real/{number}")
-        legs, trip = perfect_legs(truth, network), trip_of(truth, network)
+        legs, trip = perfect_legs(truth, network), required_trip(truth, network)
         best = score_answer(gold, truth, network, CONFIG)
         for name, wrong in wrong_routes(legs, network, trip, rng):
             score = score_answer(write_route(wrong, truth.form), truth, network, CONFIG)

@@ -22,11 +22,11 @@ from rewardmap_verl.rewards.attacks import (
     wrong_routes,
 )
 from rewardmap_verl.rewards.config import DetailItems, MapWeights, QuestionWeights, RewardConfig
-from rewardmap_verl.rewards.correctness import look_up, route_is_right
-from rewardmap_verl.rewards.detail import Trip, trip_of
+from rewardmap_verl.rewards.correctness import is_correct_route, resolve_leg
+from rewardmap_verl.rewards.detail import Trip, required_trip
 from rewardmap_verl.rewards.perfect import perfect_answer, perfect_legs, write_route
 from rewardmap_verl.rewards.routes import LegText
-from rewardmap_verl.rewards.score import FACTS, GroundTruth, Score, bounds, score_answer
+from rewardmap_verl.rewards.score import ROUTE_METRICS, GroundTruth, Score, bounds, score_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import parse_network
@@ -67,8 +67,8 @@ class Case:
         return score_answer(write_route(legs), self.truth, self.network, config)
 
     def is_right(self, legs: Legs) -> bool:
-        rides = [look_up(self.network, leg) for leg in legs]
-        return route_is_right(rides, self.trip.origin, self.trip.destination)
+        rides = [resolve_leg(self.network, leg) for leg in legs]
+        return is_correct_route(rides, self.trip.origin, self.trip.destination)
 
 
 @st.composite
@@ -103,7 +103,7 @@ def cases(draw: st.DrawFn, least_extra: int = -1) -> Case:
     assume(fewest is not None)
     extra = draw(st.integers(least_extra, 2))
     truth = replace(truth, question_transfer_count=max(0, fewest + extra))
-    trip = trip_of(truth, network)
+    trip = required_trip(truth, network)
     return Case(network, truth, trip, perfect_legs(truth, network, planner))
 
 
@@ -257,7 +257,7 @@ def test_padding_never_raises_the_reward(
     case, legs = asked
     for base in (legs, case.gold):
         score = case.score(base, config)
-        assume(score.facts["legs"] == len(base))  # a well-formed leg fixes an unreadable answer
+        assume(score.metrics["legs"] == len(base))  # a well-formed leg fixes an unreadable answer
         for name, padded in padded_routes(base, case.network, rng):
             assert case.score(padded, config).score <= score.score + 1e-9, name
 
@@ -269,7 +269,7 @@ def test_listing_alternatives_never_raises_the_reward(
 ) -> None:
     case, legs = asked
     gold, score = case.score(case.gold, config), case.score(legs, config)
-    assume(score.facts["legs"] == len(legs))
+    assume(score.metrics["legs"] == len(legs))
     alternatives = case.score(legs + case.gold, config)
     if not alternatives.acc:  # a detour that comes back to the origin first is right, and longer
         assert alternatives.score <= score.score + 1e-9
@@ -286,7 +286,7 @@ def test_text_around_never_raises_the_reward(
     case, legs = asked
     text = write_route(legs)
     base = score_answer(text, case.truth, case.network, config)
-    assume(base.facts["legs"] == len(legs))  # text after an empty label would be its value
+    assume(base.metrics["legs"] == len(legs))  # text after an empty label would be its value
     for padded in (
         text + padding,
         padding + text,
@@ -339,7 +339,7 @@ def test_any_response_has_a_finite_score_within_bounds(
         assert low <= score.score <= high + 1e-9
         assert list(score.as_dict()) == [
             *("score", "acc", "format", "correctness", "detail", "weight", "readable"),
-            *FACTS,
+            *ROUTE_METRICS,
         ]
         assert all(v is None or type(v) is float for v in score.as_dict().values())
 

@@ -154,7 +154,7 @@ assert not opened, opened
 import random
 from rewardmap_verl.questions.sampling import generate_questions
 from rewardmap_verl.rewards.attacks import wrong_routes
-from rewardmap_verl.rewards.detail import trip_of
+from rewardmap_verl.rewards.detail import required_trip
 from rewardmap_verl.rewards.perfect import perfect_legs, write_route
 from rewardmap_verl.rewards.score import *
 from rewardmap_verl.transit.reader import parse_network
@@ -164,7 +164,7 @@ for question in generate_questions(town, "hard", 3):
     truth = GroundTruth.from_question(question)
     print(truth.to_json())
     if truth.is_planning:
-        legs, trip = perfect_legs(truth, town), trip_of(truth, town)
+        legs, trip = perfect_legs(truth, town), required_trip(truth, town)
         for name, wrong in wrong_routes(legs, town, trip, random.Random("1")):
             print(name, score_answer(write_route(wrong), truth, town, RewardConfig()).as_dict())
 """

@@ -143,7 +143,7 @@ def test_a_direct_trip(town: Network) -> None:
         [10, 20 / 6, 10 / 6, 10 / 6]
     )
     assert [score.acc for score in scores.values()] == [1, 0, 0, 1]
-    assert [score.facts["transfers"] for score in scores.values()] == [None] * 4
+    assert [score.metrics["transfers"] for score in scores.values()] == [None] * 4
 
 
 def test_fewer_transfers_than_counted_and_another_way_are_as_good_as_gold(town: Network) -> None:
@@ -164,7 +164,7 @@ def test_fewer_transfers_than_counted_and_another_way_are_as_good_as_gold(town: 
 
 def test_a_count_too_low_does_not_make_the_best_route_too_long(town: Network) -> None:
     score = score_answer(answer(*GOLD), truth("Acorn", "Gate", 0), town, RewardConfig())
-    assert (score.detail, score.facts["leg_surplus"], score.weight) == (10.0, 0.0, 1.0)
+    assert (score.detail, score.metrics["leg_surplus"], score.weight) == (10.0, 0.0, 1.0)
 
 
 def test_unreadable_answers_earn_nothing(town: Network) -> None:
@@ -235,4 +235,4 @@ def test_short_answers_have_no_detail() -> None:
         score = score_answer(text, asked, None, RewardConfig())
         assert (score.score, score.acc, score.format, score.correctness) == expected, text
         assert score.detail is None
-        assert set(score.facts.values()) == {None}
+        assert set(score.metrics.values()) == {None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rewardmap_verl.questions.types import QuestionType as T
-from rewardmap_verl.rewards.short_answer import Place, last_box, read_short_answer
+from rewardmap_verl.rewards.short_answer import AnswerSource, last_box, read_short_answer
 
 LIMIT = 65_536
 
@@ -278,14 +278,14 @@ def test_only_the_asked_form_is_exact() -> None:
 
 def test_the_place_of_the_answer_is_told() -> None:
     places = {
-        r"\boxed{5}": Place.BOX,
-        r"\boxed{many}": Place.BOX,
-        "The answer is 5.": Place.SENTENCE,
-        "5": Place.BARE,
-        "no idea": Place.NOWHERE,
+        r"\boxed{5}": AnswerSource.BOX,
+        r"\boxed{many}": AnswerSource.BOX,
+        "The answer is 5.": AnswerSource.SENTENCE,
+        "5": AnswerSource.BARE,
+        "no idea": AnswerSource.NONE,
     }
     for text, place in places.items():
-        assert read_short_answer(text, T.COUNTING2, LIMIT).place is place
+        assert read_short_answer(text, T.COUNTING2, LIMIT).source is place
 
 
 def test_a_box_may_hold_braces() -> None:

@@ -135,7 +135,7 @@ def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: Tracks) -> list[Poi
     """Return where a route begins, changes and ends, or the stops that the question names."""
     if legs:
         return [points[0] for points, _ in legs] + [legs[-1][0][-1]]
-    named = [getattr(truth, field) for field in truth.type.facts.stops]
+    named = [getattr(truth, field) for field in truth.type.spec.stops]
     found = [tracks.network.find_stops(name) for name in named]
     return [tracks.stops[stop.index] for stops in found for stop in stops]
 

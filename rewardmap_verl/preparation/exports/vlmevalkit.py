@@ -44,7 +44,7 @@ def export_vlmevalkit(folder: Path, manifest: Manifest, target: Path) -> list[Pa
     table.writerow(COLUMNS)
     for record in read_records(folder, manifest, "test"):
         truth = record.truth
-        if not truth.is_planning and not truth.type.facts.beyond_papers:
+        if not truth.is_planning and not truth.type.spec.beyond_papers:
             table.writerow(
                 (
                     record.index,
