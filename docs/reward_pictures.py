@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from rewardmap_verl.drawing import DrawnMap, draw_map, standard_style
-from rewardmap_verl.drawing.tracks import Tracks
+from rewardmap_verl.drawing.line_geometry import LineGeometry
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.rewards.config import RewardConfig
@@ -126,7 +126,7 @@ def draw_bars(answers: Sequence[Answer], path: Path) -> None:
 
 def draw_routes(drawn: DrawnMap, network: Network, answers: Sequence[Answer], path: Path) -> None:
     """The gold route, and beside it a wrong one, with what each leg earned."""
-    tracks = Tracks(network, drawn.stops, drawn.calls, drawn.curves)
+    tracks = LineGeometry(network, drawn.stops, drawn.calls, drawn.curves)
     gold, wrong = answers[0], answers[3]
     figure, panes = plt.subplots(1, 2, figsize=(13, 5.6), dpi=110)
     for pane, answer in zip(panes, (gold, wrong), strict=True):
@@ -145,7 +145,7 @@ def draw_routes(drawn: DrawnMap, network: Network, answers: Sequence[Answer], pa
 
 
 def rides(
-    answer: Answer, network: Network, tracks: Tracks
+    answer: Answer, network: Network, tracks: LineGeometry
 ) -> Iterator[tuple[bool, Sequence[tuple[float, float]]]]:
     """Whether each leg exists, and its way on the map."""
     config = RewardConfig()

@@ -5,7 +5,7 @@ be checked on it.
 """
 
 from rewardmap_verl.drawing.cells import CellStyle, draw_cells
-from rewardmap_verl.drawing.geography import layout_from_coordinates
+from rewardmap_verl.drawing.geographic_layout import layout_from_coordinates
 from rewardmap_verl.drawing.render import DrawnMap, LabelBox, LegendBox, draw_map
 from rewardmap_verl.drawing.style import MapStyle, standard_style, style_at, tiny_style
 

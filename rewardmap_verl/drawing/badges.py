@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rewardmap_verl.drawing.colors import luma
 from rewardmap_verl.drawing.fonts import text_extent
 from rewardmap_verl.drawing.geometry import Rect, distance, overlap
-from rewardmap_verl.drawing.label_candidates import Ground, Place
+from rewardmap_verl.drawing.label_candidates import LabelCandidate, ObstacleMap
 from rewardmap_verl.drawing.lanes import Lanes
 from rewardmap_verl.drawing.scene import Area, Point, Shape, Stroke, Text
 from rewardmap_verl.drawing.style import MapStyle
@@ -47,8 +47,8 @@ def badge_text(name: str) -> str:
 def place_badges(
     placed: PlacedNetwork,
     lanes: Lanes,
-    ground: Ground,
-    labels: Sequence[Place],
+    ground: ObstacleMap,
+    labels: Sequence[LabelCandidate],
     style: MapStyle,
 ) -> tuple[Badge, ...]:
     """Badges for all ends of lines where one finds room; names come first."""
@@ -105,7 +105,7 @@ def _direction(a: Point, b: Point) -> Point:
 
 
 def _room(
-    ground: Ground, stop: int, heading: Point, text: str, taken: list[Rect], style: MapStyle
+    ground: ObstacleMap, stop: int, heading: Point, text: str, taken: list[Rect], style: MapStyle
 ) -> Rect | None:
     """A free box beside the stop, as nearly ahead of the line as may be."""
     width, above, _ = text_extent(text, _size(style), True)
@@ -117,10 +117,10 @@ def _room(
         for dx, dy in ahead:
             reach = symbol.radius + far * style.label_gap
             reach += max(
-                (x - symbol.centre[0]) * dx + (y - symbol.centre[1]) * dy for x, y in symbol.points
+                (x - symbol.center[0]) * dx + (y - symbol.center[1]) * dy for x, y in symbol.points
             )
-            x = symbol.centre[0] + dx * reach + _sign(dx) * wide / 2
-            y = symbol.centre[1] + dy * reach + _sign(dy) * high / 2
+            x = symbol.center[0] + dx * reach + _sign(dx) * wide / 2
+            y = symbol.center[1] + dy * reach + _sign(dy) * high / 2
             rect = Rect(x, y, 1.0, 0.0, wide / 2, high / 2)
             if _is_free(ground, stop, rect, taken):
                 return rect
@@ -131,11 +131,11 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _is_free(ground: Ground, stop: int, rect: Rect, taken: list[Rect]) -> bool:
+def _is_free(ground: ObstacleMap, stop: int, rect: Rect, taken: list[Rect]) -> bool:
     hit = any(
         ground.obstacles[i][0] != stop and overlap(rect, ground.obstacles[i][1])
         for i in ground.fields.near(rect.box())
     )
-    own = distance(rect, ground.symbols[stop].centre)
-    nearest = all(distance(rect, symbol.centre) >= own for symbol in ground.symbols)
+    own = distance(rect, ground.symbols[stop].center)
+    nearest = all(distance(rect, symbol.center) >= own for symbol in ground.symbols)
     return nearest and not hit and not any(overlap(rect, other) for other in taken)

@@ -9,9 +9,9 @@ from itertools import combinations
 from rewardmap_verl.drawing.badges import badge_shapes
 from rewardmap_verl.drawing.fonts import text_extent
 from rewardmap_verl.drawing.geometry import Rect, band, distance, overlap, union, upright
-from rewardmap_verl.drawing.label_candidates import Symbol, set_text
+from rewardmap_verl.drawing.label_candidates import Symbol, label_texts
 from rewardmap_verl.drawing.legend import Legend, make_legend
-from rewardmap_verl.drawing.plan import Plan
+from rewardmap_verl.drawing.map_layout import MapLayout
 from rewardmap_verl.drawing.scene import Area, Box, Disc, Point, Scene, Shape, Stroke, Text, move
 from rewardmap_verl.drawing.scenery import draw_scenery
 from rewardmap_verl.drawing.style import MapStyle
@@ -30,7 +30,7 @@ class Canvas:
     """Where the words of the scenery stand."""
 
 
-def compose(plan: Plan, style: MapStyle) -> Canvas:
+def compose(plan: MapLayout, style: MapStyle) -> Canvas:
     """Draw the plan; the legend goes into a free corner, or else beside or below the map."""
     legend = make_legend(
         [
@@ -64,7 +64,7 @@ def compose(plan: Plan, style: MapStyle) -> Canvas:
     )
 
 
-def _legend_corner(plan: Plan, legend: Legend, style: MapStyle) -> Point:
+def _legend_corner(plan: MapLayout, legend: Legend, style: MapStyle) -> Point:
     """The top left of the legend: a corner of the map where it covers nothing, or outside."""
     left, top, right, bottom = plan.box()
     gap = style.font_size
@@ -95,14 +95,14 @@ def _heading(title: str, style: MapStyle) -> tuple[list[Shape], float, float]:
     return [text], size * 1.7, style.margin + width
 
 
-def _network_shapes(plan: Plan, style: MapStyle) -> list[Shape]:
+def _network_shapes(plan: MapLayout, style: MapStyle) -> list[Shape]:
     shapes: list[Shape] = []
     for color, paths in zip(plan.colors, plan.lanes.curves, strict=True):
         shapes += [Stroke(path, style.line_width, color) for path in paths]
     for symbol, passing in zip(plan.ground.symbols, plan.lanes.passes, strict=True):
         shapes += _symbol_shapes(symbol, passing, style)
     for symbol, place in zip(plan.ground.symbols, plan.labels, strict=True):
-        shapes += set_text(place, symbol.centre, style)
+        shapes += label_texts(place, symbol.center, style)
     for badge in plan.badges:
         shapes += badge_shapes(badge, plan.colors[badge.line], style)
     return shapes

@@ -1,4 +1,4 @@
-"""Cut a network into stretches: track between stops that matter for the shape of the map."""
+"""Cut a network into edges: track between stops that matter for the shape of the map."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rewardmap_verl.transit.network import Network
 _DETOUR = 1.25
 """A line that skips stops runs on another's track when that is not much longer than straight."""
 _BOW = 0.3
-"""A stretch is cut where it strays from its chord by this share of the chord."""
+"""A edge is cut where it strays from its chord by this share of the chord."""
 
 Runs = tuple[tuple[tuple[int, ...], ...], ...]
 """For each line and path, every stop that the line passes, calling there or not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Edge:
     """Track from one key stop to another, used by the same lines all along."""
 
     stops: tuple[int, ...]
@@ -31,7 +31,7 @@ class Stretch:
         return self.stops[0], self.stops[-1]
 
 
-def runs_of(network: Network, places: Sequence[Point]) -> Runs:
+def find_runs(network: Network, places: Sequence[Point]) -> Runs:
     """Where each line runs; express lines pass the stops of the line whose track they use.
 
     A line may pass a stop only where its track runs on without a junction: through the middle of a
@@ -93,14 +93,14 @@ def _between(
         inner = way[start + 1 : way.index(b, start + 2)]
         if not closed.isdisjoint(inner) or len(inner) <= len(best):
             continue
-        length = sum(_far(places[p], places[q]) for p, q in pairwise((a, *inner, b)))
-        if length <= _DETOUR * _far(places[a], places[b]):
+        length = sum(_distance(places[p], places[q]) for p, q in pairwise((a, *inner, b)))
+        if length <= _DETOUR * _distance(places[a], places[b]):
             best = inner
     return best
 
 
-def find_stretches(network: Network, runs: Runs, places: Sequence[Point]) -> list[Stretch]:
-    """Every stretch once, in the order of the lines."""
+def find_edges(network: Network, runs: Runs, places: Sequence[Point]) -> list[Edge]:
+    """Every edge once, in the order of the lines."""
     users: dict[frozenset[int], set[int]] = {}
     around: dict[int, dict[int, None]] = {}
     for line, paths in enumerate(runs):
@@ -109,15 +109,15 @@ def find_stretches(network: Network, runs: Runs, places: Sequence[Point]) -> lis
             around.setdefault(a, {})[b] = None
             around.setdefault(b, {})[a] = None
     keys = _keys(runs, users, around)
-    stretches: list[Stretch] = []
+    edges: list[Edge] = []
     seen: set[frozenset[int]] = set()
     for path in (path for paths in runs for path in paths):
         for stops in _cut(path, keys):
             if frozenset(stops[:2]) not in seen:
                 seen.update(frozenset(pair) for pair in pairwise(stops))
                 lines = frozenset(users[frozenset(stops[:2])])
-                stretches += [Stretch(part, lines) for part in _unbowed(stops, places)]
-    return stretches
+                edges += [Edge(part, lines) for part in _unbowed(stops, places)]
+    return edges
 
 
 def _keys(
@@ -138,11 +138,11 @@ def _cut(path: Sequence[int], keys: set[int]) -> list[tuple[int, ...]]:
 
 
 def _unbowed(stops: tuple[int, ...], places: Sequence[Point]) -> list[tuple[int, ...]]:
-    """Cut a stretch where it bows away from its chord, again and again; a loop into three."""
+    """Cut a edge where it bows away from its chord, again and again; a loop into three."""
     if len(stops) < 3:
         return [stops]
     a, b = places[stops[0]], places[stops[-1]]
-    chord = _far(a, b)
+    chord = _distance(a, b)
     if stops[0] == stops[-1]:
         third = max(1, len(stops) // 3)
         parts = [stops[: third + 1], stops[third : 2 * third + 1], stops[2 * third :]]
@@ -161,8 +161,8 @@ def _stray(a: Point, b: Point, p: Point) -> float:
     square = dx * dx + dy * dy
     t = ((p[0] - a[0]) * dx + (p[1] - a[1]) * dy) / square if square else 0.0
     t = min(1.0, max(0.0, t))
-    return _far((a[0] + t * dx, a[1] + t * dy), p)
+    return _distance((a[0] + t * dx, a[1] + t * dy), p)
 
 
-def _far(a: Point, b: Point) -> float:
+def _distance(a: Point, b: Point) -> float:
     return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)

@@ -106,7 +106,7 @@ def distance(rect: Rect, point: Point) -> float:
 
 
 @dataclass(slots=True)
-class Neighborhood:
+class BoxIndex:
     """Numbered boxes in square cells: which of them touch a given box."""
 
     cell: float

@@ -2,7 +2,7 @@
 
 Point-feature labelling: each name has some dozens of candidate places (around the symbol, set
 straight, in two rows, or at 45 degrees). Places that hit something fixed are dropped here; one of
-the others is chosen for each label in ``settle``.
+the others is chosen for each label in ``place_labels``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import islice
 
 from rewardmap_verl.drawing.fonts import LINE_HEIGHT, text_extent
 from rewardmap_verl.drawing.geometry import (
-    Neighborhood,
+    BoxIndex,
     Rect,
     bounds,
     distance,
@@ -27,9 +27,9 @@ Offset = tuple[float, float, float]
 
 _HALF = 0.5**0.5
 _TURNS = {0: (1.0, 0.0), -45: (_HALF, -_HALF), 45: (_HALF, _HALF)}
-_NEARER = 1.1
+_NEAREST_RATIO = 1.1
 """Any other stop is at least so many times farther from a label than its own."""
-_ENOUGH = 28
+_MAX_CANDIDATES = 28
 """Places looked at for one label; the cheapest that are clear."""
 _SHORTEST_IN_ROWS = 9
 _SMALLER = 0.85
@@ -63,7 +63,7 @@ _DOWN = (
     (1.0, -1.0, -0.6),
     (0.0, 1.0, 0.6),
 )
-_FARTHEST = 2.0
+_MAX_DISTANCE = 2.0
 """How many font sizes a label may stand off from the symbol."""
 
 # Direction from the stop, the end of the text that comes nearest to it, the angle.
@@ -77,7 +77,7 @@ _ROTATED = (
     ((0.0, 1.0), 0.0, 45),
     ((0.0, -1.0), 1.0, 45),
 )
-_PUSHES = (0.0, 0.5, 1.0)
+_EXTRA_DISTANCES = (0.0, 0.5, 1.0)
 """How many font sizes farther off slanted text may start."""
 
 
@@ -86,18 +86,18 @@ class Symbol:
     """What a label belongs to: the points where lines call, and the reach of the drawn symbol."""
 
     name: str
-    centre: Point
+    center: Point
     points: tuple[Point, ...]
     radius: float
 
     def moved(self, dx: float, dy: float) -> Symbol:
         """The same symbol elsewhere."""
         points = tuple((x + dx, y + dy) for x, y in self.points)
-        return Symbol(self.name, (self.centre[0] + dx, self.centre[1] + dy), points, self.radius)
+        return Symbol(self.name, (self.center[0] + dx, self.center[1] + dy), points, self.radius)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LabelPosition:
     """A place that a label would like, relative to the middle of its symbol."""
 
     cost: int
@@ -114,86 +114,88 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LabelCandidate:
     """A wish put on the map."""
 
-    wish: Wish
+    wish: LabelPosition
     rect: Rect
     box: Box
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class ObstacleMap:
     """What labels must keep clear of: obstacles, and the symbols of other stops."""
 
     symbols: tuple[Symbol, ...]
     obstacles: tuple[tuple[int, Rect], ...]
     """Shapes, each with the number of the symbol that it belongs to or -1."""
-    fields: Neighborhood
-    dots: Neighborhood
+    fields: BoxIndex
+    dots: BoxIndex
 
-    def with_symbol(self, number: int, symbol: Symbol) -> Ground:
+    def with_symbol(self, number: int, symbol: Symbol) -> ObstacleMap:
         """The ground with one symbol elsewhere; obstacles stay as they are."""
         symbols = (*self.symbols[:number], symbol, *self.symbols[number + 1 :])
         self.dots.add(number, bounds(symbol.points))
-        return Ground(symbols, self.obstacles, self.fields, self.dots)
+        return ObstacleMap(symbols, self.obstacles, self.fields, self.dots)
 
 
-def survey(symbols: Sequence[Symbol], obstacles: Sequence[tuple[int, Rect]], cell: float) -> Ground:
+def build_obstacle_map(
+    symbols: Sequence[Symbol], obstacles: Sequence[tuple[int, Rect]], cell: float
+) -> ObstacleMap:
     """Make obstacles and symbols easy to look up; ``cell`` is about the size of a label."""
-    fields, dots = Neighborhood(cell), Neighborhood(cell)
+    fields, dots = BoxIndex(cell), BoxIndex(cell)
     for number, (_, rect) in enumerate(obstacles):
         fields.add(number, rect.box())
     for number, symbol in enumerate(symbols):
         dots.add(number, bounds(symbol.points))
-    return Ground(tuple(symbols), tuple(obstacles), fields, dots)
+    return ObstacleMap(tuple(symbols), tuple(obstacles), fields, dots)
 
 
-def first_wish(ground: Ground, number: int, style: MapStyle) -> Place:
+def fallback_candidate(ground: ObstacleMap, number: int, style: MapStyle) -> LabelCandidate:
     """Where a label goes when it is clear nowhere."""
     symbol = ground.symbols[number]
-    return _put(label_wishes(symbol, style)[0], symbol.centre)
+    return _placed_at(label_positions(symbol, style)[0], symbol.center)
 
 
-def clear_places(ground: Ground, number: int, style: MapStyle) -> list[Place]:
+def free_candidates(ground: ObstacleMap, number: int, style: MapStyle) -> list[LabelCandidate]:
     """The best places of one label that hit nothing fixed; in smaller type where that is needed."""
     symbol = ground.symbols[number]
     for size in (style.font_size, _SMALLER * style.font_size):
         look = style.model_copy(update={"font_size": size})
-        every = (_put(wish, symbol.centre) for wish in label_wishes(symbol, look))
+        every = (_placed_at(wish, symbol.center) for wish in label_positions(symbol, look))
         free = (
             place
             for place in every
             if _is_clear(place, number, ground) and _is_nearest(place, number, ground)
         )
-        found = list(islice(free, _ENOUGH))
+        found = list(islice(free, _MAX_CANDIDATES))
         if found:
             return found
     return []
 
 
-def label_wishes(symbol: Symbol, style: MapStyle) -> tuple[Wish, ...]:
+def label_positions(symbol: Symbol, style: MapStyle) -> tuple[LabelPosition, ...]:
     """All places that the label of a symbol might take, the best ones first."""
-    (cx, cy), points = symbol.centre, symbol.points
+    (cx, cy), points = symbol.center, symbol.points
     around = tuple((round(x - cx, 4), round(y - cy, 4)) for x, y in points)
-    return _wishes(symbol.name, around, symbol.radius, style)
+    return _cached_positions(symbol.name, around, symbol.radius, style)
 
 
 @lru_cache(maxsize=2048)
-def _wishes(
+def _cached_positions(
     name: str, around: tuple[Point, ...], radius: float, style: MapStyle
-) -> tuple[Wish, ...]:
+) -> tuple[LabelPosition, ...]:
     """Wishes depend on the symbol alone and not on the size of the map, so they are kept."""
     symbol = Symbol(name, (0.0, 0.0), around, radius)
     found = [
-        *_straight_wishes(symbol, style),
-        *(_slanted_wishes(symbol, style) if style.rotated_labels else ()),
+        *_horizontal_positions(symbol, style),
+        *(_rotated_positions(symbol, style) if style.rotated_labels else ()),
     ]
     return tuple(sorted(found, key=lambda wish: (wish.cost, wish.kind)))
 
 
-def set_text(place: Place, centre: Point, style: MapStyle) -> tuple[Text, ...]:
-    """The rows of text of a chosen place, for the symbol at ``centre``."""
+def label_texts(place: LabelCandidate, center: Point, style: MapStyle) -> tuple[Text, ...]:
+    """The rows of text of a chosen place, for the symbol at ``center``."""
     wish, size, bold = place.wish, place.wish.size, style.bold_labels
     width, height, extents = _block(wish.rows, size, bold)
     cos, sin = _TURNS[wish.angle]
@@ -202,18 +204,18 @@ def set_text(place: Place, centre: Point, style: MapStyle) -> tuple[Text, ...]:
         x = (width - w) * wish.part[0] - wish.part[0] * width
         y = extents[0][1] + size * LINE_HEIGHT * i - wish.part[1] * height
         origin = (
-            centre[0] + wish.anchor[0] + x * cos - y * sin,
-            centre[1] + wish.anchor[1] + x * sin + y * cos,
+            center[0] + wish.anchor[0] + x * cos - y * sin,
+            center[1] + wish.anchor[1] + x * sin + y * cos,
         )
         texts.append(Text(origin, row, size, style.ink, w, bold, wish.angle))
     return tuple(texts)
 
 
-def _straight_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
+def _horizontal_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPosition]:
     """Upright text on all sides, in one row or two."""
     _, _, right, bottom = bounds(symbol.points)
     reach, kind = symbol.radius + style.label_gap, 0
-    for rows, extra in zip(_settings(symbol.name), (0, 3, 6), strict=False):
+    for rows, extra in zip(_row_splits(symbol.name), (0, 3, 6), strict=False):
         for across in _ACROSS:
             for down in _DOWN:
                 kind += 1
@@ -221,27 +223,29 @@ def _straight_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
                 y = down[1] * (reach + bottom) + down[2] * style.font_size
                 rect = _block_rect(rows, (x, y), (across[0], down[0]), 0, style)
                 off = min(distance(rect, point) for point in symbol.points) - symbol.radius
-                if 0.7 * style.label_gap < off < _FARTHEST * style.font_size:
-                    cost = extra + int(8 * off / style.font_size) + _taste(across, down)
-                    yield Wish(
+                if 0.7 * style.label_gap < off < _MAX_DISTANCE * style.font_size:
+                    cost = extra + int(8 * off / style.font_size) + _side_cost(across, down)
+                    yield LabelPosition(
                         cost, kind, rows, (x, y), (across[0], down[0]), 0, style.font_size, rect
                     )
 
 
-def _slanted_wishes(symbol: Symbol, style: MapStyle) -> Iterator[Wish]:
+def _rotated_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPosition]:
     """One row at 45 degrees that starts or ends at the symbol."""
     kind = 1000
-    for push in _PUSHES:
+    for push in _EXTRA_DISTANCES:
         for (dx, dy), end, angle in _ROTATED:
             kind += 1
             reach = max(x * dx + y * dy for x, y in symbol.points) + symbol.radius
             reach += style.label_gap + push * style.font_size
             anchor, part, rows = (dx * reach, dy * reach), (end, 0.5), (symbol.name,)
             rect = _block_rect(rows, anchor, part, angle, style)
-            yield Wish(9 + int(8 * push), kind, rows, anchor, part, angle, style.font_size, rect)
+            yield LabelPosition(
+                9 + int(8 * push), kind, rows, anchor, part, angle, style.font_size, rect
+            )
 
 
-def _taste(across: Offset, down: Offset) -> int:
+def _side_cost(across: Offset, down: Offset) -> int:
     """Right of the stop is best, then left, then above or below its middle, then askew."""
     if down == _DOWN[0]:
         return _ACROSS.index(across) % 2
@@ -268,7 +272,7 @@ def _block_rect(
     return Rect(*middle, cos, sin, width / 2, height / 2)
 
 
-def _settings(name: str) -> list[tuple[str, ...]]:
+def _row_splits(name: str) -> list[tuple[str, ...]]:
     """The name in one row, in two even rows, and with every word in a row of its own."""
     words = name.split(" ")
     if len(words) == 1 or len(name) < _SHORTEST_IN_ROWS:
@@ -278,12 +282,12 @@ def _settings(name: str) -> list[tuple[str, ...]]:
     return [(name,), two, *([tuple(words)] if len(words) == 3 else [])]
 
 
-def _put(wish: Wish, centre: Point) -> Place:
-    rect = wish.rect.moved(*centre)
-    return Place(wish, rect, rect.box())
+def _placed_at(wish: LabelPosition, center: Point) -> LabelCandidate:
+    rect = wish.rect.moved(*center)
+    return LabelCandidate(wish, rect, rect.box())
 
 
-def _is_clear(place: Place, number: int, ground: Ground) -> bool:
+def _is_clear(place: LabelCandidate, number: int, ground: ObstacleMap) -> bool:
     """Whether the place hits nothing; a wish keeps clear of its own symbol by itself."""
     return not any(
         ground.obstacles[i][0] != number and overlap(place.rect, ground.obstacles[i][1])
@@ -291,8 +295,8 @@ def _is_clear(place: Place, number: int, ground: Ground) -> bool:
     )
 
 
-def _is_nearest(place: Place, number: int, ground: Ground) -> bool:
-    own = max(distance(place.rect, ground.symbols[number].centre) * _NEARER, 1.0)
+def _is_nearest(place: LabelCandidate, number: int, ground: ObstacleMap) -> bool:
+    own = max(distance(place.rect, ground.symbols[number].center) * _NEAREST_RATIO, 1.0)
     left, top, right, bottom = place.box
     around = (left - own, top - own, right + own, bottom + own)
     return all(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewardmap_verl.drawing.geometry import Neighborhood, overlap
-from rewardmap_verl.drawing.label_candidates import Place
+from rewardmap_verl.drawing.geometry import BoxIndex, overlap
+from rewardmap_verl.drawing.label_candidates import LabelCandidate
 from rewardmap_verl.drawing.style import MapStyle
 
 _ROUNDS = 60
@@ -21,8 +21,8 @@ Clashes = dict[tuple[int, int], tuple[tuple[int, int], ...]]
 """For each (label, option), the options of other labels that it would overlap."""
 
 
-def settle(
-    options: Sequence[Sequence[Place]], neighbors: Sequence[Sequence[int]], style: MapStyle
+def place_labels(
+    options: Sequence[Sequence[LabelCandidate]], neighbors: Sequence[Sequence[int]], style: MapStyle
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Choose an option for each label.
 
@@ -42,7 +42,7 @@ def settle(
 
 @dataclass(slots=True)
 class _Search:
-    options: Sequence[Sequence[Place]]
+    options: Sequence[Sequence[LabelCandidate]]
     neighbors: Sequence[Sequence[int]]
     clashes: Clashes
     chosen: list[int]
@@ -91,9 +91,9 @@ class _Search:
             self.chosen = list(before)
 
 
-def _clashes(options: Sequence[Sequence[Place]], style: MapStyle) -> Clashes:
+def _clashes(options: Sequence[Sequence[LabelCandidate]], style: MapStyle) -> Clashes:
     flat = [(label, i) for label, places in enumerate(options) for i in range(len(places))]
-    near = Neighborhood(style.unit)
+    near = BoxIndex(style.unit)
     side, pad = style.font_size / 3, style.label_gap / 2  # names in a row must not read as one
     for number, (label, i) in enumerate(flat):
         left, top, right, bottom = options[label][i].box

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rewardmap_verl.drawing.line_ordering import Edge, edge_of, order_lanes
+from rewardmap_verl.drawing.line_ordering import order_lanes
 from rewardmap_verl.drawing.scene import Point
-from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
+from rewardmap_verl.transit.placement import GridEdge, GridPoint, PlacedNetwork, grid_edge
 
 _ARC_STEPS = 8
 
@@ -27,13 +27,15 @@ class Lanes:
     """Each piece of track: its ends and the width of the whole bundle."""
 
 
-def lay_lanes(placed: PlacedNetwork, unit: float, width: float, gap: float, bend: float) -> Lanes:
-    """Place every line on a grid of ``unit`` pixels.
+def compute_lanes(
+    placed: PlacedNetwork, unit: float, width: float, gap: float, bend: float
+) -> Lanes:
+    """LabelCandidate every line on a grid of ``unit`` pixels.
 
     ``width`` is that of one line, ``gap`` the space between lines on shared track, ``bend`` the
     radius of curves, all in pixels.
     """
-    bundles = order_lanes(placed)
+    lane_orders = order_lanes(placed)
     pitch = width + gap
     stops = {point: i for i, point in enumerate(placed.positions)}
     calls: list[dict[str, Point]] = [{} for _ in placed.positions]
@@ -43,7 +45,7 @@ def lay_lanes(placed: PlacedNetwork, unit: float, width: float, gap: float, bend
         name = placed.network.lines[line].name
         drawn = []
         for path in paths:
-            offsets = [_offset(bundles, line, a, b, pitch) for a, b in _pairs(path)]
+            offsets = [_offset(lane_orders, line, a, b, pitch) for a, b in _pairs(path)]
             corners = _corners(path, offsets, unit)
             called = {i for p in placed.network.lines[line].paths for i in p}
             for point, corner in zip(path, corners, strict=True):
@@ -51,16 +53,16 @@ def lay_lanes(placed: PlacedNetwork, unit: float, width: float, gap: float, bend
                     calls[stops[point]].setdefault(name, corner)
                 elif point in stops:
                     passes[stops[point]].append(corner)
-            drawn.append(_soften(path, corners, offsets, bend, stops))
+            drawn.append(_round_bends(path, corners, offsets, bend, stops))
         curves.append(tuple(drawn))
     tracks = tuple(
         (_scaled(a, unit), _scaled(b, unit), len(lines) * pitch - gap)
-        for (a, b), lines in bundles.items()
+        for (a, b), lines in lane_orders.items()
     )
     return Lanes(tuple(curves), tuple(calls), tuple(map(tuple, passes)), tracks)
 
 
-def _pairs(path: Sequence[GridPoint]) -> Iterator[Edge]:
+def _pairs(path: Sequence[GridPoint]) -> Iterator[GridEdge]:
     return itertools.pairwise(path)
 
 
@@ -69,11 +71,15 @@ def _scaled(point: GridPoint, unit: float) -> Point:
 
 
 def _offset(
-    bundles: dict[Edge, tuple[int, ...]], line: int, a: GridPoint, b: GridPoint, pitch: float
+    lane_orders: dict[GridEdge, tuple[int, ...]],
+    line: int,
+    a: GridPoint,
+    b: GridPoint,
+    pitch: float,
 ) -> float:
     """How far right of the track's middle the line runs, seen in its own direction."""
-    edge = edge_of(a, b)
-    lines = bundles[edge]
+    edge = grid_edge(a, b)
+    lines = lane_orders[edge]
     offset = (lines.index(line) - (len(lines) - 1) / 2) * pitch
     return offset if edge == (a, b) else -offset
 
@@ -109,14 +115,14 @@ def _meeting(d1: Point, d2: Point, o1: float, o2: float) -> Point:
     return n1[0] * o1 + d1[0] * t, n1[1] * o1 + d1[1] * t
 
 
-def _soften(
+def _round_bends(
     path: Sequence[GridPoint],
     corners: Sequence[Point],
     offsets: Sequence[float],
     bend: float,
     stops: dict[GridPoint, int],
 ) -> tuple[Point, ...]:
-    """Replace bends without a stop by arcs; lanes of one bundle get arcs around one centre.
+    """Replace bends without a stop by arcs; lanes of one bundle get arcs around one center.
 
     Where a straight lane changes its place in the bundle it does so within the symbol of a stop, so
     that all of it beyond the symbol stays octilinear.

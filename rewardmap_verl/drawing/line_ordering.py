@@ -1,33 +1,27 @@
 """Lines on shared track: which of them runs on the left, so that lines cross as little as may be.
 
-Two lines that share a stretch of track part at both of its ends. The one that turns right there
+Two lines that share a edge of track part at both of its ends. The one that turns right there
 runs on the right. Where the two ends disagree, the lines have to cross once, and the line with the
-lower number decides. Every decision is the same all along a stretch, so lanes never swap at bends.
+lower number decides. Every decision is the same all along a edge, so lanes never swap at bends.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
+from rewardmap_verl.transit.placement import GridEdge, GridPoint, PlacedNetwork, grid_edge
 
-Edge = tuple[GridPoint, GridPoint]
 Ways = dict[GridPoint, tuple[GridPoint, ...]]
 """For one line, the nodes next to each node."""
 
 
-def edge_of(a: GridPoint, b: GridPoint) -> Edge:
-    """The undirected piece of track between two neighboring course points."""
-    return (a, b) if a <= b else (b, a)
-
-
-def order_lanes(placed: PlacedNetwork) -> dict[Edge, tuple[int, ...]]:
+def order_lanes(placed: PlacedNetwork) -> dict[GridEdge, tuple[int, ...]]:
     """For each piece of track its lines from left to right, looking from its smaller end."""
-    users: dict[Edge, list[int]] = {}
-    forward: list[set[Edge]] = [set() for _ in placed.courses]
+    users: dict[GridEdge, list[int]] = {}
+    forward: list[set[GridEdge]] = [set() for _ in placed.courses]
     for line, paths in enumerate(placed.courses):
         for a, b in (step for path in paths for step in pairwise(path)):
-            lines = users.setdefault(edge_of(a, b), [])
+            lines = users.setdefault(grid_edge(a, b), [])
             if line not in lines:
                 lines.append(line)
             if a < b:
@@ -45,7 +39,7 @@ def _ways(paths: tuple[tuple[GridPoint, ...], ...]) -> Ways:
 
 
 def _sorted_lanes(
-    edge: Edge, lines: list[int], ways: list[Ways], forward: list[set[Edge]]
+    edge: GridEdge, lines: list[int], ways: list[Ways], forward: list[set[GridEdge]]
 ) -> tuple[int, ...]:
     if len(lines) == 1:
         return tuple(lines)
@@ -62,7 +56,7 @@ def _sorted_lanes(
 
 def _parting(a: GridPoint, b: GridPoint, p: Ways, q: Ways) -> int:
     """1 when ``p`` leaves to the right of ``q`` beyond ``b``, -1 to the left, 0 when neither."""
-    start = edge_of(a, b)
+    start = grid_edge(a, b)
     while True:
         ahead_p = [node for node in p[b] if node != a]
         ahead_q = [node for node in q[b] if node != a]
@@ -71,7 +65,7 @@ def _parting(a: GridPoint, b: GridPoint, p: Ways, q: Ways) -> int:
             turn_p, turn_q = _turn(a, b, ahead_p), _turn(a, b, ahead_q)
             return (turn_p > turn_q) - (turn_p < turn_q)
         a, b = b, shared[0]
-        if edge_of(a, b) == start:
+        if grid_edge(a, b) == start:
             return 0
 
 

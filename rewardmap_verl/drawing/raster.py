@@ -87,8 +87,8 @@ def _draw(draw: ImageDraw.ImageDraw, shape: Shape, k: float, dx: float, dy: floa
         return point[0] * k + dx - 0.5, point[1] * k + dy - 0.5
 
     match shape:
-        case Disc(centre, radius, color):
-            draw.ellipse(_around(at(centre), radius * k), fill=color)
+        case Disc(center, radius, color):
+            draw.ellipse(_around(at(center), radius * k), fill=color)
         case Area(points, color):
             draw.polygon([at(point) for point in points], fill=color)
         case Stroke(points, width, color):
@@ -101,8 +101,8 @@ def _draw(draw: ImageDraw.ImageDraw, shape: Shape, k: float, dx: float, dy: floa
                 draw.ellipse(_around(point, half), fill=color)
 
 
-def _around(centre: Point, radius: float) -> Box:
-    return centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius
+def _around(center: Point, radius: float) -> Box:
+    return center[0] - radius, center[1] - radius, center[0] + radius, center[1] + radius
 
 
 def _band(a: Point, b: Point, half: float) -> list[Point]:

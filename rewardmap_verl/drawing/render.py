@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.drawing.canvas import compose
-from rewardmap_verl.drawing.plan import Plan, make_plan
+from rewardmap_verl.drawing.map_layout import MapLayout, lay_out_map
 from rewardmap_verl.drawing.raster import paint, png_bytes
 from rewardmap_verl.drawing.scene import Box, Point, Scene, scaled_box
 from rewardmap_verl.drawing.style import MapStyle
@@ -107,7 +107,7 @@ class DrawnMap:
 
 def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -> DrawnMap:
     """Draw a map in its natural size, or scaled as a whole to a ``width`` in pixels."""
-    plan = make_plan(placed, style)
+    plan = lay_out_map(placed, style)
     canvas = compose(plan, style)
     scale = width / canvas.scene.width if width else 1.0
 
@@ -118,7 +118,7 @@ def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -
     return DrawnMap(
         scene=canvas.scene,
         scale=scale,
-        stops=tuple(at(symbol.centre) for symbol in plan.ground.symbols),
+        stops=tuple(at(symbol.center) for symbol in plan.ground.symbols),
         calls=tuple({name: at(p) for name, p in calls.items()} for calls in plan.lanes.calls),
         curves=tuple(
             tuple(tuple(at(p) for p in path) for path in paths) for paths in plan.lanes.curves
@@ -133,7 +133,7 @@ def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -
     )
 
 
-def _labels(plan: Plan, at: Callable[[Point], Point]) -> tuple[LabelBox, ...]:
+def _labels(plan: MapLayout, at: Callable[[Point], Point]) -> tuple[LabelBox, ...]:
     labels = []
     for stop, place in zip(plan.placed.network.stops, plan.labels, strict=True):
         a, b, c, d = (at(corner) for corner in place.rect.corners())

@@ -22,7 +22,7 @@ class Stroke:
 class Disc:
     """A filled circle."""
 
-    centre: Point
+    center: Point
     radius: float
     color: str
 
@@ -68,8 +68,8 @@ def shape_box(shape: Shape) -> Box:
     match shape:
         case Stroke(points, width, _):
             return _box_of(points, width / 2)
-        case Disc(centre, radius, _):
-            return _box_of((centre,), radius)
+        case Disc(center, radius, _):
+            return _box_of((center,), radius)
         case Area(points, _):
             return _box_of(points, 0)
         case Text():

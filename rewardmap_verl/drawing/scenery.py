@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rewardmap_verl.drawing.fonts import text_extent
-from rewardmap_verl.drawing.geometry import Neighborhood, Rect, overlap, union, upright
+from rewardmap_verl.drawing.geometry import BoxIndex, Rect, overlap, union, upright
 from rewardmap_verl.drawing.scene import Area, Box, Point, Shape, Stroke, Text
 from rewardmap_verl.drawing.style import MapStyle
 
@@ -60,18 +60,18 @@ class _Free:
         spare = style.margin * 0.6
         self.limits = (frame[0] - spare, frame[1] - spare, frame[2] + spare, frame[3] + spare)
         self.solids = list(solids)
-        self.near = Neighborhood(style.font_size * 4)
+        self.near = BoxIndex(style.font_size * 4)
         self.words: list[Rect] = []
         for number, solid in enumerate(self.solids):
             self.near.add(number, solid.box())
 
     def put(
-        self, text: str, centres: Iterator[Point] | Sequence[Point], size: float, ink: str
+        self, text: str, centers: Iterator[Point] | Sequence[Point], size: float, ink: str
     ) -> list[Shape]:
-        """The text at the first centre where it is clear of everything, or nothing."""
+        """The text at the first center where it is clear of everything, or nothing."""
         width, above, below = text_extent(text, size, False)
         pad = size / 2
-        for x, y in centres:
+        for x, y in centers:
             left, top = x - width / 2, y - above / 2
             box = (left - pad, top - pad, left + width + pad, top + above + below + pad)
             rect = upright(box)
@@ -86,7 +86,7 @@ class _Free:
 
 
 def _zones(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
-    """Octagons around the centre, the outermost first."""
+    """Octagons around the center, the outermost first."""
     left, top, right, bottom = frame
     middle = ((left + right) / 2, (top + bottom) / 2)
     shapes: list[Shape] = []
@@ -141,7 +141,7 @@ def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list
             fall = -fall
         points += [(x + abs(fall), y + fall), (x + abs(fall) + step, y + fall)]
     name = f"River {rng.choice(_RIVERS)}"
-    centres = [
+    centers = [
         (a[0] + (b[0] - a[0]) * part / 10, a[1])
         for a, b in pairwise(points)
         if a[1] == b[1]
@@ -149,7 +149,7 @@ def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list
         if left < a[0] + (b[0] - a[0]) * part / 10 < right
     ]
     band = Stroke(tuple(points), width, _WATER)
-    return [band, *free.put(name, centres, min(style.font_size * 1.3, width * 0.6), _WATER_INK)]
+    return [band, *free.put(name, centers, min(style.font_size * 1.3, width * 0.6), _WATER_INK)]
 
 
 def _grid(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:

@@ -12,12 +12,12 @@ from itertools import pairwise
 
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 
-Around = dict[GridPoint, dict[GridPoint, None]]
+TrackGraph = dict[GridPoint, dict[GridPoint, None]]
 
 
-def track_around(placed: PlacedNetwork) -> Around:
+def track_graph(placed: PlacedNetwork) -> TrackGraph:
     """For each node with track, its neighbors along the track."""
-    around: Around = {}
+    around: TrackGraph = {}
     for path in (path for paths in placed.courses for path in paths):
         for a, b in pairwise(path):
             around.setdefault(a, {})[b] = None
@@ -25,7 +25,7 @@ def track_around(placed: PlacedNetwork) -> Around:
     return around
 
 
-def free_places(placed: PlacedNetwork, around: Around, stop: int) -> list[GridPoint]:
+def free_positions(placed: PlacedNetwork, around: TrackGraph, stop: int) -> list[GridPoint]:
     """Where a stop could stand instead, nearest first; none for ends and junctions."""
     start = placed.positions[stop]
     ends = {point for paths in placed.courses for path in paths for point in (path[0], path[-1])}
@@ -38,14 +38,14 @@ def free_places(placed: PlacedNetwork, around: Around, stop: int) -> list[GridPo
 
 
 def _free_run(
-    around: Around, taken: set[GridPoint], before: GridPoint, node: GridPoint
+    around: TrackGraph, taken: set[GridPoint], before: GridPoint, node: GridPoint
 ) -> Iterator[GridPoint]:
     while node not in taken and len(around[node]) == 2:
         yield node
         before, node = node, next(other for other in around[node] if other != before)
 
 
-def with_moved(placed: PlacedNetwork, moves: Sequence[tuple[int, GridPoint]]) -> PlacedNetwork:
+def with_stops_at(placed: PlacedNetwork, moves: Sequence[tuple[int, GridPoint]]) -> PlacedNetwork:
     """The network with some stops at other nodes."""
     positions = list(placed.positions)
     for stop, point in moves:

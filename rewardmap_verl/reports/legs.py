@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewardmap_verl.drawing.tracks import Point, Tracks, stops_on_the_way
+from rewardmap_verl.drawing.line_geometry import Point, LineGeometry, stops_of_ride
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.correctness import Ride, resolve_leg
 from rewardmap_verl.rewards.ground_truth import GroundTruth
@@ -37,7 +37,7 @@ class DrawnLeg:
     """The way on the picture; empty when it is not known."""
 
 
-def gold_legs(truth: GroundTruth, network: Network, tracks: Tracks | None) -> list[DrawnLeg]:
+def gold_legs(truth: GroundTruth, network: Network, tracks: LineGeometry | None) -> list[DrawnLeg]:
     """The first reference route; none for other types and where no reference is kept."""
     texts = [_leg_text(leg) for leg in (truth.plans[0] if truth.plans else ())]
     return [_drawn(resolve_leg(network, leg), tracks) for leg in texts]
@@ -47,7 +47,7 @@ def answer_legs(
     response: object,
     truth: GroundTruth,
     network: Network,
-    tracks: Tracks | None,
+    tracks: LineGeometry | None,
     config: RewardConfig,
 ) -> list[DrawnLeg]:
     """What was read of a planning answer; none for other types."""
@@ -65,12 +65,12 @@ def _leg_text(leg: dict[str, Any]) -> LegText:
     )
 
 
-def _drawn(ride: Ride, tracks: Tracks | None) -> DrawnLeg:
+def _drawn(ride: Ride, tracks: LineGeometry | None) -> DrawnLeg:
     ends = next(iter(_ends(ride)), None)
     stops: Sequence[int] = ()
     points: tuple[Point, ...] = ()
     if ends is not None and ride.line is not None and ride.is_real:
-        stops = stops_on_the_way(ride.line, *ends)
+        stops = stops_of_ride(ride.line, *ends)
     if ends is not None and tracks is not None:
         known = ride.line is not None and ride.is_real
         points = tracks.ride(ride.line, *ends) if known else tracks.straight(*ends)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 
 from rewardmap_verl.drawing.colors import line_colors
-from rewardmap_verl.drawing.tracks import Point, Tracks
+from rewardmap_verl.drawing.line_geometry import Point, LineGeometry
 from rewardmap_verl.transit.network import Line, Network
 
 __all__ = ["MOST_STOPS", "Schematic", "draw_schematic"]
@@ -39,7 +39,7 @@ class Schematic:
 
     width: float
     height: float
-    tracks: Tracks
+    tracks: LineGeometry
     """Where stops are and lines run, as on a map that was drawn."""
     lines: tuple[tuple[str, str, tuple[tuple[Point, ...], ...]], ...]
     """Name, color (``#rrggbb``) and ways of each line, beside each other where they share one."""
@@ -76,7 +76,7 @@ def draw_schematic(network: Network) -> Schematic | None:
         )
         for line, color in zip(network.lines, line_colors(network), strict=True)
     )
-    return Schematic(width, height, Tracks(network, tuple(places), calls, curves), lines)
+    return Schematic(width, height, LineGeometry(network, tuple(places), calls, curves), lines)
 
 
 def _components(network: Network) -> list[dict[int, Point]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rewardmap_verl.drawing.tracks import Tracks, read_tracks
+from rewardmap_verl.drawing.line_geometry import LineGeometry, read_line_geometry
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
 from rewardmap_verl.reports.prepared import PreparedMap, Questions
@@ -33,7 +33,7 @@ class Shelf:
     """
 
     questions: Questions
-    _read: dict[tuple[str, str], tuple[Network, Tracks | None, Schematic | None]] = field(
+    _read: dict[tuple[str, str], tuple[Network, LineGeometry | None, Schematic | None]] = field(
         default_factory=dict
     )
 
@@ -41,7 +41,7 @@ class Shelf:
         """The map that a question is about, if its data are there."""
         return self.questions.maps.get((group.truth.country, group.truth.city))
 
-    def get(self, found: PreparedMap) -> tuple[Network, Tracks | None]:
+    def get(self, found: PreparedMap) -> tuple[Network, LineGeometry | None]:
         """Its network, and where it is drawn.
 
         Raises:
@@ -58,12 +58,12 @@ class Shelf:
         """
         return self._entry(found)[2]
 
-    def _entry(self, found: PreparedMap) -> tuple[Network, Tracks | None, Schematic | None]:
+    def _entry(self, found: PreparedMap) -> tuple[Network, LineGeometry | None, Schematic | None]:
         key = (found.record.country, found.record.city)
         if key not in self._read:
             network = read_network(found.network)
             if found.positions:
-                self._read[key] = network, read_tracks(found.positions, network), None
+                self._read[key] = network, read_line_geometry(found.positions, network), None
             else:
                 drawn = draw_schematic(network)
                 self._read[key] = network, drawn.tracks if drawn else None, drawn
@@ -137,7 +137,7 @@ def trace_group(group: Answered, shelf: Shelf, config: RewardConfig) -> Traced:
     )
 
 
-def _marks(group: Answered, network: Network, tracks: Tracks | None) -> list[list[Any]]:
+def _marks(group: Answered, network: Network, tracks: LineGeometry | None) -> list[list[Any]]:
     """Where the stops that the question names are on the picture or schematic."""
     if tracks is None:
         return []

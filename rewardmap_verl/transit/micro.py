@@ -97,14 +97,14 @@ def _lay(rng: random.Random, settings: MicroSettings, lines: int) -> list[Path]:
     paths: list[Path] = []
     for _ in range(lines):
         taken = Counter(cell for path in paths for cell in path)
-        path = _first_good(rng, settings, taken)
+        path = _first_accepted(rng, settings, taken)
         if not path:
             return []
         paths.append(path)
     return paths
 
 
-def _first_good(rng: random.Random, settings: MicroSettings, taken: Counter[GridPoint]) -> Path:
+def _first_accepted(rng: random.Random, settings: MicroSettings, taken: Counter[GridPoint]) -> Path:
     """A walk that meets the earlier lines in one stop, where only one of them calls."""
     length = rng.randint(settings.fewest_stops, settings.most_stops)
     for _ in range(_WALKS_PER_LINE):

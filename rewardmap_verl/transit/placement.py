@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from rewardmap_verl.transit.network import Network
 
 GridPoint = tuple[int, int]
-"""A node of the drawing grid: x grows to the right, y grows downwards."""
+"""A node of the drawing grid; x grows to the right, y grows down."""
+
+GridEdge = tuple[GridPoint, GridPoint]
+"""An undirected edge between two neighboring points of a course; see :func:`grid_edge`."""
+
+
+def grid_edge(a: GridPoint, b: GridPoint) -> GridEdge:
+    """Return the undirected edge between two points, the smaller point first."""
+    return (a, b) if a <= b else (b, a)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
-from rewardmap_verl.transit.synthesis.calls import calls_of, choose_stops
-from rewardmap_verl.transit.synthesis.invented import plain_key, stop_names
-from rewardmap_verl.transit.synthesis.lay import Extras, Laid, lay_lines
+from rewardmap_verl.transit.synthesis.line_layout import LineFeatures, LineLayout, lay_out_lines
 from rewardmap_verl.transit.synthesis.palette import PALETTE
+from rewardmap_verl.transit.synthesis.stop_names import ascii_slug, generate_stop_names
+from rewardmap_verl.transit.synthesis.stop_selection import select_stops, stops_along
 
 __all__ = [
     "Language",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _ATTEMPTS = 40
-_MOST_SHORT_NAMES = 40
+_MAX_SHORT_NAMES = 40
 
 
 def _ordered(value: tuple[int, int]) -> tuple[int, int]:
@@ -81,9 +81,9 @@ class SyntheticSettings(BaseModel):
             raise ValueError(f"lines must lie within 2 to {len(PALETTE)}; got {self.lines}")
         if not 4 <= self.stops[0] <= self.stops[1] <= 400:
             raise ValueError(f"stops must lie within 4 to 400; got {self.stops}")
-        if "short" in self.languages and self.stops[1] > _MOST_SHORT_NAMES:
+        if "short" in self.languages and self.stops[1] > _MAX_SHORT_NAMES:
             raise ValueError(
-                f"short names are enough for at most {_MOST_SHORT_NAMES} stops; got {self.stops}"
+                f"short names are enough for at most {_MAX_SHORT_NAMES} stops; got {self.stops}"
             )
         if self.stops[1] < 3 * self.lines[0]:
             raise ValueError(
@@ -98,12 +98,12 @@ class SyntheticSettings(BaseModel):
         Raises:
             ConfigError: "short" names for more stops than there are such names.
         """
-        if "short" in languages and self.stops[1] > _MOST_SHORT_NAMES:
+        if "short" in languages and self.stops[1] > _MAX_SHORT_NAMES:
             raise ConfigError(
                 "networks",
                 "languages",
                 "short",
-                f"There are short names for {_MOST_SHORT_NAMES} stops and there may be "
+                f"There are short names for {_MAX_SHORT_NAMES} stops and there may be "
                 f"{self.stops[1]}; choose another language.",
             )
         return SyntheticSettings(**{**self.model_dump(), "languages": languages})
@@ -163,10 +163,10 @@ def generate_network(seed: int, index: int, settings: SyntheticSettings) -> Plac
     stops = sizes.randint(max(settings.stops[0], 3 * lines), max(settings.stops[1], 3 * lines))
     for attempt in range(_ATTEMPTS):
         rng = random.Random(f"{seed}/{index}/{attempt}")
-        laid = _lay(rng, settings, lines, stops, attempt)
-        chosen = choose_stops(rng, laid.tracks, stops) if laid else None
-        if laid and chosen:
-            return _name_and_place(rng, settings, laid, chosen, f"{seed}_{index}")
+        layout = _lay(rng, settings, lines, stops, attempt)
+        chosen = select_stops(rng, layout.tracks, stops) if layout else None
+        if layout and chosen:
+            return _name_and_place(rng, settings, layout, chosen, f"{seed}_{index}")
     raise ConfigError(
         "synthetic settings",
         "lines, stops, branches, shared, express",
@@ -177,16 +177,16 @@ def generate_network(seed: int, index: int, settings: SyntheticSettings) -> Plac
 
 def _lay(
     rng: random.Random, settings: SyntheticSettings, lines: int, stops: int, attempt: int
-) -> Laid | None:
+) -> LineLayout | None:
     shape = rng.choice(settings.shapes)
-    extras = Extras(
+    extras = LineFeatures(
         ring=shape == "ring" and lines >= 3,
         branches=rng.randint(*settings.branches),
         shared=min(rng.randint(*settings.shared), lines - 2),
         express=rng.randint(*settings.express),
     )
     size = _grid_size(stops * settings.spacing // 100, lines, attempt)
-    return lay_lines(rng, size, shape, lines, extras, settings.lines_at_node)
+    return lay_out_lines(rng, size, shape, lines, extras, settings.lines_at_node)
 
 
 def _grid_size(nodes: int, lines: int, attempt: int) -> GridPoint:
@@ -204,15 +204,19 @@ def _grid_size(nodes: int, lines: int, attempt: int) -> GridPoint:
 
 
 def _name_and_place(
-    rng: random.Random, settings: SyntheticSettings, laid: Laid, chosen: frozenset, label: str
+    rng: random.Random,
+    settings: SyntheticSettings,
+    layout: LineLayout,
+    chosen: frozenset,
+    label: str,
 ) -> PlacedNetwork:
     language = rng.choice(settings.languages)
-    calls = _calls(rng, laid, chosen)
+    calls = _calls_per_line(rng, layout, chosen)
     positions = tuple(dict.fromkeys(point for paths in calls for path in paths for point in path))
     where = {point: i for i, point in enumerate(positions)}
-    names = stop_names(rng, len(positions) + 1, language)
+    names = generate_stop_names(rng, len(positions) + 1, language)
     colors = rng.sample(PALETTE[: max(8, len(calls))], len(calls))
-    titles = _line_names(rng.choice(settings.line_names), [name for name, _ in colors])
+    titles = _name_lines(rng.choice(settings.line_names), [name for name, _ in colors])
     lines = tuple(
         _line(title, color, [tuple(where[p] for p in path) for path in paths])
         for title, (_, color), paths in zip(titles, colors, calls, strict=True)
@@ -221,26 +225,26 @@ def _name_and_place(
         Stop(i, name, (name,), tuple(line.name for line in lines if i in line.listed))
         for i, name in enumerate(names[:-1])
     )
-    city = f"{plain_key(names[-1]) or language}_{label}"
-    courses = tuple(tuple(paths) for _, paths in sorted(laid.tracks.paths.items()))
+    city = f"{ascii_slug(names[-1]) or language}_{label}"
+    courses = tuple(tuple(paths) for _, paths in sorted(layout.tracks.paths.items()))
     return PlacedNetwork(Network("synthetic", city, stops, lines), positions, courses, names[-1])
 
 
-def _calls(rng: random.Random, laid: Laid, chosen: frozenset) -> list[list[tuple]]:
+def _calls_per_line(rng: random.Random, layout: LineLayout, chosen: frozenset) -> list[list[tuple]]:
     """The stops that each line calls at, in running order, for each of its paths."""
     calls = []
-    for line, paths in sorted(laid.tracks.paths.items()):
-        stops = [calls_of(path, chosen) for path in paths]
-        calls.append([_fast(rng, laid, stops[0])] if line in laid.express else stops)
+    for line, paths in sorted(layout.tracks.paths.items()):
+        stops = [stops_along(path, chosen) for path in paths]
+        calls.append([_express_stops(rng, layout, stops[0])] if line in layout.express else stops)
     return calls
 
 
-def _fast(rng: random.Random, laid: Laid, stops: tuple) -> tuple:
+def _express_stops(rng: random.Random, layout: LineLayout, stops: tuple) -> tuple:
     """The stops of an express line: both ends, where other lines meet, and few between."""
     kept = [
         stop
         for i, stop in enumerate(stops)
-        if i in (0, len(stops) - 1) or len(laid.tracks.nodes[stop]) > 2 or rng.random() < 0.25
+        if i in (0, len(stops) - 1) or len(layout.tracks.nodes[stop]) > 2 or rng.random() < 0.25
     ]
     return tuple(kept) if len(kept) > 2 else (stops[0], stops[len(stops) // 2], stops[-1])
 
@@ -250,7 +254,7 @@ def _line(name: str, color: str, paths: list[tuple[int, ...]]) -> Line:
     return Line(name, listed, tuple(paths), color)
 
 
-def _line_names(kind: str, colors: list[str]) -> list[str]:
+def _name_lines(kind: str, colors: list[str]) -> list[str]:
     if kind == "colors":
         return [f"{color} Line" for color in colors]
     if kind == "letters":

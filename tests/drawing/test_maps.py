@@ -113,9 +113,9 @@ def full_maps() -> list[Pair]:
     special = SyntheticSettings(
         lines=(6, 6), stops=(36, 40), express=(2, 2), shared=(2, 2), branches=(2, 2)
     )
-    wishes = [(0, plain, style), (1, special, style)]
-    wishes += [(n, settings_at(knob), style_at(knob)) for n, knob in ((3, 0.0), (4, 0.25))]
-    placed = [(generate_network(3, n, settings), look) for n, settings, look in wishes]
+    proposals = [(0, plain, style), (1, special, style)]
+    proposals += [(n, settings_at(knob), style_at(knob)) for n, knob in ((3, 0.0), (4, 0.25))]
+    placed = [(generate_network(3, n, settings), look) for n, settings, look in proposals]
     return [(network, draw_map(network, look)) for network, look in placed]
 
 

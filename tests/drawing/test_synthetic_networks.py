@@ -16,8 +16,8 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit import synthetic
 from rewardmap_verl.transit.names import normalize
 from rewardmap_verl.transit.placement import PlacedNetwork
-from rewardmap_verl.transit.synthesis.invented import stop_names
-from rewardmap_verl.transit.synthesis.stocks import STOCKS
+from rewardmap_verl.transit.synthesis.name_parts import NAME_PARTS
+from rewardmap_verl.transit.synthesis.stop_names import generate_stop_names
 from rewardmap_verl.transit.synthetic import (
     SyntheticSettings,
     generate_network,
@@ -130,22 +130,22 @@ def test_other_seeds_and_indexes_give_other_networks():
     assert len({placed.courses for placed in cities}) == 8
 
 
-@pytest.mark.parametrize("language", sorted(STOCKS))
+@pytest.mark.parametrize("language", sorted(NAME_PARTS))
 def test_every_language_names_the_largest_network(language):
-    names = stop_names(random.Random(1), 401, language)
+    names = generate_stop_names(random.Random(1), 401, language)
     keys = [normalize(name) for name in names]
     assert len(set(keys)) == 401 and all(keys)
     assert all(name == name.strip() and len(name) <= 18 for name in names)
-    assert stop_names(random.Random(1), 401, language) == names
+    assert generate_stop_names(random.Random(1), 401, language) == names
 
 
 def test_a_stock_that_is_too_small_is_named():
     with pytest.raises(ConfigError, match="short names for 500"):
-        stop_names(random.Random(1), 500, "short")
+        generate_stop_names(random.Random(1), 500, "short")
 
 
 def test_short_names_are_enough_for_what_the_settings_allow():
-    assert all(len(stop_names(random.Random(n), 41, "short")) == 41 for n in range(50))
+    assert all(len(generate_stop_names(random.Random(n), 41, "short")) == 41 for n in range(50))
 
 
 @pytest.mark.parametrize("language", ["greek", "french", "short"])

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, write_run_metadata
 from rewardmap_verl.commands.main import app
-from rewardmap_verl.drawing.tracks import Tracks, read_tracks, stops_on_the_way
+from rewardmap_verl.drawing.line_geometry import LineGeometry, read_line_geometry, stops_of_ride
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.reports.logs import match
@@ -355,9 +355,9 @@ def test_tensorboard_s_curves_are_read(run_folder: Path, tmp_path: Path) -> None
     assert [value for _, value in curve] == pytest.approx([step / 10 for step in sorted(times)])
 
 
-def all_tracks(prepared: Path) -> list[Tracks]:
+def all_tracks(prepared: Path) -> list[LineGeometry]:
     return [
-        read_tracks(prepared / m.positions, read_network(prepared / m.network))
+        read_line_geometry(prepared / m.positions, read_network(prepared / m.network))
         for m in read_manifest(prepared).maps
     ]
 
@@ -374,14 +374,14 @@ def test_rides_follow_the_drawn_line(prepared: Path) -> None:
                 assert way[-1] == tracks.calls[arrival][line.name]
                 assert set(way) <= drawn
                 assert way[::-1] == tracks.ride(line, arrival, departure)
-                passed = stops_on_the_way(line, departure, arrival)
+                passed = stops_of_ride(line, departure, arrival)
                 assert all(tracks.calls[stop][line.name] in way for stop in passed)
 
 
 def test_positions_of_another_network_are_refused(prepared: Path) -> None:
     first, second, *_ = read_manifest(prepared).maps
     with pytest.raises(DataError, match=r"(?i)prepare the data again"):
-        read_tracks(prepared / first.positions, read_network(prepared / second.network))
+        read_line_geometry(prepared / first.positions, read_network(prepared / second.network))
 
 
 def test_the_note_keeps_the_whole_configuration(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from rewardmap_verl.drawing.tracks import Point, Tracks, read_tracks
+from rewardmap_verl.drawing.line_geometry import Point, LineGeometry, read_line_geometry
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.exports.records import (
     Record,
@@ -70,7 +70,7 @@ def _map(
     folder: Path, number: int, entry: MapRecord, network: Network, records: Sequence[Record]
 ) -> dict[str, Any]:
     path = inside(folder, entry.positions) if entry.positions else None
-    tracks = read_tracks(path, network) if path else None
+    tracks = read_line_geometry(path, network) if path else None
     kinds = Counter(record.truth.type.value for record in records)
     return {
         "anchor": f"map-{number}",
@@ -91,7 +91,7 @@ def _map(
     }
 
 
-def _question(name: str, record: Record, tracks: Tracks | None) -> dict[str, Any]:
+def _question(name: str, record: Record, tracks: LineGeometry | None) -> dict[str, Any]:
     """Return a question with what is marked on the map when it is chosen."""
     truth = record.truth
     legs = _legs(truth, tracks) if tracks else []
@@ -111,7 +111,7 @@ _Leg = tuple[tuple[Point, ...], str]
 """The way of a ride on the map, and the color of its line."""
 
 
-def _legs(truth: GroundTruth, tracks: Tracks) -> list[_Leg]:
+def _legs(truth: GroundTruth, tracks: LineGeometry) -> list[_Leg]:
     """Return the first reference route, if each of its stops is known; nothing for other types."""
     plan = truth.plans[0] if truth.plans else ()
     legs = [_leg(leg, tracks) for leg in plan]
@@ -119,7 +119,7 @@ def _legs(truth: GroundTruth, tracks: Tracks) -> list[_Leg]:
     return known if len(known) == len(legs) else []
 
 
-def _leg(leg: dict[str, Any], tracks: Tracks) -> _Leg | None:
+def _leg(leg: dict[str, Any], tracks: LineGeometry) -> _Leg | None:
     network = tracks.network
     line = network.find_line(str(leg.get("route_name", "")))
     if line is None:
@@ -131,7 +131,7 @@ def _leg(leg: dict[str, Any], tracks: Tracks) -> _Leg | None:
     return tracks.ride(line, ends[0].index, ends[1].index), line.color or _ANY_COLOR
 
 
-def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: Tracks) -> list[Point]:
+def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: LineGeometry) -> list[Point]:
     """Return where a route begins, changes and ends, or the stops that the question names."""
     if legs:
         return [points[0] for points, _ in legs] + [legs[-1][0][-1]]

@@ -1,6 +1,6 @@
 """Families of networks: which points each line has to visit, before its way is searched.
 
-Real networks are radial (lines through a centre), grids (lines across the city both ways), rings
+Real networks are radial (lines through a center), grids (lines across the city both ways), rings
 (a loop that radial lines cross) or grown over time (each line meets some earlier one).
 """
 
@@ -10,15 +10,15 @@ import random
 from collections.abc import Callable, Iterator
 
 from rewardmap_verl.transit.placement import GridPoint
-from rewardmap_verl.transit.synthesis.tracks import Tracks
+from rewardmap_verl.transit.synthesis.track_grid import TrackGrid
 
 Waypoints = tuple[GridPoint, ...]
-Shape = Callable[[random.Random, Tracks, int], Iterator[Waypoints]]
-"""Given the tracks laid so far and the total of lines: wishes for the next line, endless."""
+Shape = Callable[[random.Random, TrackGrid, int], Iterator[Waypoints]]
+"""Given the tracks layout so far and the total of lines: proposals for the next line, endless."""
 
 
-def radial(rng: random.Random, tracks: Tracks, total: int) -> Iterator[Waypoints]:
-    """Lines from edge to edge through one of a few hubs near the centre."""
+def radial(rng: random.Random, tracks: TrackGrid, total: int) -> Iterator[Waypoints]:
+    """Lines from edge to edge through one of a few hubs near the center."""
     hubs = _hubs(rng, tracks, 1 + total // 4)
     turn = rng.randrange(8)
     while True:
@@ -28,7 +28,7 @@ def radial(rng: random.Random, tracks: Tracks, total: int) -> Iterator[Waypoints
         yield _distinct(start, _anchor(rng, tracks, hubs), end)
 
 
-def crossing(rng: random.Random, tracks: Tracks, total: int) -> Iterator[Waypoints]:
+def crossing(rng: random.Random, tracks: TrackGrid, total: int) -> Iterator[Waypoints]:
     """Lines across the city, now west to east, now north to south."""
     across = rng.random() < 0.5
     while True:
@@ -38,7 +38,7 @@ def crossing(rng: random.Random, tracks: Tracks, total: int) -> Iterator[Waypoin
         across = not across
 
 
-def grown(rng: random.Random, tracks: Tracks, total: int) -> Iterator[Waypoints]:
+def grown(rng: random.Random, tracks: TrackGrid, total: int) -> Iterator[Waypoints]:
     """Each line starts on the rim, meets an earlier line and ends somewhere else."""
     while True:
         turn = rng.randrange(16)
@@ -52,8 +52,8 @@ def grown(rng: random.Random, tracks: Tracks, total: int) -> Iterator[Waypoints]
 SHAPES: dict[str, Shape] = {"radial": radial, "grid": crossing, "ring": radial, "grown": grown}
 
 
-def ring_path(rng: random.Random, tracks: Tracks) -> tuple[GridPoint, ...]:
-    """A closed octagon around the centre of the grid; the last point is the first."""
+def ring_path(rng: random.Random, tracks: TrackGrid) -> tuple[GridPoint, ...]:
+    """A closed octagon around the center of the grid; the last point is the first."""
     left, right = _middle_part(rng, tracks.width)
     top, bottom = _middle_part(rng, tracks.height)
     cut = max(1, min(right - left, bottom - top) // rng.choice((3, 4)))
@@ -89,7 +89,7 @@ def _distinct(*points: GridPoint) -> Waypoints:
     return tuple(dict.fromkeys(points))
 
 
-def _hubs(rng: random.Random, tracks: Tracks, count: int) -> list[GridPoint]:
+def _hubs(rng: random.Random, tracks: TrackGrid, count: int) -> list[GridPoint]:
     spread_x, spread_y = max(1, tracks.width // 6), max(1, tracks.height // 6)
     x, y = tracks.width // 2, tracks.height // 2
     return [
@@ -98,24 +98,24 @@ def _hubs(rng: random.Random, tracks: Tracks, count: int) -> list[GridPoint]:
     ]
 
 
-def _anchor(rng: random.Random, tracks: Tracks, hubs: list[GridPoint]) -> GridPoint:
+def _anchor(rng: random.Random, tracks: TrackGrid, hubs: list[GridPoint]) -> GridPoint:
     """A hub that still has room and keeps the network in one piece."""
     open_hubs = [hub for hub in hubs if len(tracks.nodes.get(hub, ())) < tracks.lines_at_node]
     if tracks.nodes:
         open_hubs = [hub for hub in open_hubs if hub in tracks.nodes]
-    return rng.choice(open_hubs) if open_hubs else rng.choice(tracks.free_ends())
+    return rng.choice(open_hubs) if open_hubs else rng.choice(tracks.open_nodes())
 
 
-def _join(rng: random.Random, tracks: Tracks) -> tuple[GridPoint, ...]:
-    """A node of an earlier line, rather near the centre, or a point in the middle for line one."""
+def _join(rng: random.Random, tracks: TrackGrid) -> tuple[GridPoint, ...]:
+    """A node of an earlier line, rather near the center, or a point in the middle for line one."""
     if not tracks.nodes:
         return tuple(_hubs(rng, tracks, 1))
-    centre = (tracks.width // 2, tracks.height // 2)
-    some = [rng.choice(tracks.free_ends()) for _ in range(3)]
-    return (min(some, key=lambda p: (abs(p[0] - centre[0]) + abs(p[1] - centre[1]), p)),)
+    center = (tracks.width // 2, tracks.height // 2)
+    some = [rng.choice(tracks.open_nodes()) for _ in range(3)]
+    return (min(some, key=lambda p: (abs(p[0] - center[0]) + abs(p[1] - center[1]), p)),)
 
 
-def _rim(rng: random.Random, tracks: Tracks, turn: int) -> GridPoint:
+def _rim(rng: random.Random, tracks: TrackGrid, turn: int) -> GridPoint:
     """A point near the rim, at one of sixteen bearings counted clockwise from east."""
     ratios = ((2, 0), (2, 1), (2, 2), (1, 2), (0, 2), (-1, 2), (-2, 2), (-2, 1))
     dx, dy = ratios[turn % 8]

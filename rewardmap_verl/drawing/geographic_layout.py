@@ -3,7 +3,7 @@
 The way of a cartographer: keep which stop is north of which and give up distance. Stretches of line
 between interchanges, ends and sharp bends become springs that want their true direction, turned to
 the next multiple of 45 degrees, and a length by their number of stops; where the springs come to
-rest, the stretches are routed over an octilinear grid (after Bast, Brosi and Storandt, "Metro maps
+rest, the edges are routed over an octilinear grid (after Bast, Brosi and Storandt, "Metro maps
 on octilinear grid graphs", 2020), and the stops in between are spread along them.
 """
 
@@ -13,17 +13,17 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, pairwise
 
-from rewardmap_verl.drawing.edges import Stretch, find_stretches, runs_of
+from rewardmap_verl.drawing.edges import Edge, find_edges, find_runs
 from rewardmap_verl.drawing.scene import Point
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
-from rewardmap_verl.transit.synthesis.tracks import (
+from rewardmap_verl.transit.synthesis.track_grid import (
     DIRECTIONS,
-    Errand,
-    Tracks,
+    PathQuery,
+    TrackGrid,
     direction_of,
-    find_way,
+    find_path,
 )
 
 _DIGITS = 6
@@ -36,17 +36,17 @@ _ROUNDS = 200
 _ANCHOR = 0.02
 """Pull to the true place, against 1 for the springs."""
 _CROSSING = 40
-_SPARE = 4
+_PADDING = 4
 _SHARP = (0, 2, 10, 40, 400)
 """Price of leaving a stop at an angle to the line that arrives, by eighths of a full turn."""
 _CLOSE = 25
-"""Price of leaving a stop next to another stretch."""
+"""Price of leaving a stop next to another edge."""
 
 
 def layout_from_coordinates(
     network: Network, coordinates: Sequence[tuple[float, float]], title: str = ""
 ) -> PlacedNetwork:
-    """Place a network by the coordinates of its stops.
+    """LabelCandidate a network by the coordinates of its stops.
 
     Args:
         network: Any network; lines that skip stops of another line run on its track.
@@ -62,12 +62,12 @@ def layout_from_coordinates(
         DataError: Coordinates are missing or out of range.
     """
     places = _project(network, coordinates)
-    runs = runs_of(network, places)
-    stretches = find_stretches(network, runs, places)
-    rest = _relax(stretches, places)
+    runs = find_runs(network, places)
+    edges = find_edges(network, runs, places)
+    rest = _relax(edges, places)
     for steps in _STEPS_PER_STOP:
-        ways = _route(stretches, rest, steps)
-        spots = _spread_stops(stretches, ways) if ways else None
+        ways = _route(edges, rest, steps)
+        spots = _spread_stops(edges, ways) if ways else None
         if ways and spots:
             return _placed(network, runs, ways, spots, steps, title)
     return _straight(network, runs, places, title)
@@ -88,20 +88,20 @@ def _project(network: Network, coordinates: Sequence[tuple[float, float]]) -> li
     return [(longitude * narrow, -latitude) for latitude, longitude in coordinates]
 
 
-def _relax(stretches: Sequence[Stretch], places: Sequence[Point]) -> dict[int, Point]:
+def _relax(edges: Sequence[Edge], places: Sequence[Point]) -> dict[int, Point]:
     """Where the key stops come to rest, in units of one stop's distance.
 
-    Each stretch wants its octilinear direction and a length of one per stop; a weak anchor keeps
+    Each edge wants its octilinear direction and a length of one per stop; a weak anchor keeps
     the whole in place. The sum of squares is lowered stop by stop (Gauss-Seidel).
     """
-    keys = sorted({key for stretch in stretches for key in stretch.ends})
-    scale = _scale(stretches, places)
+    keys = sorted({key for edge in edges for key in edge.ends})
+    scale = _scale(edges, places)
     anchor = {key: (places[key][0] / scale, places[key][1] / scale) for key in keys}
     pulls: dict[int, list[tuple[int, float, float, float]]] = {key: [] for key in keys}
-    for stretch in stretches:
-        a, b = stretch.ends
-        dx, dy = _wish(anchor[a], anchor[b], len(stretch.stops) - 1)
-        weight = 1.0 / (len(stretch.stops) - 1)
+    for edge in edges:
+        a, b = edge.ends
+        dx, dy = _wish(anchor[a], anchor[b], len(edge.stops) - 1)
+        weight = 1.0 / (len(edge.stops) - 1)
         pulls[a].append((b, -dx, -dy, weight))
         pulls[b].append((a, dx, dy, weight))
     rest = dict(anchor)
@@ -114,14 +114,14 @@ def _relax(stretches: Sequence[Stretch], places: Sequence[Point]) -> dict[int, P
     return rest
 
 
-def _scale(stretches: Sequence[Stretch], places: Sequence[Point]) -> float:
+def _scale(edges: Sequence[Edge], places: Sequence[Point]) -> float:
     """The median distance of neighboring stops."""
-    gaps = sorted(_far(places[a], places[b]) for s in stretches for a, b in pairwise(s.stops))
+    gaps = sorted(_distance(places[a], places[b]) for s in edges for a, b in pairwise(s.stops))
     positive = [gap for gap in gaps if gap > 0]
     return positive[len(positive) // 2] if positive else 1.0
 
 
-def _far(a: Point, b: Point) -> float:
+def _distance(a: Point, b: Point) -> float:
     return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)
 
 
@@ -139,35 +139,35 @@ def _wish(a: Point, b: Point, stops: int) -> Point:
 
 
 def _route(
-    stretches: Sequence[Stretch], rest: Mapping[int, Point], steps: int
+    edges: Sequence[Edge], rest: Mapping[int, Point], steps: int
 ) -> list[tuple[GridPoint, ...]] | None:
-    """A way over the grid for every stretch; None when one of them is shut in."""
+    """A way over the grid for every edge; None when one of them is shut in."""
     nodes = _snap(rest, steps)
-    width = max(x for x, _ in nodes.values()) + _SPARE
-    height = max(y for _, y in nodes.values()) + _SPARE
-    tracks = Tracks(width, height, lines_at_node=1000)
+    width = max(x for x, _ in nodes.values()) + _PADDING
+    height = max(y for _, y in nodes.values()) + _PADDING
+    tracks = TrackGrid(width, height, lines_at_node=1000)
     taken = frozenset(nodes.values())
     headings: dict[int, list[tuple[int, frozenset[int]]]] = {}
     ways: dict[int, tuple[GridPoint, ...]] = {}
-    for number in sorted(range(len(stretches)), key=lambda n: _urgency(stretches[n], nodes)):
-        stretch = stretches[number]
-        a, b = stretch.ends
-        errand = Errand(
+    for number in sorted(range(len(edges)), key=lambda n: _urgency(edges[n], nodes)):
+        edge = edges[number]
+        a, b = edge.ends
+        query = PathQuery(
             nodes[a],
             nodes[b],
             forbidden=taken - {nodes[a], nodes[b]},
             crossing=_CROSSING,
-            leaving=_prices(headings.get(a, []), stretch.lines),
-            arriving=_turned(_prices(headings.get(b, []), stretch.lines)),
+            leaving=_prices(headings.get(a, []), edge.lines),
+            arriving=_turned(_prices(headings.get(b, []), edge.lines)),
         )
-        way = find_way(tracks, errand)
+        way = find_path(tracks, query)
         if way is None:
             return None
         tracks.add(number, way)
         ways[number] = way
-        headings.setdefault(a, []).append((direction_of(way[0], way[1]), stretch.lines))
-        headings.setdefault(b, []).append((direction_of(way[-1], way[-2]), stretch.lines))
-    return [ways[number] for number in range(len(stretches))]
+        headings.setdefault(a, []).append((direction_of(way[0], way[1]), edge.lines))
+        headings.setdefault(b, []).append((direction_of(way[-1], way[-2]), edge.lines))
+    return [ways[number] for number in range(len(edges))]
 
 
 def _snap(rest: Mapping[int, Point], steps: int) -> dict[int, GridPoint]:
@@ -177,16 +177,16 @@ def _snap(rest: Mapping[int, Point], steps: int) -> dict[int, GridPoint]:
     nodes: dict[int, GridPoint] = {}
     taken: set[GridPoint] = set()
     for key, (x, y) in rest.items():
-        wish = ((x - left) * steps + _SPARE, (y - top) * steps + _SPARE)
-        node = next(node for node in _around(wish) if node not in taken)
+        proposal = ((x - left) * steps + _PADDING, (y - top) * steps + _PADDING)
+        node = next(node for node in _around(proposal) if node not in taken)
         nodes[key] = node
         taken |= {(node[0] + dx, node[1] + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
     return nodes
 
 
-def _around(wish: Point) -> Iterator[GridPoint]:
+def _around(proposal: Point) -> Iterator[GridPoint]:
     """Grid nodes in growing squares around a point, the nearest of each square first."""
-    x, y = round(wish[0]), round(wish[1])
+    x, y = round(proposal[0]), round(proposal[1])
     for reach in count():
         ring = [
             (x + dx, y + dy)
@@ -194,19 +194,19 @@ def _around(wish: Point) -> Iterator[GridPoint]:
             for dy in range(-reach, reach + 1)
             if max(abs(dx), abs(dy)) == reach and x + dx > 0 and y + dy > 0
         ]
-        yield from sorted(ring, key=lambda node: (_far(node, wish), node))
+        yield from sorted(ring, key=lambda node: (_distance(node, proposal), node))
 
 
-def _urgency(stretch: Stretch, nodes: Mapping[int, GridPoint]) -> tuple[float, tuple[int, ...]]:
-    """Short stretches first: they have the least choice."""
-    a, b = stretch.ends
-    return _far(nodes[a], nodes[b]), stretch.stops
+def _urgency(edge: Edge, nodes: Mapping[int, GridPoint]) -> tuple[float, tuple[int, ...]]:
+    """Short edges first: they have the least choice."""
+    a, b = edge.ends
+    return _distance(nodes[a], nodes[b]), edge.stops
 
 
 def _prices(
     there: Sequence[tuple[int, frozenset[int]]], lines: frozenset[int]
 ) -> tuple[int | None, ...]:
-    """What each direction out of a stop costs, given the stretches that are there already."""
+    """What each direction out of a stop costs, given the edges that are there already."""
     prices: list[int | None] = []
     for direction in range(len(DIRECTIONS)):
         price: int | None = 0
@@ -228,7 +228,7 @@ def _turned(prices: tuple[int | None, ...]) -> tuple[int | None, ...]:
 
 
 def _spread_stops(
-    stretches: Sequence[Stretch], ways: Sequence[tuple[GridPoint, ...]]
+    edges: Sequence[Edge], ways: Sequence[tuple[GridPoint, ...]]
 ) -> dict[int, GridPoint] | None:
     """A node for every stop; None when a way is too short for its stops."""
     users: dict[GridPoint, int] = {}
@@ -236,9 +236,9 @@ def _spread_stops(
         for node in way[1:-1]:
             users[node] = users.get(node, 0) + 1
     spots: dict[int, GridPoint] = {}
-    for stretch, way in zip(stretches, ways, strict=True):
-        spots[stretch.stops[0]], spots[stretch.stops[-1]] = way[0], way[-1]
-        inner = stretch.stops[1:-1]
+    for edge, way in zip(edges, ways, strict=True):
+        spots[edge.stops[0]], spots[edge.stops[-1]] = way[0], way[-1]
+        inner = edge.stops[1:-1]
         free = [i for i in range(1, len(way) - 1) if users[way[i]] == 1]
         chosen = _evenly(way, free, len(inner))
         if chosen is None:
@@ -253,11 +253,11 @@ def _evenly(way: Sequence[GridPoint], free: list[int], amount: int) -> list[int]
         return None
     chosen: list[int] = []
     for n in range(amount):
-        wish = (n + 1) * (len(way) - 1) / (amount + 1)
+        proposal = (n + 1) * (len(way) - 1) / (amount + 1)
         low = chosen[-1] + 1 if chosen else 0
         left = amount - n - 1
         choice = [i for k, i in enumerate(free) if i >= low and len(free) - k - 1 >= left]
-        chosen.append(min(choice, key=lambda i: (abs(i - wish) + 0.6 * _is_bend(way, i), i)))
+        chosen.append(min(choice, key=lambda i: (abs(i - proposal) + 0.6 * _is_bend(way, i), i)))
     return chosen
 
 
@@ -311,9 +311,11 @@ def _straight(
 ) -> PlacedNetwork:
     """The last resort: stops about where they are, and straight track at any angle between them.
 
-    The crowded centre gets room: half of a place on each axis is its rank among the stops.
+    The crowded center gets room: half of a place on each axis is its rank among the stops.
     """
-    gaps = [_far(places[a], places[b]) for line in runs for run in line for a, b in pairwise(run)]
+    gaps = [
+        _distance(places[a], places[b]) for line in runs for run in line for a, b in pairwise(run)
+    ]
     scale = sorted(gaps)[len(gaps) // 2] or 1.0
     across, down = (_spread([place[axis] / scale for place in places]) for axis in (0, 1))
     nodes = _snap(dict(enumerate(zip(across, down, strict=True))), 8)

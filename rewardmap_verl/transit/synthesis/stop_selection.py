@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rewardmap_verl.transit.placement import GridPoint
-from rewardmap_verl.transit.synthesis.tracks import Tracks
+from rewardmap_verl.transit.synthesis.track_grid import TrackGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Corridor:
     bends: frozenset[GridPoint]
 
 
-def fixed_nodes(tracks: Tracks) -> frozenset[GridPoint]:
+def fixed_nodes(tracks: TrackGrid) -> frozenset[GridPoint]:
     """Nodes where trains must call: ends of paths, and where lines meet, cross or part.
 
     Calling at every crossing is what keeps a drawn map unambiguous: two lines that touch always
@@ -37,7 +37,7 @@ def fixed_nodes(tracks: Tracks) -> frozenset[GridPoint]:
     return frozenset(fixed)
 
 
-def corridors(tracks: Tracks, fixed: frozenset[GridPoint]) -> list[Corridor]:
+def corridors(tracks: TrackGrid, fixed: frozenset[GridPoint]) -> list[Corridor]:
     """Every piece of track between neighboring fixed nodes, once, in the order of the lines."""
     found: list[Corridor] = []
     seen: set[GridPoint] = set()
@@ -52,11 +52,11 @@ def corridors(tracks: Tracks, fixed: frozenset[GridPoint]) -> list[Corridor]:
     return found
 
 
-def choose_stops(rng: random.Random, tracks: Tracks, target: int) -> frozenset[GridPoint] | None:
+def select_stops(rng: random.Random, tracks: TrackGrid, target: int) -> frozenset[GridPoint] | None:
     """Choose ``target`` nodes to be stops, spread evenly; None where that cannot be."""
     fixed = fixed_nodes(tracks)
     pieces = corridors(tracks, fixed)
-    counts = _share_out(rng, [len(piece.inner) for piece in pieces], target - len(fixed))
+    counts = _distribute(rng, [len(piece.inner) for piece in pieces], target - len(fixed))
     if counts is None:
         return None
     chosen = set(fixed)
@@ -65,12 +65,12 @@ def choose_stops(rng: random.Random, tracks: Tracks, target: int) -> frozenset[G
     return frozenset(chosen)
 
 
-def calls_of(path: Iterable[GridPoint], stops: frozenset[GridPoint]) -> tuple[GridPoint, ...]:
+def stops_along(path: Iterable[GridPoint], stops: frozenset[GridPoint]) -> tuple[GridPoint, ...]:
     """The stops along a path, in running order."""
     return tuple(node for node in path if node in stops)
 
 
-def _share_out(rng: random.Random, room: Sequence[int], amount: int) -> list[int] | None:
+def _distribute(rng: random.Random, room: Sequence[int], amount: int) -> list[int] | None:
     """Give out stops one by one where the gap between stops is widest."""
     if amount < 0 or amount > sum(room):
         return None

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit.names import normalize
-from rewardmap_verl.transit.synthesis.stocks import SHORT, STOCKS
+from rewardmap_verl.transit.synthesis.name_parts import NAME_PARTS, SHORT_NAMES
 
 _LONGEST = 18
 _SHORTEST_FOR_DISTANCE = 4
 
 
-def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
+def generate_stop_names(rng: random.Random, count: int, language: str) -> list[str]:
     """``count`` names in one language, or of four and five letters when it is ``"short"``.
 
     No two of them are equal or one letter apart when normalized.
@@ -28,7 +28,7 @@ def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
     """
     chosen: list[str] = []
     taken: set[str] = set()
-    for name in _stream(rng, language, 100 * count + 1000):
+    for name in _candidate_names(rng, language, 100 * count + 1000):
         near = _neighborhood(normalize(name))
         if taken.isdisjoint(near):
             taken |= near
@@ -43,18 +43,18 @@ def stop_names(rng: random.Random, count: int, language: str) -> list[str]:
     )
 
 
-def plain_key(text: str) -> str:
+def ascii_slug(text: str) -> str:
     """Small Latin letters, digits and underscores only, for file names; may be empty."""
     folded = unicodedata.normalize("NFKD", text.lower())
     kept = "".join(c if c.isascii() and c.isalnum() else " " * (c in " -") for c in folded)
     return "_".join(kept.split())
 
 
-def _stream(rng: random.Random, language: str, most: int) -> Iterator[str]:
+def _candidate_names(rng: random.Random, language: str, most: int) -> Iterator[str]:
     if language == "short":
-        yield from rng.sample(SHORT, len(SHORT))
+        yield from rng.sample(SHORT_NAMES, len(SHORT_NAMES))
         return
-    stock = STOCKS[language]
+    stock = NAME_PARTS[language]
     for _ in range(most):
         stem, other = rng.choice(stock.stems), rng.choice(stock.stems)
         end, kind = rng.choice(stock.ends), rng.choice(stock.kinds)

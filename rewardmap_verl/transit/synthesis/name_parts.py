@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class NameParts:
     """The parts of one language."""
 
     stems: tuple[str, ...]
@@ -28,7 +28,7 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(text.split(";"))
 
 
-ENGLISH = Stock(
+ENGLISH = NameParts(
     _words(
         "Alder Amber Apple Arch Ash Barley Beacon Birch Black Bramble Brier Brook Cairn Candle "
         "Cedar Clay Clover Copper Coral Corn Crane Crow Dove Drift Dun Elder Ember Falcon Fern "
@@ -53,7 +53,7 @@ ENGLISH = Stock(
     ("{s}{e}", "{s}{e}", "{s}{e}", "{s}{e}", "{s} {k}", "{s} {k}", "{s}{e} {k}"),
 )
 
-GERMAN = Stock(
+GERMAN = NameParts(
     _words(
         "Adler Ahorn Amsel Apfel Auer Bären Birken Blumen Brunnen Buchen Dachs Dorn Eber Eichen "
         "Eisen Elster Erlen Falken Farn Fasan Felsen Feuer Fichten Fuchs Garten Ginster Gold Grün "
@@ -71,7 +71,7 @@ GERMAN = Stock(
     ("{s}{e}", "{s}{e}", "{s}{e}", "{s}{e}", "{s}{e}", "{s}{e} {k}"),
 )
 
-FRENCH = Stock(
+FRENCH = NameParts(
     _words(
         "Aigue Aube Beau Bel Blanc Bon Bré Brume Cadre Char Clair Coul Cour Croix Dor Épine Fauve "
         "Fer Fon Font Franc Fraîche Gai Gran Grand Grive Haut Joli Lande Loin Long Loup Lune Mar "
@@ -90,7 +90,7 @@ FRENCH = Stock(
     ("{s}{e}", "{s}{e}", "{k} {s}{e}", "{s}{e}-le-Haut", "{s}{e}-sur-Lys"),
 )
 
-SPANISH = Stock(
+SPANISH = NameParts(
     _words(
         "Acebo Alameda Álamo Alba Alerce Almena Almendro Arce Arroyo Aurora Azahar Brezo Cañada "
         "Cantera Castaño Cedro Cerezo Ciprés Cóndor Cumbre Duna Encinar Enebro Espiga Fresno "
@@ -107,7 +107,7 @@ SPANISH = Stock(
     ("{s}", "{k} {s}", "{k} {s}", "{s} {e}", "{s} {e}"),
 )
 
-NORDIC = Stock(
+NORDIC = NameParts(
     _words(
         "Abborr Al Alm Ask Asp Björk Björn Blå Bok Dal Ek Eld Falk Fin Fjäll Fur Gran Grav Grön "
         "Gull Gås Göl Hav Hjort Humle Häger Häst Is Järn Kors Kråk Kung Kvarn Lejon Lind Ljung Lo "
@@ -124,7 +124,7 @@ NORDIC = Stock(
     ("{s}{e}", "{s}{e}", "{s}{e}", "{s}{e}", "{k} {s}{e}"),
 )
 
-CYRILLIC = Stock(
+CYRILLIC = NameParts(
     _words(
         "Берез Бобр Борон Ветр Вишн Ворон Гориц Горн Громов Груш Дубр Ерш Жемчуж Журавл Заряд "
         "Звезд Зерн Зимн Золот Ив Калин Камен Каштан Кедр Клен Колос Корабл Крапив Лебед Липн "
@@ -137,7 +137,7 @@ CYRILLIC = Stock(
     ("{s}{e}", "{s}{e}", "{s}{e}", "{k} {s}овка"),
 )
 
-GREEK = Stock(
+GREEK = NameParts(
     _words(
         "Αγγελ Αετ Αλμυρ Αμμ Αμπελ Αμυγδαλ Ανεμ Ανθ Αργυρ Αστρ Βαθ Βελανιδ Γαλην Γερακ Γλυκ Δαφν "
         "Δροσ Ελαι Ελατ Ηλι Θυμαρ Καλαμ Καρυδ Καστρ Κερασ Κορυδαλ Κρην Κυπαρισσ Κυκν Λευκ Λυκ "
@@ -152,14 +152,14 @@ GREEK = Stock(
     ("{s}{e}", "{s}{e}", "{s}{e}", "{k} {s}οχώρι"),
 )
 
-CHINESE = Stock(
+CHINESE = NameParts(
     tuple("青白红金银玉云龙凤石松柳梅兰竹桂杏桃莲江河星月朝晨春秋安和永新福锦翠明丰嘉泰宁景"),
     tuple("山湖桥门园街路湾塘口庄岭泉浦洲坊亭台港溪林岗屯渡城井"),
     tuple("东西南北"),
     ("{s}{e}", "{s}{e}", "{s}{s2}{e}", "{s}{s2}{e}", "{s}{e}{k}"),
 )
 
-STOCKS: dict[str, Stock] = {
+NAME_PARTS: dict[str, NameParts] = {
     "english": ENGLISH,
     "german": GERMAN,
     "french": FRENCH,
@@ -170,7 +170,7 @@ STOCKS: dict[str, Stock] = {
     "chinese": CHINESE,
 }
 
-SHORT: tuple[str, ...] = _words(
+SHORT_NAMES: tuple[str, ...] = _words(
     "Abel Alba Anno Arlo Axel Bari Bela Bolt Brio Cato Cleo Dale Dora Dune Echo Elba Ezra Faro "
     "Fern Gale Gora Haze Hugo Iris Ivor Jade Juno Kite Koda Lark Lina Luma Mace Mira Moss Nell "
     "Nova Olin Opal Otto Pike Pola Quin Rhea Rook Sage Sola Tavi Tern Ulla Umber Vale Vera Wick "

@@ -8,7 +8,12 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from rewardmap_verl.drawing import draw_map, geography, layout_from_coordinates, standard_style
+from rewardmap_verl.drawing import (
+    draw_map,
+    geographic_layout,
+    layout_from_coordinates,
+    standard_style,
+)
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.placement import PlacedNetwork
@@ -170,7 +175,7 @@ def test_separate_lines_need_not_meet():
 
 
 def test_the_last_resort_is_straight_track_and_still_true(cities, monkeypatch):
-    monkeypatch.setattr(geography, "_STEPS_PER_STOP", ())
+    monkeypatch.setattr(geographic_layout, "_STEPS_PER_STOP", ())
     original, coordinates = cities[0]
     placed = layout_from_coordinates(original.network, coordinates)
     assert_true_of_network(placed)
@@ -199,9 +204,9 @@ def test_wrong_coordinates_are_named(coordinates, says):
         layout_from_coordinates(make_network([(0, 1, 2)]), coordinates)
 
 
-def test_the_last_resort_gives_the_centre_room():
-    spread = geography._spread([0.0, 1.0, 2.0, 100.0])
+def test_the_last_resort_gives_the_center_room():
+    spread = geographic_layout._spread([0.0, 1.0, 2.0, 100.0])
     assert spread == sorted(spread)
     assert (spread[0], spread[-1]) == (0.0, 100.0)
     assert spread[1] - spread[0] > 10
-    assert geography._spread([3.0, 3.0]) == [3.0, 3.0]
+    assert geographic_layout._spread([3.0, 3.0]) == [3.0, 3.0]

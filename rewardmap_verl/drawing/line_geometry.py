@@ -17,14 +17,14 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.planner import line_graph
 
-__all__ = ["Point", "Tracks", "read_tracks", "stops_on_the_way"]
+__all__ = ["LineGeometry", "Point", "read_line_geometry", "stops_of_ride"]
 
 Point = tuple[float, float]
 """In pixels of the picture; x to the right, y down."""
 
 
 @dataclass(frozen=True)
-class Tracks:
+class LineGeometry:
     """The drawn lines of one map."""
 
     network: Network
@@ -59,7 +59,7 @@ class Tracks:
 
     def ride(self, line: Line, departure: int, arrival: int) -> tuple[Point, ...]:
         """The way of a ride on a line; straight where the two stops are not both on it."""
-        stops = stops_on_the_way(line, departure, arrival)
+        stops = stops_of_ride(line, departure, arrival)
         if not stops:
             return self.straight(departure, arrival)
         ways = [self._stretches[line.name].get(pair, ()) for pair in pairwise(stops)]
@@ -71,16 +71,17 @@ class Tracks:
         return self.stops[departure], self.stops[arrival]
 
 
-def stops_on_the_way(line: Line, departure: int, arrival: int) -> tuple[int, ...]:
+def stops_of_ride(line: Line, departure: int, arrival: int) -> tuple[int, ...]:
     """The stops of a ride, both ends among them, the shorter way around a loop; none when the line
-    does not join them."""
+    does not join them.
+    """
     try:
         return tuple(nx.shortest_path(line_graph(line), departure, arrival))
     except (nx.NetworkXNoPath, nx.NodeNotFound):
         return ()
 
 
-def read_tracks(path: Path, network: Network) -> Tracks:
+def read_line_geometry(path: Path, network: Network) -> LineGeometry:
     """Read what a preparation wrote about a map that it drew.
 
     Raises:
@@ -100,8 +101,8 @@ def read_tracks(path: Path, network: Network) -> Tracks:
     return tracks
 
 
-def _tracks(data: Any, network: Network) -> Tracks:
-    return Tracks(
+def _tracks(data: Any, network: Network) -> LineGeometry:
+    return LineGeometry(
         network,
         tuple(_point(point) for point in data["stops"]),
         tuple({name: _point(at) for name, at in calls.items()} for calls in data["calls"]),
