@@ -101,7 +101,7 @@ check: $(INSTALLED) ## Check style (ruff) and types (mypy).
 
 .PHONY: docs
 docs: $(INSTALLED) ## Build the documentation site in build/site; a broken link is an error.
-	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 .PHONY: clean
 clean: ## Remove the embedded data, its run and the caches; the virtual environment stays.
