@@ -58,7 +58,7 @@ $(INSTALLED): setup.cfg pyproject.toml
 
 .PHONY: prep-data
 prep-data: $(INSTALLED) ## Turn maps and networks into training data: SOURCE=synthetic | local ROOT=folder | …
-	rewardmap prepare --source $(SOURCE) $(if $(ROOT),--root '$(ROOT)') $(if $(FEED),--feed '$(FEED)') $(if $(SIZE),--size $(SIZE)) \
+	rewardmap prepare $(SOURCE) $(if $(ROOT),--root '$(ROOT)') $(if $(FEED),--feed '$(FEED)') $(if $(SIZE),--size $(SIZE)) \
 	  --seed $(SEED) --out '$(DATA)' $(ARGS)
 
 # Synthetic maps need nothing to be made of; other data are prepared by a call of its own, which says what they are.

@@ -2,7 +2,7 @@
 
     python benchmarks/preparation_speed.py FOLDER [--workers N]
 
-FOLDER holds maps/ and stations/ as ``rewardmap prepare --source local`` reads them. The data is
+FOLDER holds maps/ and stations/ as ``rewardmap prepare local`` reads them. The data is
 prepared at full size into a temporary folder. Reported: seconds on the clock and of the processor,
 seconds for 1,000 rows, bytes of a row, peak memory of a process, and the time to load one training
 sample of the largest map as verl does, from the original image and from the prepared one.

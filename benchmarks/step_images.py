@@ -1,6 +1,6 @@
 """What one prompt with a map costs beside the model: seconds of image work, bytes of every hop.
 
-    rewardmap prepare --source local --root FOLDER --size full --out data/large
+    rewardmap prepare local --root FOLDER --size full --out data/large
     python benchmarks/step_images.py data/large --out benchmarks/records/step_images.json
 
 It takes the row with the largest map and sends a group of rollouts through verl's own agent loop,

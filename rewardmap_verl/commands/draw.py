@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from rewardmap_verl.commands.failure import readable_errors
-from rewardmap_verl.commands.prepare import Language
+from rewardmap_verl.commands.map_options import Language, language_names
 
 __all__ = ["draw"]
 
@@ -59,8 +59,7 @@ def draw(
             raise ConfigError("draw", found=out.name, hint="Write NAME.png or NAME.svg.")
         settings = settings_at(difficulty)
         if language:
-            chosen = tuple(dict.fromkeys(one.value for one in language))
-            settings = settings.with_languages(chosen)
+            settings = settings.with_languages(language_names(language))
         if feed is None:
             placed = generate_network(seed, index, settings)
         else:

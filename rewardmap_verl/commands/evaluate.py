@@ -62,7 +62,7 @@ def evaluate(
         bool | None,
         typer.Option(
             help="Rows of published figures; by itself only for the published questions "
-            "(prepare --source reasonmap)."
+            "(prepare reasonmap)."
         ),
     ] = None,
     detail: Annotated[

@@ -19,7 +19,9 @@ from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.transit.micro import MicroSettings
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
 
-__all__ = ["SIZES", "PrepareSettings", "Size"]
+__all__ = ["SIZES", "PrepareSettings", "Size", "SourceName"]
+
+SourceName = Literal["local", "synthetic", "reasonmap", "gtfs"]
 
 
 class PrepareSettings(BaseModel):
@@ -30,7 +32,7 @@ class PrepareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    source: Literal["local", "synthetic", "reasonmap", "gtfs"]
+    source: SourceName
     out: Path
     """The prepared folder. It is replaced as a whole when everything else has succeeded."""
     root: Path | None = None
@@ -75,7 +77,7 @@ class PrepareSettings(BaseModel):
         if self.source == "local" and self.root is None:
             raise ValueError("the source `local` needs --root, a folder with maps/ and stations/")
         if self.source != "synthetic" and isinstance(self.style, CellStyle):
-            raise ValueError("maps of size micro are invented; take --source synthetic")
+            raise ValueError("only synthetic maps have the size micro")
         if isinstance(self.networks, MicroSettings) != isinstance(self.style, CellStyle):
             raise ValueError("networks in cells and the style of cells belong together")
         if self.source == "reasonmap" and any(

@@ -78,7 +78,7 @@ def read_examples(folder: Path, split: str = "train") -> list[Example]:
             folder / "manifest.json",
             field="positions",
             found=f"{len(maps)} maps of the split {split}, none of them drawn by this package",
-            hint="Prepare invented maps: --source synthetic.",
+            hint="Prepare synthetic maps: rewardmap prepare synthetic.",
         )
     return sights
 

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from rewardmap_verl.commands.main import app
-from rewardmap_verl.commands.prepare import Language
+from rewardmap_verl.commands.map_options import Language
 from rewardmap_verl.transit.synthetic import SyntheticSettings
 
 SMALL = ("--difficulty", "0")

@@ -241,7 +241,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (``untrained``), and the same one that has seen the answer formats (``model``)."""
     maker = Stack(tmp_path_factory.mktemp("prepared"))
     maker.rewardmap(
-        *("prepare", "--source", "synthetic", "--size", "tiny", "--seed", "3"),
+        *("prepare", "synthetic", "--size", "tiny", "--seed", "3"),
         *("--train-maps", "4", "--test-maps", "3", "--out", "data"),
     )
     maker.rewardmap("sft-rows", "data")

@@ -86,7 +86,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that `rewardmap prepare` wrote; read it only."""
     folder = tmp_path_factory.mktemp("prepared") / "data"
     sizes = ("--size", "tiny", "--train-maps", "2", "--test-maps", "2", "--seed", "5")
-    arguments = ["prepare", "--source", "synthetic", *sizes, "--out", str(folder)]
+    arguments = ["prepare", "synthetic", *sizes, "--out", str(folder)]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     return folder

@@ -60,7 +60,8 @@ def study(protocol_values: dict[str, Any], tmp_path: Path) -> Study:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `data` of two networks and `blank`, its control."""
     folder = tmp_path_factory.mktemp("evidence")
-    words = ("prepare", "--size", "tiny", "--train-maps", "2", "--test-maps", "1", "--workers", "1")
+    maps = ("--train-maps", "2", "--test-maps", "1", "--workers", "1")
+    words = ("prepare", "synthetic", "--size", "tiny", *maps)
     done = CliRunner().invoke(app, [*words, "--out", str(folder / "data")])
     assert done.exit_code == 0, done.output
     write_blank(folder / "data", folder / "blank")

@@ -20,9 +20,9 @@ SCRIPT = "<script>alert(1)</script><b>"
 
 def gallery(*arguments: object) -> Path:
     """Prepare data and export its gallery; return the page."""
-    out = Path(str(arguments[0]))
+    source, out = arguments[0], Path(str(arguments[1]))
     for command in (
-        ["prepare", "--out", *arguments, "--size", "tiny", "--workers", "1"],
+        ["prepare", source, "--out", *arguments[1:], "--size", "tiny", "--workers", "1"],
         ["export", out, "gallery"],
     ):
         result = CliRunner().invoke(app, [str(part) for part in command])
@@ -51,7 +51,7 @@ class Opened:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "data"
-    return gallery(folder, "--train-maps", 2, "--test-maps", 1)
+    return gallery("synthetic", folder, "--train-maps", 2, "--test-maps", 1)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
@@ -101,8 +101,8 @@ def test_hostile_text_is_text(
     # Names of stops may not hold < and >, but the questions of a published data set may.
     worded = torf2.torf2_text
     monkeypatch.setattr(torf2, "torf2_text", lambda *a: f"{SCRIPT} {worded(*a)}")
-    options = ("--source", "local", "--root", root, "--test-city", "gamma")
-    page = gallery(tmp_path / "out", *options, "--quota", "TorF2=30", "--max-prompt-length", 2000)
+    options = ("--root", root, "--test-city", "gamma", "--max-prompt-length", 2000)
+    page = gallery("local", tmp_path / "out", *options, "--quota", "TorF2=30")
     opened = Opened(browser, page)
     text = opened.page.inner_text("body")
     assert HOSTILE in text and SCRIPT in text

@@ -1,7 +1,8 @@
-"""``rewardmap prepare`` as a user sees it, and the scripts in data_prep/."""
+"""``rewardmap prepare`` from the command line, and the script in data_prep/."""
 
 from __future__ import annotations
 
+import inspect
 import runpy
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from rewardmap_verl.commands.main import app
+from rewardmap_verl.commands.option_groups import option_groups
+from rewardmap_verl.commands.prepare.shared import QuestionOptions
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.preparation.validate import faults
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "data_prep"
+SCRIPT = Path(__file__).resolve().parents[2] / "data_prep/prepare.py"
 
 
 ONE_MAP = ("--train-maps", "1", "--test-maps", "1", "--workers", "1")
@@ -25,8 +28,10 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["prepare", *map(str, arguments)], env={"COLUMNS": "200"})
 
 
-def test_one_word_is_enough(tmp_path: Path) -> None:
-    result = run("--out", tmp_path / "out", "--train-maps", 2, "--test-maps", 1, "--workers", 1)
+def test_the_source_and_the_folder_are_enough(tmp_path: Path) -> None:
+    result = run(
+        "synthetic", "--out", tmp_path / "out", "--train-maps", 2, "--test-maps", 1, "--workers", 1
+    )
     assert result.exit_code == 0, result.output
     manifest = read_manifest(tmp_path / "out")
     assert (manifest.source, len(manifest.maps)) == ("synthetic", 3)
@@ -36,7 +41,6 @@ def test_one_word_is_enough(tmp_path: Path) -> None:
 
 def test_every_setting_has_its_option(root: Path, tmp_path: Path) -> None:
     options = {
-        "--source": "local",
         "--root": root,
         "--out": tmp_path / "out",
         "--seed": 4,
@@ -48,7 +52,7 @@ def test_every_setting_has_its_option(root: Path, tmp_path: Path) -> None:
     }
     repeated = ["--quota", "TorF1=6", "--quota", "planning=3", "--quota", "counting3=0"]
     repeated += ["--form", "long_via", "--test-city", "south/gamma", "--brief", "--strict"]
-    result = run(*(part for pair in options.items() for part in pair), *repeated)
+    result = run("local", *(part for pair in options.items() for part in pair), *repeated)
     assert result.exit_code == 0, result.output
     manifest = read_manifest(tmp_path / "out")
     assert manifest.seed == 4
@@ -64,7 +68,7 @@ def test_every_setting_has_its_option(root: Path, tmp_path: Path) -> None:
 def test_micro_maps_have_a_visual_token_for_each_cell(tmp_path: Path) -> None:
     out = tmp_path / "out"
     few = ("--train-maps", 4, "--test-maps", 2, "--workers", 1)
-    assert run("--size", "micro", "--out", out, *few).exit_code == 0
+    assert run("synthetic", "--size", "micro", "--out", out, *few).exit_code == 0
     manifest = read_manifest(out)
     assert [(entry.image_tokens, entry.width, entry.height) for entry in manifest.maps] == [
         (20, 140, 112)
@@ -72,80 +76,106 @@ def test_micro_maps_have_a_visual_token_for_each_cell(tmp_path: Path) -> None:
     assert all(entry.positions for entry in manifest.maps)
 
 
-def test_up_to_date_is_said(root: Path, tmp_path: Path) -> None:
-    arguments = ("--source", "local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
+def test_an_up_to_date_folder_is_reported(root: Path, tmp_path: Path) -> None:
+    arguments = ("local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
     assert "Up to date" not in run(*arguments).output
     assert "Up to date" in run(*arguments).output
 
 
-def test_what_is_left_out_is_said(root: Path, tmp_path: Path) -> None:
+def test_skipped_cities_are_reported(root: Path, tmp_path: Path) -> None:
     (root / "maps/north/beta.png").unlink()
-    result = run("--source", "local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
-    assert "Left out 1 cities with no map image: north/beta" in result.output
+    result = run("local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
+    assert "Skipped 1 city with no map image: north/beta" in result.output
     assert "Test cities were chosen by the seed" in result.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--source", "local"], "needs --root"),
-        (["--source", "local", "--root", "/no/such/folder"], "no such folder"),
-        (["--root", "somewhere"], "--source local or reasonmap"),
-        (["--feed", "feed.zip"], "--source gtfs"),
-        (["--source", "gtfs", "--train-maps", "3"], "--source synthetic"),
-        (["--source", "local", "--data", "x/y"], "--source reasonmap"),
-        (["--source", "reasonmap", "--quota", "TorF1=3"], "brings its questions along"),
-        (["--test-city", "rome"], "--source local or gtfs"),
-        (["--quota", "TorF9=3"], "TYPE=N"),
-        (["--quota", "TorF1=-3"], "TYPE=N"),
-        (["--form", "sonnet"], "short"),
-        (["--max-pixels", "100"], "max_pixels"),
-        (["--size", "micro", "--source", "local", "--root", "."], "take --source synthetic"),
-        (["--size", "micro", "--language", "german"], "letters for names"),
-        (["--size", "micro", "--difficulty", "0.5"], "as simple as they come"),
-        (
-            [
-                "--max-prompt-length",
-                "30",
-                *["--train-maps", "1", "--test-maps", "1", "--workers", "1"],
-            ],
-            "too long",
-        ),
+        (["local"], "Missing option '--root'"),
+        (["gtfs"], "Missing option '--feed'"),
+        (["local", "--root", "/no/such/folder"], "no such folder"),
+        (["synthetic", "--root", "somewhere"], "No such option: --root"),
+        (["synthetic", "--feed", "feed.zip"], "No such option: --feed"),
+        (["gtfs", "--feed", "feed.zip", "--train-maps", "3"], "No such option: --train-maps"),
+        (["local", "--root", ".", "--data", "x/y"], "No such option: --data"),
+        (["reasonmap", "--quota", "TorF1=3"], "No such option: --quota"),
+        (["reasonmap", "--beyond-papers"], "No such option: --beyond-papers"),
+        (["synthetic", "--test-city", "rome"], "No such option: --test-city"),
+        (["synthetic", "--quota", "TorF9=3"], "TYPE=N"),
+        (["synthetic", "--quota", "TorF1=-3"], "TYPE=N"),
+        (["synthetic", "--form", "sonnet"], "short"),
+        (["synthetic", "--max-pixels", "100"], "max_pixels"),
+        (["local", "--size", "micro", "--root", "."], "'micro' is not one of"),
+        (["synthetic", "--size", "micro", "--language", "german"], "letters for names"),
+        (["synthetic", "--size", "micro", "--difficulty", "0.5"], "--size full"),
+        (["synthetic", "--max-prompt-length", "30", *ONE_MAP], "too long"),
     ],
 )
 def test_faults_are_one_readable_message(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    result = run("--out", tmp_path / "out", *arguments)
+    source, *options = arguments
+    result = run(source, "--out", tmp_path / "out", *options)
     assert result.exit_code == 2
-    assert message in result.output.replace("\n", " ")
+    assert message in " ".join(result.output.replace("│", " ").split())
     assert "Traceback" not in result.output
     assert not (tmp_path / "out").exists()
 
 
-def test_help_teaches() -> None:
+def test_help_lists_the_sources() -> None:
     text = run("--help").output
-    for word in ("--source", "--root", "stations/COUNTRY/CITY.json", "rewardmap prepare --out"):
+    for word in ("synthetic", "local", "reasonmap", "gtfs", "rewardmap prepare synthetic --out"):
         assert word in text
 
 
 @pytest.mark.parametrize(
-    ("script", "source"), [("prepare_synthetic.py", "synthetic"), ("prepare_local.py", "local")]
+    ("source", "own", "foreign"),
+    [
+        ("synthetic", ("--train-maps", "--difficulty", "--quota"), ("--root", "--feed", "--data")),
+        ("local", ("--root", "--test-city", "--quota"), ("--feed", "--data", "--language")),
+        ("reasonmap", ("--data", "--maps-from", "--root"), ("--quota", "--feed", "--test-city")),
+        ("gtfs", ("--feed", "--route-type", "--quota"), ("--root", "--data", "--train-maps")),
+    ],
 )
-def test_scripts(
-    monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path, script: str, source: str
+def test_help_of_a_source_has_its_options_and_an_example(
+    source: str, own: tuple[str, ...], foreign: tuple[str, ...]
 ) -> None:
-    arguments = ["--root", str(root), "--workers", "1"] if source == "local" else ONE_MAP
-    monkeypatch.setattr(sys, "argv", [script, "--out", str(tmp_path / "out"), *arguments])
+    text = run(source, "--help").output
+    assert f"rewardmap prepare {source}" in text
+    for option in (*own, "--out", "--seed", "--size", "--max-pixels", "--workers", "--force"):
+        assert option in text
+    for option in foreign:
+        assert f" {option} " not in text
+
+
+def test_option_groups_become_flat_options() -> None:
+    @option_groups
+    def command(first: int, questions: QuestionOptions, last: bool = False) -> None:
+        seen.append((first, questions, last))
+
+    seen: list[object] = []
+    parameters = inspect.signature(command).parameters
+    assert list(parameters) == ["first", "quota", "beyond_papers", "brief", "last"]
+    assert parameters["first"].default is inspect.Parameter.empty
+    command(first=1, quota=["TorF1=2"], beyond_papers=True, brief=None, last=True)
+    assert seen == [(1, QuestionOptions(quota=["TorF1=2"], beyond_papers=True), True)]
+
+
+def test_the_script_is_the_command(
+    monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path
+) -> None:
+    options = ["local", "--root", str(root), "--workers", "1", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *options])
     with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+        runpy.run_path(str(SCRIPT), run_name="__main__")
     assert stop.value.code == 0
-    assert read_manifest(tmp_path / "out").source == source
+    assert read_manifest(tmp_path / "out").source == "local"
 
 
 def test_types_beyond_the_papers_are_asked_when_wanted(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    base = ["--out", out, "--train-maps", 2, "--test-maps", 1, "--workers", 1]
+    base = ["synthetic", "--out", out, "--train-maps", 2, "--test-maps", 1, "--workers", 1]
     assert run(*base).exit_code == 0
     plain = read_manifest(tmp_path / "out").rows_by_type["train"]
     assert set(plain) == {"TorF1", "TorF2", "Counting1", "Counting2", "Counting3", "planning"}
@@ -158,14 +188,8 @@ def test_types_beyond_the_papers_are_asked_when_wanted(tmp_path: Path) -> None:
     assert not list(faults(tmp_path / "out"))
 
 
-def test_published_questions_are_not_mixed_with_ours(tmp_path: Path) -> None:
-    result = run("--out", tmp_path / "out", "--source", "reasonmap", "--beyond-papers")
-    assert result.exit_code == 2
-    assert "brings its questions along" in " ".join(result.output.split())
-
-
 def test_knobs_of_invented_maps(tmp_path: Path) -> None:
-    base = ("--out", tmp_path / "out", *ONE_MAP)
+    base = ("synthetic", "--out", tmp_path / "out", *ONE_MAP)
     result = run(*base, "--difficulty", 0.5)
     assert result.exit_code == 2 and "--size full" in result.output
     result = run(*base, "--size", "full", "--difficulty", 0, "--language", "greek")
@@ -179,7 +203,7 @@ def test_knobs_of_invented_maps(tmp_path: Path) -> None:
 def test_a_map_larger_than_natural_is_drawn_and_not_enlarged(tmp_path: Path) -> None:
     pixels = ("--max-pixels", 6_000_000, "--min-pixels", 5_000_000)
     options = ("--size", "full", "--difficulty", 0)
-    result = run("--out", tmp_path / "out", *ONE_MAP, *options, *pixels)
+    result = run("synthetic", "--out", tmp_path / "out", *ONE_MAP, *options, *pixels)
     assert result.exit_code == 0, result.output
     entry = read_manifest(tmp_path / "out").maps[0]
     assert 5_000_000 <= entry.width * entry.height <= 6_000_000
@@ -195,6 +219,6 @@ def test_a_folder_that_cannot_be_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    result = run("--out", name, *ONE_MAP)
+    result = run("synthetic", "--out", name, *ONE_MAP)
     assert result.exit_code == 2
     assert "Error" in result.output and "choose a" in result.output

@@ -29,7 +29,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few small maps with questions of every type."""
     folder = tmp_path_factory.mktemp("prepared") / "data"
     options = ["--train-maps", "3", "--test-maps", "1", "--size", "tiny"]
-    done = CliRunner().invoke(app, ["prepare", "--out", str(folder), *options])
+    done = CliRunner().invoke(app, ["prepare", "synthetic", "--out", str(folder), *options])
     assert done.exit_code == 0, done.output
     return folder
 

@@ -37,7 +37,7 @@ RUN = (
     r"rewardmap explain answers\.jsonl .*",
     r"rewardmap score answers\.jsonl .*",
     r"rewardmap card runs/\S+ runs/\S+ --license \S+",
-    r"rewardmap prepare --source local --root my-cities --size tiny .*",
+    r"rewardmap prepare local --root my-cities --size tiny .*",
 )
 """Commands that are run in a folder that has what the pages speak of."""
 
@@ -60,10 +60,10 @@ ELSEWHERE = {
     r"make merge.*": ("needs a checkpoint", MERGE),
     r"make prep-data.*": ("`rewardmap prepare` with the same options", PREPARE),
     r"rewardmap doctor": ("looks at the machine", "packaging/test_doctor.py"),
-    r"rewardmap prepare --out .*": ("half a minute of drawing", PREPARE),
-    r"rewardmap prepare --source local .*": ("full size", PREPARE),
-    r"rewardmap prepare --source gtfs .*": ("needs a feed", "preparation/test_gtfs.py"),
-    r"rewardmap prepare --source reasonmap .*": (
+    r"rewardmap prepare synthetic .*": ("half a minute of drawing", PREPARE),
+    r"rewardmap prepare local .*": ("full size", PREPARE),
+    r"rewardmap prepare gtfs .*": ("needs a feed", "preparation/test_gtfs.py"),
+    r"rewardmap prepare reasonmap .*": (
         "needs Hugging Face",
         "preparation/test_published_data.py",
     ),

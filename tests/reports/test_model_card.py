@@ -206,7 +206,8 @@ def test_answers_of_another_data_set_are_refused(
 
 def _other_data(folder: Path) -> Path:
     options = ["--train-maps", "1", "--test-maps", "1", "--size", "tiny", "--seed", "99"]
-    done = CliRunner().invoke(app, ["prepare", "--out", str(folder / "other"), *options])
+    words = ["prepare", "synthetic", "--out", str(folder / "other"), *options]
+    done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     return folder / "other"
 

@@ -124,5 +124,5 @@ def test_a_folder_that_exists_is_not_written_over(data: Path, blind: Path) -> No
 
 
 def test_data_without_drawn_maps_is_an_error_that_says_what_to_do(data: Path) -> None:
-    with pytest.raises(DataError, match="--source synthetic"):
+    with pytest.raises(DataError, match="prepare synthetic"):
         read_examples(data, "nowhere")
