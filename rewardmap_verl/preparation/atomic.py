@@ -1,13 +1,14 @@
-"""Writing so that nothing half-written is ever taken for whole.
+"""Crash-safe writing: an interrupted run never leaves a partial result under its final name.
 
-Single files appear under their name only when complete (:func:`write_bytes`). A prepared folder is
-built beside its destination and moved there in one step at the very end (:class:`Workshop`); when
-the build fails, what stood at the destination before is still there, untouched.
+A file appears under its name only when it is complete (:func:`write_bytes`). A folder is built
+beside its destination and put into place at the very end (:func:`staging_folder`); until then an
+existing folder stays untouched. One process at a time writes an output (:func:`exclusive_lock`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -17,18 +18,28 @@ from pathlib import Path
 
 from rewardmap_verl.errors import DataError
 
-__all__ = ["disk_errors", "remove_folder", "workshop", "write_bytes"]
+__all__ = [
+    "disk_errors",
+    "exclusive_lock",
+    "remove_folder",
+    "replace_folder",
+    "staging_folder",
+    "write_bytes",
+]
 
 _UNFINISHED = ".unfinished"
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it holds either all of ``content`` or is not there under its name.
+    """Write a file so that its name refers either to the complete ``content`` or to the old file.
 
-    Parent folders are made. The bytes reach the disk before the name does.
+    Parent folders are created. The bytes are on disk before the name is.
 
     Raises:
-        OSError: The disk is full, or the folder cannot be written.
+        OSError: The disk is full, or the folder is not writable.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{_UNFINISHED}")
@@ -44,102 +55,177 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder and what is in it, or do nothing when it is not there."""
+    """Remove a folder with its contents, if it exists."""
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(path)
 
 
 @contextlib.contextmanager
-def disk_errors(target: Path) -> Iterator[None]:
-    """Turn failures of the disk that a user can fix into one readable :class:`DataError`."""
+def disk_errors(target: Path, kept: str = "") -> Iterator[None]:
+    """Convert disk failures that a user can fix into a :class:`DataError`.
+
+    Args:
+        target: The output; it must be unchanged after a failure inside the block.
+        kept: A sentence about what the next run can reuse.
+    """
     try:
         yield
     except OSError as error:
-        advice = {
-            errno.ENOSPC: "The disk is full: free some space",
-            errno.EDQUOT: "Your disk quota is used up: free some space",
-            errno.EFBIG: "The system limits the size of files (ulimit -f): raise that limit",
-            errno.EACCES: "Permission denied: choose a folder that you may write",
-            errno.EPERM: "Not permitted: choose a folder that you may write",
-            errno.EROFS: "The disk is read-only: choose another folder",
-            errno.ENOENT: "It cannot be made there: choose another folder",
-            errno.ENOTDIR: "A part of its path is a file: choose another folder",
-            errno.ENAMETOOLONG: "Its name is too long: choose a shorter one",
-        }.get(error.errno or 0)
-        if advice is None:
+        hint = _disk_hint(error.errno or 0)
+        if hint is None:
             raise
         raise DataError(
             error.filename or target,
-            hint=f"{advice} and run the same command again. {target} was not changed; maps that "
-            "were finished are kept and not made twice.",
+            hint=f"{hint} and run the same command again. {target} was not changed. {kept}".strip(),
         ) from error
 
 
-@contextlib.contextmanager
-def workshop(target: Path) -> Iterator[Path]:
-    """Give a folder to build in, and move it to ``target`` when the block ends without an error.
+def _disk_hint(code: int) -> str | None:
+    return {
+        errno.ENOSPC: "The disk is full: free some space",
+        errno.EDQUOT: "Your disk quota is used up: free some space",
+        errno.EFBIG: "The system limits the size of files (ulimit -f): raise that limit",
+        errno.EACCES: "Permission denied: choose a folder that you can write to",
+        errno.EPERM: "Not permitted: choose a folder that you can write to",
+        errno.EROFS: "The disk is read-only: choose another folder",
+        errno.ENOENT: "It cannot be created there: choose another folder",
+        errno.ENOTDIR: "A part of its path is a file: choose another folder",
+        errno.ENAMETOOLONG: "Its name is too long: choose a shorter one",
+    }.get(code)
 
-    The folder stands beside ``target`` (same file system, so that the move is one rename) under a
-    fixed hidden name. After an error or a kill it stays, so that the next run finds finished maps.
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path, output: Path | None = None) -> Iterator[None]:
+    """Hold an exclusive lock on an existing file or folder while the block runs.
+
+    The system releases the lock when the process ends, however it ends.
+
+    Args:
+        path: The file or folder to lock.
+        output: The output to name in the error; ``path`` by default.
 
     Raises:
-        DataError: Another process is building the same target, or ``target`` is not a folder that
-            was made by a preparation.
+        DataError: Another process holds the lock.
     """
-    building = target.with_name(f".{target.name}.building")
-    _refuse_foreign(target)
-    building.mkdir(parents=True, exist_ok=True)
-    with _locked(building, target):
-        _sweep_unfinished(building)
-        yield building
-        _move_into_place(building, target)
-
-
-def _refuse_foreign(target: Path) -> None:
-    """Never replace a folder that this package did not make: it may hold somebody's work."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise DataError(target, hint="It is a file; choose another output folder.")
-    if any(target.iterdir()) and not (target / "manifest.json").is_file():
-        raise DataError(
-            target,
-            hint="The folder is not empty and holds no manifest.json, so it is not a prepared data "
-            "set; choose another output folder or empty it yourself.",
-        )
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, target: Path) -> Iterator[None]:
-    """Hold an exclusive lock on ``folder``; the system drops it when the process ends."""
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(
-                target, hint="Another process is preparing this folder; wait for it to end."
-            ) from error
+        if not _acquire(handle, path):
+            hint = "Another process is writing to it. Wait until it ends."
+            raise DataError(output or path, hint=hint)
         yield
     finally:
         os.close(handle)
 
 
-def _sweep_unfinished(folder: Path) -> None:
-    for leftover in folder.rglob(f".*{_UNFINISHED}"):
-        leftover.unlink()
-
-
-def _move_into_place(building: Path, target: Path) -> None:
-    """Swap the finished folder in. A kill between the two renames leaves both, whole, beside it."""
-    previous = target.with_name(f".{target.name}.previous")
-    remove_folder(previous)
-    if target.exists():
-        target.rename(previous)
+def _acquire(handle: int, path: Path) -> bool:
+    """Lock an open file; False if it is locked, or is no longer the file of this name."""
     try:
-        building.rename(target)
-    except OSError:
-        if previous.exists():
-            previous.rename(target)
-        raise
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+@contextlib.contextmanager
+def staging_folder(target: Path, marker: str, resume: bool = False) -> Iterator[Path]:
+    """Yield a folder to fill; it replaces ``target`` when the block ends without an error.
+
+    The staging folder is beside ``target``, on the same file system, under a fixed hidden name. The
+    previous ``target`` stays until the exchange. What a killed run left behind is restored or
+    removed here, at the next run.
+
+    Args:
+        target: The folder to create or replace.
+        marker: Name of a file that the block writes; an existing folder without it was made by
+            someone else and is not replaced.
+        resume: Whether to keep the staging folder after an error and to start from it.
+
+    Raises:
+        DataError: Another process is writing the same target, or ``target`` exists and is not a
+            folder of this kind.
+    """
+    target = Path(os.path.realpath(target))
+    staging = target.with_name(f".{target.name}.building")
+    _refuse_foreign(target, marker)
+    staging.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(staging, target):
+        _restore(target)
+        _sweep(staging, resume)
+        try:
+            yield staging
+        except BaseException:
+            if not resume:
+                remove_folder(staging)
+            raise
+        replace_folder(staging, target)
+
+
+def _refuse_foreign(target: Path, marker: str) -> None:
+    """Reject a target that this package did not write: it may hold somebody's work."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise DataError(target, hint="It is a file; choose another output folder.")
+    if any(target.iterdir()) and not (target / marker).is_file():
+        raise DataError(
+            target,
+            hint=f"The folder is not empty and has no {marker}, so this command did not write it. "
+            "Choose another output folder or empty it yourself.",
+        )
+
+
+def _previous(target: Path) -> Path:
+    return target.with_name(f".{target.name}.previous")
+
+
+def _restore(target: Path) -> None:
+    """Put back the folder that a run moved away before it was killed, or remove its remains."""
+    previous = _previous(target)
+    if previous.exists() and not target.exists():
+        previous.rename(target)
     remove_folder(previous)
+
+
+def _sweep(staging: Path, resume: bool) -> None:
+    """Remove partial files, or everything, that an earlier run left in the staging folder."""
+    for path in staging.rglob(f".*{_UNFINISHED}") if resume else staging.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            remove_folder(path)
+        else:
+            path.unlink()
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Move ``new`` to ``target``, replacing a folder there.
+
+    The two are exchanged by one system call, so that ``target`` is complete at every moment. Where
+    the file system cannot do that, two renames do it; if the process is killed between them, the
+    next :func:`staging_folder` of the same target restores the old folder.
+    """
+    previous = _previous(target)
+    if not target.exists():
+        new.rename(target)
+    elif _exchange(new, target):
+        new.rename(previous)
+    else:
+        target.rename(previous)
+        try:
+            new.rename(target)
+        except OSError:
+            previous.rename(target)
+            raise
+    remove_folder(previous)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two paths atomically (Linux ``renameat2``); False where that is not supported."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    names = (os.fsencode(first), os.fsencode(second))
+    if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(second))

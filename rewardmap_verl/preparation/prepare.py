@@ -21,9 +21,10 @@ from typing import Any, Final
 
 from rewardmap_verl.drawing import MapStyle
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.atomic import disk_errors, workshop, write_bytes
+from rewardmap_verl.preparation.atomic import disk_errors, staging_folder, write_bytes
 from rewardmap_verl.preparation.images import PixelBudget, store
 from rewardmap_verl.preparation.manifest import (
+    MANIFEST_NAME,
     Manifest,
     MapRecord,
     differences,
@@ -92,7 +93,10 @@ def prepare(settings: PrepareSettings, report: Report = lambda step: None) -> Ma
     if current is not None:
         report(Step(0, 0, "up to date"))
         return current
-    with disk_errors(settings.out), workshop(settings.out) as building:
+    with (
+        disk_errors(settings.out, "Finished maps are kept and not made twice."),
+        staging_folder(settings.out, MANIFEST_NAME, resume=True) as building,
+    ):
         shelf = Shelf(building, settings.out)
         done = _make_all(settings, contents, building, shelf, report)
         return _assemble(settings, contents, done, building, shelf, fingerprint)

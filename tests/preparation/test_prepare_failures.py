@@ -37,7 +37,7 @@ def full_disk_after(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         real(path, content)
 
-    for name in ("prepare", "images", "rows", "shelf", "manifest"):
+    for name in ("prepare", "images", "rows", "map_cache", "manifest"):
         monkeypatch.setattr(f"rewardmap_verl.preparation.{name}.write_bytes", write)
 
 
@@ -59,7 +59,7 @@ def test_the_last_write_is_the_manifest(local: Make, monkeypatch: pytest.MonkeyP
     full_disk_after(monkeypatch, 1000)
     written: list[str] = []
     real = atomic.write_bytes
-    for name in ("prepare", "images", "rows", "shelf", "manifest"):
+    for name in ("prepare", "images", "rows", "map_cache", "manifest"):
         monkeypatch.setattr(
             f"rewardmap_verl.preparation.{name}.write_bytes",
             lambda path, content: (written.append(path.name), real(path, content))[1],
@@ -163,7 +163,7 @@ def test_a_folder_with_other_things_is_never_replaced(local: Make) -> None:
     out = local().out
     out.mkdir()
     (out / "thesis.txt").write_text("precious")
-    with pytest.raises(DataError, match="not a prepared data set"):
+    with pytest.raises(DataError, match=r"has no manifest\.json"):
         prepare(local())
     assert (out / "thesis.txt").read_text() == "precious"
 
@@ -175,7 +175,7 @@ def test_out_is_a_file(local: Make) -> None:
 
 
 def test_out_is_the_root(local: Make, root: Path) -> None:
-    with pytest.raises(DataError, match="not a prepared data set"):
+    with pytest.raises(DataError, match=r"has no manifest\.json"):
         prepare(local(out=root))
 
 
