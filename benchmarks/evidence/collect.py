@@ -15,7 +15,7 @@ from rewardmap_verl.curriculum.groups import EVERY_TYPE, Group, group_metrics
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.gather import gather
-from rewardmap_verl.evaluation.questions import Asked, Questions, read_questions
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet, read_questions
 from rewardmap_verl.evaluation.saved import SavedAnswers, read_saved
 from rewardmap_verl.preflight.compose import compose_run
 from rewardmap_verl.rewards.config import RewardConfig
@@ -40,8 +40,8 @@ _CURVE = (
 class HeldOut:
     """The test questions, twice: with their maps, and with blank pictures, in the same order."""
 
-    map: Questions
-    blank: Questions
+    map: EvalSet
+    blank: EvalSet
 
 
 def read_held_out(study: Study) -> HeldOut:
@@ -120,7 +120,7 @@ def _own_reward(study: Study, trial: Trial) -> RewardConfig:
     return read_block(RewardConfig, compose_run(words).reward.rewardmap, "reward.rewardmap")
 
 
-def _question(asked: Asked) -> Question:
+def _question(asked: EvalQuestion) -> Question:
     truth = asked.truth
     return Question(
         key=asked.key,
@@ -142,7 +142,7 @@ def _validated(
         yield int(path.stem), (_texts(saved, held_out.map), _texts(saved, held_out.blank))
 
 
-def _texts(saved: SavedAnswers, questions: Questions) -> list[str]:
+def _texts(saved: SavedAnswers, questions: EvalSet) -> list[str]:
     golds = {asked.gold for asked in questions.items}
     mine = replace(saved, rows=tuple(row for row in saved.rows if row.gold in golds))
     answers = gather(mine, questions).answers
@@ -153,7 +153,7 @@ def _texts(saved: SavedAnswers, questions: Questions) -> list[str]:
     return [str(answers[asked.key][0].response or "") for asked in questions.items]
 
 
-def judge_texts(items: Sequence[Asked], texts: Sequence[str], keep: bool = False) -> Answers:
+def judge_texts(items: Sequence[EvalQuestion], texts: Sequence[str], keep: bool = False) -> Answers:
     """Judge answers with the whole reward, so that the details of all arms compare."""
     config = RewardConfig()
     scores = [

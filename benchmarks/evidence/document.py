@@ -14,7 +14,6 @@ from typing import Final
 
 from benchmarks.evidence.baselines import SCALE_NAME, Scale, read_scale
 from benchmarks.evidence.figures import accuracy_figure, reward_figure, signal_figure
-from benchmarks.evidence.intervals import Spread, mean_interval
 from benchmarks.evidence.protocol import GROUP_FIGURES, Cell, Claim
 from benchmarks.evidence.result import Result, load_result
 from benchmarks.evidence.reward_hacking import SIGNS
@@ -33,7 +32,8 @@ from benchmarks.evidence.verdict import (
     measured,
 )
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.evaluation.tables import Column, Row, markdown_table
+from rewardmap_verl.evaluation.statistics import SeedInterval, seed_interval
+from rewardmap_verl.evaluation.tables import Column, TableRow, markdown_table
 from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 
 __all__ = ["load_results", "protocol_text", "results_text", "write_page"]
@@ -199,12 +199,12 @@ def _columns(study: Study) -> list[Column]:
     ]
 
 
-def _row(name: str, spreads: Sequence[Spread | None], columns: Sequence[Column]) -> Row:
+def _row(name: str, spreads: Sequence[SeedInterval | None], columns: Sequence[Column]) -> TableRow:
     def scaled(column: Column, value: float) -> float:
         return 100 * value if column.percent else value
 
     pairs = list(zip(columns, spreads, strict=True))
-    return Row(
+    return TableRow(
         name,
         tuple(None if one is None else scaled(c, one.mean) for c, one in pairs),
         tuple(
@@ -213,15 +213,15 @@ def _row(name: str, spreads: Sequence[Spread | None], columns: Sequence[Column])
     )
 
 
-def _cell_row(name: str, results: Results, cell: Cell, columns: Sequence[Column]) -> Row:
+def _cell_row(name: str, results: Results, cell: Cell, columns: Sequence[Column]) -> TableRow:
     spreads = [
-        mean_interval(cell_samples(results, cell, column.name), f"{cell.title}/{column.name}")
+        seed_interval(cell_samples(results, cell, column.name), f"{cell.title}/{column.name}")
         for column in columns
     ]
     return _row(name, spreads, columns)
 
 
-def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) -> Iterator[Row]:
+def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) -> Iterator[TableRow]:
     common = [
         arm for arm in study.arms if arm in results.by_arm and study.protocol.arms[arm].sft is None
     ]
@@ -246,7 +246,7 @@ def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) ->
             None if one is None else (100 * one.mean if column.percent else one.mean)
             for column, one in zip(columns, samples, strict=True)
         ]
-        yield Row(f"baseline: {name}", tuple(cells))
+        yield TableRow(f"baseline: {name}", tuple(cells))
 
 
 def _answered(study: Study) -> str:
@@ -273,7 +273,7 @@ def _signal_table(study: Study, results: Results) -> str:
         for when in ("before", "after"):
             for figure in GROUP_FIGURES:
                 cell = Cell(arm=arm, when=when)
-                spread = mean_interval(cell_samples(results, cell, figure), f"{cell}/{figure}")
+                spread = seed_interval(cell_samples(results, cell, figure), f"{cell}/{figure}")
                 cells.append(_percent(spread))
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     lines.append(
@@ -283,7 +283,7 @@ def _signal_table(study: Study, results: Results) -> str:
     return "\n".join(lines)
 
 
-def _percent(spread: Spread | None) -> str:
+def _percent(spread: SeedInterval | None) -> str:
     if spread is None:
         return "–"
     return f"{100 * spread.mean:.1f} [{100 * spread.low:.1f}, {100 * spread.high:.1f}]"

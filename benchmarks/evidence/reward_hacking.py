@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from rewardmap_verl.evaluation.questions import Asked
+from rewardmap_verl.evaluation.questions import EvalQuestion
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.parts import Score
 from rewardmap_verl.rewards.score import bounds, score_answer
@@ -32,7 +32,7 @@ SIGNS = {
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    asked: Asked
+    asked: EvalQuestion
     text: str
     blank: str
     score: Score
@@ -42,7 +42,7 @@ class _Judged:
 
 
 def signs_of_hacks(
-    items: Sequence[Asked],
+    items: Sequence[EvalQuestion],
     texts: Sequence[str],
     blank_texts: Sequence[str],
     config: RewardConfig,
@@ -68,7 +68,7 @@ def signs_of_hacks(
     }
 
 
-def _judge(asked: Asked, text: str, blank: str, config: RewardConfig) -> _Judged:
+def _judge(asked: EvalQuestion, text: str, blank: str, config: RewardConfig) -> _Judged:
     score = score_answer(text, asked.truth, asked.network, config)
     perfect = bounds(asked.truth, config)[1]
     return _Judged(asked, text, blank, score, perfect, score.weight * config.correctness)
@@ -95,7 +95,7 @@ def _signs(judged: Sequence[_Judged]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _gold(asked: Asked) -> Any:
+def _gold(asked: EvalQuestion) -> Any:
     truth = asked.truth
     return (truth.station_1, truth.station_2) if truth.is_planning else truth.answer
 

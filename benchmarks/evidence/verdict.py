@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from benchmarks.evidence.intervals import Spread, difference, mean_interval
 from benchmarks.evidence.protocol import Claim
 from benchmarks.evidence.samples import Results, cell_samples
+from rewardmap_verl.evaluation.statistics import SeedInterval, seed_difference, seed_interval
 
 __all__ = ["FEWEST_SEEDS", "Finding", "by_seed", "judge_claim", "judge_claims", "measured"]
 
@@ -24,7 +24,7 @@ class Finding:
 
     claim: Claim
     outcome: Outcome
-    spread: Spread | None
+    spread: SeedInterval | None
     """The difference, or the value held against a bound; ``None`` where runs are missing."""
 
 
@@ -38,15 +38,15 @@ def judge_claim(claim: Claim, results: Results) -> Finding:
     first = cell_samples(results, claim.first, claim.figure)
     if claim.second is not None:
         second = cell_samples(results, claim.second, claim.figure)
-        spread = difference(first, second, claim.id)
+        spread = seed_difference(first, second, claim.id)
     else:
-        spread = mean_interval(first, claim.id)
+        spread = seed_interval(first, claim.id)
     if spread is None:
         return Finding(claim, "not run", None)
     return Finding(claim, _outcome(claim, spread), spread)
 
 
-def _outcome(claim: Claim, spread: Spread) -> Outcome:
+def _outcome(claim: Claim, spread: SeedInterval) -> Outcome:
     if spread.seeds < FEWEST_SEEDS:
         return "undecided"
     if claim.most is not None:

@@ -62,21 +62,21 @@ def results(
     from rich.console import Console
 
     from rewardmap_verl.evaluation.benchmarks import benchmark_columns, read_results
-    from rewardmap_verl.evaluation.published import published_figures
+    from rewardmap_verl.evaluation.published import published_metrics
     from rewardmap_verl.evaluation.results import write_table
     from rewardmap_verl.evaluation.tables import main_table, published_rows
 
     try:
         rows, notes = read_results(work_dir, name or ())
         if published:
-            rows += published_rows(published_figures(), ["benchmarks"], benchmark_columns())
+            rows += published_rows(published_metrics(), ["benchmarks"], benchmark_columns())
         files = write_table(out, "table2", rows, benchmark_columns()) if out else []
     except DataError as error:
         fail(error)
     console = Console()
     console.print(main_table(rows, "Other benchmarks, in percent", benchmark_columns()))
     if published:
-        console.print(f"Dim rows: {published_figures().sources[-1]}.", soft_wrap=True)
+        console.print(f"Dim rows: {published_metrics().sources[-1]}.", soft_wrap=True)
     for note in notes:
         console.print(f"[yellow]{note}[/]", soft_wrap=True)
     for file in files:

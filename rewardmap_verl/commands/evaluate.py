@@ -15,9 +15,9 @@ from rewardmap_verl.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rewardmap_verl.evaluation.questions import Questions
+    from rewardmap_verl.evaluation.questions import EvalSet
     from rewardmap_verl.evaluation.results import Evaluation
-    from rewardmap_verl.evaluation.sources import Sources
+    from rewardmap_verl.evaluation.sources import AnswerSources
 
 __all__ = ["evaluate"]
 
@@ -122,7 +122,7 @@ def evaluate(
     from rewardmap_verl.evaluation.inference import Generation
     from rewardmap_verl.evaluation.questions import read_questions
     from rewardmap_verl.evaluation.results import write_results
-    from rewardmap_verl.evaluation.sources import Sources
+    from rewardmap_verl.evaluation.sources import AnswerSources
     from rewardmap_verl.evaluation.summary import compare_verdicts
     from rewardmap_verl.evaluation.weights import load_weights
 
@@ -134,7 +134,7 @@ def evaluate(
         used = load_weights(weights)
         questions = read_questions(data, split).first(limit)
         with _progress(console, questions) as progress:
-            sources = Sources(questions, generation, batch_size, seed, lenient, progress)
+            sources = AnswerSources(questions, generation, batch_size, seed, lenient, progress)
             called = name or sources.default_name(source)
             folder = out or Path("outputs", "evaluation") / called.replace("/", "-")
             judge = _Judge(sources, used)
@@ -163,7 +163,7 @@ def evaluate(
 class _Judge:
     """Turns sources into evaluations."""
 
-    def __init__(self, sources: Sources, weights: object) -> None:
+    def __init__(self, sources: AnswerSources, weights: object) -> None:
         from rewardmap_verl.rewards.config import RewardConfig
 
         self._sources = sources
@@ -195,7 +195,7 @@ class _Judge:
 
 
 @contextmanager
-def _progress(console: Console, questions: Questions) -> Iterator[Callable[[int], None]]:
+def _progress(console: Console, questions: EvalSet) -> Iterator[Callable[[int], None]]:
     """Show a bar as soon as a model has begun to answer."""
     from rich.progress import (
         BarColumn,
@@ -231,7 +231,7 @@ def _show(
     published: bool,
     detail: bool,
 ) -> None:
-    from rewardmap_verl.evaluation.published import published_figures
+    from rewardmap_verl.evaluation.published import published_metrics
     from rewardmap_verl.evaluation.results import result_rows
     from rewardmap_verl.evaluation.tables import detail_table, main_tables
 
@@ -241,7 +241,7 @@ def _show(
         console.print(table)
     console.print("Weighted by difficulty; below each figure its 95% bootstrap interval.")
     if published:
-        console.print(f"Dim rows, on ReasonMap's own test set: {published_figures().source}.")
+        console.print(f"Dim rows, on ReasonMap's own test set: {published_metrics().source}.")
     for one in found:
         for note in one.notes:
             console.print(f"[yellow]{one.name}:[/] {note}", soft_wrap=True)

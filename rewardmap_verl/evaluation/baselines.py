@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import Final
 
-from rewardmap_verl.evaluation.questions import Asked, Questions
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.verdicts import Answer
 from rewardmap_verl.questions.types import QuestionType, Reading
 from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed
@@ -34,7 +34,7 @@ BASELINES: Final = ("random", "majority", "planner", "gold")
 
 _OPTION: Final = re.compile(r"\b([A-D])\)[ \t]{0,4}(\d{1,6})")
 
-_Answerer = Callable[[Asked], str | None]
+_Answerer = Callable[[EvalQuestion], str | None]
 """``None`` where a baseline has no answer to a type."""
 
 
@@ -44,17 +44,17 @@ def _spelled(type: QuestionType, value: int) -> str:
     return boxed(OPTION_LETTERS[value] if type.reading is Reading.OPTION else value)
 
 
-def _direct(asked: Asked, line: Line) -> str:
-    truth = asked.truth
+def _direct(question: EvalQuestion, line: Line) -> str:
+    truth = question.truth
     return write_route((LegText(line.name, truth.station_1, truth.station_2),), truth.form)
 
 
 def _random(seed: int) -> _Answerer:
-    def answer(asked: Asked) -> str:
-        rng = random.Random(f"{seed}/baseline/{asked.key}")
-        kind, network = asked.truth.type, asked.network
+    def answer(question: EvalQuestion) -> str:
+        rng = random.Random(f"{seed}/baseline/{question.key}")
+        kind, network = question.truth.type, question.network
         if kind is QuestionType.PLANNING:
-            return _direct(asked, rng.choice(network.lines))
+            return _direct(question, rng.choice(network.lines))
         if kind.reading is Reading.NUMBER:
             return _spelled(kind, rng.randint(1, len(network.lines)))
         return _spelled(kind, rng.randrange(2 if kind.reading is Reading.YES_NO else 4))
@@ -62,24 +62,26 @@ def _random(seed: int) -> _Answerer:
     return answer
 
 
-def frequent_answers(training: Iterable[Asked]) -> Mapping[QuestionType, int]:
+def frequent_answers(training: Iterable[EvalQuestion]) -> Mapping[QuestionType, int]:
     """Return the most frequent gold answer of each type; of several the smallest."""
     counts: dict[QuestionType, Counter[int]] = defaultdict(Counter)
-    for asked in training:
-        counts[asked.truth.type][asked.truth.answer] += 1
+    for question in training:
+        counts[question.truth.type][question.truth.answer] += 1
     return {
         kind: min(found, key=lambda value: (-found[value], value)) for kind, found in counts.items()
     }
 
 
 def _majority(frequent: Mapping[QuestionType, int]) -> _Answerer:
-    def answer(asked: Asked) -> str:
-        kind, network = asked.truth.type, asked.network
+    def answer(question: EvalQuestion) -> str:
+        kind, network = question.truth.type, question.network
         if kind is not QuestionType.PLANNING:
             return _spelled(kind, frequent.get(kind, 1))
-        names = {name for stop in network.find_stops(asked.truth.station_1) for name in stop.lines}
+        names = {
+            name for stop in network.find_stops(question.truth.station_1) for name in stop.lines
+        }
         lines = [line for line in network.lines if line.name in names] or list(network.lines)
-        return _direct(asked, max(lines, key=lambda line: len(line.stops)))
+        return _direct(question, max(lines, key=lambda line: len(line.stops)))
 
     return answer
 
@@ -110,8 +112,8 @@ def _planned(planner: Planner, network: Network, first: str, second: str) -> Pla
     return min(plans, key=lambda plan: (plan.transfers, plan.rides), default=None)
 
 
-def _route(asked: Asked, planner: Planner) -> str:
-    truth, network = asked.truth, asked.network
+def _route(question: EvalQuestion, planner: Planner) -> str:
+    truth, network = question.truth, question.network
     plan = _planned(planner, network, truth.station_1, truth.station_2)
     if plan is None:
         return ""
@@ -129,11 +131,11 @@ def _route(asked: Asked, planner: Planner) -> str:
     return write_route(legs, truth.form)
 
 
-def _choice(asked: Asked) -> str:
+def _choice(question: EvalQuestion) -> str:
     """Choose the option that says the counted number, the nearest one if none does."""
-    truth = asked.truth
-    counted = _between(asked.network, truth.station_1, truth.station_2)
-    options = {letter: int(number) for letter, number in _OPTION.findall(asked.text)}
+    truth = question.truth
+    counted = _between(question.network, truth.station_1, truth.station_2)
+    options = {letter: int(number) for letter, number in _OPTION.findall(question.text)}
     if counted is None or not options:
         return ""
     return boxed(min(options, key=lambda letter: abs(options[letter] - counted)))
@@ -142,8 +144,8 @@ def _choice(asked: Asked) -> str:
 def _planner() -> _Answerer:
     planners: dict[tuple[str, str], Planner] = {}
 
-    def answer(asked: Asked) -> str | None:
-        truth, network = asked.truth, asked.network
+    def answer(question: EvalQuestion) -> str | None:
+        truth, network = question.truth, question.network
         first, second = network.find_stops(truth.station_1), network.find_stops(truth.station_2)
         if truth.type is QuestionType.TORF1:
             return _spelled(truth.type, int(bool(_lines_of(first) & _lines_of(second))))
@@ -154,7 +156,7 @@ def _planner() -> _Answerer:
                 int(line is not None and any(network.serves(line, s.index) for s in first)),
             )
         if truth.type is QuestionType.COUNTING1:
-            return _choice(asked)
+            return _choice(question)
         if truth.type is QuestionType.COUNTING2:
             return boxed(len(_lines_of(first)))
         if truth.type is QuestionType.COUNTING3:
@@ -164,17 +166,17 @@ def _planner() -> _Answerer:
         place = (network.country, network.city)
         if place not in planners:
             planners[place] = Planner(network)
-        return _route(asked, planners[place])
+        return _route(question, planners[place])
 
     return answer
 
 
-def _gold(asked: Asked) -> str:
-    return perfect_answer(asked.truth, asked.network)
+def _gold(question: EvalQuestion) -> str:
+    return perfect_answer(question.truth, question.network)
 
 
 def baseline_answers(
-    name: str, questions: Questions, frequent: Mapping[QuestionType, int], seed: int = 0
+    name: str, questions: EvalSet, frequent: Mapping[QuestionType, int], seed: int = 0
 ) -> dict[str, tuple[Answer, ...]]:
     """Return a baseline's answers by the questions' keys.
 
@@ -191,5 +193,5 @@ def baseline_answers(
         "gold": lambda: _gold,
     }
     answer = answerers[name]()
-    found = {asked.key: answer(asked) for asked in questions.items}
+    found = {question.key: answer(question) for question in questions.items}
     return {key: (Answer(text),) for key, text in found.items() if text is not None}

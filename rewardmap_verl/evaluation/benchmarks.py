@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.evaluation.tables import Column, Row
+from rewardmap_verl.evaluation.tables import Column, TableRow
 from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 
 __all__ = ["BENCHMARKS", "Benchmark", "benchmark_columns", "read_results", "write_entry"]
@@ -36,7 +36,7 @@ class Benchmark:
     """The paper's heading."""
     dataset_class: str
     """VLMEvalKit's class."""
-    figure: Callable[[_Table, Path], float]
+    metric: Callable[[_Table, Path], float]
     """Takes the figure, in percent, from the result file's rows."""
 
 
@@ -159,7 +159,7 @@ def write_entry(model: Path, target: Path, name: str) -> list[Path]:
     return [config, script]
 
 
-def read_results(work_dir: Path, names: Sequence[str] = ()) -> tuple[list[Row], list[str]]:
+def read_results(work_dir: Path, names: Sequence[str] = ()) -> tuple[list[TableRow], list[str]]:
     """Read what VLMEvalKit found: ``<work dir>/<model>/…/<model>_<data set>_acc.csv``.
 
     Args:
@@ -175,13 +175,13 @@ def read_results(work_dir: Path, names: Sequence[str] = ()) -> tuple[list[Row], 
     folders = _model_folders(work_dir, names)
     rows, notes = [], []
     for folder in folders:
-        found = [_figure(folder, one) for one in BENCHMARKS]
+        found = [_metric(folder, one) for one in BENCHMARKS]
         known = [value for value in found if value is not None]
         absent = [one.name for one, value in zip(BENCHMARKS, found, strict=True) if value is None]
         if absent:
             notes.append(f"{folder.name}: no result of {', '.join(absent)}; no mean is given.")
         mean = None if absent else sum(known) / len(known)
-        rows.append(Row(folder.name, (*found, mean)))
+        rows.append(TableRow(folder.name, (*found, mean)))
     return rows, notes
 
 
@@ -216,9 +216,9 @@ def _result_file(folder: Path, model: str, dataset: str) -> Path | None:
     return found[0] if found else None
 
 
-def _figure(folder: Path, benchmark: Benchmark) -> float | None:
+def _metric(folder: Path, benchmark: Benchmark) -> float | None:
     path = _result_file(folder, folder.name, benchmark.name)
-    return None if path is None else benchmark.figure(_rows(path), path)
+    return None if path is None else benchmark.metric(_rows(path), path)
 
 
 def _rows(path: Path) -> _Table:

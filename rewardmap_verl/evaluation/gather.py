@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.evaluation.questions import Asked, Questions
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.saved import SavedAnswers, SavedRow
 from rewardmap_verl.evaluation.verdicts import Answer
 
@@ -34,11 +34,11 @@ class Gathered:
 class _Finder:
     """Finds the question that a row means."""
 
-    questions: Questions
-    by_key: dict[str, Asked] = field(init=False)
-    by_index: dict[int, Asked] = field(init=False)
-    by_gold: dict[str, list[Asked]] = field(init=False)
-    by_text: dict[str, list[Asked]] = field(init=False)
+    questions: EvalSet
+    by_key: dict[str, EvalQuestion] = field(init=False)
+    by_index: dict[int, EvalQuestion] = field(init=False)
+    by_gold: dict[str, list[EvalQuestion]] = field(init=False)
+    by_text: dict[str, list[EvalQuestion]] = field(init=False)
     given: Counter[str] = field(default_factory=Counter)
     """Answers that were found for each key: questions that are alike to the letter take turns."""
 
@@ -51,7 +51,7 @@ class _Finder:
             self.by_gold[item.gold].append(item)
             self.by_text[_squeeze(item.text)].append(item)
 
-    def find(self, row: SavedRow) -> Asked | str:
+    def find(self, row: SavedRow) -> EvalQuestion | str:
         """Return the question, or in words why there is none."""
         if row.key is not None:
             return self.by_key.get(row.key) or f"key {row.key}"
@@ -66,11 +66,11 @@ class _Finder:
             return self._of(row, self.by_text.get(_squeeze(row.question), []), contains=False)
         return "neither key nor index nor question"
 
-    def _of(self, row: SavedRow, found: list[Asked], contains: bool) -> Asked | str:
+    def _of(self, row: SavedRow, found: list[EvalQuestion], contains: bool) -> EvalQuestion | str:
         """Narrow questions that share a gold answer or a text by the rest of what the row says."""
         if contains and row.question and len(found) > 1:
-            asked = _squeeze(row.question)
-            found = [item for item in found if _squeeze(item.text) in asked] or found
+            question = _squeeze(row.question)
+            found = [item for item in found if _squeeze(item.text) in question] or found
         fitting = [item for item in found if not _difference(row, item, text=False)]
         if not fitting:
             return f"question {row.question or row.gold!r}"
@@ -83,7 +83,7 @@ def _squeeze(text: str) -> str:
     return " ".join(text.replace("<image>", " ").split())
 
 
-def _difference(row: SavedRow, item: Asked, text: bool = True) -> str:
+def _difference(row: SavedRow, item: EvalQuestion, text: bool = True) -> str:
     """Say in what a row and a question differ; "" when they do not."""
     for name, said in row.facts.items():
         if said != str(getattr(item.truth, name)):
@@ -93,7 +93,7 @@ def _difference(row: SavedRow, item: Asked, text: bool = True) -> str:
     return ""
 
 
-def gather(saved: SavedAnswers, questions: Questions, lenient: bool = False) -> Gathered:
+def gather(saved: SavedAnswers, questions: EvalSet, lenient: bool = False) -> Gathered:
     """Find the question of every answer.
 
     Args:
@@ -144,7 +144,7 @@ def gather(saved: SavedAnswers, questions: Questions, lenient: bool = False) -> 
     return Gathered(answers, notes)
 
 
-def _foreign(row: SavedRow, found: str, questions: Questions) -> DataError:
+def _foreign(row: SavedRow, found: str, questions: EvalSet) -> DataError:
     hint = (
         f"{questions.name} has no such question. Give the data that the answers were made for, or "
         "--lenient to pass such rows over."
@@ -181,9 +181,9 @@ def _failed(answer: Answer) -> bool:
 
 
 def _notes_of_answers(
-    answers: Mapping[str, tuple[Answer, ...]], questions: Questions
+    answers: Mapping[str, tuple[Answer, ...]], questions: EvalSet
 ) -> Iterator[str]:
-    sections: dict[str, list[Asked]] = defaultdict(list)
+    sections: dict[str, list[EvalQuestion]] = defaultdict(list)
     for item in questions.items:
         sections[item.section].append(item)
     for section, items in sections.items():

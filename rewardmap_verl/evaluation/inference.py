@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
-from rewardmap_verl.evaluation.questions import Asked, Questions
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 
 __all__ = [
     "Engine",
@@ -51,12 +51,12 @@ class Generation:
 class Engine(Protocol):
     """Something that answers questions."""
 
-    def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
+    def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
         """Answer a batch, in its order."""
 
 
 def answer_questions(
-    questions: Questions,
+    questions: EvalSet,
     start_engine: Callable[[], Engine],
     log: AnswerLog,
     batch_size: int,
@@ -85,7 +85,7 @@ def answer_questions(
     return len(due)
 
 
-def _batches(items: Sequence[Asked], size: int) -> Iterator[Sequence[Asked]]:
+def _batches(items: Sequence[EvalQuestion], size: int) -> Iterator[Sequence[EvalQuestion]]:
     return (items[i : i + size] for i in range(0, len(items), size))
 
 
@@ -153,7 +153,7 @@ def model_identity(name: str) -> dict[str, str]:
 class VllmEngine:
     """vLLM inside this process, on a GPU or on the CPU, whichever vLLM was built for."""
 
-    def __init__(self, model: str, generation: Generation, questions: Questions) -> None:
+    def __init__(self, model: str, generation: Generation, questions: EvalSet) -> None:
         """Load a model.
 
         Raises:
@@ -179,9 +179,9 @@ class VllmEngine:
             )
             raise ConfigError(f"vLLM, {model}", found=str(error), hint=hint) from error
 
-    def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
+    def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
         """Answer a batch, in its order."""
-        prompts = [self._prompt(asked) for asked in batch]
+        prompts = [self._prompt(question) for question in batch]
         try:
             outputs = self._model.generate(prompts, self._sampling, use_tqdm=False)
         except ValueError as error:
@@ -190,24 +190,24 @@ class VllmEngine:
             raise ConfigError(f"vLLM, {rows}", found=str(error), hint=hint) from error
         return [
             LoggedAnswer(
-                asked.key,
-                asked.index,
+                question.key,
+                question.index,
                 output.outputs[0].text,
                 len(output.outputs[0].token_ids),
                 str(output.outputs[0].finish_reason),
             )
-            for asked, output in zip(batch, outputs, strict=True)
+            for question, output in zip(batch, outputs, strict=True)
         ]
 
-    def _prompt(self, asked: Asked) -> Any:
+    def _prompt(self, question: EvalQuestion) -> Any:
         from PIL import Image
 
         text = self._processor.apply_chat_template(
-            chat_messages(asked.prompt), tokenize=False, add_generation_prompt=True
+            chat_messages(question.prompt), tokenize=False, add_generation_prompt=True
         )
-        if asked.image is None:
+        if question.image is None:
             return {"prompt": text}
-        with Image.open(asked.image) as image:
+        with Image.open(question.image) as image:
             return {"prompt": text, "multi_modal_data": {"image": image.convert("RGB")}}
 
 
@@ -223,7 +223,7 @@ def chat_messages(prompt: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": content}]
 
 
-def engine_options(generation: Generation, questions: Questions, on_cpu: bool) -> dict[str, Any]:
+def engine_options(generation: Generation, questions: EvalSet, on_cpu: bool) -> dict[str, Any]:
     """Return vLLM's settings for a generation.
 
     On a CPU numbers are kept in float32, as in training there, and nothing is compiled.
@@ -251,7 +251,7 @@ def engine_options(generation: Generation, questions: Questions, on_cpu: bool) -
     }
 
 
-def log_header(questions: Questions, model: str, generation: Generation) -> dict[str, Any]:
+def log_header(questions: EvalSet, model: str, generation: Generation) -> dict[str, Any]:
     """Return what an answer log says about itself; two logs may be mixed when it is equal."""
     settings = {k: v for k, v in asdict(generation).items() if k in ("max_tokens", "dtype")}
     return {

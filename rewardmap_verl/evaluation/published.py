@@ -9,12 +9,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 __all__ = [
-    "BenchmarkFigures",
-    "PlusFigures",
+    "BenchmarkMetrics",
+    "PlusMetrics",
     "Published",
     "PublishedModel",
-    "RouteFigures",
-    "published_figures",
+    "RouteMetrics",
+    "published_metrics",
 ]
 
 
@@ -22,7 +22,7 @@ class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class RouteFigures(_Block):
+class RouteMetrics(_Block):
     """Figures of ReasonMap's short or long questions."""
 
     accuracy: float
@@ -33,7 +33,7 @@ class RouteFigures(_Block):
     """Weighted, of 20 (short) or 40 (long)."""
 
 
-class PlusFigures(_Block):
+class PlusMetrics(_Block):
     """Weighted accuracies of ReasonMap-Plus, in percent."""
 
     accuracy: float
@@ -42,7 +42,7 @@ class PlusFigures(_Block):
     true_false: float
 
 
-class BenchmarkFigures(_Block):
+class BenchmarkMetrics(_Block):
     """The six other benchmarks of RewardMap's table 2 and their mean, in percent."""
 
     seed_bench_2_plus: float | None = None
@@ -59,12 +59,12 @@ class PublishedModel(_Block):
     """One model's rows of the published tables."""
 
     name: str
-    short: RouteFigures | None = None
-    long: RouteFigures | None = None
-    plus: PlusFigures | None = None
-    benchmarks: BenchmarkFigures | None = None
+    short: RouteMetrics | None = None
+    long: RouteMetrics | None = None
+    plus: PlusMetrics | None = None
+    benchmarks: BenchmarkMetrics | None = None
 
-    def figure(self, section: str, name: str) -> float | None:
+    def metric(self, section: str, name: str) -> float | None:
         """Return a figure by the name that our summaries give it; ``None`` where it is not stated.
 
         ``accuracy/count`` is the accuracy of a kind of question in a section.
@@ -87,7 +87,7 @@ class Published(_Block):
 
 
 @cache
-def published_figures() -> Published:
+def published_metrics() -> Published:
     """Return the published figures of ReasonMap and RewardMap."""
     file = files("rewardmap_verl.evaluation").joinpath("published.yaml")
     return Published.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

@@ -21,13 +21,13 @@ from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_netwo
 from rewardmap_verl.rewards.rows import NetworkFolder
 from rewardmap_verl.transit.network import Network
 
-__all__ = ["Asked", "Questions", "make_questions", "read_questions"]
+__all__ = ["EvalQuestion", "EvalSet", "make_questions", "read_questions"]
 
 _AGAIN = "Prepare the data again with `rewardmap prepare`."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EvalQuestion:
     """One question of the evaluation."""
 
     index: int
@@ -61,22 +61,22 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
+class EvalSet:
     """All questions of one evaluation."""
 
     name: str
     """The folder and split, for messages."""
-    items: tuple[Asked, ...]
+    items: tuple[EvalQuestion, ...]
     folder: Path | None = None
     prompt_tokens: int = 0
     """Upper bound of the longest prompt; 0 when the folder does not say."""
     source: str = ""
     """What the folder was prepared from: reasonmap, synthetic, local, …"""
-    others: tuple[Asked, ...] = ()
+    others: tuple[EvalQuestion, ...] = ()
     """Further questions of the split, which a limit leaves out: answers to them are not foreign."""
 
     @property
-    def split(self) -> tuple[Asked, ...]:
+    def split(self) -> tuple[EvalQuestion, ...]:
         """All questions of the split, whatever the limit."""
         return self.items + self.others
 
@@ -86,7 +86,7 @@ class Questions:
         digest = hashlib.sha256("\n".join(item.key for item in self.split).encode())
         return digest.hexdigest()[:16]
 
-    def first(self, limit: int | None) -> Questions:
+    def first(self, limit: int | None) -> EvalSet:
         """Return the first questions only; what is answered of them counts for all later."""
         if limit is None or limit >= len(self.items):
             return self
@@ -105,27 +105,27 @@ def make_questions(
     rows: Iterable[Mapping[str, Any]],
     networks: NetworkFolder,
     folder: Path | None = None,
-) -> Questions:
+) -> EvalSet:
     """Check rows in verl's form and gather them.
 
     Raises:
         DataError: Naming city, row and field.
     """
     seen: Counter[str] = Counter()
-    items = tuple(_asked(i, row, networks, folder, name, seen) for i, row in enumerate(rows))
+    items = tuple(_question(i, row, networks, folder, name, seen) for i, row in enumerate(rows))
     if not items:
         raise DataError(name, hint=f"It holds no question. {_AGAIN}")
-    return Questions(name, items, folder)
+    return EvalSet(name, items, folder)
 
 
-def _asked(
+def _question(
     index: int,
     row: Mapping[str, Any],
     networks: NetworkFolder,
     folder: Path | None,
     name: str,
     seen: Counter[str],
-) -> Asked:
+) -> EvalQuestion:
     where = f"{name}, row {index}"
     gold = row["reward_model"]["ground_truth"]
     truth = GroundTruth.from_json(gold, where)
@@ -136,7 +136,7 @@ def _asked(
     image = None
     if folder is not None and images:
         image = inside(folder, images[0]["image"], where, "images.image")
-    return Asked(
+    return EvalQuestion(
         index=index,
         key=_key(prompt, truth.to_json(), seen),
         truth=truth,
@@ -149,7 +149,7 @@ def _asked(
     )
 
 
-def read_questions(folder: Path, split: str = "test") -> Questions:
+def read_questions(folder: Path, split: str = "test") -> EvalSet:
     """Read one split of a folder that ``rewardmap prepare`` wrote.
 
     Raises:

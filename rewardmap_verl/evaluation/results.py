@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rewardmap_verl.evaluation.published import published_figures
-from rewardmap_verl.evaluation.questions import Questions
-from rewardmap_verl.evaluation.statistics import Comparison
-from rewardmap_verl.evaluation.summary import Summary, summarize
+from rewardmap_verl.evaluation.published import published_metrics
+from rewardmap_verl.evaluation.questions import EvalSet
+from rewardmap_verl.evaluation.statistics import PairedComparison
+from rewardmap_verl.evaluation.summary import MetricSummary, summarize
 from rewardmap_verl.evaluation.tables import (
     Column,
-    Row,
+    TableRow,
     latex_table,
     markdown_comparison,
     markdown_table,
@@ -35,7 +35,7 @@ __all__ = [
     "write_table",
 ]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of ``results.json``."""
 
 
@@ -44,17 +44,17 @@ class Evaluation:
     """One model (or baseline) on one data set."""
 
     name: str
-    questions: Questions
+    questions: EvalSet
     verdicts: tuple[Verdict, ...]
     """One for each question, in order."""
-    summary: Summary
+    summary: MetricSummary
     notes: tuple[str, ...] = ()
 
 
 def evaluate_answers(
     name: str,
     answers: Mapping[str, Sequence[Answer]],
-    questions: Questions,
+    questions: EvalSet,
     weights: Weights,
     config: RewardConfig,
     seed: int = 0,
@@ -63,26 +63,26 @@ def evaluate_answers(
 ) -> Evaluation:
     """Judge the answers to all questions and compute every figure; see :func:`summarize`."""
     verdicts = tuple(
-        judge_answers(asked, answers.get(asked.key, ()), weights, config)
-        for asked in questions.items
+        judge_answers(question, answers.get(question.key, ()), weights, config)
+        for question in questions.items
     )
     return Evaluation(name, questions, verdicts, summarize(verdicts, seed, breakdown), notes)
 
 
 def result_rows(
     evaluations: Sequence[Evaluation], baselines: Sequence[Evaluation], published: bool
-) -> list[Row]:
+) -> list[TableRow]:
     """Return the rows of the table: models, baselines, and what was published."""
     rows = [summary_row(one.name, one.summary) for one in evaluations]
     rows += [summary_row(f"baseline: {one.name}", one.summary) for one in baselines]
     sections = {name for one in evaluations for name in one.summary.sections}
-    return rows + (published_rows(published_figures(), sections) if published else [])
+    return rows + (published_rows(published_metrics(), sections) if published else [])
 
 
-def _figures(summary: Summary) -> list[dict[str, Any]]:
+def _metrics(summary: MetricSummary) -> list[dict[str, Any]]:
     return [
-        {"section": section, "figure": name, "weighted": weighted, **asdict(one)}
-        for (section, name, weighted), one in summary.figures.items()
+        {"section": section, "metric": name, "weighted": weighted, **asdict(one)}
+        for (section, name, weighted), one in summary.metrics.items()
     ]
 
 
@@ -90,7 +90,7 @@ def _evaluation(one: Evaluation, verdicts: bool) -> dict[str, Any]:
     found = {
         "name": one.name,
         "sections": list(one.summary.sections),
-        "figures": _figures(one.summary),
+        "metrics": _metrics(one.summary),
         "accuracy_by_data_source": one.summary.by_data_source,
         "reward": one.summary.reward,
         "notes": list(one.notes),
@@ -102,7 +102,7 @@ def write_results(
     folder: Path,
     evaluations: Sequence[Evaluation],
     baselines: Sequence[Evaluation],
-    compared: Mapping[tuple[str, str], Comparison],
+    compared: Mapping[tuple[str, str], PairedComparison],
     published: bool,
     seed: int,
 ) -> list[Path]:
@@ -123,10 +123,10 @@ def write_results(
         "models": [_evaluation(one, verdicts=True) for one in evaluations],
         "baselines": [_evaluation(one, verdicts=False) for one in baselines],
         "comparison": [
-            {"section": section, "figure": name, **asdict(one)}
+            {"section": section, "metric": name, **asdict(one)}
             for (section, name), one in compared.items()
         ],
-        "published": published_figures().model_dump(mode="json") if published else None,
+        "published": published_metrics().model_dump(mode="json") if published else None,
     }
     contents = {
         "results.json": json.dumps(found, ensure_ascii=False, indent=1) + "\n",
@@ -140,14 +140,14 @@ def write_results(
 
 
 def _markdown(
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     evaluations: Sequence[Evaluation],
-    compared: Mapping[tuple[str, str], Comparison],
+    compared: Mapping[tuple[str, str], PairedComparison],
     published: bool,
 ) -> str:
     parts = [markdown_table(rows), "Weighted by difficulty, with 95% bootstrap intervals.\n"]
     if published:
-        parts.append(f"In italics: {published_figures().source}.\n")
+        parts.append(f"In italics: {published_metrics().source}.\n")
     for one in evaluations:
         parts += [f"- {one.name}: {note}\n" for note in one.notes]
     if compared:
@@ -157,7 +157,7 @@ def _markdown(
 
 
 def write_table(
-    folder: Path, name: str, rows: Sequence[Row], columns: Sequence[Column]
+    folder: Path, name: str, rows: Sequence[TableRow], columns: Sequence[Column]
 ) -> list[Path]:
     """Write a table as Markdown, LaTeX and JSON.
 

@@ -18,11 +18,11 @@ from rewardmap_verl.evaluation.inference import (
     log_header,
     model_name,
 )
-from rewardmap_verl.evaluation.questions import Questions, read_questions
+from rewardmap_verl.evaluation.questions import EvalSet, read_questions
 from rewardmap_verl.evaluation.saved import find_saved, read_saved
 from rewardmap_verl.questions.types import QuestionType
 
-__all__ = ["Sources", "is_model", "prepare_environment"]
+__all__ = ["AnswerSources", "is_model", "prepare_environment"]
 
 
 def is_model(source: str) -> bool:
@@ -60,10 +60,10 @@ def prepare_environment() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class AnswerSources:
     """Gets the answers of any source."""
 
-    questions: Questions
+    questions: EvalSet
     generation: Generation
     batch_size: int
     seed: int = 0
@@ -106,7 +106,7 @@ class Sources:
             answer_questions(self.questions, start, opened, self.batch_size, self.progress)
 
 
-def training_answers(questions: Questions) -> Mapping[QuestionType, int]:
+def training_answers(questions: EvalSet) -> Mapping[QuestionType, int]:
     """Return the most frequent answers of the training split; nothing where there is none."""
     if questions.folder is None or not (questions.folder / "train.parquet").is_file():
         return {}

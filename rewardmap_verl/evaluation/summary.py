@@ -9,8 +9,8 @@ from typing import Final
 from rewardmap_verl.evaluation.map_score import PARTS
 from rewardmap_verl.evaluation.statistics import (
     DRAWS,
-    Comparison,
     Interval,
+    PairedComparison,
     Sample,
     compare,
     interval,
@@ -20,8 +20,8 @@ from rewardmap_verl.transit.difficulty import LEVELS
 
 __all__ = [
     "SECTIONS",
-    "Figure",
-    "Summary",
+    "Metric",
+    "MetricSummary",
     "accuracy_by_data_source",
     "compare_verdicts",
     "summarize",
@@ -40,7 +40,7 @@ _Key = tuple[str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Metric:
     """One number of a table: which questions, which of their values, weighted or not."""
 
     section: str
@@ -69,9 +69,9 @@ def _readable(verdict: Verdict) -> float:
     return verdict.readable
 
 
-def _figure(
+def _metric(
     section: str, name: str, verdicts: Iterable[Verdict], value: _Value, weighted: bool
-) -> Iterator[Figure]:
+) -> Iterator[Metric]:
     found = [(v, x) for v in verdicts if (x := value(v)) is not None]
     if found:
         sample = Sample(
@@ -79,52 +79,52 @@ def _figure(
             tuple(v.weight if weighted else 1.0 for v, _ in found),
             tuple(v.place for v, _ in found),
         )
-        yield Figure(section, name, weighted, sample)
+        yield Metric(section, name, weighted, sample)
 
 
-def _figures(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
+def _metrics(section: str, verdicts: Sequence[Verdict]) -> Iterator[Metric]:
     """Yield a section's figures: accuracy, map score, types, readable answers, tokens."""
-    yield from _figure(section, "accuracy", verdicts, _accuracy, True)
-    yield from _figure(section, "accuracy", verdicts, _accuracy, False)
+    yield from _metric(section, "accuracy", verdicts, _accuracy, True)
+    yield from _metric(section, "accuracy", verdicts, _accuracy, False)
     if section == "plus":
         for name, types in (("count", _COUNTING), ("true_false", _TRUE_FALSE)):
             chosen = [v for v in verdicts if v.type in types]
-            yield from _figure(section, f"accuracy/{name}", chosen, _accuracy, True)
+            yield from _metric(section, f"accuracy/{name}", chosen, _accuracy, True)
         for kind in (*_COUNTING, *_TRUE_FALSE):
             chosen = [v for v in verdicts if v.type == kind]
-            yield from _figure(section, f"accuracy/{kind}", chosen, _accuracy, True)
+            yield from _metric(section, f"accuracy/{kind}", chosen, _accuracy, True)
     elif section == "further":
         for kind in sorted({v.type for v in verdicts}):
             chosen = [v for v in verdicts if v.type == kind]
-            yield from _figure(section, f"accuracy/{kind}", chosen, _accuracy, False)
+            yield from _metric(section, f"accuracy/{kind}", chosen, _accuracy, False)
     else:
-        yield from _figure(section, "map_score", verdicts, _map_part("total"), True)
+        yield from _metric(section, "map_score", verdicts, _map_part("total"), True)
         for part in PARTS if section == "long" else _SHORT_PARTS:
-            yield from _figure(section, f"map_score/{part}", verdicts, _map_part(part), True)
-    yield from _figure(section, "readable", verdicts, _readable, False)
-    yield from _figure(section, "tokens", verdicts, _tokens, False)
+            yield from _metric(section, f"map_score/{part}", verdicts, _map_part(part), True)
+    yield from _metric(section, "readable", verdicts, _readable, False)
+    yield from _metric(section, "tokens", verdicts, _tokens, False)
 
 
-def _breakdown(section: str, verdicts: Sequence[Verdict]) -> Iterator[Figure]:
+def _breakdown(section: str, verdicts: Sequence[Verdict]) -> Iterator[Metric]:
     """Yield unweighted accuracies by level and by map."""
     for level in LEVELS:
         chosen = [v for v in verdicts if v.map_level == level]
-        yield from _figure(section, f"accuracy/map {level}", chosen, _accuracy, False)
+        yield from _metric(section, f"accuracy/map {level}", chosen, _accuracy, False)
         if section != "plus":
-            asked = [v for v in verdicts if v.question_level == level]
-            yield from _figure(section, f"accuracy/question {level}", asked, _accuracy, False)
+            question = [v for v in verdicts if v.question_level == level]
+            yield from _metric(section, f"accuracy/question {level}", question, _accuracy, False)
     for place in sorted({v.place for v in verdicts}):
         chosen = [v for v in verdicts if v.place == place]
-        yield from _figure(section, f"accuracy/{place}", chosen, _accuracy, False)
+        yield from _metric(section, f"accuracy/{place}", chosen, _accuracy, False)
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class MetricSummary:
     """All figures of one model."""
 
     sections: tuple[str, ...]
     """Those of which at least one question was answered."""
-    figures: dict[_Key, Interval]
+    metrics: dict[_Key, Interval]
     """By section, name and whether weighted."""
     by_data_source: dict[str, float]
     """Unweighted accuracy under verl's names: what validation logs as ``acc/mean@1``."""
@@ -133,7 +133,7 @@ class Summary:
 
     def get(self, section: str, name: str, weighted: bool = True) -> Interval | None:
         """Return a figure, ``None`` when the section was not asked or has no such figure."""
-        return self.figures.get((section, name, weighted))
+        return self.metrics.get((section, name, weighted))
 
 
 def answered_sections(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
@@ -150,13 +150,13 @@ def accuracy_by_data_source(verdicts: Iterable[Verdict]) -> dict[str, float]:
     return {name: sum(found) / len(found) for name, found in sorted(rights.items())}
 
 
-def _intervals(figures: Iterable[Figure], seed: int, draws: int) -> Iterator[tuple[_Key, Interval]]:
-    for one in figures:
+def _intervals(metrics: Iterable[Metric], seed: int, draws: int) -> Iterator[tuple[_Key, Interval]]:
+    for one in metrics:
         found = interval(one.sample, seed, f"{one.section}/{one.name}", draws)
         yield (one.section, one.name, one.weighted), found
 
 
-def summarize(verdicts: Sequence[Verdict], seed: int = 0, breakdown: bool = True) -> Summary:
+def summarize(verdicts: Sequence[Verdict], seed: int = 0, breakdown: bool = True) -> MetricSummary:
     """Compute every figure with its interval.
 
     A section of which no question was answered was not asked, and is left out; in the others a
@@ -169,16 +169,16 @@ def summarize(verdicts: Sequence[Verdict], seed: int = 0, breakdown: bool = True
     """
     sections = answered_sections(verdicts)
     counted = [v for v in verdicts if v.section in sections]
-    figures: dict[_Key, Interval] = {}
+    metrics: dict[_Key, Interval] = {}
     for section in sections:
         chosen = [v for v in counted if v.section == section]
-        figures |= _intervals(_figures(section, chosen), seed, DRAWS)
+        metrics |= _intervals(_metrics(section, chosen), seed, DRAWS)
         if breakdown:
-            figures |= _intervals(_breakdown(section, chosen), seed, DRAWS // 10)
+            metrics |= _intervals(_breakdown(section, chosen), seed, DRAWS // 10)
     rewards = [v.reward for v in counted]
-    return Summary(
+    return MetricSummary(
         sections,
-        figures,
+        metrics,
         accuracy_by_data_source(counted),
         sum(rewards) / len(rewards) if rewards else None,
     )
@@ -189,7 +189,7 @@ _COMPARED: Final = ("accuracy", "map_score", "accuracy/count", "accuracy/true_fa
 
 def compare_verdicts(
     first: Sequence[Verdict], second: Sequence[Verdict], seed: int = 0
-) -> dict[tuple[str, str], Comparison]:
+) -> dict[tuple[str, str], PairedComparison]:
     """Compare two models on the questions of one data set, figure by figure.
 
     Both are compared in the sections that both answered.
@@ -199,12 +199,12 @@ def compare_verdicts(
     for section in both:
         theirs = {
             (f.name, f.weighted): f
-            for f in _figures(section, [v for v in second if v.section == section])
+            for f in _metrics(section, [v for v in second if v.section == section])
         }
-        for figure in _figures(section, [v for v in first if v.section == section]):
-            if figure.weighted and figure.name in _COMPARED:
-                other = theirs[figure.name, True]
-                found[section, figure.name] = compare(
-                    figure.sample, other.sample, seed, f"{section}/{figure.name}"
+        for metric in _metrics(section, [v for v in first if v.section == section]):
+            if metric.weighted and metric.name in _COMPARED:
+                other = theirs[metric.name, True]
+                found[section, metric.name] = compare(
+                    metric.sample, other.sample, seed, f"{section}/{metric.name}"
                 )
     return found

@@ -10,13 +10,13 @@ from rich import box
 from rich.table import Table
 
 from rewardmap_verl.evaluation.published import Published, PublishedModel
-from rewardmap_verl.evaluation.statistics import Comparison, Interval
-from rewardmap_verl.evaluation.summary import Summary
+from rewardmap_verl.evaluation.statistics import Interval, PairedComparison
+from rewardmap_verl.evaluation.summary import MetricSummary
 
 __all__ = [
     "COLUMNS",
     "Column",
-    "Row",
+    "TableRow",
     "comparison_table",
     "detail_table",
     "latex_table",
@@ -69,7 +69,7 @@ _ABSENT: Final = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One model's cells; ``None`` where it has no such figure."""
 
     name: str
@@ -83,11 +83,11 @@ def _scaled(column: Column, value: float) -> float:
     return 100 * value if column.percent else value
 
 
-def summary_row(name: str, summary: Summary) -> Row:
+def summary_row(name: str, summary: MetricSummary) -> TableRow:
     """Return the row of an evaluation."""
     found = [summary.get(c.section, c.name, c.weighted) for c in COLUMNS]
     pairs = list(zip(COLUMNS, found, strict=True))
-    return Row(
+    return TableRow(
         name,
         tuple(None if one is None else _scaled(c, one.mean) for c, one in pairs),
         tuple(
@@ -98,26 +98,28 @@ def summary_row(name: str, summary: Summary) -> Row:
 
 def published_rows(
     published: Published, sections: Iterable[str], columns: Sequence[Column] = COLUMNS
-) -> list[Row]:
+) -> list[TableRow]:
     """Return the published rows that have a figure in one of the sections."""
     wanted = set(sections)
     rows = [_published_row(model, wanted, columns) for model in published.models]
     return [row for row in rows if any(cell is not None for cell in row.cells)]
 
 
-def _published_row(model: PublishedModel, sections: set[str], columns: Sequence[Column]) -> Row:
+def _published_row(
+    model: PublishedModel, sections: set[str], columns: Sequence[Column]
+) -> TableRow:
     cells = (
-        model.figure(column.section, column.name) if column.section in sections else None
+        model.metric(column.section, column.name) if column.section in sections else None
         for column in columns
     )
-    return Row(model.name, tuple(cells), published=True)
+    return TableRow(model.name, tuple(cells), published=True)
 
 
 def _cell(column: Column, value: float | None) -> str:
     return _ABSENT if value is None else f"{value:.{column.digits}f}"
 
 
-def _with_interval(column: Column, row: Row, i: int) -> str:
+def _with_interval(column: Column, row: TableRow, i: int) -> str:
     text = _cell(column, row.cells[i])
     if row.intervals and (bounds := row.intervals[i]) is not None:
         low, high = (f"{bound:.{column.digits}f}" for bound in bounds)
@@ -125,7 +127,7 @@ def _with_interval(column: Column, row: Row, i: int) -> str:
     return text
 
 
-def _lines(column: Column, row: Row, i: int) -> list[str]:
+def _lines(column: Column, row: TableRow, i: int) -> list[str]:
     """Return a cell for a terminal: the figure, and its interval below it."""
     lines = [_cell(column, row.cells[i])]
     if row.intervals and column.digits and (bounds := row.intervals[i]) is not None:
@@ -134,12 +136,12 @@ def _lines(column: Column, row: Row, i: int) -> list[str]:
     return lines
 
 
-def _shown(rows: Sequence[Row], columns: Sequence[Column]) -> list[int]:
+def _shown(rows: Sequence[TableRow], columns: Sequence[Column]) -> list[int]:
     """Return the columns in which a row has something."""
     return [i for i in range(len(columns)) if any(row.cells[i] is not None for row in rows)]
 
 
-def main_tables(rows: Sequence[Row], title: str, width: int) -> list[Table]:
+def main_tables(rows: Sequence[TableRow], title: str, width: int) -> list[Table]:
     """Return the table for a terminal of some width: in one piece, or routes and short answers
     apart, so that no number is broken."""
     shown = _shown(rows, COLUMNS)
@@ -156,12 +158,12 @@ def main_tables(rows: Sequence[Row], title: str, width: int) -> list[Table]:
     return parts
 
 
-def _part(row: Row, chosen: Sequence[int]) -> Row:
+def _part(row: TableRow, chosen: Sequence[int]) -> TableRow:
     intervals = tuple(row.intervals[i] for i in chosen) if row.intervals else ()
     return replace(row, cells=tuple(row.cells[i] for i in chosen), intervals=intervals)
 
 
-def main_table(rows: Sequence[Row], title: str, columns: Sequence[Column] = COLUMNS) -> Table:
+def main_table(rows: Sequence[TableRow], title: str, columns: Sequence[Column] = COLUMNS) -> Table:
     """Return the table for a terminal; intervals stand below the figures."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", overflow="fold", min_width=10)
@@ -176,7 +178,7 @@ def main_table(rows: Sequence[Row], title: str, columns: Sequence[Column] = COLU
     return table
 
 
-def markdown_table(rows: Sequence[Row], columns: Sequence[Column] = COLUMNS) -> str:
+def markdown_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS) -> str:
     """Return the table in Markdown, with the intervals in the cells."""
     shown = _shown(rows, columns)
     heads = ["model", *(columns[i].head for i in shown)]
@@ -204,7 +206,7 @@ _LATEX: Final = str.maketrans(
 )
 
 
-def latex_table(rows: Sequence[Row], columns: Sequence[Column] = COLUMNS) -> str:
+def latex_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS) -> str:
     """Return the table in LaTeX (needs booktabs), ours above what was published."""
     shown = _shown(rows, columns)
     groups: list[tuple[str, int]] = []
@@ -238,26 +240,26 @@ _NAMES: Final = {
 }
 
 
-def detail_table(summary: Summary) -> Table:
+def detail_table(summary: MetricSummary) -> Table:
     """Return every figure with its interval and the number of questions behind it."""
     table = Table(title="In detail", title_justify="left", box=box.SIMPLE_HEAD)
-    for head in ("section", "figure", "mean", "95% interval", "questions"):
-        left = head in ("section", "figure")
+    for head in ("section", "metric", "mean", "95% interval", "questions"):
+        left = head in ("section", "metric")
         table.add_column(
             head,
             justify="left" if left else "right",
-            no_wrap=head != "figure",
+            no_wrap=head != "metric",
             overflow="fold",
-            min_width=10 if head == "figure" else None,
+            min_width=10 if head == "metric" else None,
         )
     last = ""
-    for (section, name, weighted), one in summary.figures.items():
+    for (section, name, weighted), one in summary.metrics.items():
         scale, digits = _scale(name)
         shown = _NAMES[section] if section != last else ""
         last = section
-        figure = f"{name}, weighted" if weighted else name
+        metric = f"{name}, weighted" if weighted else name
         bounds = f"{scale * one.low:.{digits}f} … {scale * one.high:.{digits}f}"
-        table.add_row(shown, figure, f"{scale * one.mean:.{digits}f}", bounds, str(one.count))
+        table.add_row(shown, metric, f"{scale * one.mean:.{digits}f}", bounds, str(one.count))
     return table
 
 
@@ -266,7 +268,7 @@ def _scale(name: str) -> tuple[float, int]:
 
 
 def _comparison_cells(
-    compared: Mapping[tuple[str, str], Comparison],
+    compared: Mapping[tuple[str, str], PairedComparison],
 ) -> Iterable[tuple[str, str, str, str, str, str]]:
     for (section, name), one in compared.items():
         scale, digits = _scale(name)
@@ -281,29 +283,29 @@ def _comparison_cells(
         )
 
 
-_COMPARED: Final = ("section", "figure", "difference", "95% interval", "p", "+ / −")
+_COMPARED: Final = ("section", "metric", "difference", "95% interval", "p", "+ / −")
 
 
 def comparison_table(
-    first: str, second: str, compared: Mapping[tuple[str, str], Comparison]
+    first: str, second: str, compared: Mapping[tuple[str, str], PairedComparison]
 ) -> Table:
     """Return the comparison of two models for a terminal."""
     table = Table(title=f"{first} minus {second}", title_justify="left", box=box.SIMPLE_HEAD)
     for head in _COMPARED:
-        left = head in ("section", "figure")
+        left = head in ("section", "metric")
         table.add_column(
             head,
             justify="left" if left else "right",
-            no_wrap=head != "figure",
+            no_wrap=head != "metric",
             overflow="fold",
-            min_width=10 if head == "figure" else None,
+            min_width=10 if head == "metric" else None,
         )
     for cells in _comparison_cells(compared):
         table.add_row(*cells)
     return table
 
 
-def markdown_comparison(compared: Mapping[tuple[str, str], Comparison]) -> str:
+def markdown_comparison(compared: Mapping[tuple[str, str], PairedComparison]) -> str:
     """Return the comparison of two models in Markdown."""
     lines = ["| " + " | ".join(_COMPARED) + " |", "|---|---|" + "---:|" * 4]
     lines += ["| " + " | ".join(cells) + " |" for cells in _comparison_cells(compared)]

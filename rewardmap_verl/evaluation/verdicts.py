@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rewardmap_verl.evaluation.map_score import PARTS, MapScore, map_score
-from rewardmap_verl.evaluation.questions import Asked
+from rewardmap_verl.evaluation.questions import EvalQuestion
 from rewardmap_verl.evaluation.weights import Weights, question_level
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.routes import read_route
@@ -66,9 +66,11 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _map_score(asked: Asked, answer: Answer, right: bool, config: RewardConfig) -> MapScore:
-    route = read_route(answer.response, asked.truth.form, config.max_characters, config.max_legs)
-    return map_score(route.legs, right, asked.truth, asked.network, asked.plans)
+def _map_score(
+    question: EvalQuestion, answer: Answer, right: bool, config: RewardConfig
+) -> MapScore:
+    route = read_route(answer.response, question.truth.form, config.max_characters, config.max_legs)
+    return map_score(route.legs, right, question.truth, question.network, question.plans)
 
 
 def _mean_map_score(scores: Sequence[MapScore]) -> MapScore:
@@ -77,7 +79,7 @@ def _mean_map_score(scores: Sequence[MapScore]) -> MapScore:
 
 
 def judge_answers(
-    asked: Asked, answers: Sequence[Answer], weights: Weights, config: RewardConfig
+    question: EvalQuestion, answers: Sequence[Answer], weights: Weights, config: RewardConfig
 ) -> Verdict:
     """Judge the answers to one question; an answer that is missing is wrong.
 
@@ -87,20 +89,20 @@ def judge_answers(
         weights: The benchmarks' weights.
         config: The reward's settings, which also bound what is read of an answer.
     """
-    truth = asked.truth
-    scores = [score_answer(one.response, truth, asked.network, config) for one in answers]
+    truth = question.truth
+    scores = [score_answer(one.response, truth, question.network, config) for one in answers]
     tokens = [one.tokens for one in answers if one.tokens is not None]
     routes = [
-        _map_score(asked, one, score.acc == 1.0, config)
+        _map_score(question, one, score.acc == 1.0, config)
         for one, score in zip(answers, scores, strict=True)
         if truth.is_planning
     ]
     return Verdict(
-        key=asked.key,
-        index=asked.index,
-        section=asked.section,
+        key=question.key,
+        index=question.index,
+        section=question.section,
         type=str(truth.type),
-        data_source=asked.data_source,
+        data_source=question.data_source,
         place=f"{truth.country}/{truth.city}",
         map_level=truth.difficulty_city,
         question_level=question_level(truth),

@@ -9,25 +9,25 @@ from typing import Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.pictures import write_picture
-from rewardmap_verl.reports.prepared import PreparedMap, Questions
-from rewardmap_verl.reports.rollouts import Answered, read_groups
+from rewardmap_verl.reports.prepared import PreparedData, PreparedMap
+from rewardmap_verl.reports.rollouts import RolloutGroup, read_groups
 from rewardmap_verl.reports.runs import Run
 from rewardmap_verl.reports.scripts import write_script
-from rewardmap_verl.reports.traces import Shelf, Traced, trace_group
+from rewardmap_verl.reports.traces import GroupTrace, NetworkCache, trace_group
 from rewardmap_verl.rewards.config import RewardConfig
 
-__all__ = ["Browser", "Source", "write_browser"]
+__all__ = ["Browser", "RunSource", "write_browser"]
 
 _GROUPS_IN_A_PIECE = 40
 _BYTES_OF_TITLE = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RunSource:
     """A run with what explains its answers."""
 
     run: Run
-    questions: Questions
+    questions: PreparedData
     config: RewardConfig
 
 
@@ -69,7 +69,7 @@ class _Pieces:
 
 
 def write_browser(
-    sources: Sequence[Source], folder: Path, advance: Callable[[int], None] = lambda lines: None
+    sources: Sequence[RunSource], folder: Path, advance: Callable[[int], None] = lambda lines: None
 ) -> Browser:
     """Write index and pieces of all rollouts, and the maps that they are about.
 
@@ -101,12 +101,12 @@ _COLUMNS = (
 
 def _write_run(
     number: int,
-    source: Source,
+    source: RunSource,
     pieces: _Pieces,
     browser: Browser,
     advance: Callable[[int], None],
 ) -> None:
-    run, shelf = source.run, Shelf(source.questions)
+    run, networks = source.run, NetworkCache(source.questions)
     stages: dict[tuple[str, int, str], str] = {
         (entry.part, entry.step, group.kind): group.stage
         for entry in run.entries
@@ -118,9 +118,9 @@ def _write_run(
             if isinstance(group, DataError):
                 faults.append(f"{dump.path.name}: {group}")
                 continue
-            traced = trace_group(group, shelf, source.config)
+            traced = trace_group(group, networks, source.config)
             stage = stages.get((group.part, group.step, str(group.truth.type)), "")
-            place = _map_number(group, shelf, pieces, faults)
+            place = _map_number(group, networks, pieces, faults)
             pieces.add(_row(number, stage, place, group, traced), traced.detail)
             browser.groups += 1
             browser.answers += len(group.rollouts)
@@ -128,9 +128,11 @@ def _write_run(
             advance(len(group.rollouts))
 
 
-def _map_number(group: Answered, shelf: Shelf, pieces: _Pieces, faults: list[str]) -> int:
+def _map_number(
+    group: RolloutGroup, networks: NetworkCache, pieces: _Pieces, faults: list[str]
+) -> int:
     """The map's place in the report, written when it is met first; -1 when there is none."""
-    found = shelf.map_of(group)
+    found = networks.map_of(group)
     if found is None:
         return -1
     key = (str(found.folder), found.record.image)
@@ -138,7 +140,7 @@ def _map_number(group: Answered, shelf: Shelf, pieces: _Pieces, faults: list[str
         number = len(pieces.pictures)
         try:
             picture = write_picture(found, pieces.folder, number)
-            drawn = _write_schematic(found, shelf, pieces.folder, number)
+            drawn = _write_schematic(found, networks, pieces.folder, number)
         except DataError as error:
             faults.append(str(error))
             pieces.maps[key] = -1
@@ -148,16 +150,16 @@ def _map_number(group: Answered, shelf: Shelf, pieces: _Pieces, faults: list[str
     return pieces.maps[key]
 
 
-def _write_schematic(found: PreparedMap, shelf: Shelf, folder: Path, number: int) -> bool:
+def _write_schematic(found: PreparedMap, networks: NetworkCache, folder: Path, number: int) -> bool:
     """Write the schematic of a map that has one, to be loaded with its first group."""
-    drawn = shelf.schematic(found)
+    drawn = networks.schematic(found)
     if drawn is not None:
         name = f"schematic-{number}"
         write_script(folder / "data" / f"{name}.js", name, drawn.for_page())
     return drawn is not None
 
 
-def _row(number: int, stage: str, place: int, group: Answered, traced: Traced) -> list[Any]:
+def _row(number: int, stage: str, place: int, group: RolloutGroup, traced: GroupTrace) -> list[Any]:
     truth = group.truth
     return [
         number,
@@ -176,7 +178,7 @@ def _row(number: int, stage: str, place: int, group: Answered, traced: Traced) -
     ]
 
 
-def _title(group: Answered) -> str:
+def _title(group: RolloutGroup) -> str:
     truth = group.truth
     stops = [stop for stop in (truth.station_1, truth.station_2) if stop]
     joint = " → " if truth.is_planning else " · "

@@ -47,12 +47,12 @@ def stages_of(run: Run) -> list[tuple[str, int, int]]:
 def make_charts(runs: Sequence[Run]) -> list[Chart]:
     """The charts of one run, or of several in one; a chart without any point is left out."""
     charts = [
-        _chart(runs, "Reward", "Mean over a step's answers.", [("reward", _figure("score"))]),
+        _chart(runs, "Reward", "Mean over a step's answers.", [("reward", _recorded("score"))]),
         _chart(
             runs,
             "Parts of the reward",
             "Before α and W; detail is for planning only.",
-            [(name, _figure(name)) for name in ("format", "correctness", "detail")],
+            [(name, _recorded(name)) for name in ("format", "correctness", "detail")],
         ),
         _accuracy(runs),
         _chart(
@@ -61,8 +61,8 @@ def make_charts(runs: Sequence[Run]) -> list[Chart]:
             "Share of groups whose answers all score the same, and what it were with correctness "
             "as the only reward.",
             [
-                ("this reward", _figure("no_signal")),
-                ("correctness alone", _figure("no_signal_binary")),
+                ("this reward", _recorded("no_signal")),
+                ("correctness alone", _recorded("no_signal_binary")),
             ],
             percent=True,
         ),
@@ -89,7 +89,7 @@ def make_charts(runs: Sequence[Run]) -> list[Chart]:
 Series = tuple[str, Callable[[Run], Points]]
 
 
-def _figure(name: str) -> Callable[[Run], Points]:
+def _recorded(name: str) -> Callable[[Run], Points]:
     def points(run: Run) -> Points:
         return list(_trained(run, name))
 

@@ -15,11 +15,11 @@ from rewardmap_verl.checkpoints.folders import TRACKER
 from rewardmap_verl.checkpoints.fsdp_checkpoint import join_shards, shard_files
 from rewardmap_verl.errors import DataError
 
-__all__ = ["Comparison", "compare_weights", "compare_with_checkpoint"]
+__all__ = ["WeightComparison", "compare_weights", "compare_with_checkpoint"]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class WeightComparison:
     """What was found."""
 
     tensors: int
@@ -37,7 +37,7 @@ class Comparison:
         return self.tensors > 0 and not (self.missing or self.strange or self.different)
 
 
-def compare_with_checkpoint(checkpoint: Path, model: Path) -> Comparison:
+def compare_with_checkpoint(checkpoint: Path, model: Path) -> WeightComparison:
     """Compare a merged folder with the checkpoint that it was made of.
 
     Args:
@@ -60,7 +60,7 @@ def compare_with_checkpoint(checkpoint: Path, model: Path) -> Comparison:
     return compare_weights(trained, merged)
 
 
-def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> Comparison:
+def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> WeightComparison:
     """Compare tensors by name; numbers are compared as the merged model keeps them."""
     import torch
 
@@ -71,7 +71,7 @@ def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> Co
         if trained[name].shape != merged[name].shape
         or not torch.equal(trained[name].to(merged[name].dtype), merged[name])
     )
-    return Comparison(
+    return WeightComparison(
         tensors=len(both) - len(different),
         missing=tuple(sorted(set(trained) - set(merged))),
         strange=tuple(sorted(set(merged) - set(trained))),

@@ -12,7 +12,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.preparation.paths import inside
 
-__all__ = ["PreparedMap", "Questions", "data_folders", "read_questions"]
+__all__ = ["PreparedData", "PreparedMap", "data_folders", "read_prepared"]
 
 Key = tuple[str, str]
 """Country and city."""
@@ -42,7 +42,7 @@ class PreparedMap:
 
 
 @dataclass(frozen=True)
-class Questions:
+class PreparedData:
     """The questions and maps of one or several prepared folders."""
 
     folders: tuple[Path, ...]
@@ -65,7 +65,7 @@ def data_folders(config: Mapping[str, Any]) -> list[Path]:
     return [folder for folder in folders if (folder / "manifest.json").is_file()]
 
 
-def read_questions(folders: Sequence[Path]) -> Questions:
+def read_prepared(folders: Sequence[Path]) -> PreparedData:
     """Read the maps of prepared folders; of a city in two folders, that of the first.
 
     Raises:
@@ -75,7 +75,7 @@ def read_questions(folders: Sequence[Path]) -> Questions:
     for folder in folders:
         for record in read_manifest(folder).maps:
             maps.setdefault((record.country, record.city), PreparedMap(folder, record))
-    return Questions(tuple(folders), maps)
+    return PreparedData(tuple(folders), maps)
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, str]]:

@@ -12,13 +12,13 @@ from typing import Any
 import jinja2
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.reports.browser import Browser, Source, write_browser
+from rewardmap_verl.reports.browser import Browser, RunSource, write_browser
 from rewardmap_verl.reports.curves import make_charts, stages_of
 from rewardmap_verl.reports.evaluations import EvaluationTable, read_evaluation
 from rewardmap_verl.reports.folder import built_beside
-from rewardmap_verl.reports.prepared import Questions, data_folders, read_questions
+from rewardmap_verl.reports.prepared import PreparedData, data_folders, read_prepared
 from rewardmap_verl.reports.rollouts import count_lines
-from rewardmap_verl.reports.run_summary import Summary, summarize
+from rewardmap_verl.reports.run_summary import RunSummary, summarize
 from rewardmap_verl.reports.runs import Run, read_runs
 from rewardmap_verl.reports.scripts import write_script
 from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
@@ -83,19 +83,19 @@ def write_report(
     )
 
 
-def _source(run: Run, data: Sequence[Path], config: RewardConfig | None) -> Source:
+def _source(run: Run, data: Sequence[Path], config: RewardConfig | None) -> RunSource:
     folders = [*data, *data_folders(run.config)]
-    questions = read_questions(folders) if folders else Questions(())
+    questions = read_prepared(folders) if folders else PreparedData(())
     if config is None:
         try:
             config = load_reward_config(run.setting("reward.rewardmap"))
         except ConfigError as error:
             where, hint = f"{run.folder}: {error.where}", f"{error.hint} Or give --config."
             raise ConfigError(where, error.field, error.found, hint) from None
-    return Source(run, questions, config)
+    return RunSource(run, questions, config)
 
 
-def _notes(source: Source, browser: Browser) -> Iterator[str]:
+def _notes(source: RunSource, browser: Browser) -> Iterator[str]:
     run = source.run
     yield from run.notes
     if run.dumps and not source.questions.folders:
@@ -164,9 +164,9 @@ def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _held_out(summary: Summary) -> list[float]:
+def _held_out(summary: RunSummary) -> list[float]:
     """Accuracy on all held-out questions at the first and the last validation."""
     for line in summary.validation[-1:]:
         rounds = [line.before, line.after][line.first_step == line.last_step :]
-        return [figures["acc"] for figures in rounds if "acc" in figures]
+        return [metrics["acc"] for metrics in rounds if "acc" in metrics]
     return []

@@ -11,7 +11,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.rows import read_json_lines
 
-__all__ = ["Answered", "Rollout", "count_lines", "read_groups"]
+__all__ = ["Rollout", "RolloutGroup", "count_lines", "read_groups"]
 
 _CHAT = ("user\n", "\nassistant")
 """What verl leaves of a chat template around the question, its special tokens removed."""
@@ -28,7 +28,7 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RolloutGroup:
     """A group: the answers to one question at one step."""
 
     part: str
@@ -56,7 +56,7 @@ def count_lines(path: Path) -> int:
         return sum(1 for _ in file)
 
 
-def read_groups(path: Path) -> Iterator[Answered | DataError]:
+def read_groups(path: Path) -> Iterator[RolloutGroup | DataError]:
     """Read a dump: groups in the order of their first line, and the faults of its lines.
 
     Lines belong together when their ``uid`` has one beginning, ``{question}_{rollout}_{output}``;
@@ -74,7 +74,7 @@ def read_groups(path: Path) -> Iterator[Answered | DataError]:
         yield _group(list(rows.values()), path)
 
 
-def _group(rows: list[Mapping[str, Any]], path: Path) -> Answered | DataError:
+def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataError:
     first = rows[0]
     try:
         truth = GroundTruth.from_json(first.get("gts", ""), path.name)
@@ -83,7 +83,7 @@ def _group(rows: list[Mapping[str, Any]], path: Path) -> Answered | DataError:
         return error
     except (TypeError, ValueError):
         return DataError(path, "step", first.get("step"), "It must be a number.")
-    return Answered(
+    return RolloutGroup(
         part="val" if "acc" in first else "train",  # verl dumps a reward's parts in validation only
         step=step,
         truth=truth,

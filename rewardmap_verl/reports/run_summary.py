@@ -25,41 +25,41 @@ from rewardmap_verl.curriculum.groups import (
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
 
-__all__ = ["StageLine", "ValidationLine", "find_record", "summarize", "summary_table"]
+__all__ = ["StageSummary", "ValidationSummary", "find_record", "summarize", "summary_table"]
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class StageLine:
+class StageSummary:
     """Training of one question type in one stage."""
 
     stage: str
     kind: str
     steps: int  # training steps in which the type occurred
-    figures: Figures
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationLine:
+class ValidationSummary:
     """Validation of one question type before the first and after the last training step."""
 
     kind: str
     first_step: int
     last_step: int
-    before: Figures
-    after: Figures
+    before: Metrics
+    after: Metrics
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RunSummary:
     """A run in figures."""
 
     steps: int  # training steps recorded
     step_seconds: float | None  # from one step to the next, the median; None for a single step
     visits: tuple[tuple[str, int, int], ...]  # (stage, first step, last step) in order of time
-    stages: tuple[StageLine, ...]
-    validation: tuple[ValidationLine, ...]
+    stages: tuple[StageSummary, ...]
+    validation: tuple[ValidationSummary, ...]
 
 
 def find_record(folder: Path) -> Path:
@@ -82,11 +82,11 @@ def find_record(folder: Path) -> Path:
     )
 
 
-def summarize(entries: Iterable[Entry]) -> Summary:
+def summarize(entries: Iterable[Entry]) -> RunSummary:
     """Gather a record's entries by stage and type."""
     entries = list(entries)
     steps = {entry.step: entry.groups for entry in entries if entry.part == "train"}
-    return Summary(
+    return RunSummary(
         steps=len(steps),
         step_seconds=step_seconds(entries),
         visits=tuple(_visits(steps)),
@@ -102,7 +102,7 @@ def step_seconds(entries: Sequence[Entry]) -> float | None:
     return median(gaps) if gaps else None
 
 
-def summary_table(summary: Summary) -> RenderableType:
+def summary_table(summary: RunSummary) -> RenderableType:
     """The summary for a terminal."""
     parts: list[RenderableType] = [_training_table(summary)]
     if len(summary.visits) > len({stage for stage, _, _ in summary.visits}):
@@ -121,16 +121,16 @@ def _visits(steps: dict[int, tuple[Group, ...]]) -> Iterable[tuple[str, int, int
         yield stage, numbers[0], numbers[-1]
 
 
-def _stage_lines(steps: dict[int, tuple[Group, ...]]) -> Iterable[StageLine]:
+def _stage_lines(steps: dict[int, tuple[Group, ...]]) -> Iterable[StageSummary]:
     due = [(step, group) for step, groups in steps.items() for group in without_repeats(groups)]
     for stage, kind, values in metrics_by_type([group for _, group in due]):
         occurred = {
             step for step, group in due if group.stage == stage and kind in (group.kind, EVERY_TYPE)
         }
-        yield StageLine(stage, kind, len(occurred), values)
+        yield StageSummary(stage, kind, len(occurred), values)
 
 
-def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationLine]:
+def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationSummary]:
     rounds: dict[int, dict[int, Group]] = {}
     for entry in entries:
         if entry.part == "val":
@@ -145,7 +145,7 @@ def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationLine]:
             group_metrics([g for g in rounds[step].values() if kind in (g.kind, EVERY_TYPE)])
             for step in (first, last)
         )
-        yield ValidationLine(kind, first, last, before, after)
+        yield ValidationSummary(kind, first, last, before, after)
 
 
 _COMPACT: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": 0}
@@ -164,7 +164,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _training_table(summary: Summary) -> Table:
+def _training_table(summary: RunSummary) -> Table:
     pace = f", {summary.step_seconds:.1f} s each" if summary.step_seconds else ""
     table = Table(
         title=f"Training: {summary.steps} steps{pace}",
@@ -183,13 +183,13 @@ def _training_table(summary: Summary) -> Table:
         table.add_row(
             f"  {line.kind}",
             str(line.steps),
-            f"{line.figures['groups']:.0f}",
-            *(_cell(line.figures, name, form) for _, name, form in _COLUMNS),
+            f"{line.metrics['groups']:.0f}",
+            *(_cell(line.metrics, name, form) for _, name, form in _COLUMNS),
         )
     return table
 
 
-def _validation_table(lines: Sequence[ValidationLine]) -> Table:
+def _validation_table(lines: Sequence[ValidationSummary]) -> Table:
     first, last = lines[0].first_step, lines[0].last_step
     twice = first != last
     when = f"after {first} and after {last} steps" if twice else f"after {last} steps"
@@ -208,11 +208,11 @@ def _validation_table(lines: Sequence[ValidationLine]) -> Table:
     return table
 
 
-def _cell(values: Figures, name: str, form: str) -> str:
+def _cell(values: Metrics, name: str, form: str) -> str:
     return form.format(values[name]) if name in values else "–"
 
 
-def summary_of(folder: Path) -> Summary:
+def summary_of(folder: Path) -> RunSummary:
     """Read and summarize the run in a folder.
 
     Raises:

@@ -18,7 +18,7 @@ from rewardmap_verl.reports.runs import Run, read_run
 
 if TYPE_CHECKING:
     from rewardmap_verl.evaluation.inference import Engine
-    from rewardmap_verl.evaluation.questions import Asked
+    from rewardmap_verl.evaluation.questions import EvalQuestion
 
 __all__ = ["AnswerPair", "ask_again", "last_validation", "spread"]
 
@@ -55,19 +55,21 @@ def last_validation(run: Run) -> dict[str, str]:
     raise DataError(run.folder, found="no dumped validation", hint=hint)
 
 
-def spread(items: Sequence[Asked], count: int) -> list[Asked]:
+def spread(items: Sequence[EvalQuestion], count: int) -> list[EvalQuestion]:
     """``count`` of the questions, from the first to the last with equal steps, so of all types."""
     if count >= len(items):
         return list(items)
     return [items[place * len(items) // count] for place in range(count)]
 
 
-def compare(engine: Engine, items: Sequence[Asked], given: dict[str, str]) -> list[AnswerPair]:
+def compare(
+    engine: Engine, items: Sequence[EvalQuestion], given: dict[str, str]
+) -> list[AnswerPair]:
     """Ask the questions and put both answers together."""
     answers = engine.answer(items)
     return [
-        AnswerPair(asked.text, given[asked.gold], answer.response or "")
-        for asked, answer in zip(items, answers, strict=True)
+        AnswerPair(question.text, given[question.gold], answer.response or "")
+        for question, answer in zip(items, answers, strict=True)
     ]
 
 
@@ -91,13 +93,13 @@ def ask_again(folder: Path, model: Path, data: Path, count: int) -> list[AnswerP
     run = read_run(folder)
     given = last_validation(run)
     questions = read_questions(data)
-    known = [asked for asked in questions.items if asked.gold in given]
+    known = [question for question in questions.items if question.gold in given]
     if not known:
         hint = "Give the folder that the run validated on."
         raise DataError(data, found="none of the questions of the run's validation", hint=hint)
     chosen = spread(known, count)
-    asked = replace(questions, items=tuple(chosen))
+    question = replace(questions, items=tuple(chosen))
     longest = run.setting("data.max_response_length")
     generation = Generation(max_tokens=int(longest)) if longest else Generation()
     prepare_environment()
-    return compare(VllmEngine(str(model), generation, asked), chosen, given)
+    return compare(VllmEngine(str(model), generation, question), chosen, given)

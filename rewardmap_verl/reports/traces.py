@@ -9,8 +9,8 @@ from typing import Any
 from rewardmap_verl.drawing.line_geometry import LineGeometry, read_line_geometry
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
-from rewardmap_verl.reports.prepared import PreparedMap, Questions
-from rewardmap_verl.reports.rollouts import Answered, Rollout
+from rewardmap_verl.reports.prepared import PreparedData, PreparedMap
+from rewardmap_verl.reports.rollouts import Rollout, RolloutGroup
 from rewardmap_verl.reports.schematic import Schematic, draw_schematic
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.explain import Check, Explanation, explain_answer
@@ -18,7 +18,7 @@ from rewardmap_verl.rewards.ground_truth import check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
-__all__ = ["Shelf", "Traced", "trace_group"]
+__all__ = ["GroupTrace", "NetworkCache", "trace_group"]
 
 _SHOWN_CHARACTERS = 6000
 _SAME = 1e-3
@@ -26,18 +26,18 @@ _SAME = 1e-3
 
 
 @dataclass(slots=True)
-class Shelf:
+class NetworkCache:
     """The networks and tracks of the maps, each read once.
 
     Where nobody knows the places of the stops on the picture, tracks are those of a schematic.
     """
 
-    questions: Questions
+    questions: PreparedData
     _read: dict[tuple[str, str], tuple[Network, LineGeometry | None, Schematic | None]] = field(
         default_factory=dict
     )
 
-    def map_of(self, group: Answered) -> PreparedMap | None:
+    def map_of(self, group: RolloutGroup) -> PreparedMap | None:
         """The map that a question is about, if its data are there."""
         return self.questions.maps.get((group.truth.country, group.truth.city))
 
@@ -71,7 +71,7 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class GroupTrace:
     """A group, ready to be written."""
 
     detail: Mapping[str, Any]
@@ -87,13 +87,13 @@ class Traced:
     """Answers whose recorded reward is another than the settings give now."""
 
 
-def trace_group(group: Answered, shelf: Shelf, config: RewardConfig) -> Traced:
+def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfig) -> GroupTrace:
     """Take the answers of a group apart; equal answers once."""
-    found = shelf.map_of(group)
+    found = networks.map_of(group)
     if found is None:
         return _untraced(group, "There is no prepared data of this map.")
     try:
-        network, tracks = shelf.get(found)
+        network, tracks = networks.get(found)
         check_against_network(group.truth, network)
     except DataError as error:
         return _untraced(group, str(error))
@@ -107,7 +107,7 @@ def trace_group(group: Answered, shelf: Shelf, config: RewardConfig) -> Traced:
     ]
     places = [unique.index(_key(rollout)) for rollout in group.rollouts]
     computed = [explained[place].score.score for place in places]
-    text = shelf.questions.texts.get(group.truth_text, "")
+    text = networks.questions.texts.get(group.truth_text, "")
     detail = {
         "question": text if text and text in group.prompt else group.question,
         "gold": explained[0].perfect,
@@ -121,7 +121,7 @@ def trace_group(group: Answered, shelf: Shelf, config: RewardConfig) -> Traced:
         "order": places,
         "recorded": [rollout.score for rollout in group.rollouts],
     }
-    return Traced(
+    return GroupTrace(
         detail=detail,
         rewards=tuple(
             now if rollout.score is None else rollout.score
@@ -137,7 +137,7 @@ def trace_group(group: Answered, shelf: Shelf, config: RewardConfig) -> Traced:
     )
 
 
-def _marks(group: Answered, network: Network, tracks: LineGeometry | None) -> list[list[Any]]:
+def _marks(group: RolloutGroup, network: Network, tracks: LineGeometry | None) -> list[list[Any]]:
     """Where the stops that the question names are on the picture or schematic."""
     if tracks is None:
         return []
@@ -146,7 +146,7 @@ def _marks(group: Answered, network: Network, tracks: LineGeometry | None) -> li
     return [[*tracks.stops[stop.index], stop.name] for stop in stops]
 
 
-def _untraced(group: Answered, reason: str) -> Traced:
+def _untraced(group: RolloutGroup, reason: str) -> GroupTrace:
     answers = [{"text": _shown(rollout.response)} for rollout in group.rollouts]
     detail = {
         "question": group.question,
@@ -159,7 +159,7 @@ def _untraced(group: Answered, reason: str) -> Traced:
         "fault": reason,
     }
     rewards = tuple(rollout.score for rollout in group.rollouts)
-    return Traced(detail, rewards, (None,) * len(rewards), 0, None, 0)
+    return GroupTrace(detail, rewards, (None,) * len(rewards), 0, None, 0)
 
 
 def _key(rollout: Rollout) -> tuple[bool, str]:

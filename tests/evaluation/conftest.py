@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
-from rewardmap_verl.evaluation.questions import Questions, make_questions, read_questions
+from rewardmap_verl.evaluation.questions import EvalSet, make_questions, read_questions
 from rewardmap_verl.rewards.rows import NetworkFolder
 
 STATIONS = {
@@ -76,7 +76,7 @@ def networks(tmp_path: Path) -> NetworkFolder:
 
 
 @pytest.fixture
-def ask(networks: NetworkFolder) -> Callable[[Sequence[dict[str, Any]]], Questions]:
+def ask(networks: NetworkFolder) -> Callable[[Sequence[dict[str, Any]]], EvalSet]:
     """A function that makes questions of rows."""
     return lambda rows: make_questions("questions of a test", rows, networks)
 
@@ -93,6 +93,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def questions(prepared: Path) -> Questions:
+def questions(prepared: Path) -> EvalSet:
     """Its test questions."""
     return read_questions(prepared)

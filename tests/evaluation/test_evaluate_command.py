@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, frequent_answers
-from rewardmap_verl.evaluation.questions import Questions, read_questions
+from rewardmap_verl.evaluation.questions import EvalSet, read_questions
 from rewardmap_verl.evaluation.results import evaluate_answers
-from rewardmap_verl.evaluation.summary import Summary, accuracy_by_data_source
-from rewardmap_verl.evaluation.tables import COLUMNS, Row, main_tables
+from rewardmap_verl.evaluation.summary import MetricSummary, accuracy_by_data_source
+from rewardmap_verl.evaluation.tables import COLUMNS, TableRow, main_tables
 from rewardmap_verl.evaluation.verdicts import judge_answers
 from rewardmap_verl.evaluation.weights import load_weights
 from rewardmap_verl.rewards.config import RewardConfig
@@ -45,7 +45,7 @@ def results(folder: Path) -> dict[str, Any]:
     return found
 
 
-def gold_rows(questions: Questions) -> list[dict[str, Any]]:
+def gold_rows(questions: EvalSet) -> list[dict[str, Any]]:
     return [
         {"index": q.index, "response": perfect_answer(q.truth, q.network), "tokens": 7}
         for q in questions.items
@@ -58,7 +58,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def test_gold_answers_have_everything(prepared: Path, questions: Questions, tmp_path: Path) -> None:
+def test_gold_answers_have_everything(prepared: Path, questions: EvalSet, tmp_path: Path) -> None:
     answers = write(tmp_path / "gold.jsonl", gold_rows(questions))
     shown = evaluate(answers, prepared, "--out", tmp_path / "out", "--detail")
     for word in ("100.00", "baseline: random", "baseline: planner", "map_score/ends", "Counting3"):
@@ -66,9 +66,9 @@ def test_gold_answers_have_everything(prepared: Path, questions: Questions, tmp_
     assert "Qwen2.5-VL" not in shown, "published figures are of other questions"
     (model,) = results(tmp_path / "out")["models"]
     assert set(model["accuracy_by_data_source"].values()) == {1.0}
-    figures = {(f["section"], f["figure"], f["weighted"]): f for f in model["figures"]}
-    assert figures["plus", "accuracy", True]["mean"] == 1.0
-    assert figures["short", "tokens", False]["mean"] == 7.0
+    metrics = {(f["section"], f["metric"], f["weighted"]): f for f in model["metrics"]}
+    assert metrics["plus", "accuracy", True]["mean"] == 1.0
+    assert metrics["short", "tokens", False]["mean"] == 7.0
     assert len(model["questions"]) == len(questions.items)
     assert [b["name"] for b in results(tmp_path / "out")["baselines"]] == list(BASELINES)
 
@@ -95,7 +95,7 @@ def test_tables_in_markdown_and_latex(prepared: Path, tmp_path: Path) -> None:
 
 def test_a_narrow_terminal_breaks_no_number() -> None:
     cells = tuple(12345.67 if c.name == "tokens" else 66.66 for c in COLUMNS)
-    row = Row("a model", cells, tuple((55.55, 77.77) for _ in COLUMNS))
+    row = TableRow("a model", cells, tuple((55.55, 77.77) for _ in COLUMNS))
     for width in (80, 200):
         console = Console(width=width, record=True, file=io.StringIO())
         for table in main_tables([row], "title", width):
@@ -108,13 +108,13 @@ def test_a_narrow_terminal_breaks_no_number() -> None:
 def test_two_sources_are_compared(prepared: Path, tmp_path: Path) -> None:
     shown = evaluate("gold", prepared, "--against", "random", "--out", tmp_path)
     assert "gold minus random" in shown
-    compared = {(c["section"], c["figure"]): c for c in results(tmp_path)["comparison"]}
+    compared = {(c["section"], c["metric"]): c for c in results(tmp_path)["comparison"]}
     one = compared["plus", "accuracy"]
     assert one["difference"]["mean"] > 0.3 and one["p"] < 0.01 and one["worse"] == 0
 
 
 def test_saved_answers_of_a_model_have_its_name(
-    prepared: Path, questions: Questions, tmp_path: Path
+    prepared: Path, questions: EvalSet, tmp_path: Path
 ) -> None:
     header = {"rewardmap_answers": 1, "questions": questions.fingerprint}
     rows = [{**header, "model": {"name": "run/merged", "files": "f"}}, *gold_rows(questions)]
@@ -132,7 +132,7 @@ def test_the_same_call_gives_the_same_bytes(prepared: Path, tmp_path: Path) -> N
 
 
 def test_a_missing_answer_counts_as_wrong(
-    prepared: Path, questions: Questions, tmp_path: Path
+    prepared: Path, questions: EvalSet, tmp_path: Path
 ) -> None:
     rows = gold_rows(questions)
     answers = write(tmp_path / "some.jsonl", rows[: len(rows) // 2])
@@ -152,14 +152,14 @@ def test_other_weights(prepared: Path, tmp_path: Path) -> None:
     file.write_text(f"{text}\nreasonmap_plus: {flat}\n", encoding="utf-8")
     evaluate("random", prepared, "--weights", file, "--out", tmp_path / "out", "--no-baselines")
     (model,) = results(tmp_path / "out")["models"]
-    means = {(f["section"], f["figure"], f["weighted"]): f["mean"] for f in model["figures"]}
+    means = {(f["section"], f["metric"], f["weighted"]): f["mean"] for f in model["metrics"]}
     for section in ("short", "plus"):
         assert means[section, "accuracy", True] == pytest.approx(means[section, "accuracy", False])
     file.write_text("reasonmap_plus: {easy: 0}\n", encoding="utf-8")
     assert "flat.yaml" in refused("random", prepared, "--weights", file)
 
 
-def test_what_cannot_be_used_is_told(prepared: Path, questions: Questions, tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_told(prepared: Path, questions: EvalSet, tmp_path: Path) -> None:
     rows = gold_rows(questions)
     foreign = write(tmp_path / "foreign.jsonl", [{"index": 9999, "response": "x"}])
     double = write(tmp_path / "double.jsonl", [*rows, {**rows[0], "response": "x"}])
@@ -190,7 +190,7 @@ def test_help_teaches() -> None:
 # baselines
 
 
-def accuracy(name: str, questions: Questions, prepared: Path, seed: int = 0) -> dict[str, float]:
+def accuracy(name: str, questions: EvalSet, prepared: Path, seed: int = 0) -> dict[str, float]:
     frequent = frequent_answers(read_questions(prepared, "train").items)
     answers = baseline_answers(name, questions, frequent, seed)
     weights, config = load_weights(), RewardConfig()
@@ -199,12 +199,12 @@ def accuracy(name: str, questions: Questions, prepared: Path, seed: int = 0) -> 
     )
 
 
-def test_the_planner_reaches_what_gold_has(questions: Questions, prepared: Path) -> None:
+def test_the_planner_reaches_what_gold_has(questions: EvalSet, prepared: Path) -> None:
     assert set(accuracy("planner", questions, prepared).values()) == {1.0}
     assert set(accuracy("gold", questions, prepared).values()) == {1.0}
 
 
-def test_the_planner_looks_at_no_gold_answer(questions: Questions) -> None:
+def test_the_planner_looks_at_no_gold_answer(questions: EvalSet) -> None:
     """With every gold answer turned into another it answers as before."""
     from dataclasses import replace
 
@@ -216,7 +216,7 @@ def test_the_planner_looks_at_no_gold_answer(questions: Questions) -> None:
     assert blind == baseline_answers("planner", questions, {})
 
 
-def test_chance_is_chance(questions: Questions, prepared: Path) -> None:
+def test_chance_is_chance(questions: EvalSet, prepared: Path) -> None:
     runs = [accuracy("random", questions, prepared, seed) for seed in range(30)]
     mean = {kind: sum(one[kind] for one in runs) / len(runs) for kind in runs[0]}
     assert mean["rewardmap/TorF1"] == pytest.approx(0.5, abs=0.15)
@@ -236,7 +236,7 @@ def test_types_beyond_the_papers_stand_apart(ask: Any, make_row: Any) -> None:
     both, papers = ask(rows), ask(rows[:1])
     weights, config = load_weights(), RewardConfig()
 
-    def summary(name: str, questions: Questions) -> Summary:
+    def summary(name: str, questions: EvalSet) -> MetricSummary:
         answers = baseline_answers(name, questions, {})
         return evaluate_answers(name, answers, questions, weights, config).summary
 
@@ -254,7 +254,7 @@ def test_types_beyond_the_papers_stand_apart(ask: Any, make_row: Any) -> None:
 
 
 def test_a_validation_dump_gives_the_accuracies_of_the_validation(
-    prepared: Path, questions: Questions, tmp_path: Path
+    prepared: Path, questions: EvalSet, tmp_path: Path
 ) -> None:
     """verl's own functions write the dump and compute the metrics; ours reads the dump.
 

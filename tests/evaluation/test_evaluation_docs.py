@@ -17,7 +17,7 @@ from rewardmap_verl.evaluation import sources
 from rewardmap_verl.evaluation.answer_log import LoggedAnswer
 from rewardmap_verl.evaluation.benchmarks import BENCHMARKS
 from rewardmap_verl.evaluation.map_score import PARTS
-from rewardmap_verl.evaluation.questions import Asked, Questions
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.weights import load_weights
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
@@ -33,13 +33,13 @@ class Parrot:
     def __init__(self, *_: Any) -> None:
         pass
 
-    def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
+    def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
         return [LoggedAnswer(one.key, one.index, one.text, 3, "stop") for one in batch]
 
 
 @pytest.fixture
 def place(
-    tmp_path: Path, prepared: Path, questions: Questions, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, prepared: Path, questions: EvalSet, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A folder in which everything lies that the documentation speaks of."""
     (tmp_path / "data").mkdir()

@@ -20,7 +20,7 @@ from rewardmap_verl.evaluation.inference import (
     log_header,
     model_identity,
 )
-from rewardmap_verl.evaluation.questions import Asked, Questions
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.saved import read_saved
 
 
@@ -29,18 +29,18 @@ class Parrot:
 
     def __init__(self, batches: int = 1000) -> None:
         self.left = batches
-        self.asked: list[int] = []
+        self.question: list[int] = []
 
-    def answer(self, batch: Sequence[Asked]) -> list[LoggedAnswer]:
+    def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
         if self.left == 0:
             raise RuntimeError("out of memory")
         self.left -= 1
-        self.asked += [one.index for one in batch]
+        self.question += [one.index for one in batch]
         return [LoggedAnswer(one.key, one.index, one.text, 3, "stop") for one in batch]
 
 
 @pytest.fixture
-def twelve(ask: Any, make_row: Any) -> Questions:
+def twelve(ask: Any, make_row: Any) -> EvalSet:
     return ask([make_row("TorF1", i) for i in range(12)])  # type: ignore[no-any-return]
 
 
@@ -48,7 +48,7 @@ HEADER = {"questions": "f", "model": {"name": "m", "files": "1"}, "settings": {"
 
 
 def run(
-    path: Path, questions: Questions, engine: Parrot, header: dict[str, Any] | None = None
+    path: Path, questions: EvalSet, engine: Parrot, header: dict[str, Any] | None = None
 ) -> list[int]:
     done: list[int] = []
     with AnswerLog(path, {**HEADER, **(header or {})}) as log:
@@ -56,7 +56,7 @@ def run(
     return done
 
 
-def test_answers_are_written_in_order_with_a_header(tmp_path: Path, twelve: Questions) -> None:
+def test_answers_are_written_in_order_with_a_header(tmp_path: Path, twelve: EvalSet) -> None:
     path = tmp_path / "deep" / "answers.jsonl"
     assert run(path, twelve, Parrot()) == [0, 5, 5, 2]
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -67,24 +67,24 @@ def test_answers_are_written_in_order_with_a_header(tmp_path: Path, twelve: Ques
     assert (saved.rows[3].answer.tokens, saved.fingerprint, saved.model) == (3, "f", "m")
 
 
-def test_after_a_crash_only_the_rest_is_asked(tmp_path: Path, twelve: Questions) -> None:
+def test_after_a_crash_only_the_rest_is_asked(tmp_path: Path, twelve: EvalSet) -> None:
     path = tmp_path / "answers.jsonl"
     with pytest.raises(RuntimeError):
         run(path, twelve, Parrot(batches=2))
     again = Parrot()
     assert run(path, twelve, again) == [10, 2]
-    assert again.asked == [10, 11]
+    assert again.question == [10, 11]
     assert len(read_saved(path).rows) == 12
 
 
-def test_a_first_look_is_not_asked_again(tmp_path: Path, twelve: Questions) -> None:
+def test_a_first_look_is_not_asked_again(tmp_path: Path, twelve: EvalSet) -> None:
     path, engine = tmp_path / "answers.jsonl", Parrot()
     run(path, twelve.first(4), engine)
     assert run(path, twelve, engine) == [4, 5, 3]
-    assert engine.asked == list(range(12))
+    assert engine.question == list(range(12))
 
 
-def test_nothing_is_started_when_all_is_answered(tmp_path: Path, twelve: Questions) -> None:
+def test_nothing_is_started_when_all_is_answered(tmp_path: Path, twelve: EvalSet) -> None:
     path = tmp_path / "answers.jsonl"
     run(path, twelve, Parrot())
     before = path.read_bytes()
@@ -95,7 +95,7 @@ def test_nothing_is_started_when_all_is_answered(tmp_path: Path, twelve: Questio
 
 @pytest.mark.parametrize("cut", [1, 10, 60])
 def test_a_line_that_a_crash_cut_off_is_asked_again(
-    tmp_path: Path, twelve: Questions, cut: int
+    tmp_path: Path, twelve: EvalSet, cut: int
 ) -> None:
     path = tmp_path / "answers.jsonl"
     run(path, twelve, Parrot())
@@ -103,7 +103,7 @@ def test_a_line_that_a_crash_cut_off_is_asked_again(
     path.write_bytes(whole[:-cut])
     again = Parrot()
     run(path, twelve, again)
-    assert again.asked == [11]
+    assert again.question == [11]
     assert path.read_bytes() == whole
 
 
@@ -126,7 +126,7 @@ def test_strange_text_survives(tmp_path: Path) -> None:
     ],
 )
 def test_answers_of_two_kinds_are_not_mixed(
-    tmp_path: Path, twelve: Questions, field: str, value: object
+    tmp_path: Path, twelve: EvalSet, field: str, value: object
 ) -> None:
     path = tmp_path / "answers.jsonl"
     run(path, twelve, Parrot(batches=5))
@@ -136,7 +136,7 @@ def test_answers_of_two_kinds_are_not_mixed(
     assert path.read_bytes() == before
 
 
-def test_a_renamed_folder_goes_on(tmp_path: Path, twelve: Questions) -> None:
+def test_a_renamed_folder_goes_on(tmp_path: Path, twelve: EvalSet) -> None:
     path = tmp_path / "answers.jsonl"
     run(path, twelve, Parrot(), {"data": "data/here", "model": {"name": "a", "files": "1"}})
     moved = {"data": "/data/there", "model": {"name": "b", "files": "1"}}
@@ -205,7 +205,7 @@ def test_prompts_are_verls() -> None:
     assert chat_messages("Where?")[0]["content"] == [{"type": "text", "text": "Where?"}]
 
 
-def test_vllm_is_set_for_the_prompts_and_the_machine(twelve: Questions) -> None:
+def test_vllm_is_set_for_the_prompts_and_the_machine(twelve: EvalSet) -> None:
     from dataclasses import replace
 
     questions = replace(twelve, prompt_tokens=4000)
@@ -217,7 +217,7 @@ def test_vllm_is_set_for_the_prompts_and_the_machine(twelve: Questions) -> None:
     assert engine_options(Generation(), twelve, on_cpu=True)["max_model_len"] is None
 
 
-def test_the_header_says_what_was_asked_of_whom(tmp_path: Path, twelve: Questions) -> None:
+def test_the_header_says_what_was_asked_of_whom(tmp_path: Path, twelve: EvalSet) -> None:
     model = make_model(tmp_path / "model")
     header = log_header(twelve, str(model), Generation(max_tokens=77))
     assert header["questions"] == twelve.fingerprint
@@ -225,7 +225,7 @@ def test_the_header_says_what_was_asked_of_whom(tmp_path: Path, twelve: Question
     assert header["settings"] == {"temperature": 0.0, "max_tokens": 77, "dtype": "auto"}
 
 
-def test_fingerprints_follow_the_questions(ask: Callable[..., Questions], make_row: Any) -> None:
+def test_fingerprints_follow_the_questions(ask: Callable[..., EvalSet], make_row: Any) -> None:
     rows = [make_row("TorF1", i) for i in range(3)]
     one = ask(rows)
     assert one.fingerprint == ask(rows).fingerprint

@@ -69,8 +69,8 @@ def test_a_kill_costs_one_batch_and_changes_no_figure(prepared: Path, tmp_path: 
     assert lines(answers)[: len(kept)] == kept, "what was answered is not asked again"
     keys = Counter(json.loads(line)["key"] for line in lines(answers)[1:])
     assert set(keys.values()) == {1} and len(keys) > len(kept)
-    figures = [
+    metrics = [
         json.loads((tmp_path / name / "results.json").read_text(encoding="utf-8"))["models"]
         for name in ("killed", "whole")
     ]
-    assert figures[0] == figures[1]
+    assert metrics[0] == metrics[1]

@@ -43,8 +43,8 @@ def score(ask: Any, make_row: Any) -> Score:
     """A function that judges an answer to a planning question."""
 
     def of(answer: object, **fields: Any) -> MapScore:
-        asked = ask([make_row("planning", **fields)]).items[0]
-        found = judge_answers(asked, [Answer(answer)], load_weights(), RewardConfig()).map_score
+        question = ask([make_row("planning", **fields)]).items[0]
+        found = judge_answers(question, [Answer(answer)], load_weights(), RewardConfig()).map_score
         assert found is not None
         return found
 
@@ -168,8 +168,8 @@ _ROUTES = st.lists(st.builds(block, _LINES, _NAMES, _NAMES, _VIA), max_size=6).m
 def test_any_answer_stays_on_the_scale(ask: Any, make_row: Any, answer: str, form: str) -> None:
     """And a right one is above every wrong one."""
     plans = [DIRECT, [leg("Line 3", "Alpha", "Zeta", "Eta"), leg("Line 9", "Zeta", "Delta")]]
-    asked = ask([make_row("planning", form=form, plans=plans)]).items[0]
-    verdict = judge_answers(asked, [Answer(answer)], load_weights(), RewardConfig())
+    question = ask([make_row("planning", form=form, plans=plans)]).items[0]
+    verdict = judge_answers(question, [Answer(answer)], load_weights(), RewardConfig())
     score = verdict.map_score
     assert score is not None
     half = highest(form) / 2

@@ -136,8 +136,8 @@ def ours(case: Case, networks: NetworkFolder) -> dict[str, float | None]:
         "prompt": [{"role": "user", "content": case["id"]}],
         "reward_model": {"ground_truth": json.dumps(truth)},
     }
-    asked = make_questions(case["id"], [row], networks).items[0]
-    verdict = judge_answers(asked, [Answer(case["answer"])], load_weights(), RewardConfig())
+    question = make_questions(case["id"], [row], networks).items[0]
+    verdict = judge_answers(question, [Answer(case["answer"])], load_weights(), RewardConfig())
     score = verdict.map_score
     assert score is not None
     long = case["kind"] != "short"

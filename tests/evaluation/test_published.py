@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from rewardmap_verl.evaluation.benchmarks import benchmark_columns
-from rewardmap_verl.evaluation.published import PublishedModel, published_figures
+from rewardmap_verl.evaluation.published import PublishedModel, published_metrics
 from rewardmap_verl.evaluation.tables import COLUMNS, published_rows
 from rewardmap_verl.evaluation.weights import load_weights
 from rewardmap_verl.transit.difficulty import LEVELS
@@ -30,7 +30,7 @@ TOTAL = 576.0
 
 
 def model(name: str) -> PublishedModel:
-    (found,) = (one for one in published_figures().models if one.name == name)
+    (found,) = (one for one in published_metrics().models if one.name == name)
     return found
 
 
@@ -50,8 +50,8 @@ def test_the_nine_weights_of_the_paper() -> None:
 def test_published_accuracies_are_sums_of_these_weights(kind: str) -> None:
     """A typing error in a figure would break this."""
     steps = TOTAL / UNIT
-    for one in published_figures().models:
-        if (accuracy := one.figure(kind, "accuracy")) is not None:
+    for one in published_metrics().models:
+        if (accuracy := one.metric(kind, "accuracy")) is not None:
             nearest = 100 * round(accuracy * steps / 100) / steps
             assert accuracy == pytest.approx(nearest, abs=0.00501), one.name
 
@@ -62,8 +62,8 @@ def test_rewardmaps_main_row() -> None:
         (c.section, c.name): cell
         for c, cell in zip(
             COLUMNS,
-            published_rows(published_figures(), ["short", "long", "plus"])[
-                [one.name for one in published_figures().models].index(row.name)
+            published_rows(published_metrics(), ["short", "long", "plus"])[
+                [one.name for one in published_metrics().models].index(row.name)
             ].cells,
             strict=True,
         )
@@ -76,15 +76,15 @@ def test_rewardmaps_main_row() -> None:
 
 
 def test_rows_without_a_figure_of_a_section_are_left_out() -> None:
-    everything = published_figures().models
-    plus = published_rows(published_figures(), ["plus"])
+    everything = published_metrics().models
+    plus = published_rows(published_metrics(), ["plus"])
     assert 0 < len(plus) < len(everything)
     assert "InternVL3-78B" not in {row.name for row in plus}
     assert all(row.cells[0] is None for row in plus), "no accuracy of routes was asked for"
 
 
 def test_means_of_table_2() -> None:
-    rows = published_rows(published_figures(), ["benchmarks"], benchmark_columns())
+    rows = published_rows(published_metrics(), ["benchmarks"], benchmark_columns())
     whole = [row for row in rows if row.cells[-1] is not None]
     assert len(rows) == 8 and len(whole) == 6
     for row in whole:
@@ -93,4 +93,4 @@ def test_means_of_table_2() -> None:
 
 
 def test_sources_are_named() -> None:
-    assert "2505.18675" in published_figures().source and "2510.02240" in published_figures().source
+    assert "2505.18675" in published_metrics().source and "2510.02240" in published_metrics().source

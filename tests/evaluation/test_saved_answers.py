@@ -12,14 +12,14 @@ import pytest
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.gather import Gathered, gather
-from rewardmap_verl.evaluation.questions import Questions
+from rewardmap_verl.evaluation.questions import EvalSet
 from rewardmap_verl.evaluation.saved import find_saved, read_saved
 
 Write = Callable[[str, Iterable[Any]], Path]
 
 
 @pytest.fixture
-def five(ask: Any, make_row: Any) -> Questions:
+def five(ask: Any, make_row: Any) -> EvalSet:
     """Five questions; the last two are alike to the letter."""
     kinds = ["TorF1", "Counting2", "planning"]
     rows = [make_row(kind, i) for i, kind in enumerate(kinds)]
@@ -38,22 +38,22 @@ def write(tmp_path: Path) -> Write:
     return lines
 
 
-def found(path: Path, questions: Questions, **options: Any) -> Gathered:
+def found(path: Path, questions: EvalSet, **options: Any) -> Gathered:
     return gather(read_saved(path), questions, **options)
 
 
-def responses(gathered: Gathered, questions: Questions) -> list[list[object]]:
+def responses(gathered: Gathered, questions: EvalSet) -> list[list[object]]:
     return [[a.response for a in gathered.answers.get(q.key, ())] for q in questions.items]
 
 
-def plain(questions: Questions, **more: Any) -> list[dict[str, Any]]:
+def plain(questions: EvalSet, **more: Any) -> list[dict[str, Any]]:
     return [
         {"index": q.index, "question": q.text, "response": f"answer {q.index}", **more}
         for q in questions.items
     ]
 
 
-def dumped(questions: Questions, rollouts: int = 1) -> list[dict[str, Any]]:
+def dumped(questions: EvalSet, rollouts: int = 1) -> list[dict[str, Any]]:
     return [
         {
             "input": f"user\n{q.text}\nassistant",
@@ -71,7 +71,7 @@ def dumped(questions: Questions, rollouts: int = 1) -> list[dict[str, Any]]:
 EXPECTED = [[f"answer {i}"] for i in range(5)]
 
 
-def test_json_lines_by_index_by_key_and_by_text(write: Write, five: Questions) -> None:
+def test_json_lines_by_index_by_key_and_by_text(write: Write, five: EvalSet) -> None:
     rows = plain(five)
     rows[1] = {"key": five.items[1].key, "prediction": "answer 1"}
     rows[2] = {"question": f"  {five.items[2].text}\n", "output": "answer 2"}
@@ -79,7 +79,7 @@ def test_json_lines_by_index_by_key_and_by_text(write: Write, five: Questions) -
 
 
 @pytest.mark.parametrize("format", ["xlsx", "tsv", "csv", "json"])
-def test_tables_of_vlmevalkit(tmp_path: Path, five: Questions, format: str) -> None:
+def test_tables_of_vlmevalkit(tmp_path: Path, five: EvalSet, format: str) -> None:
     rows = [
         {"index": q.index, "question": q.text, "type": str(q.truth.type), "prediction": f"{i}.0"}
         for i, q in enumerate(five.items)
@@ -97,14 +97,14 @@ def test_tables_of_vlmevalkit(tmp_path: Path, five: Questions, format: str) -> N
     assert responses(gather(saved, five), five) == [[f"{i}.0"] for i in range(5)]
 
 
-def test_numbers_in_a_json_table_are_text(tmp_path: Path, five: Questions) -> None:
+def test_numbers_in_a_json_table_are_text(tmp_path: Path, five: EvalSet) -> None:
     path = tmp_path / "m_ReasonMap-Plus.json"
     rows = [{"index": 0, "prediction": 5}, {"index": 1, "prediction": None}]
     path.write_text(json.dumps(rows), encoding="utf-8")
     assert responses(found(path, five), five)[:2] == [["5.0"], [None]]
 
 
-def test_dumps_of_verl(write: Write, five: Questions) -> None:
+def test_dumps_of_verl(write: Write, five: EvalSet) -> None:
     write("validation/0.jsonl", dumped(five))
     newest = write("validation/10.jsonl", dumped(five))
     write("validation/9.jsonl", dumped(five))
@@ -114,7 +114,7 @@ def test_dumps_of_verl(write: Write, five: Questions) -> None:
     assert gathered.notes == ()
 
 
-def test_rollouts_are_several_answers_and_outputs_are_one(write: Write, five: Questions) -> None:
+def test_rollouts_are_several_answers_and_outputs_are_one(write: Write, five: EvalSet) -> None:
     rows = dumped(five, rollouts=3)
     rows.append({**rows[0], "uid": "u0_0_1", "output": "the last output"})
     gathered = found(write("4.jsonl", rows), five)
@@ -122,9 +122,7 @@ def test_rollouts_are_several_answers_and_outputs_are_one(write: Write, five: Qu
     assert set(responses(gathered, five)[0]) == {"the last output", "answer 0, 1", "answer 0, 2"}
 
 
-def test_another_data_set_is_refused(
-    write: Write, five: Questions, ask: Any, make_row: Any
-) -> None:
+def test_another_data_set_is_refused(write: Write, five: EvalSet, ask: Any, make_row: Any) -> None:
     other = ask([make_row("TorF1", 7, answer=0), make_row("planning", 8, station_1="Beta")])
     for name, rows in (("a.jsonl", plain(other)), ("3.jsonl", dumped(other))):
         with pytest.raises(DataError, match=rf"{name}, line 1: question: found .*no such question"):
@@ -133,7 +131,7 @@ def test_another_data_set_is_refused(
             found(write(name, rows), five, lenient=True)
 
 
-def test_an_index_of_another_question_is_noticed(write: Write, five: Questions) -> None:
+def test_an_index_of_another_question_is_noticed(write: Write, five: EvalSet) -> None:
     swapped = [{**row, "index": (row["index"] + 1) % 3} for row in plain(five)[:3]]
     with pytest.raises(DataError, match="Question 0 of type TorF1"):
         found(write("a.jsonl", swapped), five)
@@ -143,13 +141,13 @@ def test_an_index_of_another_question_is_noticed(write: Write, five: Questions) 
         found(write("a.jsonl", [{"index": 0, "type": "Counting3", "response": ""}]), five)
 
 
-def test_a_limit_leaves_answers_out(write: Write, five: Questions) -> None:
+def test_a_limit_leaves_answers_out(write: Write, five: EvalSet) -> None:
     gathered = found(write("a.jsonl", plain(five)), five.first(3))
     assert responses(gathered, five) == [*EXPECTED[:3], [], []]
     assert gathered.notes == ()
 
 
-def test_lenient_takes_what_fits_and_says_so(write: Write, five: Questions) -> None:
+def test_lenient_takes_what_fits_and_says_so(write: Write, five: EvalSet) -> None:
     rows = [*plain(five), {"index": 77, "response": "x"}, {**plain(five)[0], "response": "later"}]
     gathered = found(write("a.jsonl", rows), five, lenient=True)
     assert responses(gathered, five)[0] == ["later"]
@@ -158,7 +156,7 @@ def test_lenient_takes_what_fits_and_says_so(write: Write, five: Questions) -> N
     assert "1 questions were answered twice; the later answer counts" in notes
 
 
-def test_double_rows(write: Write, five: Questions) -> None:
+def test_double_rows(write: Write, five: EvalSet) -> None:
     same = [*plain(five), plain(five)[3]]
     gathered = found(write("a.jsonl", same), five)
     assert responses(gathered, five) == EXPECTED
@@ -168,7 +166,7 @@ def test_double_rows(write: Write, five: Questions) -> None:
         found(write("a.jsonl", other), five)
 
 
-def test_missing_and_empty_answers_are_counted(write: Write, five: Questions) -> None:
+def test_missing_and_empty_answers_are_counted(write: Write, five: EvalSet) -> None:
     rows = plain(five)[:4]
     rows[0]["response"], rows[1]["response"] = None, "  "
     rows[2]["finish"] = "length"
@@ -181,13 +179,13 @@ def test_missing_and_empty_answers_are_counted(write: Write, five: Questions) ->
     assert "1 of 4 answers say that the model failed" in notes
 
 
-def test_a_kind_of_question_that_nobody_asked_is_left_out(write: Write, five: Questions) -> None:
+def test_a_kind_of_question_that_nobody_asked_is_left_out(write: Write, five: EvalSet) -> None:
     rows = [row for row in plain(five) if row["index"] != 2]
     gathered = found(write("a.jsonl", rows), five)
     assert gathered.notes == ("None of the 1 short questions was answered; they are left out.",)
 
 
-def test_broken_lines_are_counted(write: Write, five: Questions) -> None:
+def test_broken_lines_are_counted(write: Write, five: EvalSet) -> None:
     gathered = found(write("a.jsonl", [*plain(five)[:4], '{"index": 4, "resp', "[1]"]), five)
     notes = " ".join(gathered.notes)
     assert "2 lines could not be read" in notes and "line 5" in notes
@@ -224,7 +222,7 @@ def test_a_folder_without_answers(tmp_path: Path) -> None:
         find_saved(tmp_path / "not there")
 
 
-def test_a_fingerprint_of_other_questions(write: Write, five: Questions) -> None:
+def test_a_fingerprint_of_other_questions(write: Write, five: EvalSet) -> None:
     header = {"rewardmap_answers": 1, "questions": "0123456789abcdef", "model": {"name": "m"}}
     path = write("a.jsonl", [header, *plain(five)])
     with pytest.raises(DataError, match=r"a\.jsonl: questions: found '0123456789abcdef'"):

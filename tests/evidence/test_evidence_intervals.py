@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from benchmarks.evidence.baselines import Scale
-from benchmarks.evidence.intervals import difference, mean_interval
 from benchmarks.evidence.protocol import Cell, Claim
 from benchmarks.evidence.result import Result
 from benchmarks.evidence.samples import Results, cell_samples
 from benchmarks.evidence.study import Study, Trial
 from benchmarks.evidence.verdict import judge_claim
-from rewardmap_verl.evaluation.statistics import Sample
+from rewardmap_verl.evaluation.statistics import Sample, seed_difference, seed_interval
 
 Make = Callable[..., Result]
 
@@ -30,27 +29,27 @@ def noisy(rng: random.Random, mean: float, count: int = 200, per_map: int = 1) -
 
 
 def test_a_mean_of_equal_values_is_certain() -> None:
-    spread = mean_interval({1: sample([0.25] * 20), 2: sample([0.25] * 20)})
+    spread = seed_interval({1: sample([0.25] * 20), 2: sample([0.25] * 20)})
     assert spread is not None
     assert (spread.mean, spread.low, spread.high) == pytest.approx((0.25, 0.25, 0.25))
     assert spread.by_seed == pytest.approx((0.25, 0.25))
 
 
 def test_no_seed_no_interval() -> None:
-    assert mean_interval({}) is None
-    assert difference({1: sample([1.0])}, {2: sample([0.0])}) is None
+    assert seed_interval({}) is None
+    assert seed_difference({1: sample([1.0])}, {2: sample([0.0])}) is None
 
 
 def test_the_interval_of_one_seed_is_that_of_its_questions() -> None:
     """Of n questions with share p the deviation of the mean is √(p(1-p)/n)."""
-    spread = mean_interval({1: sample([1.0] * 50 + [0.0] * 150)})
+    spread = seed_interval({1: sample([1.0] * 50 + [0.0] * 150)})
     assert spread is not None
     assert spread.high - spread.low == pytest.approx(2 * 1.96 * (0.25 * 0.75 / 200) ** 0.5, rel=0.1)
 
 
 def test_seeds_that_differ_widen_the_interval() -> None:
-    alike = mean_interval({seed: sample([0.5] * 20) for seed in (1, 2, 3)})
-    apart = mean_interval(
+    alike = seed_interval({seed: sample([0.5] * 20) for seed in (1, 2, 3)})
+    apart = seed_interval(
         {seed: sample([mean] * 20) for seed, mean in ((1, 0.2), (2, 0.5), (3, 0.8))}
     )
     assert alike is not None and apart is not None
@@ -62,7 +61,7 @@ def test_questions_of_one_map_count_as_one() -> None:
     rng = random.Random("maps")
     maps = [float(rng.random() < 0.5) for _ in range(20)]
     spread_out = [value for value in maps for _ in range(10)]
-    single, grouped = (mean_interval({1: sample(spread_out, per_map)}) for per_map in (1, 10))
+    single, grouped = (seed_interval({1: sample(spread_out, per_map)}) for per_map in (1, 10))
     assert single is not None and grouped is not None
     assert grouped.high - grouped.low > 2 * (single.high - single.low)
 
@@ -72,10 +71,14 @@ def test_pairing_finds_what_lies_below_the_noise() -> None:
     base = [float(rng.random() < 0.5) for _ in range(100)]
     better = [max(one, float(rng.random() < 0.15)) for one in base]
     seeds = (1, 2, 3)
-    paired = difference(dict.fromkeys(seeds, sample(better)), dict.fromkeys(seeds, sample(base)))
+    paired = seed_difference(
+        dict.fromkeys(seeds, sample(better)), dict.fromkeys(seeds, sample(base))
+    )
     assert paired is not None and paired.low > 0
     elsewhere = Sample(tuple(base), (1.0,) * 100, tuple(f"sea/{i}" for i in range(100)))
-    unpaired = difference(dict.fromkeys(seeds, sample(better)), dict.fromkeys(seeds, elsewhere))
+    unpaired = seed_difference(
+        dict.fromkeys(seeds, sample(better)), dict.fromkeys(seeds, elsewhere)
+    )
     assert unpaired is not None
     assert unpaired.mean == pytest.approx(paired.mean)
     assert unpaired.high - unpaired.low > 1.5 * (paired.high - paired.low)
@@ -85,7 +88,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     covered = 0
     for trial in range(60):
         rng = random.Random(f"cover/{trial}")
-        spread = mean_interval({seed: noisy(rng, 0.3, 60) for seed in (1, 2, 3)}, f"{trial}")
+        spread = seed_interval({seed: noisy(rng, 0.3, 60) for seed in (1, 2, 3)}, f"{trial}")
         assert spread is not None
         covered += spread.low <= 0.3 <= spread.high
     assert covered >= 52, "95 % of 60 is 57; the crossed bootstrap is rather too careful"
@@ -94,14 +97,14 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_only_seeds_that_both_have_are_compared() -> None:
     first = {1: sample([1.0] * 9), 2: sample([0.0] * 9)}
     second = {2: sample([0.0] * 9), 3: sample([1.0] * 9)}
-    spread = difference(first, second)
+    spread = seed_difference(first, second)
     assert spread is not None
     assert spread.by_seed == (0.0,)
 
 
 def test_equal_names_give_equal_intervals() -> None:
     samples = {seed: noisy(random.Random(str(seed)), 0.4) for seed in (1, 2, 3)}
-    assert mean_interval(samples, "a") == mean_interval(samples, "a")
+    assert seed_interval(samples, "a") == seed_interval(samples, "a")
 
 
 # Claims

@@ -49,7 +49,7 @@ def test_stages_and_types_with_their_steps(run: Path) -> None:
         ("judgment", "TorF1", 1),
         ("planning", "planning", 2),
     ]
-    planning = summary.stages[1].figures
+    planning = summary.stages[1].metrics
     assert planning["score"] == 2.25 and planning["no_signal"] == 0.5
     assert planning["no_signal_binary"] == 1.0
 

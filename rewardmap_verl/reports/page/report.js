@@ -55,7 +55,7 @@
     return node;
   }
 
-  const figure = (value) => value === null || value === undefined ? "–"
+  const decimal = (value) => value === null || value === undefined ? "–"
     : Number(value.toFixed(2)).toString();
   const colorOf = (text) => /^#[0-9a-f]{3,8}$/i.test(text) ? text : "#7b8794";
 
@@ -204,7 +204,7 @@
     el("span", { class: "line" }, el("b", {}, group.type),
       el("small", {}, `${where}${group.part === "val" ? "validation, " : ""}step ${group.step}`)),
     el("span", { class: "title" }, group.title),
-    el("span", { class: "line" }, bars(group), el("small", {}, figure(group.mean))));
+    el("span", { class: "line" }, bars(group), el("small", {}, decimal(group.mean))));
     node.style.top = `${place * ROW}px`;
     return node;
   }
@@ -289,7 +289,7 @@
           folded("Question", "question", found.question), folded("Gold answer", "gold", found.gold)),
         el("div", { class: "side" },
           el("h4", { id: "answers-title" }, "Answers",
-            el("small", {}, found.highest === null ? "" : ` a perfect one has ${figure(found.highest)}`)),
+            el("small", {}, found.highest === null ? "" : ` a perfect one has ${decimal(found.highest)}`)),
           el("div", { class: "chips", role: "group", "aria-labeledby": "answers-title" },
             ...found.order.map((_, place) => chip(group, found, place))),
           el("div", { id: "answer" })))));
@@ -309,8 +309,8 @@
     return el("button", {
       type: "button", class: `chip ${verdict}`, "aria-pressed": String(place === answer),
       onclick: () => byId("detail").choose(place),
-      "aria-label": `answer ${place + 1}, ${verdict === "plain" ? "" : `${verdict}, `}reward ${figure(group.rewards[place])}`,
-    }, el("small", {}, `${place + 1} ${{ right: "✓", wrong: "✗" }[verdict] || ""}`), ` ${figure(group.rewards[place])}`);
+      "aria-label": `answer ${place + 1}, ${verdict === "plain" ? "" : `${verdict}, `}reward ${decimal(group.rewards[place])}`,
+    }, el("small", {}, `${place + 1} ${{ right: "✓", wrong: "✗" }[verdict] || ""}`), ` ${decimal(group.rewards[place])}`);
   }
 
   function showAnswer(group, found) {
@@ -323,8 +323,8 @@
     if (one.parts) {
       const differs = recorded !== null && Math.abs(recorded - one.score) > 1e-3 * Math.max(1, one.score);
       parts.unshift(el("p", { class: `verdict ${one.right ? "right" : "wrong"}` },
-        one.right ? "✓ right" : "✗ wrong", ` – reward ${figure(one.score)} of ${figure(found.highest)}`,
-        differs ? ` (recorded: ${figure(recorded)})` : ""));
+        one.right ? "✓ right" : "✗ wrong", ` – reward ${decimal(one.score)} of ${decimal(found.highest)}`,
+        differs ? ` (recorded: ${decimal(recorded)})` : ""));
       if (found.route.length || one.route.length) parts.push(routes(found, one));
       parts.push(el("div", { class: "traces" }, checks("What was read", one.read),
         checks("What was checked", one.checks), items(one), sum(one)));
@@ -350,13 +350,13 @@
   function items(one) {
     if (!one.items.length) return null;
     return table("What the detail is made of", ["item", "earned", "worth", "why"],
-      one.items.map(([name, credit, worth, why]) => [name, figure(credit), worth ? figure(worth) : "–", why]));
+      one.items.map(([name, credit, worth, why]) => [name, decimal(credit), worth ? decimal(worth) : "–", why]));
   }
 
   function sum(one) {
     const rows = one.parts.map(([name, value, highest, times]) =>
-      [name, figure(value), figure(highest), `× ${figure(times)}`, figure(value * times * one.weight)]);
-    rows.push(["reward", "", "", `W = ${figure(one.weight)}`, figure(one.score)]);
+      [name, decimal(value), decimal(highest), `× ${decimal(times)}`, decimal(value * times * one.weight)]);
+    rows.push(["reward", "", "", `W = ${decimal(one.weight)}`, decimal(one.score)]);
     return table("The reward", ["part", "value", "at most", "times", "weighed"], rows);
   }
 
