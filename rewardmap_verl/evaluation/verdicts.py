@@ -43,7 +43,7 @@ class Verdict:
     key: str
     index: int
     section: str
-    """short, long, plus or further, see :attr:`Asked.section`."""
+    """short, long, plus or further, see :attr:`EvalQuestion.section`."""
     type: str
     data_source: str
     place: str
