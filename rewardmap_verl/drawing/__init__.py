@@ -1,7 +1,7 @@
-"""Drawing transit maps: a placed network becomes a schematic map as PNG and SVG.
+"""Draw transit maps: a placed network becomes a schematic map as PNG and SVG.
 
-The labels, stops, tracks and legend are known in pixels, so that everything asked about a map can
-be checked on it.
+The pixel positions of labels, stops, lines and legend are known, so every question about a map can
+be checked against it.
 """
 
 from rewardmap_verl.drawing.cells import CellStyle, draw_cells

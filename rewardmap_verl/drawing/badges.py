@@ -1,4 +1,4 @@
-"""Badges at the ends of lines: the short name of the line on its color, as in real maps."""
+"""Badges at the ends of lines: the short name of the line on its color."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Badge:
 
 
 def badge_text(name: str) -> str:
-    """The short name of a line: "12" for "Line 12"; empty when there is none."""
+    """Return the short name of a line, "12" for "Line 12"; empty if there is none."""
     short = name.removeprefix("Line ").strip()
     return short if len(short) <= _LONGEST else ""
 
@@ -47,24 +47,24 @@ def badge_text(name: str) -> str:
 def place_badges(
     placed: PlacedNetwork,
     lanes: Lanes,
-    ground: ObstacleMap,
+    obstacle_map: ObstacleMap,
     labels: Sequence[LabelCandidate],
     style: MapStyle,
 ) -> tuple[Badge, ...]:
-    """Badges for all ends of lines where one finds room; names come first."""
+    """Place badges at the ends of lines where there is room; labels take precedence."""
     badges: list[Badge] = []
     for line, name in enumerate(line.name for line in placed.network.lines):
         text = badge_text(name)
         for stop, heading in _ends(placed, lanes, line) if text else ():
-            taken = [place.rect for place in labels] + [badge.rect for badge in badges]
-            rect = _room(ground, stop, heading, text, taken, style)
+            taken = [candidate.rect for candidate in labels] + [badge.rect for badge in badges]
+            rect = _room(obstacle_map, stop, heading, text, taken, style)
             if rect:
                 badges.append(Badge(line, stop, text, rect))
     return tuple(badges)
 
 
 def badge_shapes(badge: Badge, color: str, style: MapStyle) -> tuple[Shape, ...]:
-    """A plate with round corners in the color of the line, the name in black or white."""
+    """Return a rounded plate in the color of the line with its name in black or white."""
     left, top, right, bottom = badge.rect.box()
     rim = style.font_size * 0.2
     inner = (
@@ -84,12 +84,12 @@ def _size(style: MapStyle) -> float:
 
 
 def _contrast(color: str) -> str:
-    """Black on light colors, white on dark ones."""
+    """Return black for light colors and white for dark ones."""
     return "#101418" if luma(color) > 150 else "#ffffff"
 
 
 def _ends(placed: PlacedNetwork, lanes: Lanes, line: int) -> Iterator[tuple[int, Point]]:
-    """The ends of a line and the direction in which it arrives there; a loop has none."""
+    """Yield each end of a line with the direction in which the line arrives; a loop has none."""
     paths = placed.network.lines[line].paths
     for number, (path, curve) in enumerate(zip(paths, lanes.curves[line], strict=True)):
         if path[0] == path[-1]:
@@ -105,13 +105,18 @@ def _direction(a: Point, b: Point) -> Point:
 
 
 def _room(
-    ground: ObstacleMap, stop: int, heading: Point, text: str, taken: list[Rect], style: MapStyle
+    obstacle_map: ObstacleMap,
+    stop: int,
+    heading: Point,
+    text: str,
+    taken: list[Rect],
+    style: MapStyle,
 ) -> Rect | None:
-    """A free box beside the stop, as nearly ahead of the line as may be."""
+    """Return a free box next to the stop, as closely ahead of the line as possible."""
     width, above, _ = text_extent(text, _size(style), True)
     high = above + 0.7 * style.font_size
     wide = max(high, width + 0.7 * style.font_size)
-    symbol = ground.symbols[stop]
+    symbol = obstacle_map.symbols[stop]
     ahead = sorted(_SIDES, key=lambda side: -(side[0] * heading[0] + side[1] * heading[1]))
     for far in (1.0, 2.5):
         for dx, dy in ahead:
@@ -122,7 +127,7 @@ def _room(
             x = symbol.center[0] + dx * reach + _sign(dx) * wide / 2
             y = symbol.center[1] + dy * reach + _sign(dy) * high / 2
             rect = Rect(x, y, 1.0, 0.0, wide / 2, high / 2)
-            if _is_free(ground, stop, rect, taken):
+            if _is_free(obstacle_map, stop, rect, taken):
                 return rect
     return None
 
@@ -131,11 +136,11 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _is_free(ground: ObstacleMap, stop: int, rect: Rect, taken: list[Rect]) -> bool:
+def _is_free(obstacle_map: ObstacleMap, stop: int, rect: Rect, taken: list[Rect]) -> bool:
     hit = any(
-        ground.obstacles[i][0] != stop and overlap(rect, ground.obstacles[i][1])
-        for i in ground.fields.near(rect.box())
+        obstacle_map.obstacles[i][0] != stop and overlap(rect, obstacle_map.obstacles[i][1])
+        for i in obstacle_map.obstacle_index.near(rect.box())
     )
-    own = distance(rect, ground.symbols[stop].center)
-    nearest = all(distance(rect, symbol.center) >= own for symbol in ground.symbols)
+    own = distance(rect, obstacle_map.symbols[stop].center)
+    nearest = all(distance(rect, symbol.center) >= own for symbol in obstacle_map.symbols)
     return nearest and not hit and not any(overlap(rect, other) for other in taken)

@@ -1,4 +1,4 @@
-"""Put network, legend, heading and scenery on one canvas that just holds them."""
+"""Compose network, legend, title and scenery on one canvas."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from rewardmap_verl.drawing.style import MapStyle
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A whole map, and how far the plan was moved to get there."""
+    """A complete map, and how far the layout was moved."""
 
     scene: Scene
     shift: Point
     legend: tuple[tuple[int, Box], ...]
-    """Number of the line and box of each entry of the legend that explains a line."""
+    """Index of the line and box of each legend entry that explains a line."""
     legend_box: Box
     words: tuple[Rect, ...]
-    """Where the words of the scenery stand."""
+    """Boxes of the words in the scenery."""
 
 
 def compose(plan: MapLayout, style: MapStyle) -> Canvas:
-    """Draw the plan; the legend goes into a free corner, or else beside or below the map."""
+    """Draw the layout; the legend goes into a free corner, otherwise beside or below the map."""
     legend = make_legend(
         [
             (line.name, color)
@@ -65,7 +65,7 @@ def compose(plan: MapLayout, style: MapStyle) -> Canvas:
 
 
 def _legend_corner(plan: MapLayout, legend: Legend, style: MapStyle) -> Point:
-    """The top left of the legend: a corner of the map where it covers nothing, or outside."""
+    """Return the top left of the legend: a corner of the map that is free, or outside the map."""
     left, top, right, bottom = plan.box()
     gap = style.font_size
     corners = [
@@ -85,7 +85,7 @@ def _legend_corner(plan: MapLayout, legend: Legend, style: MapStyle) -> Point:
 
 
 def _heading(title: str, style: MapStyle) -> tuple[list[Shape], float, float]:
-    """The title in the top left corner, the height that it takes, and where it ends."""
+    """Return the title in the top left corner, its height, and the x coordinate where it ends."""
     size = style.title_font_size
     if not title or not size:
         return [], 0.0, 0.0
@@ -99,20 +99,20 @@ def _network_shapes(plan: MapLayout, style: MapStyle) -> list[Shape]:
     shapes: list[Shape] = []
     for color, paths in zip(plan.colors, plan.lanes.curves, strict=True):
         shapes += [Stroke(path, style.line_width, color) for path in paths]
-    for symbol, passing in zip(plan.ground.symbols, plan.lanes.passes, strict=True):
+    for symbol, passing in zip(plan.obstacle_map.symbols, plan.lanes.passes, strict=True):
         shapes += _symbol_shapes(symbol, passing, style)
-    for symbol, place in zip(plan.ground.symbols, plan.labels, strict=True):
-        shapes += label_texts(place, symbol.center, style)
+    for symbol, candidate in zip(plan.obstacle_map.symbols, plan.labels, strict=True):
+        shapes += label_texts(candidate, symbol.center, style)
     for badge in plan.badges:
         shapes += badge_shapes(badge, plan.colors[badge.line], style)
     return shapes
 
 
 def _symbol_shapes(symbol: Symbol, passing: Sequence[Point], style: MapStyle) -> list[Shape]:
-    """A disc, or a capsule over all lanes where lines call side by side.
+    """Return a disc, or a capsule across all lanes if several lines call side by side.
 
-    Where a line passes between them without calling, the calling lanes get discs of their own,
-    joined by a thin link, so that nothing looks like a stop of the passing line.
+    If a line passes between them without calling, each calling lane gets its own disc, joined by a
+    thin link, so that nothing looks like a stop of the passing line.
     """
     pairs = list(combinations(symbol.points, 2))
     reach = symbol.radius + style.line_width / 2
@@ -132,7 +132,7 @@ def _symbol_shapes(symbol: Symbol, passing: Sequence[Point], style: MapStyle) ->
 
 
 def _around(points: Sequence[Point]) -> tuple[Point, ...]:
-    """The convex hull (monotone chain)."""
+    """Return the convex hull (monotone chain)."""
     ordered = sorted(points)
     halves = []
     for run in (ordered, ordered[::-1]):

@@ -1,4 +1,4 @@
-"""Cut a network into edges: track between stops that matter for the shape of the map."""
+"""Split a network into edges: track between the stops that shape the map."""
 
 from __future__ import annotations
 
@@ -10,52 +10,53 @@ from rewardmap_verl.drawing.scene import Point
 from rewardmap_verl.transit.network import Network
 
 _DETOUR = 1.25
-"""A line that skips stops runs on another's track when that is not much longer than straight."""
-_BOW = 0.3
-"""A edge is cut where it strays from its chord by this share of the chord."""
+"""An express line follows the local line if that path is at most this many times longer."""
+_MAX_BOW = 0.3
+"""Largest distance from an edge to its chord, as a share of the chord, before the edge is split."""
 
 Runs = tuple[tuple[tuple[int, ...], ...], ...]
-"""For each line and path, every stop that the line passes, calling there or not."""
+"""For each line and path, every stop along the track, including stops passed without calling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Track from one key stop to another, used by the same lines all along."""
+    """Track between two key stops, used by the same lines throughout."""
 
     stops: tuple[int, ...]
     lines: frozenset[int]
 
     @property
     def ends(self) -> tuple[int, int]:
-        """Its two key stops."""
+        """Return the two key stops."""
         return self.stops[0], self.stops[-1]
 
 
-def find_runs(network: Network, places: Sequence[Point]) -> Runs:
-    """Where each line runs; express lines pass the stops of the line whose track they use.
+def find_runs(network: Network, points: Sequence[Point]) -> Runs:
+    """Return the stops along each line; an express line passes the stops of the line it follows.
 
-    A line may pass a stop only where its track runs on without a junction: through the middle of a
-    junction it would look as if it called there. Such lines get a track of their own instead.
+    A line may pass a stop without calling only where its track continues without a junction. Drawn
+    through the middle of a junction, it would look as if it called there, so such a line gets
+    separate track instead.
     """
-    ways = [way for line in network.lines for path in line.paths for way in (path, path[::-1])]
-    followers: dict[int, list[tuple[int, ...]]] = {}
-    for way in ways:
-        for stop in set(way):
-            followers.setdefault(stop, []).append(way)
-    barred: set[int] = set()
+    paths_at: dict[int, list[tuple[int, ...]]] = {}
+    directed = (p for line in network.lines for path in line.paths for p in (path, path[::-1]))
+    for other in directed:
+        for stop in set(other):
+            paths_at.setdefault(stop, []).append(other)
+    blocked: set[int] = set()
     while True:
         runs = tuple(
-            tuple(_run(path, followers, barred, places) for path in line.paths)
+            tuple(_run(path, paths_at, blocked, points) for path in line.paths)
             for line in network.lines
         )
-        wrong = _passed_at_junctions(network, runs) - barred
+        wrong = _passed_at_junctions(network, runs) - blocked
         if not wrong:
             return runs
-        barred |= wrong
+        blocked |= wrong
 
 
 def _passed_at_junctions(network: Network, runs: Runs) -> set[int]:
-    """Stops where track parts or crosses and where some line passes without calling."""
+    """Return the junctions that some line passes without calling."""
     around: dict[int, set[int]] = {}
     for a, b in (pair for paths in runs for path in paths for pair in pairwise(path)):
         around.setdefault(a, set()).add(b)
@@ -69,38 +70,38 @@ def _passed_at_junctions(network: Network, runs: Runs) -> set[int]:
 
 def _run(
     path: Sequence[int],
-    followers: dict[int, list[tuple[int, ...]]],
-    barred: set[int],
-    places: Sequence[Point],
+    paths_at: dict[int, list[tuple[int, ...]]],
+    blocked: set[int],
+    points: Sequence[Point],
 ) -> tuple[int, ...]:
     run = [path[0]]
-    closed = set(path) | barred
+    closed = set(path) | blocked
     for a, b in pairwise(path):
-        run.extend(_between(a, b, closed, followers[a], places))
+        run.extend(_between(a, b, closed, paths_at[a], points))
         run.append(b)
     return tuple(run)
 
 
 def _between(
-    a: int, b: int, closed: set[int], ways: list[tuple[int, ...]], places: Sequence[Point]
+    a: int, b: int, closed: set[int], paths_through: list[tuple[int, ...]], points: Sequence[Point]
 ) -> tuple[int, ...]:
-    """The stops of another line on the way from ``a`` to ``b``; none when it is a detour."""
+    """Return the stops of another line between ``a`` and ``b``; empty if that path is a detour."""
     best: tuple[int, ...] = ()
-    for way in ways:
-        start = way.index(a)
-        if b not in way[start + 2 :]:
+    for other in paths_through:
+        start = other.index(a)
+        if b not in other[start + 2 :]:
             continue
-        inner = way[start + 1 : way.index(b, start + 2)]
+        inner = other[start + 1 : other.index(b, start + 2)]
         if not closed.isdisjoint(inner) or len(inner) <= len(best):
             continue
-        length = sum(_distance(places[p], places[q]) for p, q in pairwise((a, *inner, b)))
-        if length <= _DETOUR * _distance(places[a], places[b]):
+        length = sum(_distance(points[p], points[q]) for p, q in pairwise((a, *inner, b)))
+        if length <= _DETOUR * _distance(points[a], points[b]):
             best = inner
     return best
 
 
-def find_edges(network: Network, runs: Runs, places: Sequence[Point]) -> list[Edge]:
-    """Every edge once, in the order of the lines."""
+def find_edges(network: Network, runs: Runs, points: Sequence[Point]) -> list[Edge]:
+    """Return every edge once, in the order of the lines."""
     users: dict[frozenset[int], set[int]] = {}
     around: dict[int, dict[int, None]] = {}
     for line, paths in enumerate(runs):
@@ -108,7 +109,7 @@ def find_edges(network: Network, runs: Runs, places: Sequence[Point]) -> list[Ed
             users.setdefault(frozenset((a, b)), set()).add(line)
             around.setdefault(a, {})[b] = None
             around.setdefault(b, {})[a] = None
-    keys = _keys(runs, users, around)
+    keys = _key_stops(runs, users, around)
     edges: list[Edge] = []
     seen: set[frozenset[int]] = set()
     for path in (path for paths in runs for path in paths):
@@ -116,14 +117,14 @@ def find_edges(network: Network, runs: Runs, places: Sequence[Point]) -> list[Ed
             if frozenset(stops[:2]) not in seen:
                 seen.update(frozenset(pair) for pair in pairwise(stops))
                 lines = frozenset(users[frozenset(stops[:2])])
-                edges += [Edge(part, lines) for part in _unbowed(stops, places)]
+                edges += [Edge(part, lines) for part in _split_bows(stops, points)]
     return edges
 
 
-def _keys(
+def _key_stops(
     runs: Runs, users: dict[frozenset[int], set[int]], around: dict[int, dict[int, None]]
 ) -> set[int]:
-    """Stops where lines end, meet, part or cross."""
+    """Return the stops where lines end, meet, diverge or cross."""
     keys = {stop for paths in runs for path in paths for stop in (path[0], path[-1])}
     for stop, others in around.items():
         sets = [users[frozenset((stop, other))] for other in others]
@@ -137,26 +138,26 @@ def _cut(path: Sequence[int], keys: set[int]) -> list[tuple[int, ...]]:
     return [tuple(path[low : high + 1]) for low, high in pairwise(cuts)]
 
 
-def _unbowed(stops: tuple[int, ...], places: Sequence[Point]) -> list[tuple[int, ...]]:
-    """Cut a edge where it bows away from its chord, again and again; a loop into three."""
+def _split_bows(stops: tuple[int, ...], points: Sequence[Point]) -> list[tuple[int, ...]]:
+    """Split an edge recursively where it strays from its chord; split a loop into three."""
     if len(stops) < 3:
         return [stops]
-    a, b = places[stops[0]], places[stops[-1]]
+    a, b = points[stops[0]], points[stops[-1]]
     chord = _distance(a, b)
     if stops[0] == stops[-1]:
         third = max(1, len(stops) // 3)
         parts = [stops[: third + 1], stops[third : 2 * third + 1], stops[2 * third :]]
-        return [piece for part in parts if len(part) > 1 for piece in _unbowed(part, places)]
-    strays = [_stray(a, b, places[stop]) for stop in stops[1:-1]]
-    worst = max(range(len(strays)), key=lambda i: (strays[i], -i))
-    if strays[worst] <= _BOW * chord:
+        return [piece for part in parts if len(part) > 1 for piece in _split_bows(part, points)]
+    offsets = [_distance_to_segment(a, b, points[stop]) for stop in stops[1:-1]]
+    worst = max(range(len(offsets)), key=lambda i: (offsets[i], -i))
+    if offsets[worst] <= _MAX_BOW * chord:
         return [stops]
     cut = worst + 1
-    return [*_unbowed(stops[: cut + 1], places), *_unbowed(stops[cut:], places)]
+    return [*_split_bows(stops[: cut + 1], points), *_split_bows(stops[cut:], points)]
 
 
-def _stray(a: Point, b: Point, p: Point) -> float:
-    """How far a point is from the segment between two others."""
+def _distance_to_segment(a: Point, b: Point, p: Point) -> float:
+    """Return the distance of ``p`` from the segment between ``a`` and ``b``."""
     dx, dy = b[0] - a[0], b[1] - a[1]
     square = dx * dx + dy * dy
     t = ((p[0] - a[0]) * dx + (p[1] - a[1]) * dy) / square if square else 0.0

@@ -1,7 +1,7 @@
-"""The fonts of the maps, and how much room text takes.
+"""The fonts of the maps, and text extents.
 
-DejaVu Sans comes with matplotlib, so that a map looks the same wherever it is drawn; it covers
-Latin, Greek and Cyrillic. Chinese, Japanese and Korean names need Noto Sans SC from the package
+DejaVu Sans is part of matplotlib, so a map looks the same on every machine; it covers Latin, Greek
+and Cyrillic. Chinese, Japanese and Korean names need Noto Sans SC from the package
 justmytype-intl-cjk (SIL Open Font License), which is large and therefore optional.
 """
 
@@ -16,20 +16,20 @@ from PIL import ImageFont
 from rewardmap_verl.errors import ConfigError
 
 LINE_HEIGHT = 1.15
-"""Distance of baselines, as a multiple of the font size."""
+"""Distance between baselines, as a multiple of the font size."""
 FAMILIES = "DejaVu Sans, Noto Sans SC, sans-serif"
-"""For SVG, where the reader's own fonts are used."""
+"""Font families in SVG files, which use the fonts of the viewer."""
 _FIRST_WIDE = "\u2e80"
 
 
 @lru_cache(maxsize=128)
 def load_font(size: float, bold: bool = False, wide: bool = False) -> ImageFont.FreeTypeFont:
-    """The map font at a size in pixels; ``wide`` asks for the one with Chinese characters.
+    """Return the map font at a size in pixels; ``wide`` selects the one with Chinese characters.
 
-    The basic layout engine is asked for because the other one depends on libraries of the machine.
+    The basic layout engine does not depend on libraries of the machine.
 
     Raises:
-        ConfigError: A package that brings the font is not installed.
+        ConfigError: The package with the font is not installed.
     """
     if not wide:
         name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
@@ -42,20 +42,20 @@ def load_font(size: float, bold: bool = False, wide: bool = False) -> ImageFont.
 
 
 def font_for(text: str, size: float, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """The font that covers a text."""
+    """Return the font that covers a text."""
     return load_font(size, bold, needs_wide_font(text))
 
 
 def needs_wide_font(text: str) -> bool:
-    """Whether a text has Chinese, Japanese or Korean characters."""
+    """Return whether a text has Chinese, Japanese or Korean characters."""
     return any(char >= _FIRST_WIDE for char in text)
 
 
 @lru_cache(maxsize=8192)
 def text_extent(text: str, size: float, bold: bool) -> tuple[float, float, float]:
-    """Width, height above the baseline and depth below it, in pixels.
+    """Return width, height above the baseline and depth below it, in pixels.
 
-    Never less high than a capital letter, so that labels of one size sit on one line.
+    The height is at least that of a capital letter, so that labels of one size share a baseline.
     """
     font = font_for(text, size, bold)
     left, top, right, bottom = font.getbbox(text, anchor="ls")
@@ -64,11 +64,15 @@ def text_extent(text: str, size: float, bold: bool) -> tuple[float, float, float
 
 
 def _package(name: str) -> Path:
-    """The folder of an installed package, found without the time that importing it takes."""
+    """Return the folder of an installed package without importing it.
+
+    Raises:
+        ConfigError: The package is not installed.
+    """
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         package = name.replace("_", "-")
-        names = "Chinese, Japanese and Korean names are" if "cjk" in name else "Maps are"
-        hint = f"{names} drawn with its font; run: pip install {package}"
+        subject = "Chinese, Japanese and Korean names need" if "cjk" in name else "Maps need"
+        hint = f"{subject} its font; run: pip install {package}"
         raise ConfigError("fonts", package, "not installed", hint)
     return Path(next(iter(spec.submodule_search_locations)))

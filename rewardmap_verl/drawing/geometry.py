@@ -1,4 +1,4 @@
-"""Rectangles at any angle: overlaps, distances, and a grid to look near ones up."""
+"""Rectangles at any angle: overlaps, distances, and a spatial index."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ Corners = tuple[Point, Point, Point, Point]
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A rectangle at any angle. Labels, tracks, symbols and badges are all treated as such."""
+    """A rectangle at any angle; labels, tracks, symbols and badges are treated as rectangles."""
 
     x: float
     y: float
-    """The middle."""
+    """The center."""
     ux: float
     uy: float
-    """The direction of its first side, of length 1."""
+    """The unit vector along its first side."""
     along: float
     """Half of its length in that direction."""
     across: float
-    """Half of its length square to that direction, to the right of it."""
+    """Half of its width perpendicular to that direction."""
 
     def corners(self) -> Corners:
-        """The corners, starting at the back left as seen in its direction."""
+        """Return the corners, starting at the back left as seen in its direction."""
         ax, ay = self.ux * self.along, self.uy * self.along
         bx, by = -self.uy * self.across, self.ux * self.across
         return (
@@ -37,30 +37,30 @@ class Rect:
         )
 
     def box(self) -> Box:
-        """The smallest upright box around it."""
+        """Return the bounding box."""
         wide = abs(self.ux) * self.along + abs(self.uy) * self.across
         high = abs(self.uy) * self.along + abs(self.ux) * self.across
         return self.x - wide, self.y - high, self.x + wide, self.y + high
 
     def moved(self, dx: float, dy: float) -> Rect:
-        """The same rectangle elsewhere."""
+        """Return the rectangle moved by (dx, dy)."""
         return Rect(self.x + dx, self.y + dy, self.ux, self.uy, self.along, self.across)
 
     def grown(self, along: float, across: float) -> Rect:
-        """The rectangle with more room before and behind, and at its sides."""
+        """Return the rectangle extended at both ends and on both sides."""
         more, wider = self.along + along, self.across + across
         return Rect(self.x, self.y, self.ux, self.uy, more, wider)
 
 
 def upright(box: Box) -> Rect:
-    """An upright box as a rectangle."""
+    """Return a box as a rectangle."""
     left, top, right, bottom = box
     middle = (left + right) / 2, (top + bottom) / 2
     return Rect(*middle, 1.0, 0.0, (right - left) / 2, (bottom - top) / 2)
 
 
 def band(a: Point, b: Point, half: float) -> Rect:
-    """The rectangle that reaches ``half`` to all sides of the segment from ``a`` to ``b``."""
+    """Return the rectangle that extends ``half`` beyond the segment ``a``-``b`` on all sides."""
     dx, dy = b[0] - a[0], b[1] - a[1]
     length = (dx * dx + dy * dy) ** 0.5
     ux, uy = (dx / length, dy / length) if length else (1.0, 0.0)
@@ -68,25 +68,25 @@ def band(a: Point, b: Point, half: float) -> Rect:
 
 
 def bounds(points: Sequence[Point]) -> Box:
-    """The smallest upright box around the points."""
+    """Return the bounding box of points."""
     xs = [x for x, _ in points]
     ys = [y for _, y in points]
     return min(xs), min(ys), max(xs), max(ys)
 
 
 def union(boxes: Sequence[Box]) -> Box:
-    """The smallest upright box around upright boxes."""
+    """Return the bounding box of boxes."""
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def boxes_touch(a: Box, b: Box) -> bool:
-    """Whether two upright boxes overlap or touch."""
+    """Return whether two boxes overlap or touch."""
     return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
 
 
 def overlap(a: Rect, b: Rect) -> bool:
-    """Whether two rectangles overlap; touching is not enough (separating axes)."""
+    """Return whether two rectangles overlap; touching does not count (separating axes)."""
     dx, dy = b.x - a.x, b.y - a.y
     cos, sin = abs(a.ux * b.ux + a.uy * b.uy), abs(a.ux * b.uy - a.uy * b.ux)
     return (
@@ -98,7 +98,7 @@ def overlap(a: Rect, b: Rect) -> bool:
 
 
 def distance(rect: Rect, point: Point) -> float:
-    """How far a point is from a rectangle; 0 inside."""
+    """Return the distance of a point from a rectangle; 0 inside."""
     dx, dy = point[0] - rect.x, point[1] - rect.y
     beyond = max(0.0, abs(dx * rect.ux + dy * rect.uy) - rect.along)
     beside = max(0.0, abs(dy * rect.ux - dx * rect.uy) - rect.across)
@@ -107,20 +107,20 @@ def distance(rect: Rect, point: Point) -> float:
 
 @dataclass(slots=True)
 class BoxIndex:
-    """Numbered boxes in square cells: which of them touch a given box."""
+    """Numbered boxes in square cells, to find those that touch a given box."""
 
     cell: float
     boxes: dict[int, Box] = field(default_factory=dict)
     cells: dict[tuple[int, int], list[int]] = field(default_factory=dict)
 
     def add(self, number: int, box: Box) -> None:
-        """Remember a box under a number."""
+        """Add a box under a number."""
         self.boxes[number] = box
         for key in self._keys(box):
             self.cells.setdefault(key, []).append(number)
 
     def near(self, box: Box) -> list[int]:
-        """The numbers of all boxes that touch this one, sorted."""
+        """Return the sorted numbers of all boxes that touch a box."""
         some = {number for key in self._keys(box) for number in self.cells.get(key, ())}
         return sorted(number for number in some if boxes_touch(self.boxes[number], box))
 

@@ -1,8 +1,8 @@
-"""Find a place for every stop's name: clear of tracks, symbols and names, nearest to its stop.
+"""Generate label candidates: clear of tracks and symbols, and nearest to their own stop.
 
-Point-feature labelling: each name has some dozens of candidate places (around the symbol, set
-straight, in two rows, or at 45 degrees). Places that hit something fixed are dropped here; one of
-the others is chosen for each label in ``place_labels``.
+Point-feature labeling: each label has dozens of candidate positions around its symbol, horizontal,
+in several rows, or at 45 degrees. Candidates that overlap a fixed shape are dropped here;
+:mod:`~rewardmap_verl.drawing.label_placement` chooses among the others.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ Offset = tuple[float, float, float]
 _HALF = 0.5**0.5
 _TURNS = {0: (1.0, 0.0), -45: (_HALF, -_HALF), 45: (_HALF, _HALF)}
 _NEAREST_RATIO = 1.1
-"""Any other stop is at least so many times farther from a label than its own."""
+"""Every other stop is at least this many times farther from a label than its own."""
 _MAX_CANDIDATES = 28
-"""Places looked at for one label; the cheapest that are clear."""
+"""Free candidates kept per label, cheapest first."""
 _SHORTEST_IN_ROWS = 9
 _SMALLER = 0.85
-"""Size of the type, as a share, of a name that finds no room otherwise."""
+"""Font size, as a share of the normal one, for a label that has no room otherwise."""
 
-# Where a straight block of text may begin across: which edge of the block (0 left, 1 right, 0.5
-# middle) stands how many reaches and font sizes right of the stop. Rows likewise, downwards.
+# Horizontal alignment of an upright block: the edge of the block (0 left, 0.5 middle, 1 right) is
+# placed this many symbol reaches and font sizes to the right of the stop. _DOWN is the same
+# vertically.
 _ACROSS = (
     (0.0, 1.0, 0.0),
     (1.0, -1.0, 0.0),
@@ -64,9 +65,9 @@ _DOWN = (
     (0.0, 1.0, 0.6),
 )
 _MAX_DISTANCE = 2.0
-"""How many font sizes a label may stand off from the symbol."""
+"""Largest distance of a label from its symbol, in font sizes."""
 
-# Direction from the stop, the end of the text that comes nearest to it, the angle.
+# Direction from the stop, the end of the text nearest to the stop, the angle.
 _ROTATED = (
     ((_HALF, -_HALF), 0.0, -45),
     ((_HALF, _HALF), 0.0, 45),
@@ -78,12 +79,12 @@ _ROTATED = (
     ((0.0, -1.0), 1.0, 45),
 )
 _EXTRA_DISTANCES = (0.0, 0.5, 1.0)
-"""How many font sizes farther off slanted text may start."""
+"""Additional distances of rotated labels from the symbol, in font sizes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """What a label belongs to: the points where lines call, and the reach of the drawn symbol."""
+    """A stop symbol: the points where lines call, and the radius of the drawn symbol."""
 
     name: str
     center: Point
@@ -91,82 +92,88 @@ class Symbol:
     radius: float
 
     def moved(self, dx: float, dy: float) -> Symbol:
-        """The same symbol elsewhere."""
+        """Return the symbol moved by (dx, dy)."""
         points = tuple((x + dx, y + dy) for x, y in self.points)
         return Symbol(self.name, (self.center[0] + dx, self.center[1] + dy), points, self.radius)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelPosition:
-    """A place that a label would like, relative to the middle of its symbol."""
+    """A possible position of a label, relative to the center of its symbol."""
 
     cost: int
     kind: int
-    """Wishes of one kind look alike beside each other."""
+    """Positions of the same kind look alike next to each other."""
     rows: tuple[str, ...]
     anchor: Point
     part: Point
-    """The point of the text block, 0 to 1 across and down, that lies on the anchor."""
+    """The point of the text block, 0 to 1 across and down, that is placed on the anchor."""
     angle: int
     size: float
-    """Of the type, in pixels."""
+    """Font size in pixels."""
     rect: Rect
 
 
 @dataclass(frozen=True, slots=True)
 class LabelCandidate:
-    """A wish put on the map."""
+    """A label position on the map."""
 
-    wish: LabelPosition
+    position: LabelPosition
     rect: Rect
     box: Box
 
 
 @dataclass(frozen=True, slots=True)
 class ObstacleMap:
-    """What labels must keep clear of: obstacles, and the symbols of other stops."""
+    """What labels must avoid: obstacles, and the symbols of other stops."""
 
     symbols: tuple[Symbol, ...]
     obstacles: tuple[tuple[int, Rect], ...]
-    """Shapes, each with the number of the symbol that it belongs to or -1."""
-    fields: BoxIndex
-    dots: BoxIndex
+    """Shapes, each with the index of the symbol that it belongs to, or -1."""
+    obstacle_index: BoxIndex
+    symbol_index: BoxIndex
 
     def with_symbol(self, number: int, symbol: Symbol) -> ObstacleMap:
-        """The ground with one symbol elsewhere; obstacles stay as they are."""
+        """Return the obstacle map with one symbol replaced; obstacles stay as they are."""
         symbols = (*self.symbols[:number], symbol, *self.symbols[number + 1 :])
-        self.dots.add(number, bounds(symbol.points))
-        return ObstacleMap(symbols, self.obstacles, self.fields, self.dots)
+        self.symbol_index.add(number, bounds(symbol.points))
+        return ObstacleMap(symbols, self.obstacles, self.obstacle_index, self.symbol_index)
 
 
 def build_obstacle_map(
     symbols: Sequence[Symbol], obstacles: Sequence[tuple[int, Rect]], cell: float
 ) -> ObstacleMap:
-    """Make obstacles and symbols easy to look up; ``cell`` is about the size of a label."""
-    fields, dots = BoxIndex(cell), BoxIndex(cell)
+    """Index obstacles and symbols by position; ``cell`` is about the size of a label."""
+    obstacle_index, symbol_index = BoxIndex(cell), BoxIndex(cell)
     for number, (_, rect) in enumerate(obstacles):
-        fields.add(number, rect.box())
+        obstacle_index.add(number, rect.box())
     for number, symbol in enumerate(symbols):
-        dots.add(number, bounds(symbol.points))
-    return ObstacleMap(tuple(symbols), tuple(obstacles), fields, dots)
+        symbol_index.add(number, bounds(symbol.points))
+    return ObstacleMap(tuple(symbols), tuple(obstacles), obstacle_index, symbol_index)
 
 
-def fallback_candidate(ground: ObstacleMap, number: int, style: MapStyle) -> LabelCandidate:
-    """Where a label goes when it is clear nowhere."""
-    symbol = ground.symbols[number]
+def fallback_candidate(obstacle_map: ObstacleMap, number: int, style: MapStyle) -> LabelCandidate:
+    """Return the candidate of a label that is not free anywhere."""
+    symbol = obstacle_map.symbols[number]
     return _placed_at(label_positions(symbol, style)[0], symbol.center)
 
 
-def free_candidates(ground: ObstacleMap, number: int, style: MapStyle) -> list[LabelCandidate]:
-    """The best places of one label that hit nothing fixed; in smaller type where that is needed."""
-    symbol = ground.symbols[number]
+def free_candidates(
+    obstacle_map: ObstacleMap, number: int, style: MapStyle
+) -> list[LabelCandidate]:
+    """Return the best candidates of one label that overlap nothing fixed.
+
+    A smaller font is tried if the normal one leaves none.
+    """
+    symbol = obstacle_map.symbols[number]
     for size in (style.font_size, _SMALLER * style.font_size):
         look = style.model_copy(update={"font_size": size})
-        every = (_placed_at(wish, symbol.center) for wish in label_positions(symbol, look))
+        every = (_placed_at(position, symbol.center) for position in label_positions(symbol, look))
         free = (
-            place
-            for place in every
-            if _is_clear(place, number, ground) and _is_nearest(place, number, ground)
+            candidate
+            for candidate in every
+            if _is_clear(candidate, number, obstacle_map)
+            and _is_nearest(candidate, number, obstacle_map)
         )
         found = list(islice(free, _MAX_CANDIDATES))
         if found:
@@ -175,7 +182,7 @@ def free_candidates(ground: ObstacleMap, number: int, style: MapStyle) -> list[L
 
 
 def label_positions(symbol: Symbol, style: MapStyle) -> tuple[LabelPosition, ...]:
-    """All places that the label of a symbol might take, the best ones first."""
+    """Return all positions that the label of a symbol may take, best first."""
     (cx, cy), points = symbol.center, symbol.points
     around = tuple((round(x - cx, 4), round(y - cy, 4)) for x, y in points)
     return _cached_positions(symbol.name, around, symbol.radius, style)
@@ -185,34 +192,34 @@ def label_positions(symbol: Symbol, style: MapStyle) -> tuple[LabelPosition, ...
 def _cached_positions(
     name: str, around: tuple[Point, ...], radius: float, style: MapStyle
 ) -> tuple[LabelPosition, ...]:
-    """Wishes depend on the symbol alone and not on the size of the map, so they are kept."""
+    """Return the positions for a symbol; they do not depend on the size of the map."""
     symbol = Symbol(name, (0.0, 0.0), around, radius)
     found = [
         *_horizontal_positions(symbol, style),
         *(_rotated_positions(symbol, style) if style.rotated_labels else ()),
     ]
-    return tuple(sorted(found, key=lambda wish: (wish.cost, wish.kind)))
+    return tuple(sorted(found, key=lambda position: (position.cost, position.kind)))
 
 
-def label_texts(place: LabelCandidate, center: Point, style: MapStyle) -> tuple[Text, ...]:
-    """The rows of text of a chosen place, for the symbol at ``center``."""
-    wish, size, bold = place.wish, place.wish.size, style.bold_labels
-    width, height, extents = _block(wish.rows, size, bold)
-    cos, sin = _TURNS[wish.angle]
+def label_texts(candidate: LabelCandidate, center: Point, style: MapStyle) -> tuple[Text, ...]:
+    """Return the rows of text of a chosen candidate for the symbol at ``center``."""
+    position, size, bold = candidate.position, candidate.position.size, style.bold_labels
+    width, height, extents = _block(position.rows, size, bold)
+    cos, sin = _TURNS[position.angle]
     texts = []
-    for i, (row, (w, _, _)) in enumerate(zip(wish.rows, extents, strict=True)):
-        x = (width - w) * wish.part[0] - wish.part[0] * width
-        y = extents[0][1] + size * LINE_HEIGHT * i - wish.part[1] * height
+    for i, (row, (w, _, _)) in enumerate(zip(position.rows, extents, strict=True)):
+        x = (width - w) * position.part[0] - position.part[0] * width
+        y = extents[0][1] + size * LINE_HEIGHT * i - position.part[1] * height
         origin = (
-            center[0] + wish.anchor[0] + x * cos - y * sin,
-            center[1] + wish.anchor[1] + x * sin + y * cos,
+            center[0] + position.anchor[0] + x * cos - y * sin,
+            center[1] + position.anchor[1] + x * sin + y * cos,
         )
-        texts.append(Text(origin, row, size, style.ink, w, bold, wish.angle))
+        texts.append(Text(origin, row, size, style.ink, w, bold, position.angle))
     return tuple(texts)
 
 
 def _horizontal_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPosition]:
-    """Upright text on all sides, in one row or two."""
+    """Yield horizontal positions on all sides, in one row or several."""
     _, _, right, bottom = bounds(symbol.points)
     reach, kind = symbol.radius + style.label_gap, 0
     for rows, extra in zip(_row_splits(symbol.name), (0, 3, 6), strict=False):
@@ -231,7 +238,7 @@ def _horizontal_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPosi
 
 
 def _rotated_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPosition]:
-    """One row at 45 degrees that starts or ends at the symbol."""
+    """Yield single rows at 45 degrees that start or end at the symbol."""
     kind = 1000
     for push in _EXTRA_DISTANCES:
         for (dx, dy), end, angle in _ROTATED:
@@ -246,7 +253,7 @@ def _rotated_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPositio
 
 
 def _side_cost(across: Offset, down: Offset) -> int:
-    """Right of the stop is best, then left, then above or below its middle, then askew."""
+    """Return the cost of a side: right, then left, then centered above or below, then corners."""
     if down == _DOWN[0]:
         return _ACROSS.index(across) % 2
     return 3 if across == _ACROSS[2] else 4 + _ACROSS.index(across) % 2
@@ -255,7 +262,7 @@ def _side_cost(across: Offset, down: Offset) -> int:
 def _block(
     rows: tuple[str, ...], size: float, bold: bool
 ) -> tuple[float, float, list[tuple[float, float, float]]]:
-    """Width and height of rows of text, and the extent of each row."""
+    """Return width and height of rows of text, and the extent of each row."""
     extents = [text_extent(row, size, bold) for row in rows]
     leading = size * LINE_HEIGHT * (len(rows) - 1)
     return max(w for w, _, _ in extents), extents[0][1] + leading + extents[-1][2], extents
@@ -264,7 +271,7 @@ def _block(
 def _block_rect(
     rows: tuple[str, ...], anchor: Point, part: Point, angle: int, style: MapStyle
 ) -> Rect:
-    """The block of text, turned about the part of it that lies on the anchor."""
+    """Return the text block, rotated about the part of it that is placed on the anchor."""
     width, height, _ = _block(rows, style.font_size, style.bold_labels)
     cos, sin = _TURNS[angle]
     x, y = (0.5 - part[0]) * width, (0.5 - part[1]) * height
@@ -273,7 +280,7 @@ def _block_rect(
 
 
 def _row_splits(name: str) -> list[tuple[str, ...]]:
-    """The name in one row, in two even rows, and with every word in a row of its own."""
+    """Return the name in one row, in two balanced rows and, for three words, one word per row."""
     words = name.split(" ")
     if len(words) == 1 or len(name) < _SHORTEST_IN_ROWS:
         return [(name,)]
@@ -282,26 +289,28 @@ def _row_splits(name: str) -> list[tuple[str, ...]]:
     return [(name,), two, *([tuple(words)] if len(words) == 3 else [])]
 
 
-def _placed_at(wish: LabelPosition, center: Point) -> LabelCandidate:
-    rect = wish.rect.moved(*center)
-    return LabelCandidate(wish, rect, rect.box())
+def _placed_at(position: LabelPosition, center: Point) -> LabelCandidate:
+    rect = position.rect.moved(*center)
+    return LabelCandidate(position, rect, rect.box())
 
 
-def _is_clear(place: LabelCandidate, number: int, ground: ObstacleMap) -> bool:
-    """Whether the place hits nothing; a wish keeps clear of its own symbol by itself."""
+def _is_clear(candidate: LabelCandidate, number: int, obstacle_map: ObstacleMap) -> bool:
+    """Return whether a candidate overlaps nothing; positions always avoid their own symbol."""
     return not any(
-        ground.obstacles[i][0] != number and overlap(place.rect, ground.obstacles[i][1])
-        for i in ground.fields.near(place.box)
+        obstacle_map.obstacles[i][0] != number
+        and overlap(candidate.rect, obstacle_map.obstacles[i][1])
+        for i in obstacle_map.obstacle_index.near(candidate.box)
     )
 
 
-def _is_nearest(place: LabelCandidate, number: int, ground: ObstacleMap) -> bool:
-    own = max(distance(place.rect, ground.symbols[number].center) * _NEAREST_RATIO, 1.0)
-    left, top, right, bottom = place.box
+def _is_nearest(candidate: LabelCandidate, number: int, obstacle_map: ObstacleMap) -> bool:
+    """Return whether a candidate is clearly nearer to its own stop than to any other."""
+    own = max(distance(candidate.rect, obstacle_map.symbols[number].center) * _NEAREST_RATIO, 1.0)
+    left, top, right, bottom = candidate.box
     around = (left - own, top - own, right + own, bottom + own)
     return all(
-        distance(place.rect, point) > own
-        for other in ground.dots.near(around)
+        distance(candidate.rect, point) > own
+        for other in obstacle_map.symbol_index.near(around)
         if other != number
-        for point in ground.symbols[other].points
+        for point in obstacle_map.symbols[other].points
     )

@@ -1,7 +1,8 @@
-"""Choose one place for each label so that no two overlap: a min-conflicts search.
+"""Choose one candidate per label so that no two overlap: a min-conflicts search.
 
-Every label starts with its best place; whoever gains by moving moves, and where two are stuck one
-takes the place that it wants and the others around it give way, when that leaves less overlap.
+Every label starts with its best candidate and moves while that lowers its cost. A label that still
+overlaps another takes the candidate it needs and its neighbors move away, if that leaves fewer
+overlaps.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from rewardmap_verl.drawing.style import MapStyle
 
 _ROUNDS = 60
 _HIT, _COST, _ALIKE = 1000, 4, 3
-"""Costs of an overlap and of a point of a wish's cost; saved by looking like a neighbor."""
+"""Cost of an overlap, weight of a position's cost, and bonus for looking like a neighbor."""
 
 Clashes = dict[tuple[int, int], tuple[tuple[int, int], ...]]
 """For each (label, option), the options of other labels that it would overlap."""
@@ -26,10 +27,13 @@ def place_labels(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Choose an option for each label.
 
-    ``neighbors`` are the labels that look best in the same direction.
+    Args:
+        options: The candidates of each label, best first.
+        neighbors: For each label, the labels that look best on the same side of their stops.
+        style: The style of the map.
 
     Returns:
-        The chosen option of each label, and the labels that still overlap another.
+        The index of the chosen option of each label, and the labels that still overlap another.
     """
     search = _Search(options, neighbors, _clashes(options, style), [0] * len(options))
     search.improve(range(len(options)))
@@ -48,23 +52,23 @@ class _Search:
     chosen: list[int]
 
     def hits(self, label: int, option: int) -> list[int]:
-        """The labels that stand in the way now."""
+        """Return the labels that the option overlaps now."""
         rivals = self.clashes.get((label, option), ())
         return [other for other, there in rivals if self.chosen[other] == there]
 
     def price(self, label: int, option: int) -> int:
-        wish = self.options[label][option].wish
+        position = self.options[label][option].position
         alike = sum(
-            self.options[other][self.chosen[other]].wish.kind == wish.kind
+            self.options[other][self.chosen[other]].position.kind == position.kind
             for other in self.neighbors[label]
         )
-        return _HIT * len(self.hits(label, option)) + _COST * wish.cost - _ALIKE * alike
+        return _HIT * len(self.hits(label, option)) + _COST * position.cost - _ALIKE * alike
 
     def stuck(self) -> list[int]:
         return [label for label, option in enumerate(self.chosen) if self.hits(label, option)]
 
     def improve(self, labels: Sequence[int]) -> None:
-        """Let labels move one by one until none gains by moving."""
+        """Move labels one by one until no move lowers a cost."""
         for _ in range(_ROUNDS):
             moved = [label for label in labels if self._move(label)]
             if not moved:
@@ -78,7 +82,7 @@ class _Search:
         return better
 
     def push(self, label: int) -> None:
-        """Take a place and let others give way; undone unless fewer labels are stuck then."""
+        """Force a label into another option and let others give way; keep it if fewer are stuck."""
         before, worst = list(self.chosen), len(self.stuck())
         for option in range(len(self.options[label])):
             rivals = self.hits(label, option)
@@ -92,9 +96,9 @@ class _Search:
 
 
 def _clashes(options: Sequence[Sequence[LabelCandidate]], style: MapStyle) -> Clashes:
-    flat = [(label, i) for label, places in enumerate(options) for i in range(len(places))]
+    flat = [(label, i) for label, candidates in enumerate(options) for i in range(len(candidates))]
     near = BoxIndex(style.unit)
-    side, pad = style.font_size / 3, style.label_gap / 2  # names in a row must not read as one
+    side, pad = style.font_size / 3, style.label_gap / 2  # two names in a row must not read as one
     for number, (label, i) in enumerate(flat):
         left, top, right, bottom = options[label][i].box
         near.add(number, (left - side, top - pad, right + side, bottom + pad))

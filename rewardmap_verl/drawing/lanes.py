@@ -1,4 +1,4 @@
-"""From grid courses to pixels: lines side by side on shared track, with soft bends."""
+"""Convert grid courses to pixels: parallel lanes on shared track, with rounded bends."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ _ARC_STEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """The drawn courses, in pixels before the map is shifted onto its canvas."""
+    """The drawn courses, in pixels before the map is moved onto its canvas."""
 
     curves: tuple[tuple[tuple[Point, ...], ...], ...]
-    """For each line and path, the polyline that is drawn."""
+    """For each line and path, the polyline to draw."""
     calls: tuple[dict[str, Point], ...]
-    """For each stop, where each line that calls there passes it, by the name of the line."""
+    """For each stop, the point at which each calling line passes it, by line name."""
     passes: tuple[tuple[Point, ...], ...]
-    """For each stop, where lines pass that do not call there."""
+    """For each stop, the points at which lines pass without calling."""
     tracks: tuple[tuple[Point, Point, float], ...]
-    """Each piece of track: its ends and the width of the whole bundle."""
+    """Each piece of track: both ends, and the width over all of its lanes."""
 
 
 def compute_lanes(
     placed: PlacedNetwork, unit: float, width: float, gap: float, bend: float
 ) -> Lanes:
-    """LabelCandidate every line on a grid of ``unit`` pixels.
+    """Draw every line on a grid with nodes ``unit`` pixels apart.
 
-    ``width`` is that of one line, ``gap`` the space between lines on shared track, ``bend`` the
-    radius of curves, all in pixels.
+    Args:
+        placed: The network on its grid.
+        unit: Distance between adjacent grid nodes, in pixels.
+        width: Width of one line, in pixels.
+        gap: Free space between lines on shared track, in pixels.
+        bend: Radius of bends, in pixels.
     """
     lane_orders = order_lanes(placed)
     pitch = width + gap
@@ -77,7 +81,7 @@ def _offset(
     b: GridPoint,
     pitch: float,
 ) -> float:
-    """How far right of the track's middle the line runs, seen in its own direction."""
+    """Return how far right of the center of the track a line runs, seen in its own direction."""
     edge = grid_edge(a, b)
     lines = lane_orders[edge]
     offset = (lines.index(line) - (len(lines) - 1) / 2) * pitch
@@ -91,7 +95,7 @@ def _unit(a: GridPoint, b: GridPoint) -> Point:
 
 
 def _corners(path: Sequence[GridPoint], offsets: Sequence[float], unit: float) -> list[Point]:
-    """Where the lane passes each node: the meeting of the shifted pieces of track."""
+    """Return where the lane passes each node: the intersections of the offset pieces of track."""
     units = [_unit(a, b) for a, b in _pairs(path)]
     closed = path[0] == path[-1]
     corners = []
@@ -99,13 +103,17 @@ def _corners(path: Sequence[GridPoint], offsets: Sequence[float], unit: float) -
         x, y = _scaled(node, unit)
         into = i - 1 if i > 0 else (len(units) - 1 if closed else 0)
         out = i if i < len(units) else (0 if closed else len(units) - 1)
-        dx, dy = _meeting(units[into], units[out], offsets[into], offsets[out])
+        dx, dy = _intersection(units[into], units[out], offsets[into], offsets[out])
         corners.append((x + dx, y + dy))
     return corners
 
 
-def _meeting(d1: Point, d2: Point, o1: float, o2: float) -> Point:
-    """Where two lanes meet, seen from the node: right of ``d1`` by ``o1``, of ``d2`` by ``o2``."""
+def _intersection(d1: Point, d2: Point, o1: float, o2: float) -> Point:
+    """Return where two lanes meet, relative to the node.
+
+    The first lane is offset to the right of direction ``d1`` by ``o1``, the second to the right of
+    ``d2`` by ``o2``.
+    """
     cross = _cross(d1, d2)
     n1, n2 = (-d1[1], d1[0]), (-d2[1], d2[0])
     if cross == 0:
@@ -122,10 +130,10 @@ def _round_bends(
     bend: float,
     stops: dict[GridPoint, int],
 ) -> tuple[Point, ...]:
-    """Replace bends without a stop by arcs; lanes of one bundle get arcs around one center.
+    """Replace bends without a stop by arcs; lanes of shared track get concentric arcs.
 
-    Where a straight lane changes its place in the bundle it does so within the symbol of a stop, so
-    that all of it beyond the symbol stays octilinear.
+    A lane that changes sides on straight track does so within the symbol of a stop, so everything
+    outside the symbol stays octilinear.
     """
     units = [_unit(a, b) for a, b in _pairs(path)]
     curve = [corners[0]]
@@ -147,7 +155,7 @@ def _cross(a: Point, b: Point) -> float:
 
 
 def _jog(middle: Point, along: Point, before: float, after: float) -> tuple[Point, Point]:
-    """Two points that move a lane from one offset to the other, half each side of ``middle``."""
+    """Return two points that shift a lane from one offset to another, centered on ``middle``."""
     half, length = (after - before) / 2, abs(after - before) / 2
     (ux, uy), (nx, ny) = along, (-along[1], along[0])
     return (
@@ -157,13 +165,13 @@ def _jog(middle: Point, along: Point, before: float, after: float) -> tuple[Poin
 
 
 def _arc(a: Point, b: Point, c: Point, radius: float, offset: float) -> list[Point]:
-    """Points of a curve from the leg ``a``-``b`` to the leg ``b``-``c``, inside both halves."""
+    """Return a curve from the segment ``a``-``b`` to ``b``-``c`` that uses at most half of each."""
     (ux, uy), (vx, vy) = (b[0] - a[0], b[1] - a[1]), (c[0] - b[0], c[1] - b[1])
     lu, lv = (ux * ux + uy * uy) ** 0.5, (vx * vx + vy * vy) ** 0.5
     cross, dot = ux * vy - uy * vx, ux * vx + uy * vy
     if abs(cross) < 1e-6 * lu * lv:
         return [b]
-    inner = -offset if cross > 0 else offset  # a lane on the inside of the bend turns tighter
+    inner = -offset if cross > 0 else offset  # inner lanes turn tighter
     cut = min(max(radius + inner, 1.0) * abs(cross) / (lu * lv + dot), lu / 2, lv / 2)
     start = (b[0] - ux / lu * cut, b[1] - uy / lu * cut)
     end = (b[0] + vx / lv * cut, b[1] + vy / lv * cut)

@@ -1,4 +1,4 @@
-"""The legend: which color is which line, and what the two stop symbols mean."""
+"""The legend: the color of each line, and the meaning of the two stop symbols."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Legend:
 
     shapes: tuple[Shape, ...]
     entries: tuple[tuple[int, Box], ...]
-    """Number of the line and box, for each entry that explains a line."""
+    """Index of the line and box of each entry that explains a line."""
     width: float
     height: float
 
@@ -32,7 +32,7 @@ class _Entry:
 
 
 def make_legend(lines: Sequence[tuple[str, str]], style: MapStyle, frame: Box) -> Legend:
-    """Explain lines, given as (name, color), and symbols, beside or below a map of that size."""
+    """Explain lines, given as (name, color), and symbols, for a map with bounding box ``frame``."""
     entries = [_line_entry(i, name, color, style) for i, (name, color) in enumerate(lines)]
     for meaning, radius in (
         ("Stop", style.stop_radius),
@@ -48,7 +48,7 @@ def _dot(style: MapStyle, radius: float) -> tuple[Shape, ...]:
 
 
 def _arrange(entries: list[_Entry], style: MapStyle, frame: Box) -> Legend:
-    """Set entries in columns: as wide as the map allows below it, as high as it allows beside."""
+    """Arrange entries in columns: below the map as wide as it, beside the map as high as it."""
     gap = style.legend_font_size
     wide = max(entry.width for entry in entries) + gap
     high = max(entry.height for entry in entries) + 0.55 * gap
@@ -71,7 +71,7 @@ def _arrange(entries: list[_Entry], style: MapStyle, frame: Box) -> Legend:
 
 
 def _frame(width: float, height: float, style: MapStyle) -> tuple[Shape, ...]:
-    """A thin frame with the background inside."""
+    """Return a thin frame filled with the background color."""
     corners = ((0.0, 0.0), (width, 0.0), (width, height), (0.0, height))
     return Area(corners, style.background), Stroke((*corners, corners[0]), 2.0, "#b9c0c8")
 
@@ -82,7 +82,7 @@ def _line_entry(number: int, name: str, color: str, style: MapStyle) -> _Entry:
 
 
 def _entry(line: int | None, symbol: tuple[Shape, ...], name: str, style: MapStyle) -> _Entry:
-    """A symbol drawn around the origin (a swatch reaches to the right), then its meaning."""
+    """Return a symbol drawn around the origin (a swatch extends to the right), then its meaning."""
     size = style.legend_font_size
     width, above, _ = text_extent(name, size, False)
     height = max(2 * style.interchange_radius, 1.2 * size)

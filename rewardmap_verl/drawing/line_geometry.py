@@ -1,4 +1,4 @@
-"""Where a ride runs on a picture: along the drawn line, from one stop to another."""
+"""The drawn lines of a map, and the points of a ride along them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rewardmap_verl.transit.planner import line_graph
 __all__ = ["LineGeometry", "Point", "read_line_geometry", "stops_of_ride"]
 
 Point = tuple[float, float]
-"""In pixels of the picture; x to the right, y down."""
+"""Pixels of the image; x to the right, y down."""
 
 
 @dataclass(frozen=True)
@@ -29,51 +29,52 @@ class LineGeometry:
 
     network: Network
     stops: tuple[Point, ...]
-    """The middle of each stop."""
+    """The center of each stop."""
     calls: tuple[Mapping[str, Point], ...]
-    """For each stop, where each line passes it."""
+    """For each stop, the point at which each line calls, by line name."""
     curves: tuple[tuple[tuple[Point, ...], ...], ...]
-    """For each line and each of its paths, the middle of the drawn line."""
+    """For each line and each of its paths, the centerline as drawn."""
 
     @cached_property
-    def _stretches(self) -> Mapping[str, Mapping[tuple[int, int], tuple[Point, ...]]]:
-        """For each line, the way between each two neighbors, in both directions."""
+    def _edges(self) -> Mapping[str, Mapping[tuple[int, int], tuple[Point, ...]]]:
+        """Return the drawn points between adjacent stops of each line, in both directions."""
         return {
-            line.name: self._stretches_of(line, curves)
+            line.name: self._edges_of(line, curves)
             for line, curves in zip(self.network.lines, self.curves, strict=True)
         }
 
-    def _stretches_of(
+    def _edges_of(
         self, line: Line, curves: Sequence[Sequence[Point]]
     ) -> dict[tuple[int, int], tuple[Point, ...]]:
         found: dict[tuple[int, int], tuple[Point, ...]] = {}
         for path, curve in zip(line.paths, curves, strict=True):
             start = 0
             for here, there in pairwise(path):
-                start = _nearest(curve, self.calls[here][line.name], start)
-                end = _nearest(curve, self.calls[there][line.name], start + 1)
-                way = tuple(curve[start : end + 1])
-                found.setdefault((here, there), way)
-                found.setdefault((there, here), way[::-1])
+                start = _nearest_index(curve, self.calls[here][line.name], start)
+                end = _nearest_index(curve, self.calls[there][line.name], start + 1)
+                points = tuple(curve[start : end + 1])
+                found.setdefault((here, there), points)
+                found.setdefault((there, here), points[::-1])
         return found
 
     def ride(self, line: Line, departure: int, arrival: int) -> tuple[Point, ...]:
-        """The way of a ride on a line; straight where the two stops are not both on it."""
+        """Return the drawn points of a ride; a straight line if the line does not connect them."""
         stops = stops_of_ride(line, departure, arrival)
         if not stops:
             return self.straight(departure, arrival)
-        ways = [self._stretches[line.name].get(pair, ()) for pair in pairwise(stops)]
-        points = [point for way in ways for point in way]
+        pieces = [self._edges[line.name].get(pair, ()) for pair in pairwise(stops)]
+        points = [point for points in pieces for point in points]
         return tuple(a for a, b in pairwise([*points, None]) if a is not None and a != b)
 
     def straight(self, departure: int, arrival: int) -> tuple[Point, ...]:
-        """From stop to stop as the crow flies."""
+        """Return the straight line between two stops."""
         return self.stops[departure], self.stops[arrival]
 
 
 def stops_of_ride(line: Line, departure: int, arrival: int) -> tuple[int, ...]:
-    """The stops of a ride, both ends among them, the shorter way around a loop; none when the line
-    does not join them.
+    """Return the stops of a ride including both ends; empty if the line does not connect them.
+
+    On a loop, the shorter direction is taken.
     """
     try:
         return tuple(nx.shortest_path(line_graph(line), departure, arrival))
@@ -82,26 +83,26 @@ def stops_of_ride(line: Line, departure: int, arrival: int) -> tuple[int, ...]:
 
 
 def read_line_geometry(path: Path, network: Network) -> LineGeometry:
-    """Read what a preparation wrote about a map that it drew.
+    """Read the positions file that preparation wrote for a drawn map.
 
     Raises:
-        DataError: The file does not fit the network.
+        DataError: The file is unreadable or does not match the network.
     """
     try:
         data = json.loads(path.read_bytes())
-        tracks = _tracks(data, network)
-        fits = len(tracks.stops) == len(tracks.calls) == len(network.stops)
-        fits = fits and [len(curves) for curves in tracks.curves] == [
+        geometry = _parse(data, network)
+        fits = len(geometry.stops) == len(geometry.calls) == len(network.stops)
+        fits = fits and [len(curves) for curves in geometry.curves] == [
             len(line.paths) for line in network.lines
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(path, found=str(error), hint="Prepare the data again.") from None
     if not fits:
-        raise DataError(path, hint="It is about another network; prepare the data again.")
-    return tracks
+        raise DataError(path, hint="It belongs to another network; prepare the data again.")
+    return geometry
 
 
-def _tracks(data: Any, network: Network) -> LineGeometry:
+def _parse(data: Any, network: Network) -> LineGeometry:
     return LineGeometry(
         network,
         tuple(_point(point) for point in data["stops"]),
@@ -115,7 +116,10 @@ def _point(value: Sequence[float]) -> Point:
     return float(x), float(y)
 
 
-def _nearest(curve: Sequence[Point], point: Point, start: int) -> int:
-    """Index of the curve's first point at a place, from ``start`` on; else of the nearest one."""
+def _nearest_index(curve: Sequence[Point], point: Point, start: int) -> int:
+    """Return the index, from ``start`` on, of the first curve point closest to ``point``.
+
+    Distances are compared to a tenth of a pixel.
+    """
     rest = range(min(start, len(curve) - 1), len(curve))
     return min(rest, key=lambda i: round(math.dist(curve[i], point), 1))

@@ -1,8 +1,8 @@
-"""Lines on shared track: which of them runs on the left, so that lines cross as little as may be.
+"""Order the lines on shared track so that they cross as rarely as possible.
 
-Two lines that share a edge of track part at both of its ends. The one that turns right there
-runs on the right. Where the two ends disagree, the lines have to cross once, and the line with the
-lower number decides. Every decision is the same all along a edge, so lanes never swap at bends.
+Two lines on shared track diverge at both of its ends. The line that turns right there is placed on
+the right. If the two ends disagree, the lines must cross once and the lower line number decides.
+Each decision holds along the whole shared track, so lanes never swap at bends.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from itertools import pairwise
 
 from rewardmap_verl.transit.placement import GridEdge, GridPoint, PlacedNetwork, grid_edge
 
-Ways = dict[GridPoint, tuple[GridPoint, ...]]
-"""For one line, the nodes next to each node."""
+Adjacency = dict[GridPoint, tuple[GridPoint, ...]]
+"""For one line, the adjacent nodes of each node."""
 
 
 def order_lanes(placed: PlacedNetwork) -> dict[GridEdge, tuple[int, ...]]:
-    """For each piece of track its lines from left to right, looking from its smaller end."""
+    """Return the lines on each piece of track from left to right, seen from its smaller end."""
     users: dict[GridEdge, list[int]] = {}
     forward: list[set[GridEdge]] = [set() for _ in placed.courses]
     for line, paths in enumerate(placed.courses):
@@ -26,11 +26,11 @@ def order_lanes(placed: PlacedNetwork) -> dict[GridEdge, tuple[int, ...]]:
                 lines.append(line)
             if a < b:
                 forward[line].add((a, b))
-    ways = [_ways(paths) for paths in placed.courses]
-    return {edge: _sorted_lanes(edge, lines, ways, forward) for edge, lines in users.items()}
+    adjacency = [_adjacency(paths) for paths in placed.courses]
+    return {edge: _sorted_lanes(edge, lines, adjacency, forward) for edge, lines in users.items()}
 
 
-def _ways(paths: tuple[tuple[GridPoint, ...], ...]) -> Ways:
+def _adjacency(paths: tuple[tuple[GridPoint, ...], ...]) -> Adjacency:
     found: dict[GridPoint, dict[GridPoint, None]] = {}
     for a, b in (step for path in paths for step in pairwise(path)):
         found.setdefault(a, {})[b] = None
@@ -39,23 +39,25 @@ def _ways(paths: tuple[tuple[GridPoint, ...], ...]) -> Ways:
 
 
 def _sorted_lanes(
-    edge: GridEdge, lines: list[int], ways: list[Ways], forward: list[set[GridEdge]]
+    edge: GridEdge, lines: list[int], adjacency: list[Adjacency], forward: list[set[GridEdge]]
 ) -> tuple[int, ...]:
     if len(lines) == 1:
         return tuple(lines)
     a, b = edge
-    place = dict.fromkeys(lines, 0)
+    rank = dict.fromkeys(lines, 0)
     for i, p in enumerate(lines):
         for q in lines[i + 1 :]:
-            right = _parting(a, b, ways[p], ways[q]) - _parting(b, a, ways[p], ways[q])
+            right = _divergence(a, b, adjacency[p], adjacency[q]) - _divergence(
+                b, a, adjacency[p], adjacency[q]
+            )
             if not right:
                 right = -1 if edge in forward[p] else 1
-            place[p if right > 0 else q] += 1
-    return tuple(sorted(lines, key=lambda line: (place[line], line)))
+            rank[p if right > 0 else q] += 1
+    return tuple(sorted(lines, key=lambda line: (rank[line], line)))
 
 
-def _parting(a: GridPoint, b: GridPoint, p: Ways, q: Ways) -> int:
-    """1 when ``p`` leaves to the right of ``q`` beyond ``b``, -1 to the left, 0 when neither."""
+def _divergence(a: GridPoint, b: GridPoint, p: Adjacency, q: Adjacency) -> int:
+    """Return 1 if ``p`` leaves to the right of ``q`` beyond ``b``, -1 if left, 0 if neither."""
     start = grid_edge(a, b)
     while True:
         ahead_p = [node for node in p[b] if node != a]
@@ -70,9 +72,9 @@ def _parting(a: GridPoint, b: GridPoint, p: Ways, q: Ways) -> int:
 
 
 def _turn(a: GridPoint, b: GridPoint, ahead: list[GridPoint]) -> float:
-    """How far right the way turns at ``b``: the mean over its continuations, 0 at its end.
+    """Return how far the track turns right at ``b``: the mean over its continuations, 0 at its end.
 
-    A sine-like measure, -2 to 2, that grows with the angle; it needs no trigonometry.
+    A sine-like measure from -2 to 2 that increases with the angle and needs no trigonometry.
     """
     turns = []
     for c in ahead:

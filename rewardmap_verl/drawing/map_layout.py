@@ -1,4 +1,4 @@
-"""Decide where everything on a map stands: tracks, stops, names and line badges."""
+"""Lay out a map: positions of tracks, stops, names and line badges."""
 
 from __future__ import annotations
 
@@ -30,104 +30,120 @@ _MAX_GROWTHS = 9
 
 @dataclass(frozen=True, slots=True)
 class MapLayout:
-    """Everything of the map itself, in pixels that start anywhere."""
+    """The layout of a map without legend, title and scenery, in pixels with an arbitrary origin."""
 
     placed: PlacedNetwork
-    """The network with its stops where they are drawn."""
+    """The network, with its stops at the positions where they are drawn."""
     lanes: Lanes
-    ground: ObstacleMap
+    obstacle_map: ObstacleMap
     labels: tuple[LabelCandidate, ...]
-    """The place of each stop's name."""
+    """The chosen label of each stop."""
     crowded: tuple[int, ...]
-    """Stops whose name overlaps something all the same."""
+    """Stops whose label overlaps something because no size of the map left room for it."""
     badges: tuple[Badge, ...]
     colors: tuple[str, ...]
-    """Of each line."""
+    """The color of each line."""
 
     def solids(self) -> list[Rect]:
-        """The shapes that nothing else may cover: tracks, symbols, names and badges."""
+        """Return the shapes that nothing else may cover: tracks, symbols, labels and badges."""
         return [
-            *(rect for _, rect in self.ground.obstacles),
-            *(place.rect for place in self.labels),
+            *(rect for _, rect in self.obstacle_map.obstacles),
+            *(candidate.rect for candidate in self.labels),
             *(badge.rect for badge in self.badges),
         ]
 
     def box(self) -> Box:
-        """The smallest upright box around the map."""
+        """Return the bounding box of the map."""
         return union([solid.box() for solid in self.solids()])
 
 
 def lay_out_map(placed: PlacedNetwork, style: MapStyle) -> MapLayout:
-    """Lay out a map, at the smallest size at which every name has a place of its own.
+    """Lay out a map at the smallest size at which every label is free of overlaps.
 
-    Stops whose name finds no room are moved along their track; when that is not enough, the grid
-    is enlarged step by step.
+    A stop whose label has no room is moved along its track. If that is not enough, the grid is
+    enlarged step by step.
     """
     unit = style.unit / placed.grain
     for _ in range(_MAX_GROWTHS):
-        placed, lanes, ground, options = _make_room(placed, style, unit)
-        labels, crowded = _labels(placed, ground, options, style)
+        placed, lanes, obstacle_map, options = _make_room(placed, style, unit)
+        labels, crowded = _labels(placed, obstacle_map, options, style)
         if not crowded:
             break
         unit *= _GROWTH
-    badges = place_badges(placed, lanes, ground, labels, style) if style.badges else ()
-    return MapLayout(placed, lanes, ground, labels, crowded, badges, line_colors(placed.network))
+    badges = place_badges(placed, lanes, obstacle_map, labels, style) if style.badges else ()
+    return MapLayout(
+        placed, lanes, obstacle_map, labels, crowded, badges, line_colors(placed.network)
+    )
 
 
 def _labels(
-    placed: PlacedNetwork, ground: ObstacleMap, clear: list[list[LabelCandidate]], style: MapStyle
+    placed: PlacedNetwork,
+    obstacle_map: ObstacleMap,
+    clear: list[list[LabelCandidate]],
+    style: MapStyle,
 ) -> tuple[tuple[LabelCandidate, ...], tuple[int, ...]]:
-    """A place for each name, and the stops whose name overlaps something there."""
-    options = [places or [fallback_candidate(ground, i, style)] for i, places in enumerate(clear)]
+    """Return a label for each stop, and the stops whose label overlaps something."""
+    options = [
+        candidates or [fallback_candidate(obstacle_map, i, style)]
+        for i, candidates in enumerate(clear)
+    ]
     chosen, stuck = place_labels(options, _neighbors(placed), style)
-    blocked = [stop for stop, places in enumerate(clear) if not places]
-    places = tuple(options[stop][option] for stop, option in enumerate(chosen))
-    return places, tuple(sorted({*stuck, *blocked}))
+    blocked = [stop for stop, candidates in enumerate(clear) if not candidates]
+    candidates = tuple(options[stop][option] for stop, option in enumerate(chosen))
+    return candidates, tuple(sorted({*stuck, *blocked}))
 
 
 def _make_room(
     placed: PlacedNetwork, style: MapStyle, unit: float
 ) -> tuple[PlacedNetwork, Lanes, ObstacleMap, list[list[LabelCandidate]]]:
-    """Move stops without a place for their name along their track, as far as that helps.
+    """Move stops whose label has no room along their track where that helps.
 
-    Gives the clear places of every name beside the network, tracks and ground.
+    Returns:
+        The network, its lanes and obstacles, and the free label candidates of each stop.
     """
-    lanes, ground = _obstacle_map(placed, style, unit)
-    options = _options(ground, style)
-    blocked = [stop for stop, places in enumerate(options) if not places]
-    moved = _shift_stops(placed, ground, blocked, style, unit)
+    lanes, obstacle_map = _obstacle_map(placed, style, unit)
+    options = _options(obstacle_map, style)
+    blocked = [stop for stop, candidates in enumerate(options) if not candidates]
+    moved = _shift_stops(placed, obstacle_map, blocked, style, unit)
     if moved is placed:
-        return placed, lanes, ground, options
-    lanes, ground = _obstacle_map(moved, style, unit)
-    return moved, lanes, ground, _options(ground, style)
+        return placed, lanes, obstacle_map, options
+    lanes, obstacle_map = _obstacle_map(moved, style, unit)
+    return moved, lanes, obstacle_map, _options(obstacle_map, style)
 
 
-def _options(ground: ObstacleMap, style: MapStyle) -> list[list[LabelCandidate]]:
-    return [free_candidates(ground, stop, style) for stop in range(len(ground.symbols))]
+def _options(obstacle_map: ObstacleMap, style: MapStyle) -> list[list[LabelCandidate]]:
+    return [free_candidates(obstacle_map, stop, style) for stop in range(len(obstacle_map.symbols))]
 
 
 def _shift_stops(
-    placed: PlacedNetwork, ground: ObstacleMap, stops: Sequence[int], style: MapStyle, unit: float
+    placed: PlacedNetwork,
+    obstacle_map: ObstacleMap,
+    stops: Sequence[int],
+    style: MapStyle,
+    unit: float,
 ) -> PlacedNetwork:
-    """The network with each of the stops where its name is clear, as far as there is such a place.
+    """Return the network with each of ``stops`` moved to where its label is free, if possible.
 
-    A symbol is tried elsewhere as it is; the caller lays out the result and looks again.
+    Each symbol is tried at its new position without laying out the tracks again; the caller does
+    that and recomputes the candidates.
     """
     around = track_graph(placed)
     for stop in stops:
-        symbol, (x, y) = ground.symbols[stop], placed.positions[stop]
+        symbol, (x, y) = obstacle_map.symbols[stop], placed.positions[stop]
         for point in free_positions(placed, around, stop):
             shifted = symbol.moved((point[0] - x) * unit, (point[1] - y) * unit)
-            trial = ground.with_symbol(stop, shifted)
+            trial = obstacle_map.with_symbol(stop, shifted)
             if free_candidates(trial, stop, style):
-                placed, ground = with_stops_at(placed, [(stop, point)]), trial
+                placed, obstacle_map = with_stops_at(placed, [(stop, point)]), trial
                 break
-        ground = ground.with_symbol(stop, ground.symbols[stop])  # look-ups forget failed trials
+        obstacle_map = obstacle_map.with_symbol(
+            stop, obstacle_map.symbols[stop]
+        )  # drop failed trials from the index
     return placed
 
 
 def _obstacle_map(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[Lanes, ObstacleMap]:
-    """Tracks and stop symbols in pixels, and what labels must keep clear of."""
+    """Return tracks and stop symbols in pixels, and everything that labels must avoid."""
     lanes = compute_lanes(placed, unit, style.line_width, style.lane_gap, style.bend_radius)
     symbols = tuple(
         _symbol(stop.name, lanes.calls[stop.index], len(stop.lines) > 1, style)
@@ -153,7 +169,7 @@ def _symbol(name: str, calls: dict[str, Point], interchange: bool, style: MapSty
 
 
 def _neighbors(placed: PlacedNetwork) -> Sequence[Sequence[int]]:
-    """The stops before and after each stop on any line."""
+    """Return the adjacent stops of each stop on any line."""
     found: list[dict[int, None]] = [{} for _ in placed.network.stops]
     for path in (path for line in placed.network.lines for path in line.paths):
         for a, b in pairwise(path):

@@ -1,7 +1,7 @@
-"""Paint a scene as pixels, smooth at the edges and the same on every machine.
+"""Paint a scene as an antialiased image, identical on every machine.
 
-Shapes are painted three times too large in tiles and averaged down, so that memory does not grow
-with the square of the oversampling; text is smoothed by the font library.
+Shapes are painted at three times the size in tiles and averaged down, so memory does not grow with
+the square of the oversampling. The font library antialiases text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HALF = 0.5**0.5
 
 
 def paint(scene: Scene, scale: float = 1.0) -> Image.Image:
-    """The scene as an RGB image of ``scale`` times its size."""
+    """Return the scene as an RGB image at ``scale``."""
     size = (round(scene.width * scale), round(scene.height * scale))
     image = Image.new("RGB", size, scene.background)
     for is_text, run in _runs(scene.shapes):
@@ -45,14 +45,14 @@ def paint(scene: Scene, scale: float = 1.0) -> Image.Image:
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """The image as PNG with fixed settings and without a time stamp."""
+    """Return the image as PNG with fixed settings and without a time stamp."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()
 
 
 def _runs(shapes: Sequence[Shape]) -> Iterator[tuple[bool, list[Shape]]]:
-    """Neighboring shapes of one kind: text or not."""
+    """Yield runs of consecutive shapes that are all text or all not text."""
     run: list[Shape] = []
     for shape in shapes:
         if run and isinstance(run[0], Text) != isinstance(shape, Text):
@@ -134,7 +134,7 @@ def _paint_texts(image: Image.Image, texts: list[Shape], scale: float) -> None:
 
 
 def _fitting_size(text: Text, scale: float) -> float:
-    """The font size at this scale, a little smaller where rounded letter widths add up to more."""
+    """Return the font size at this scale, reduced if rounded glyph widths exceed the room."""
     size = text.size * scale
     room = text.width * scale + 1
     while size > 4 and font_for(text.text, size, text.bold).getlength(text.text) > room:
@@ -143,7 +143,7 @@ def _fitting_size(text: Text, scale: float) -> float:
 
 
 def _paint_rotated(image: Image.Image, text: Text, origin: Point, scale: float) -> None:
-    """Set the text straight and large, turn it about its middle, then reduce and stamp it."""
+    """Draw the text at twice the size, rotate it about its center, reduce it and paste it."""
     k = 2
     font = font_for(text.text, _fitting_size(text, scale) * k, text.bold)
     pad = 4 * k

@@ -1,4 +1,4 @@
-"""Draw a placed network as a schematic map, and say where everything is on it."""
+"""Draw a placed network as a schematic map and report where everything is on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rewardmap_verl.transit.placement import PlacedNetwork
 
 @dataclass(frozen=True, slots=True)
 class LabelBox:
-    """Where the name of a stop is printed: four corners, clockwise from where the text starts."""
+    """The label of a stop: four corners, clockwise from the start of the text."""
 
     stop: int
     text: str
@@ -30,7 +30,7 @@ class LabelBox:
 
 @dataclass(frozen=True, slots=True)
 class BadgeBox:
-    """Where the short name of a line is printed at one of its ends."""
+    """The badge of a line at one of its ends."""
 
     line: int
     stop: int
@@ -39,7 +39,7 @@ class BadgeBox:
 
 @dataclass(frozen=True, slots=True)
 class LegendBox:
-    """Where the legend explains a line: left, top, right, bottom of the entry."""
+    """The legend entry of a line: left, top, right, bottom."""
 
     line: int
     box: Box
@@ -52,47 +52,47 @@ class DrawnMap:
     scene: Scene
     scale: float
     stops: tuple[Point, ...]
-    """The middle of each stop's symbol."""
+    """The center of each stop's symbol."""
     calls: tuple[dict[str, Point], ...]
-    """For each stop, where each line passes its symbol, by the name of the line."""
+    """For each stop, the point at which each line calls, by line name."""
     curves: tuple[tuple[tuple[Point, ...], ...], ...]
-    """For each line and path, the middle of the drawn line."""
+    """For each line and path, the centerline as drawn."""
     colors: tuple[str, ...]
     """The color of each line, ``#rrggbb``."""
     labels: tuple[LabelBox, ...]
     badges: tuple[BadgeBox, ...]
     legend: tuple[LegendBox, ...]
     legend_box: Box
-    """The whole legend with its frame."""
+    """The legend including its frame."""
     words: tuple[Box, ...]
-    """Where words of the scenery stand (zones, water, grid)."""
+    """Boxes of the words in the scenery (zones, water, grid)."""
     crowded: tuple[int, ...]
-    """Stops whose label overlaps something because no map size gave it room; normally none."""
+    """Stops whose label overlaps something because no map size left room for it; normally none."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
+        """Return width and height in pixels."""
         return round(self.scene.width * self.scale), round(self.scene.height * self.scale)
 
     @cached_property
     def image(self) -> Image.Image:
-        """The map as pixels."""
+        """Return the map as an image."""
         return paint(self.scene, self.scale)
 
     def image_at(self, width: int) -> Image.Image:
-        """The map as pixels of another width, drawn anew and not enlarged."""
+        """Return the map as an image of another width, drawn again and not resampled."""
         return paint(self.scene, width / self.scene.width)
 
     def png(self) -> bytes:
-        """The map as a PNG file; the same bytes for the same map."""
+        """Return the map as a PNG file; the same map gives the same bytes."""
         return png_bytes(self.image)
 
     def svg(self) -> str:
-        """The map as an SVG document, in the units of scale 1."""
+        """Return the map as an SVG document in the units of scale 1."""
         return svg_text(self.scene)
 
     def to_json(self) -> dict[str, Any]:
-        """Positions of everything as JSON-able data: size, stops, calls, curves, labels, legend."""
+        """Return all positions as JSON-able data: size, stops, calls, curves, labels, legend."""
         return {
             "size": list(self.size),
             "stops": self.stops,
@@ -106,7 +106,7 @@ class DrawnMap:
 
 
 def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -> DrawnMap:
-    """Draw a map in its natural size, or scaled as a whole to a ``width`` in pixels."""
+    """Draw a map at its natural size, or scaled to a ``width`` in pixels."""
     plan = lay_out_map(placed, style)
     canvas = compose(plan, style)
     scale = width / canvas.scene.width if width else 1.0
@@ -118,7 +118,7 @@ def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -
     return DrawnMap(
         scene=canvas.scene,
         scale=scale,
-        stops=tuple(at(symbol.center) for symbol in plan.ground.symbols),
+        stops=tuple(at(symbol.center) for symbol in plan.obstacle_map.symbols),
         calls=tuple({name: at(p) for name, p in calls.items()} for calls in plan.lanes.calls),
         curves=tuple(
             tuple(tuple(at(p) for p in path) for path in paths) for paths in plan.lanes.curves
@@ -135,9 +135,9 @@ def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -
 
 def _labels(plan: MapLayout, at: Callable[[Point], Point]) -> tuple[LabelBox, ...]:
     labels = []
-    for stop, place in zip(plan.placed.network.stops, plan.labels, strict=True):
-        a, b, c, d = (at(corner) for corner in place.rect.corners())
-        labels.append(LabelBox(stop.index, stop.name, (a, b, c, d), place.wish.angle))
+    for stop, candidate in zip(plan.placed.network.stops, plan.labels, strict=True):
+        a, b, c, d = (at(corner) for corner in candidate.rect.corners())
+        labels.append(LabelBox(stop.index, stop.name, (a, b, c, d), candidate.position.angle))
     return tuple(labels)
 
 

@@ -1,4 +1,4 @@
-"""What is on a map, as a flat list of shapes: one list is painted as PNG and written as SVG."""
+"""A map as a flat list of shapes, painted as PNG and written as SVG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """A line through points with round ends and joints."""
+    """A polyline with round caps and joins."""
 
     points: tuple[Point, ...]
     width: float
@@ -37,17 +37,17 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One line of text starting at ``origin`` on its baseline."""
+    """One line of text whose baseline starts at ``origin``."""
 
     origin: Point
     text: str
     size: float
     color: str
     width: float
-    """The room that it may take; it is set smaller where a renderer needs more."""
+    """Available width; a renderer that needs more uses a smaller font."""
     bold: bool = False
     angle: int = 0
-    """Degrees clockwise, one of -45 (rises to the right), 0 and 45 (falls to the right)."""
+    """Degrees clockwise: -45 (rises to the right), 0 or 45 (falls to the right)."""
 
 
 Shape = Stroke | Disc | Area | Text
@@ -55,7 +55,7 @@ Shape = Stroke | Disc | Area | Text
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A whole map; later shapes cover earlier ones."""
+    """A complete map; later shapes cover earlier ones."""
 
     width: float
     height: float
@@ -64,7 +64,7 @@ class Scene:
 
 
 def shape_box(shape: Shape) -> Box:
-    """A box that holds the whole of a shape."""
+    """Return a box that contains the shape."""
     match shape:
         case Stroke(points, width, _):
             return _box_of(points, width / 2)
@@ -78,7 +78,7 @@ def shape_box(shape: Shape) -> Box:
 
 
 def scaled_box(box: Box, scale: float) -> Box:
-    """The box in an image of ``scale`` times the size."""
+    """Return the box in an image scaled by ``scale``."""
     left, top, right, bottom = box
     return (
         round(left * scale, 2),
@@ -89,7 +89,7 @@ def scaled_box(box: Box, scale: float) -> Box:
 
 
 def move(shape: Shape, dx: float, dy: float) -> Shape:
-    """The same shape elsewhere."""
+    """Return the shape moved by (dx, dy)."""
     match shape:
         case Stroke(points, width, color):
             return Stroke(_moved(points, dx, dy), width, color)

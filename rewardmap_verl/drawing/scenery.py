@@ -1,7 +1,7 @@
-"""What real maps show besides the network: fare zones, water and a search grid.
+"""Scenery below the network: fare zones, water and a search grid.
 
-Scenery lies under the network, is paler than any line, and its words stand clear of everything. It
-says nothing about lines and stops, so it changes no answer; it only makes a map harder to read.
+Scenery is paler than any line, and its words overlap nothing. It says nothing about lines and
+stops, so it changes no answer and only makes a map harder to read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RIVERS = (
 def draw_scenery(
     key: str, frame: Box, solids: Sequence[Rect], style: MapStyle
 ) -> tuple[list[Shape], list[Rect]]:
-    """The scenery of a map whose network fills ``frame``; a function of ``key`` alone.
+    """Draw the scenery of a map whose network fills ``frame``; depends on ``key`` alone.
 
     Returns:
         The shapes, to be painted before the network, and the boxes of the words among them.
@@ -54,7 +54,7 @@ def draw_scenery(
 
 
 class _Free:
-    """Finds room for words among everything that stands already."""
+    """Finds room for words among everything that is already placed."""
 
     def __init__(self, solids: Sequence[Rect], frame: Box, style: MapStyle) -> None:
         spare = style.margin * 0.6
@@ -68,7 +68,7 @@ class _Free:
     def put(
         self, text: str, centers: Iterator[Point] | Sequence[Point], size: float, ink: str
     ) -> list[Shape]:
-        """The text at the first center where it is clear of everything, or nothing."""
+        """Return the text at the first center where it overlaps nothing; empty if there is none."""
         width, above, below = text_extent(text, size, False)
         pad = size / 2
         for x, y in centers:
@@ -86,7 +86,7 @@ class _Free:
 
 
 def _zones(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
-    """Octagons around the center, the outermost first."""
+    """Return octagons around the center, the outermost first."""
     left, top, right, bottom = frame
     middle = ((left + right) / 2, (top + bottom) / 2)
     shapes: list[Shape] = []
@@ -115,7 +115,7 @@ def _octagon(middle: Point, wide: float, high: float, cut: float) -> tuple[Point
 
 
 def _inside(octagon: tuple[Point, ...]) -> Iterator[Point]:
-    """Places just within the rim of an octagon, from the top clockwise."""
+    """Yield points just inside the edge of an octagon, clockwise from the top."""
     mx = sum(x for x, _ in octagon) / 8
     my = sum(y for _, y in octagon) / 8
     for step in range(1, 4):
@@ -128,7 +128,7 @@ def _inside(octagon: tuple[Point, ...]) -> Iterator[Point]:
 
 
 def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
-    """A wide pale band from the left to the right of the map, octilinear like the lines."""
+    """Return a wide pale band from the left to the right of the map, octilinear like the lines."""
     left, top, right, bottom = frame
     width = style.line_width * rng.choice((3.5, 4.5, 5.5))
     reach, step = style.margin * 2, (right - left) / 6
@@ -153,7 +153,7 @@ def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list
 
 
 def _grid(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
-    """Thin rules, with letters along the top and numbers along the left side."""
+    """Return thin rules, with letters along the top and numbers along the left side."""
     left, top, right, bottom = frame
     reach = style.margin * 0.35
     columns = max(2, round((right - left) / (style.font_size * 22)))

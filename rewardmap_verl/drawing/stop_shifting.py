@@ -1,7 +1,7 @@
-"""Move plain stops along their track to where their names find room.
+"""Move plain stops along their track to where their labels have room.
 
-A schematic map is true in order and connection, not in distance: a stop between two others may
-stand anywhere on the track between them.
+A schematic map keeps order and connections, not distances: a stop between two others may be
+anywhere on the track between them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TrackGraph = dict[GridPoint, dict[GridPoint, None]]
 
 
 def track_graph(placed: PlacedNetwork) -> TrackGraph:
-    """For each node with track, its neighbors along the track."""
+    """Return the adjacent nodes along the track for each node."""
     around: TrackGraph = {}
     for path in (path for paths in placed.courses for path in paths):
         for a, b in pairwise(path):
@@ -26,7 +26,7 @@ def track_graph(placed: PlacedNetwork) -> TrackGraph:
 
 
 def free_positions(placed: PlacedNetwork, around: TrackGraph, stop: int) -> list[GridPoint]:
-    """Where a stop could stand instead, nearest first; none for ends and junctions."""
+    """Return where a stop could be instead, nearest first; none for ends and junctions."""
     start = placed.positions[stop]
     ends = {point for paths in placed.courses for path in paths for point in (path[0], path[-1])}
     taken = set(placed.positions)
@@ -46,7 +46,7 @@ def _free_run(
 
 
 def with_stops_at(placed: PlacedNetwork, moves: Sequence[tuple[int, GridPoint]]) -> PlacedNetwork:
-    """The network with some stops at other nodes."""
+    """Return the network with some stops moved to other nodes."""
     positions = list(placed.positions)
     for stop, point in moves:
         positions[stop] = point

@@ -1,4 +1,4 @@
-"""How maps look: sizes in pixels at scale 1, and colors."""
+"""The style of a map: colors, and sizes in pixels at scale 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MapStyle(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     unit: float = Field(default=88, gt=0)
-    """Distance of two neighboring grid nodes, before it grows to make room for labels."""
+    """Distance between adjacent grid nodes, before the grid is enlarged to make room for labels."""
     line_width: float = Field(default=12, gt=0)
     lane_gap: float = Field(default=3, ge=0)
     """Free space between lines on shared track."""
@@ -25,42 +25,45 @@ class MapStyle(BaseModel):
     stop_radius: float = Field(default=8, gt=0)
     interchange_radius: float = Field(default=13, gt=0)
     ring_width: float = Field(default=4, gt=0)
-    """Width of the dark rim around stop symbols."""
+    """Width of the dark outline of stop symbols."""
     font_size: float = Field(default=22, ge=8)
     legend_font_size: float = Field(default=28, ge=8)
     title_font_size: float = Field(default=60, ge=0)
-    """Height of the heading; 0 leaves it out."""
+    """Height of the title; 0 omits it."""
     label_gap: float = Field(default=6, ge=0)
     """Free space between a stop symbol and its label, and around labels."""
     margin: float = Field(default=72, ge=0)
     legend_place: Literal["right", "bottom"] = "right"
-    """Where the legend goes when no corner of the map is free."""
+    """Where the legend goes if no corner of the map is free."""
     rotated_labels: bool = True
-    """Whether labels may be set at 45 degrees."""
+    """Whether labels may be rotated by 45 degrees."""
     bold_labels: bool = False
     badges: bool = True
-    """Whether the ends of lines carry the short name of the line."""
+    """Whether the ends of lines carry a badge with the short name of the line."""
     scenery: tuple[Scenery, ...] = ()
-    """What else is on the map, under the network."""
+    """What is drawn below the network."""
     background: str = "#ffffff"
     ink: str = "#20262e"
-    """Color of text and of the rims of stop symbols."""
+    """Color of text and of the outlines of stop symbols."""
     paper: str = "#ffffff"
-    """Color inside of stop symbols."""
+    """Fill color of stop symbols."""
 
 
 def standard_style() -> MapStyle:
-    """A map that looks like the one on a station wall, 2,000 to 3,000 pixels wide."""
+    """Return the style of a printed network map, 2,000 to 3,000 pixels wide."""
     return MapStyle()
 
 
 def style_at(difficulty: float) -> MapStyle:
-    """Maps by one knob, 0 to 1: the harder, the smaller the names and the more there is around.
+    """Return the style for a difficulty, 0 to 1: harder maps have smaller names and more scenery.
 
-    Goes with ``transit.synthetic.settings_at``.
+    Use it with ``transit.synthetic.settings_at``.
+
+    Raises:
+        ConfigError: The difficulty is not within 0 to 1.
     """
     if not 0 <= difficulty <= 1:
-        raise ConfigError("difficulty", "", difficulty, "Give a number from 0 to 1.")
+        raise ConfigError("difficulty", "", difficulty, "Pass a number from 0 to 1.")
     scenery: tuple[tuple[float, Scenery], ...] = ((0.25, "water"), (0.5, "zones"), (0.75, "grid"))
     return MapStyle(
         font_size=round(26 - 6 * difficulty),
@@ -70,7 +73,7 @@ def style_at(difficulty: float) -> MapStyle:
 
 
 def tiny_style() -> MapStyle:
-    """Thick lines, big dots and big names that survive reduction; 450 to 900 pixels wide."""
+    """Return a style for downscaled maps, 450 to 900 pixels wide: thick lines, large names."""
     return MapStyle(
         unit=84,
         line_width=18,

@@ -1,4 +1,4 @@
-"""Write a scene as SVG: the same shapes at the same places, text as text."""
+"""Write a scene as SVG: the same shapes at the same positions, text as text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rewardmap_verl.drawing.scene import Area, Disc, Point, Scene, Shape, Stroke
 
 
 def svg_text(scene: Scene) -> str:
-    """The scene as one SVG document."""
+    """Return the scene as an SVG document."""
     size = f'width="{_number(scene.width)}" height="{_number(scene.height)}"'
     view = f'viewBox="0 0 {_number(scene.width)} {_number(scene.height)}"'
     rows = [

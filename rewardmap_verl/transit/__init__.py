@@ -1,1 +1,1 @@
-"""Transit networks: names, stops and lines, reading them, planning routes, map difficulty."""
+"""Transit networks: names, stops, lines, reading, route planning and map difficulty."""

@@ -1,8 +1,8 @@
-"""What the station lists of known cities leave out: homonyms, loops, branches, further names.
+"""Facts that the station lists of known cities omit: homonyms, loops, branches, aliases.
 
-The facts are data (``cities.yaml``), keyed by ``country/city``. A note applies where the list has
-the lines and stops that it speaks of, and is passed over elsewhere, so that a list which was
-already repaired, or a small list under a known name, is read as it stands.
+The facts are data (``cities.yaml``), keyed by ``country/city``. A note applies only if the list has
+the lines and stops that it refers to. A list that is already corrected, or a small list under a
+known name, is therefore read unchanged.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ class Branch(_Note):
     at: str
     """The junction, a stop of the trunk."""
     first: str
-    """The first stop of the branch; the branch runs to the next branch or the end of the list."""
+    """The first stop of the branch, which ends at the next branch or at the end of the list."""
 
 
 class CityNotes(_Note):
-    """What is known about one city's list. Stops are named in any spelling that compares equal."""
+    """What is known about one city's list. Stops may be in any spelling that compares equal."""
 
     separate: dict[str, tuple[tuple[str, ...], ...]] = {}
-    """Homonyms. One name, several stops: each group of lines is one stop. A line that lists the
-    name twice is written "B:1" and "B:2". Lines that no group names share one further stop."""
+    """Homonyms: one name, several stops. Each group of lines is one stop. A line that lists the
+    name twice is written "B:1" and "B:2". Lines in no group share one additional stop."""
     same: tuple[tuple[str, ...], ...] = ()
-    """Groups of names that mean one stop; the first one listed is displayed."""
+    """Groups of names that mean one stop; the first one is displayed."""
     loops: dict[str, tuple[str, str]] = {}
-    """Lines that are loops although the list ends before its first stop: first and last stop."""
+    """Loop lines whose list ends before its first stop: first and last stop of the list."""
     branches: dict[str, tuple[Branch, ...]] = {}
-    """Branches by line. An empty tuple says that nothing is appended, whatever is marked."""
+    """Branches by line. An empty tuple means no branch, whatever the list marks."""
     stop_aliases: dict[str, tuple[str, ...]] = {}
-    """Further spellings of a stop that an answer may use: misprints put right, short names."""
+    """Additional spellings of a stop that an answer may use: corrected misprints, short names."""
     line_aliases: dict[str, tuple[str, ...]] = {}
-    """Further names of a line that an answer may use."""
+    """Additional names of a line that an answer may use."""
 
 
 @cache
@@ -56,5 +56,5 @@ def _all_notes() -> MappingProxyType[str, CityNotes]:
 
 
 def city_notes(country: str, city: str) -> CityNotes:
-    """Return what is known about a city; empty notes for one that is not listed."""
+    """Return what is known about a city; empty notes for an unlisted city."""
     return _all_notes().get(f"{country}/{city}", CityNotes())

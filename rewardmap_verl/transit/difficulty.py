@@ -1,4 +1,4 @@
-"""How hard a map is to read: three levels, by its number of lines and of interchanges."""
+"""The difficulty of reading a map: three levels, by number of lines and interchanges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEVELS: tuple[MapDifficulty, ...] = ("easy", "middle", "hard")
 
 
 def canonical_difficulty(text: object, where: object = "difficulty_city") -> MapDifficulty:
-    """Return the one word for a level: the papers say "medium", the published data "middle".
+    """Return the canonical name of a level; the papers say "medium", the published data "middle".
 
     Raises:
         DataError: It is none of the three levels.
@@ -30,10 +30,10 @@ def canonical_difficulty(text: object, where: object = "difficulty_city") -> Map
 
 
 def grade_maps(networks: Iterable[Network]) -> dict[tuple[str, str], MapDifficulty]:
-    """Divide maps into three levels of equal size (ReasonMap, arXiv 2505.18675, 3.2).
+    """Divide maps into three levels of equal size (ReasonMap, arXiv 2505.18675, section 3.2).
 
-    They are ordered by the number of lines and then of interchanges; thirty maps give ten a level.
-    The level is relative: it depends on the maps that are graded together, and not on their order.
+    Maps are ordered by the number of lines, then of interchanges; thirty maps give ten per level.
+    The level is relative: it depends on the maps that are graded together, but not on their order.
 
     Returns:
         The level of each map by (country, city).

@@ -1,10 +1,10 @@
-"""One way to compare names of stops and lines, applied to both sides of every comparison.
+"""Compare names of stops and lines; both sides of every comparison are normalized.
 
 ``normalize("Bois-du-Lan Station") == normalize("bois du lan") == "boisdulan"``
 
-The station lists, the printed maps, the questions and the models spell one stop in many ways.
-:func:`normalize` maps a spelling to a key; two spellings mean one stop when their keys are equal.
-It is idempotent, runs in linear time, and touches whole words only ("Broadway" stays itself).
+Station lists, printed maps, questions and models spell one stop in many ways. :func:`normalize`
+maps a spelling to a key; two spellings mean one stop if their keys are equal. It is idempotent,
+runs in linear time, and abbreviates whole words only ("Broadway" stays unchanged).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ MARKERS: Final[Mapping[str, str]] = MappingProxyType(
         "支线起始站": "branch",
     }
 )
-"""What a listed name may carry in a closing bracket, and what it means."""
+"""Markers that a listed name may have in trailing brackets, and their meaning."""
 
 _SUFFIXES: Final = frozenset({"station", "stations", "站", "駅", "역"})
-"""Last words that only say "this is a stop"."""
+"""Last words that only mean "station"."""
 
 _CJK_SUFFIXES: Final = "站駅"
 """The same, written without a space after the name."""
@@ -73,14 +73,14 @@ _SHORT_FORMS: Final[Mapping[str, str]] = MappingProxyType(
         "doctor": "dr",
     }
 )
-"""Whole words that maps print long or short; both sides are folded to the short one."""
+"""Whole words that maps print in full or abbreviated; both sides are folded to the short form."""
 
 _LETTERS: Final[Mapping[int, str]] = MappingProxyType(
     str.maketrans(
         {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
     )
 )
-"""Latin letters that Unicode does not take apart into a base letter and an accent."""
+"""Latin letters that Unicode does not decompose into a base letter and an accent."""
 
 _ORDINALS: Final = frozenset({"st", "nd", "rd", "th"})
 _BRACKETS: Final[Mapping[str, str]] = MappingProxyType(
@@ -89,8 +89,8 @@ _BRACKETS: Final[Mapping[str, str]] = MappingProxyType(
 _CLOSING: Final = frozenset(_BRACKETS.values())
 _ANY_BRACKET: Final = re.compile("[" + re.escape("".join((*_BRACKETS, *_CLOSING))) + "]")
 _ASCII_RUNS: Final = re.compile(r"[0-9]+|[a-zA-Z]+|[^0-9a-zA-Z]+")
-_MOST_MARKERS: Final = 8
-_MOST_PASSES: Final = 8
+_MAX_MARKERS: Final = 8
+_MAX_PASSES: Final = 8
 
 _LINE_WORDS: Final = frozenset(
     {"line", "lines", "linea", "linha", "ligne", "linje", "号线", "號線", "线", "線"}
@@ -116,12 +116,12 @@ def strip_markers(text: str) -> tuple[str, frozenset[str]]:
     """Split a listed name into the name and its markers (``"transfer"``, ``"branch"``).
 
     ReasonMap's lists mark stops in four ways, with or without a space before the bracket, and a
-    stop may carry two: ``"Promenade Station (Transfer Station) (Branch-starting Station)"``.
+    stop may have two markers: ``"Promenade Station (Transfer Station) (Branch-starting Station)"``.
     Only these brackets are markers; "Branch Ave Station" and "四方河（省中医院）站" are names.
     """
     name = text.strip()
     found: set[str] = set()
-    for _ in range(_MOST_MARKERS):
+    for _ in range(_MAX_MARKERS):
         opening = max(name.rfind("("), name.rfind("（"))
         if opening < 0 or name[-1] not in ")）":
             break
@@ -151,14 +151,14 @@ def _kind(char: str) -> str:
 
 
 def _runs(text: str) -> list[tuple[str, str]]:
-    """Split into runs of one kind of sign: "digits", "letters", "gap"."""
+    """Split into runs of one kind of character: "digits", "letters", "gap"."""
     if text.isascii():
         return [(_kind(run[0]), run) for run in _ASCII_RUNS.findall(text)]
     return [(kind, "".join(chars)) for kind, chars in groupby(text, _kind)]
 
 
 def _words(text: str) -> list[str]:
-    """Return the runs of digits and the runs of letters; the "th" of "7th St" is left out."""
+    """Return the runs of digits and of letters, without the "th" of "7th St"."""
     runs = _runs(text.replace("&", " and "))
     words = []
     for i, (kind, run) in enumerate(runs):
@@ -170,7 +170,7 @@ def _words(text: str) -> list[str]:
 
 
 def _segments(text: str) -> tuple[str, str]:
-    """Split into what stands outside of brackets and what stands inside them."""
+    """Split into the text outside brackets and the text inside them."""
     if not _ANY_BRACKET.search(text):
         return text, ""
     parts: tuple[list[str], list[str]] = ([], [])
@@ -185,7 +185,7 @@ def _segments(text: str) -> tuple[str, str]:
 
 
 def _without_suffix(words: list[str]) -> list[str]:
-    """Drop the words at the end that only say "station", as long as something is left."""
+    """Drop trailing words that only mean "station", as long as a word remains."""
     end = len(words)
     while end > 1 and words[end - 1] in _SUFFIXES:
         end -= 1
@@ -196,7 +196,7 @@ def _without_suffix(words: list[str]) -> list[str]:
 
 
 def _join(words: list[str]) -> str:
-    """Join letters to letters; keep a space beside digits, for "1 11 St" is not "11 1 St"."""
+    """Join letters to letters; keep a space next to digits: "1 11 St" is not "11 1 St"."""
     runs: list[list[str]] = []
     apart = True
     for word in words:
@@ -221,17 +221,19 @@ def _normalize_once(text: str) -> str:
 def normalize(text: str) -> str:
     """Map a spelling of a stop to the key by which stops are compared.
 
-    Folds case, full-width forms, Latin accents, white space, punctuation, common short forms of
-    whole words ("University" and "Univ"), the closing word "Station" or "站" as often as it is
-    repeated, and the lists' markers. What stands in brackets stays part of the key, last.
+    Folds case, full-width forms, Latin accents, white space, punctuation, common abbreviations of
+    whole words ("University" and "Univ"), the final word "Station" or "站" even if repeated, and
+    the markers of the lists. Text in brackets stays part of the key and comes last.
 
     Returns:
-        The key; ``normalize(key) == key``. Empty when the text holds no letter and no digit.
+        The key; ``normalize(key) == key``. Empty if the text has no letter and no digit.
     """
     key = _normalize_once(text)
-    if key.isascii() and key.isalpha() and key not in _SHORT_FORMS:  # one word: nothing to fold
+    if (
+        key.isascii() and key.isalpha() and key not in _SHORT_FORMS
+    ):  # a single word needs no second pass
         return key
-    for _ in range(_MOST_PASSES):
+    for _ in range(_MAX_PASSES):
         again = _normalize_once(key)
         if again == key:
             break
@@ -240,19 +242,19 @@ def normalize(text: str) -> str:
 
 
 def bracket_keys(text: str) -> tuple[str, ...]:
-    """Return the keys of the two names of a spelling such as "Waitematā (Britomart) Station".
+    """Return the keys of both names of a spelling such as "Waitematā (Britomart) Station".
 
-    Empty when the spelling has no second name in brackets. An answer may give either name alone.
+    Empty if the spelling has no second name in brackets. An answer may give either name alone.
     """
     outer, inner = (normalize(part) for part in _segments(_fold(strip_markers(text)[0])))
     return (outer, inner) if outer and inner else ()
 
 
 def loose_key(text: str) -> str:
-    """Return the key of an answer without what it added: a bracket, or the word "metro" at the end.
+    """Return the key of an answer without a bracket or a final word "metro" that it added.
 
-    For "Senawang Metro Station", "岔街地铁站" and "Borgen (Transfer)". Only tried when nothing in
-    the network has the key of the full text, so that it never makes two stops one.
+    For "Senawang Metro Station", "岔街地铁站" and "Borgen (Transfer)". Used only if nothing in the
+    network has the key of the full text, so that it never merges two stops.
     """
     words = _without_suffix(_words(_segments(_fold(strip_markers(text)[0]))[0]))
     while len(words) > 1 and words[-1] in _NETWORK_WORDS:
@@ -274,16 +276,16 @@ def _line_words(text: str, dropped: frozenset[str]) -> list[str]:
 def line_key(text: str) -> str:
     """Map a spelling of a line to the key by which lines are compared.
 
-    "Line 1", "line 1.", "1号线", "Line 01" and "1" share a key, as do "Azul" and "Linha Azul".
-    A name that consists of nothing but such words ("Line") keeps them.
+    "Line 1", "line 1.", "1号线", "Line 01" and "1" share a key, as do "Azul" and "Linha Azul". A
+    name that consists of such words only ("Line") keeps them.
     """
     return _join(_line_words(text, _LINE_WORDS)) or _join(_words(_fold(text)))
 
 
 def loose_line_key(text: str) -> str:
-    """Return the line key without the words that name the network, and without its brackets.
+    """Return the line key without words that name the network and without brackets.
 
-    For "地铁5号线(南湖东--姑娘桥)" and "Metro A Line", as map services write them. Only tried when
+    For "地铁5号线(南湖东--姑娘桥)" and "Metro A Line", as map services write them. Used only if
     :func:`line_key` finds nothing.
     """
     outer = _segments(_fold(text))[0]

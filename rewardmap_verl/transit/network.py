@@ -1,4 +1,4 @@
-"""A city's transit network as immutable data: stops, lines, and what a spelling may mean in it."""
+"""A city's transit network as immutable data, with lookups of stops and lines by spelling."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from rewardmap_verl.transit.names import (
 __all__ = ["LONGEST_NAME", "Line", "Network", "Stop"]
 
 LONGEST_NAME: Final = 400
-"""Longer texts name nothing and are not looked up. No network has a name half as long."""
+"""Longer texts are never looked up. No network has a name half as long."""
 
-_KEPT: Final = 2048
-"""Results of a look-up that a network remembers, for the answers of a group repeat each other."""
+_CACHE_SIZE: Final = 2048
+"""Lookups that a network caches, since the answers of a group repeat each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One place where trains call; which spellings on which lines mean it is already decided."""
+    """One place where trains call. The spellings and lines that mean it are already resolved."""
 
     index: int
     """Position in :attr:`Network.stops`."""
     name: str
     """Display spelling without markers, e.g. "Termini Station"."""
     spellings: tuple[str, ...]
-    """Every distinct spelling without markers that the source uses; the display spelling first."""
+    """Every distinct spelling in the source, without markers; the display spelling first."""
     lines: tuple[str, ...]
     """Names of the lines that call here, in the order of the network's lines."""
     aliases: tuple[str, ...] = ()
-    """Further spellings under which an answer may name it; never printed."""
+    """Additional spellings that an answer may use; never printed."""
     marked: bool = False
-    """True when the source marks it as an interchange. A marked stop that one line serves is an
-    interchange with something that the source does not list, a railway for example."""
+    """True if the source marks it as an interchange. A marked stop with a single line is an
+    interchange with something that the source does not list, e.g. a railway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,19 @@ class Line:
     listed: tuple[int, ...]
     """Stop indexes in the order of the source, branches appended after the trunk."""
     paths: tuple[tuple[int, ...], ...]
-    """True running order: the trunk, then each branch starting at its junction. Neighbors in a
-    path are neighbors on the line. A loop ends with its first stop again."""
+    """True running order: the trunk, then each branch starting at its junction. Stops adjacent in a
+    path are adjacent on the line. A loop ends with its first stop."""
     color: str | None = None
-    """``"#rrggbb"`` where known."""
+    """``"#rrggbb"``, if known."""
     aliases: tuple[str, ...] = ()
-    """Further names under which an answer may call it, e.g. "八通线" for Beijing's Line 1."""
+    """Additional names that an answer may use, e.g. "八通线" for Beijing's Line 1."""
     doubtful: bool = False
-    """True when the source marks a branch without saying where it is appended, so that one pair of
-    neighbors in :attr:`paths` may be false. Nothing that counts stops is asked about it."""
+    """True if the source marks a branch but not where it is appended, so one pair of neighbors in
+    :attr:`paths` may be wrong. No question that counts stops is asked about such a line."""
 
     @property
     def stops(self) -> tuple[int, ...]:
-        """The stops of the line, each once, in listed order."""
+        """Return the stops of the line, each once, in listed order."""
         return tuple(dict.fromkeys(self.listed))
 
 
@@ -75,8 +75,8 @@ class Line:
 class Network:
     """The network of one city.
 
-    Look-ups are tolerant of spelling (see :mod:`rewardmap_verl.transit.names`) and exact in
-    meaning: they return every stop that a spelling may mean, and never guess between them.
+    Lookups are tolerant of spelling (see :mod:`rewardmap_verl.transit.names`) and exact in meaning:
+    they return every stop that a spelling may mean and never guess between them.
     """
 
     country: str
@@ -93,7 +93,7 @@ class Network:
         )
 
     @cached_property
-    def _stops_by_half_a_name(self) -> Mapping[str, tuple[int, ...]]:
+    def _stops_by_partial_name(self) -> Mapping[str, tuple[int, ...]]:
         return _index(
             (key, stop.index)
             for stop in self.stops
@@ -103,7 +103,7 @@ class Network:
 
     @cached_property
     def _stops_by_spelling(self) -> Mapping[str, tuple[int, ...]]:
-        """What :meth:`find_stops` finds for the spellings of the source, which most answers use."""
+        """Return the stops for the exact spellings of the source, which most answers use."""
         return {
             text: self._stops_by_key[normalize(text)]
             for stop in self.stops
@@ -113,11 +113,11 @@ class Network:
 
     @cached_property
     def changes_by_name(self) -> Mapping[str, Mapping[str, int]]:
-        """How often one must change to come from one line to another, by names of lines.
+        """Return the number of changes needed from one line to another, by line names.
 
-        Two lines meet where both list a stop of the same name: homonyms count as one place here,
-        as in ReasonMap's check of a route (arXiv 2505.18675, algorithm 1), and only here.
-        A line that cannot be reached is left out.
+        Two lines meet where both list a stop of the same name: homonyms count as one place here, as
+        in ReasonMap's check of a route (arXiv 2505.18675, algorithm 1), and only here. Unreachable
+        lines are omitted.
         """
         graph: nx.Graph[str] = nx.Graph()
         graph.add_nodes_from(line.name for line in self.lines)
@@ -127,11 +127,11 @@ class Network:
         return dict(nx.all_pairs_shortest_path_length(graph))
 
     def fewest_legs(self, here: Sequence[int], there: Sequence[int]) -> int | None:
-        """Return the fewest legs from any of some stops to any of others; ``None`` for no way.
+        """Return the fewest legs from any of ``here`` to any of ``there``; ``None`` if unreachable.
 
-        0 when they share a stop; else one more than the changes of :attr:`changes_by_name`.
+        0 if they share a stop, otherwise one more than the changes in :attr:`changes_by_name`.
         """
-        return self._legs_between(tuple(here), tuple(there))
+        return self._cached_legs(tuple(here), tuple(there))
 
     def _count_legs(self, here: tuple[int, ...], there: tuple[int, ...]) -> int | None:
         if not set(here).isdisjoint(there):
@@ -141,7 +141,7 @@ class Network:
         return min((changes[a][b] + 1 for a, b in ways if b in changes[a]), default=None)
 
     def lines_at(self, stops: Iterable[int]) -> tuple[str, ...]:
-        """Return the names of the lines that call at any of some stops, each once."""
+        """Return the names of the lines that call at any of the stops, each once."""
         return tuple(dict.fromkeys(name for stop in stops for name in self.stops[stop].lines))
 
     @cached_property
@@ -161,19 +161,19 @@ class Network:
         return {line.name: frozenset(line.listed) for line in self.lines}
 
     @cached_property
-    def _meant(self) -> Callable[[str], tuple[int, ...]]:
-        return lru_cache(_KEPT)(self._search_stops)
+    def _cached_stops(self) -> Callable[[str], tuple[int, ...]]:
+        return lru_cache(_CACHE_SIZE)(self._search_stops)
 
     @cached_property
-    def _line_meant(self) -> Callable[[str], Line | None]:
-        return lru_cache(_KEPT)(self._search_line)
+    def _cached_line(self) -> Callable[[str], Line | None]:
+        return lru_cache(_CACHE_SIZE)(self._search_line)
 
     @cached_property
-    def _legs_between(self) -> Callable[[tuple[int, ...], tuple[int, ...]], int | None]:
-        return lru_cache(_KEPT)(self._count_legs)
+    def _cached_legs(self) -> Callable[[tuple[int, ...], tuple[int, ...]], int | None]:
+        return lru_cache(_CACHE_SIZE)(self._count_legs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what was looked up: another process looks it up again."""
+        """Return the fields without caches; another process rebuilds them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
@@ -181,10 +181,10 @@ class Network:
         return frozenset(s.index for s in self.stops if len(self.find_stops(s.name)) > 1)
 
     def find_line(self, text: str) -> Line | None:
-        """Return the line that a spelling means, or ``None`` when it means none."""
+        """Return the line that a spelling means, or ``None`` if there is none."""
         if len(text) > LONGEST_NAME:
             return None
-        return self._lines_by_name.get(text) or self._line_meant(text)
+        return self._lines_by_name.get(text) or self._cached_line(text)
 
     def _search_line(self, text: str) -> Line | None:
         for key in (line_key(text), loose_line_key(text)):
@@ -194,10 +194,11 @@ class Network:
         return None
 
     def find_stops(self, text: str) -> tuple[Stop, ...]:
-        """Return every stop that a spelling may mean, in order of index; homonyms give several.
+        """Return every stop that a spelling may mean, by index; homonyms give several.
 
-        The full name decides. Where no stop has it, one of the two names of a stop that has a
-        second name in brackets does, and then the text without what an answer may add to a name.
+        The full name takes precedence. If no stop has it, a match with one of the two names of a
+        stop with a second name in brackets counts, and then the text without what an answer may add
+        to a name.
         """
         return tuple(self.stops[i] for i in self.find_indexes(text))
 
@@ -205,13 +206,13 @@ class Network:
         """Return the indexes of the stops that :meth:`find_stops` returns."""
         if len(text) > LONGEST_NAME:
             return ()
-        return self._stops_by_spelling.get(text) or self._meant(text)
+        return self._stops_by_spelling.get(text) or self._cached_stops(text)
 
     def _search_stops(self, text: str) -> tuple[int, ...]:
         key = normalize(text)
         return (
             self._stops_by_key.get(key)
-            or self._stops_by_half_a_name.get(key)
+            or self._stops_by_partial_name.get(key)
             or self._stops_by_key.get(loose_key(text), ())
         )
 
@@ -228,7 +229,7 @@ class Network:
         return found[0] if len(found) == 1 else None
 
     def serves(self, line: Line, stop: int) -> bool:
-        """Say whether a line calls at a stop."""
+        """Return whether a line calls at a stop."""
         return stop in self._members[line.name]
 
     def stops_of(self, line: Line) -> frozenset[int]:
@@ -236,19 +237,19 @@ class Network:
         return self._members[line.name]
 
     def line(self, name: str) -> Line:
-        """Return the line of exactly this name.
+        """Return the line with exactly this name.
 
         Raises:
-            KeyError: No line has it.
+            KeyError: There is no such line.
         """
         return self._lines_by_name[name]
 
     def interchanges(self) -> tuple[Stop, ...]:
-        """Return the stops that more than one line serves; the lists' markers play no part."""
+        """Return the stops with more than one line; the markers of the lists are ignored."""
         return tuple(stop for stop in self.stops if len(stop.lines) > 1)
 
     def is_homonym(self, stop: Stop) -> bool:
-        """Say whether the printed name of a stop may also mean another stop of the network."""
+        """Return whether the printed name of a stop may also mean another stop."""
         return stop.index in self._homonyms
 
 

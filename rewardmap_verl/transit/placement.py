@@ -1,4 +1,4 @@
-"""Where a network lies on the drawing grid: what a generator or a layout hands to the renderer."""
+"""A network placed on the drawing grid: the input of the renderer."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ def grid_edge(a: GridPoint, b: GridPoint) -> GridEdge:
 
 @dataclass(frozen=True, slots=True)
 class PlacedNetwork:
-    """A network together with the way that each of its lines takes over an integer grid.
+    """A network with the course of each of its lines over an integer grid.
 
-    Integers keep the placement the same on every machine. Lines that pass between the same two
-    neighboring course points share their track and are drawn side by side there.
+    Integers keep the placement identical on every machine. Lines that pass between the same two
+    adjacent course points share their track and are drawn side by side there.
     """
 
     network: Network
     positions: tuple[GridPoint, ...]
     """The grid node of each stop, in the order of ``network.stops``."""
     courses: tuple[tuple[tuple[GridPoint, ...], ...], ...]
-    """For each line and each of its paths, every grid node that it passes, calling there or not."""
+    """For each line and each of its paths, every grid node along it, including nodes passed without
+    calling."""
 
     title: str = ""
-    """What the map is headed with; empty for the name of the city."""
+    """Title of the map; empty for no title."""
 
     grain: float = 1.0
-    """How much finer the grid is than that of a generated network; the more, the less a step."""
+    """How many times finer the grid is than that of a generated network."""
 
     def extent(self) -> tuple[int, int, int, int]:
-        """The smallest box that holds every course: left, top, right, bottom."""
+        """Return the bounding box of all courses: left, top, right, bottom."""
         points = [point for line in self.courses for path in line for point in path]
         xs = [x for x, _ in points]
         ys = [y for _, y in points]

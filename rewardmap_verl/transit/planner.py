@@ -1,9 +1,9 @@
-"""Best routes through a network: fewest transfers, then fewest stops, with every tie.
+"""Plan the best routes through a network: fewest transfers, then fewest stops, including ties.
 
-A route is a sequence of legs, each a ride on one line. It is found on a graph with one node for
-each stop and one for each pair of a stop and a line that calls there: boarding costs more than
-riding through the whole network, riding to the neighbor costs one, alighting is free. Trains run
-both ways on every line, around loops too, and between the arms of a branched line.
+A route is a sequence of legs, each a ride on one line. The search graph has one node per stop and
+one per (stop, line): boarding costs more than riding through the whole network, riding to the next
+stop costs one, and alighting is free. Trains run in both directions on every line, around loops,
+and between the branches of a line.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ __all__ = [
 
 _Node = tuple[int, int]
 _PLATFORM_FREE = -1
-"""Stands for the line in the node of a stop itself."""
+"""The line index of the node of the stop itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One ride on one line. Stops are given by index."""
+    """One ride on one line; stops are indexes."""
 
     line: str
     departure: int
     arrival: int
     via: tuple[int, ...]
-    """The stops passed on the way in running order, without the two ends."""
+    """The stops in between, in running order, without both ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A route: one leg or more, each starting where the one before it ends."""
+    """A route: one or more legs, each starting where the previous one ends."""
 
     legs: tuple[Leg, ...]
 
     @property
     def transfers(self) -> int:
-        """How often the traveller changes lines."""
+        """Return the number of changes of line."""
         return len(self.legs) - 1
 
     @property
     def rides(self) -> int:
-        """How many times the train moves from a stop to its neighbor."""
+        """Return the number of hops from a stop to the next."""
         return sum(len(leg.via) + 1 for leg in self.legs)
 
 
 class Planner:
-    """Plans in one network. Keeps what it worked out for each origin, so keep the object.
+    """Plans routes in one network and caches the search from each origin.
 
-    The answers do not depend on what was asked before.
+    Reuse the object for many questions. Results do not depend on earlier calls.
     """
 
     def __init__(self, network: Network) -> None:
@@ -80,7 +80,7 @@ class Planner:
         return self._from[origin]
 
     def fewest_transfers(self, origin: int, destination: int) -> int | None:
-        """Return how often one must change lines; ``None`` when no route leads there.
+        """Return the fewest changes of line; ``None`` if there is no route or the stops are equal.
 
         Raises:
             IndexError: The network has no such stop.
@@ -90,15 +90,15 @@ class Planner:
         return None if cost is None or origin == destination else int(cost) // self._boarding - 1
 
     def best_plans(self, origin: int, destination: int, limit: int = 8) -> tuple[Plan, ...]:
-        """Return the routes with the fewest transfers and, of these, the fewest stops.
+        """Return the routes with the fewest transfers and, among these, the fewest stops.
 
         Args:
             origin: Index of the first stop.
             destination: Index of the last stop.
-            limit: At most so many of the routes that tie; always the same ones.
+            limit: Maximum number of tied routes; always the same ones.
 
         Returns:
-            The routes; none when there is no way, or when the two stops are one.
+            The routes; empty if there is none or if the two stops are equal.
 
         Raises:
             IndexError: The network has no such stop.
@@ -130,7 +130,7 @@ def _travel_graph(network: Network, boarding: int) -> nx.DiGraph[_Node]:
 def _walks_back(
     before: dict[_Node, list[_Node]], origin: int, node: _Node
 ) -> Iterator[list[_Node]]:
-    """Yield the shortest walks to a node one by one; the stack keeps one walk, not all of them."""
+    """Yield the shortest walks to a node one by one; the stack holds one walk, not all of them."""
     walk = [node]
     choices = [iter(sorted(before[node]))]
     while choices:
@@ -155,7 +155,7 @@ def _plan(network: Network, walk: Sequence[_Node]) -> Plan:
 
 
 def best_plans(network: Network, origin: int, destination: int, limit: int = 8) -> tuple[Plan, ...]:
-    """Plan once; see :meth:`Planner.best_plans`. Keep a :class:`Planner` for many questions."""
+    """Plan once; see :meth:`Planner.best_plans`. Use a :class:`Planner` for many questions."""
     return Planner(network).best_plans(origin, destination, limit)
 
 
@@ -165,7 +165,7 @@ def fewest_transfers(network: Network, origin: int, destination: int) -> int | N
 
 
 def line_graph(line: Line) -> nx.Graph[Any]:
-    """Return the neighbors on one line as a graph over stop indexes."""
+    """Return the adjacent stops of one line as a graph over stop indexes."""
     graph: nx.Graph[Any] = nx.Graph()
     for path in line.paths:
         nx.add_path(graph, path)
@@ -173,11 +173,11 @@ def line_graph(line: Line) -> nx.Graph[Any]:
 
 
 def stops_between(line: Line, departure: int, arrival: int) -> tuple[int, ...] | None:
-    """Return the intermediate stops of a ride, in running order, if there is only one way to ride.
+    """Return the intermediate stops of a ride in running order, if the ride is unambiguous.
 
-    ``None`` when a person counting on the map could come to another number: two ways around a
-    loop, the trunk and the branch of a line (one may have to change trains), a line whose branch
-    is not explained, a stop that the line does not serve, one stop given twice.
+    ``None`` if a person who counts on the map could get another number: two directions around a
+    loop, trunk and branch of a line (the ride may need a change of train), a line whose branch is
+    unexplained, a stop that the line does not serve, or twice the same stop.
     """
     if line.doubtful or departure == arrival:
         return None

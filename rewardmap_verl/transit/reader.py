@@ -1,15 +1,15 @@
-"""Read a network from ReasonMap's station lists, or from the exact form that this project writes.
+"""Read a network from ReasonMap's station lists, or from this project's exact form.
 
 A station list is ``{"Line A": ["Battistini Station", …], …}``: the stops of each line in order,
-with markers in brackets. Three things are not written there and are put right here: which stops
-of different lines are one place, where a branch leaves its trunk, and which lines are loops.
+with markers in brackets. Three facts are missing from it and are resolved here: which stops of
+different lines are one place, where a branch leaves its trunk, and which lines are loops.
 
-* Stops whose names compare equal are one stop, also when no marker says so, unless the notes of
-  the city separate them (``cities.yaml``).
-* A list that ends with its first stop is a loop. A marked junction that is listed a second time
-  starts a branch there. Loops and branches of known cities that are written otherwise are in the
-  notes. A branch marker that nothing explains makes the line ``doubtful``.
-* Markers are hints: an interchange is a stop that several lines serve, marked or not.
+* Stops whose names compare equal are one stop, even if no marker says so, unless the notes of the
+  city separate them (``cities.yaml``).
+* A list that ends with its first stop is a loop. A marked junction that is listed again starts a
+  branch there. The notes have the loops and branches of known cities that are written otherwise. A
+  branch marker that nothing explains makes the line ``doubtful``.
+* Markers are hints: an interchange is a stop with several lines, marked or not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rewardmap_verl.transit.cities import CityNotes, city_notes
 from rewardmap_verl.transit.names import line_key, normalize, strip_markers
 from rewardmap_verl.transit.network import Line, Network, Stop
 
-__all__ = ["network_to_json", "network_to_station_lists", "parse_network", "read_network"]
+__all__ = ["network_to_json", "parse_network", "read_network"]
 
 FORMAT_KEY: Final = "rewardmap_network"
 FORMAT: Final = 1
@@ -44,7 +44,7 @@ class _Entry:
     line: str
     name: str
     identity: tuple[str, str]
-    """What decides which stop this is: the key of the name and the group among its homonyms."""
+    """Identifies the stop: the key of the name, and the group among its homonyms."""
     markers: frozenset[str]
 
 
@@ -58,22 +58,20 @@ def read_network(path: str | Path) -> Network:
     country, city = path.absolute().parent.name, path.stem
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise DataError(
-                path, "size", path.stat().st_size, f"A network has at most {MAX_BYTES} bytes."
-            )
+            raise DataError(path, "size", path.stat().st_size, f"The maximum is {MAX_BYTES} bytes.")
         text = path.read_bytes().decode("utf-8-sig")
         source = json.loads(text, object_pairs_hook=lambda pairs: _unique_keys(pairs, path))
     except json.JSONDecodeError as error:
         raise DataError(
-            path, f"line {error.lineno}, column {error.colno}", error.msg, "Fix the JSON there."
+            path, f"line {error.lineno}, column {error.colno}", error.msg, "Fix the JSON syntax."
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(path, f"byte {error.start}", error.reason, "Save it as UTF-8.") from error
     except RecursionError as error:
-        raise DataError(path, hint="It is nested too deeply to be a network.") from error
+        raise DataError(path, hint="It is nested too deeply for a network.") from error
     except OSError as error:
         raise DataError(
-            path, found=error.strerror, hint="Give a readable file <country>/<city>.json."
+            path, found=error.strerror, hint="Pass a readable file <country>/<city>.json."
         ) from error
     return parse_network(source, country, city, path)
 
@@ -82,19 +80,19 @@ def _unique_keys(pairs: list[tuple[str, Any]], where: object) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key, value in pairs:
         if key in seen:
-            raise DataError(where, key, "the same key twice", "Keep one of the two.")
+            raise DataError(where, key, "the same key twice", "Remove one of them.")
         seen[key] = value
     return seen
 
 
 def parse_network(source: object, country: str, city: str, where: object = "") -> Network:
-    """Build a network from decoded JSON: a station list, or what :func:`network_to_json` returned.
+    """Build a network from decoded JSON: a station list, or the output of :func:`network_to_json`.
 
     Args:
         source: The decoded JSON.
         country: Name of the country, as folders spell it ("united_arab_emirates").
         city: Name of the city, as files spell it.
-        where: What to call the source in an error; "country/city" when empty.
+        where: Name of the source in errors; "country/city" if empty.
 
     Raises:
         DataError: The source is not a network.
@@ -115,15 +113,15 @@ def parse_network(source: object, country: str, city: str, where: object = "") -
 
 
 def _checked_lists(source: Mapping[Any, Any], where: object) -> dict[str, list[str]]:
-    """Check the shape of a station list, so that all that follows may trust it."""
+    """Return a station list after checking its shape; all later code relies on it."""
     if len(source) > MAX_LINES:
-        raise DataError(where, "lines", len(source), f"At most {MAX_LINES} lines are read.")
+        raise DataError(where, "lines", len(source), f"The maximum is {MAX_LINES} lines.")
     keys: dict[str, str] = {}
     for name, rows in source.items():
         other = keys.setdefault(_check_name(name, where, "line name", line_key), name)
         if other != name:
             raise DataError(
-                where, name, f"the same line as {other!r}", "Give each line a name of its own."
+                where, name, f"the same line as {other!r}", "Give each line a distinct name."
             )
         if not isinstance(rows, list) or not 2 <= len(rows) <= MAX_STOPS_PER_LINE:
             raise DataError(
@@ -134,7 +132,10 @@ def _checked_lists(source: Mapping[Any, Any], where: object) -> dict[str, list[s
             key = _check_name(row, where, f"{name}, stop {i}", normalize)
             if key == before:
                 raise DataError(
-                    where, f"{name}, stop {i}", row, "It is listed twice in a row; keep one."
+                    where,
+                    f"{name}, stop {i}",
+                    row,
+                    "The stop is listed twice in a row; remove one.",
                 )
             before = key
     return dict(source)
@@ -145,11 +146,14 @@ def _check_name(name: object, where: object, field: str, key_of: Callable[[str],
     key = key_of(name) if isinstance(name, str) and len(name) <= MAX_NAME else ""
     if not isinstance(name, str) or not key:
         raise DataError(
-            where, field, name, f"A name is a text of 1 to {MAX_NAME} characters with a letter."
+            where,
+            field,
+            name,
+            f"A name has 1 to {MAX_NAME} characters and at least one letter or digit.",
         )
-    # Names go into prompts, where "<image>" has a meaning, and into files, as UTF-8.
+    # Names go into prompts, where "<image>" is special, and into UTF-8 files.
     if any(char in "<>" or unicodedata.category(char) in ("Cc", "Cs") for char in name.strip()):
-        raise DataError(where, field, name, "Take out control characters, < and >.")
+        raise DataError(where, field, name, "Remove control characters, < and >.")
     return key
 
 
@@ -214,46 +218,46 @@ def _line(
 def _paths(
     name: str, rows: Sequence[_Entry], listed: tuple[int, ...], notes: CityNotes
 ) -> tuple[tuple[tuple[int, ...], ...], bool]:
-    """Return the true running order of a line, and whether a branch in it stays unexplained."""
+    """Return the true running order of a line, and whether one of its branches is unexplained."""
     keys = [row.identity[0] for row in rows]
     ends = notes.loops.get(name)
     if ends and [normalize(end) for end in ends] == [keys[0], keys[-1]]:
         return ((*listed, listed[0]),), False
-    noted = _noted_joints(name, keys, notes)
+    noted = _noted_junctions(name, keys, notes)
     marked = {stop for stop, row in zip(listed, rows, strict=True) if "branch" in row.markers}
     repeated = {
         i: listed[i] for i in range(1, len(listed)) if listed[i] in marked & set(listed[:i])
     }
-    joints = {at: listed[junction] for at, junction in noted.items()} | repeated
+    junctions = {at: listed[junction] for at, junction in noted.items()} | repeated
     if listed[0] == listed[-1]:
-        joints.pop(len(listed) - 1, None)
-    unexplained = marked - {listed[0], listed[-1]} and not joints and name not in notes.branches
-    return _cut(listed, joints), bool(unexplained)
+        junctions.pop(len(listed) - 1, None)
+    unexplained = marked - {listed[0], listed[-1]} and not junctions and name not in notes.branches
+    return _cut(listed, junctions), bool(unexplained)
 
 
-def _noted_joints(name: str, keys: Sequence[str], notes: CityNotes) -> dict[int, int]:
-    """Return where the noted branches begin in the list, with the position of their junction."""
-    joints = {}
+def _noted_junctions(name: str, keys: Sequence[str], notes: CityNotes) -> dict[int, int]:
+    """Return the list position where each noted branch begins, with that of its junction."""
+    junctions = {}
     for branch in notes.branches.get(name, ()):
         at, first = normalize(branch.at), normalize(branch.first)
         if at in keys and first in keys and keys[keys.index(first) - 1] != at:
-            joints[keys.index(first)] = keys.index(at)
-    return joints
+            junctions[keys.index(first)] = keys.index(at)
+    return junctions
 
 
-def _cut(listed: tuple[int, ...], joints: Mapping[int, int]) -> tuple[tuple[int, ...], ...]:
-    """Cut the list before each joint, and start each branch with its junction."""
-    bounds = [0, *sorted(joints), len(listed)]
+def _cut(listed: tuple[int, ...], junctions: Mapping[int, int]) -> tuple[tuple[int, ...], ...]:
+    """Split the list before each branch, and start each branch with its junction."""
+    bounds = [0, *sorted(junctions), len(listed)]
     paths = []
     for start, end in pairwise(bounds):
         part = listed[start:end]
-        junction = joints.get(start, part[0])
+        junction = junctions.get(start, part[0])
         paths.append(part if part[0] == junction else (junction, *part))
     return tuple(path for path in paths if len(path) > 1)
 
 
 def network_to_json(network: Network) -> dict[str, Any]:
-    """Return a network as JSON that :func:`parse_network` reads back exactly, notes and all."""
+    """Return a network as JSON that :func:`parse_network` reads back exactly, including notes."""
     return {
         FORMAT_KEY: FORMAT,
         "country": network.country,
@@ -318,21 +322,3 @@ def _exact_stop(index: int, stop: Mapping[str, Any], lines: Sequence[Line]) -> S
         aliases=tuple(stop.get("aliases", ())),
         marked=bool(stop.get("marked", False)),
     )
-
-
-def network_to_station_lists(network: Network) -> dict[str, list[str]]:
-    """Return a network as a station list in ReasonMap's layout, with its markers.
-
-    Loops are closed and branches start with their junction again, so that the list needs no
-    notes. Display spellings are used; homonyms are written alike, as ReasonMap writes them.
-    """
-    return {line.name: list(_rows(network, line)) for line in network.lines}
-
-
-def _rows(network: Network, line: Line) -> Iterator[str]:
-    junctions = {path[0] for path in line.paths[1:]}
-    for path in line.paths:
-        for i in path:
-            stop = network.stops[i]
-            transfer = " (Transfer Station)" if len(stop.lines) > 1 else ""
-            yield stop.name + transfer + (" (Branch-starting Station)" if i in junctions else "")

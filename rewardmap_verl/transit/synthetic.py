@@ -1,7 +1,7 @@
-"""New transit networks from a seed: as many as wanted, none of them in any training corpus.
+"""Generate transit networks from a seed: any number of them, none in any training corpus.
 
 ``generate_network(7, 0, standard_settings())`` is the same network on every machine: it depends on
-(seed, index, settings) alone and is computed on an integer grid.
+(seed, index, settings) only and is computed on an integer grid.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _MAX_SHORT_NAMES = 40
 
 def _ordered(value: tuple[int, int]) -> tuple[int, int]:
     if value[0] > value[1]:
-        raise ValueError(f"the smaller number comes first; got {value}")
+        raise ValueError(f"the minimum must come first; got {value}")
     return value
 
 
 Range = Annotated[tuple[int, int], AfterValidator(_ordered)]
-"""Smallest and largest number, both included."""
+"""Minimum and maximum, both inclusive."""
 ShapeName = Literal["radial", "grid", "ring", "grown"]
 Language = Literal[
     "short", "english", "german", "french", "spanish", "nordic", "cyrillic", "greek", "chinese"
@@ -47,7 +47,7 @@ Language = Literal[
 
 
 class SyntheticSettings(BaseModel):
-    """What the generated networks look like. Ranges are (smallest, largest), both included."""
+    """Parameters of the generated networks. Ranges are (minimum, maximum), both inclusive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,31 +56,31 @@ class SyntheticSettings(BaseModel):
     stops: Range = (30, 90)
     """Number of stops, 4 to 400."""
     shapes: tuple[ShapeName, ...] = Field(default=("radial", "grid", "ring", "grown"), min_length=1)
-    """Families of networks, one drawn for each network."""
+    """Families of networks; one is drawn per network."""
     branches: Range = (0, 2)
-    """How many lines have a second arm."""
+    """Number of lines with a branch."""
     shared: Range = (0, 2)
-    """How many lines run on another line's track for a part of their way."""
+    """Number of lines that use another line's track for part of their length."""
     express: Range = (0, 1)
-    """How many lines run on the whole of another line and call at few of its stops."""
+    """Number of express lines that follow another line throughout and call at few of its stops."""
     lines_at_node: int = Field(default=3, ge=2, le=4)
-    """The most lines that meet in one stop (express lines come on top)."""
+    """Maximum number of lines that meet in one stop, not counting express lines."""
     spacing: int = Field(default=150, ge=100, le=400)
-    """Grid nodes per 100 stops: how much empty track, and so room for labels, between stops."""
+    """Grid nodes per 100 stops: empty track between stops, and so room for labels."""
     languages: tuple[Language, ...] = Field(default=("english",), min_length=1)
-    """What the names sound like, one drawn for each network. "short" names have four or five
-    letters; "chinese" ones need a font that is installed apart (see ``drawing.fonts``)."""
+    """Languages of the names; one is drawn per network. "short" names have four or five letters;
+    "chinese" names need a font that is installed separately (see ``drawing.fonts``)."""
     line_names: tuple[Literal["numbers", "letters", "colors"], ...] = Field(
         default=("numbers",), min_length=1
     )
-    """How lines are called: "Line 1", "Line A" or "Red Line"."""
+    """Style of line names: "Line 1", "Line A" or "Red Line"."""
 
     @model_validator(mode="after")
     def _check_sizes(self) -> SyntheticSettings:
         if not 2 <= self.lines[0] <= self.lines[1] <= len(PALETTE):
-            raise ValueError(f"lines must lie within 2 to {len(PALETTE)}; got {self.lines}")
+            raise ValueError(f"lines must be within 2 to {len(PALETTE)}; got {self.lines}")
         if not 4 <= self.stops[0] <= self.stops[1] <= 400:
-            raise ValueError(f"stops must lie within 4 to 400; got {self.stops}")
+            raise ValueError(f"stops must be within 4 to 400; got {self.stops}")
         if "short" in self.languages and self.stops[1] > _MAX_SHORT_NAMES:
             raise ValueError(
                 f"short names are enough for at most {_MAX_SHORT_NAMES} stops; got {self.stops}"
@@ -88,15 +88,15 @@ class SyntheticSettings(BaseModel):
         if self.stops[1] < 3 * self.lines[0]:
             raise ValueError(
                 f"{self.stops[1]} stops are too few for {self.lines[0]} lines; "
-                "allow at least three stops for each line"
+                "allow at least three stops per line"
             )
         return self
 
     def with_languages(self, languages: tuple[str, ...]) -> SyntheticSettings:
-        """Return the same settings with names of other languages, of those of ``languages``.
+        """Return the same settings with names of other languages.
 
         Raises:
-            ConfigError: "short" names for more stops than there are such names.
+            ConfigError: There are fewer "short" names than stops.
         """
         if "short" in languages and self.stops[1] > _MAX_SHORT_NAMES:
             raise ConfigError(
@@ -110,7 +110,7 @@ class SyntheticSettings(BaseModel):
 
 
 def tiny_settings() -> SyntheticSettings:
-    """Networks for a model that sees some tens of visual tokens: 2 to 4 lines, 6 to 14 stops."""
+    """Return settings for models with few visual tokens: 2 to 4 lines, 6 to 14 stops."""
     return SyntheticSettings(
         lines=(2, 4),
         stops=(6, 14),
@@ -124,18 +124,18 @@ def tiny_settings() -> SyntheticSettings:
 
 
 def standard_settings() -> SyntheticSettings:
-    """Networks of the size of a middling city: 5 to 10 lines, 30 to 90 stops."""
+    """Return settings for a mid-sized city: 5 to 10 lines, 30 to 90 stops."""
     return SyntheticSettings()
 
 
 def settings_at(difficulty: float) -> SyntheticSettings:
-    """Networks by one knob: 0 is a small town with 2 to 4 lines, 1 a metropolis with 16 to 20.
+    """Return settings for a difficulty from 0 (2 to 4 lines) to 1 (16 to 20 lines).
 
     Raises:
         ConfigError: The difficulty is not within 0 to 1.
     """
     if not 0 <= difficulty <= 1:
-        raise ConfigError("difficulty", "", difficulty, "Give a number from 0 to 1.")
+        raise ConfigError("difficulty", "", difficulty, "Pass a number from 0 to 1.")
 
     def between(low: int, high: int) -> int:
         return round(low + (high - low) * difficulty)
@@ -153,10 +153,10 @@ def settings_at(difficulty: float) -> SyntheticSettings:
 
 
 def generate_network(seed: int, index: int, settings: SyntheticSettings) -> PlacedNetwork:
-    """Make network number ``index`` of a seed: connected, and placed on a grid for drawing.
+    """Generate network ``index`` of a seed: connected, and placed on a grid for drawing.
 
     Raises:
-        ConfigError: No network of the wished size fits together; name the sizes to change.
+        ConfigError: No network of the requested size was found.
     """
     sizes = random.Random(f"{seed}/{index}/size")
     lines = sizes.randint(*settings.lines)
@@ -164,7 +164,7 @@ def generate_network(seed: int, index: int, settings: SyntheticSettings) -> Plac
     for attempt in range(_ATTEMPTS):
         rng = random.Random(f"{seed}/{index}/{attempt}")
         layout = _lay(rng, settings, lines, stops, attempt)
-        chosen = select_stops(rng, layout.tracks, stops) if layout else None
+        chosen = select_stops(rng, layout.grid, stops) if layout else None
         if layout and chosen:
             return _name_and_place(rng, settings, layout, chosen, f"{seed}_{index}")
     raise ConfigError(
@@ -190,9 +190,10 @@ def _lay(
 
 
 def _grid_size(nodes: int, lines: int, attempt: int) -> GridPoint:
-    """A grid about a third filled with track, wider than high, wide enough for long lines.
+    """Return a grid about one third filled with track, wider than high, wide enough for long lines.
 
-    Later attempts try other sizes: one is too small for the lines, one too large for the stops.
+    Later attempts try other sizes, since one may be too small for the lines and another too large
+    for the stops.
     """
     along = nodes * 10 // (16 * lines)
     area = 25 * nodes // 20
@@ -226,25 +227,25 @@ def _name_and_place(
         for i, name in enumerate(names[:-1])
     )
     city = f"{ascii_slug(names[-1]) or language}_{label}"
-    courses = tuple(tuple(paths) for _, paths in sorted(layout.tracks.paths.items()))
+    courses = tuple(tuple(paths) for _, paths in sorted(layout.grid.paths.items()))
     return PlacedNetwork(Network("synthetic", city, stops, lines), positions, courses, names[-1])
 
 
 def _calls_per_line(rng: random.Random, layout: LineLayout, chosen: frozenset) -> list[list[tuple]]:
-    """The stops that each line calls at, in running order, for each of its paths."""
+    """Return the stops of each line and each of its paths, in running order."""
     calls = []
-    for line, paths in sorted(layout.tracks.paths.items()):
+    for line, paths in sorted(layout.grid.paths.items()):
         stops = [stops_along(path, chosen) for path in paths]
         calls.append([_express_stops(rng, layout, stops[0])] if line in layout.express else stops)
     return calls
 
 
 def _express_stops(rng: random.Random, layout: LineLayout, stops: tuple) -> tuple:
-    """The stops of an express line: both ends, where other lines meet, and few between."""
+    """Return the stops of an express line: both ends, interchanges, and a few in between."""
     kept = [
         stop
         for i, stop in enumerate(stops)
-        if i in (0, len(stops) - 1) or len(layout.tracks.nodes[stop]) > 2 or rng.random() < 0.25
+        if i in (0, len(stops) - 1) or len(layout.grid.nodes[stop]) > 2 or rng.random() < 0.25
     ]
     return tuple(kept) if len(kept) > 2 else (stops[0], stops[len(stops) // 2], stops[-1])
 

@@ -205,8 +205,8 @@ def test_wrong_coordinates_are_named(coordinates, says):
 
 
 def test_the_last_resort_gives_the_center_room():
-    spread = geographic_layout._spread([0.0, 1.0, 2.0, 100.0])
+    spread = geographic_layout._even_out([0.0, 1.0, 2.0, 100.0])
     assert spread == sorted(spread)
     assert (spread[0], spread[-1]) == (0.0, 100.0)
     assert spread[1] - spread[0] > 10
-    assert geographic_layout._spread([3.0, 3.0]) == [3.0, 3.0]
+    assert geographic_layout._even_out([3.0, 3.0]) == [3.0, 3.0]

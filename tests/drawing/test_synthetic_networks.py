@@ -197,10 +197,10 @@ def test_specialities_are_built():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"lines": (1, 3)}, "lines must lie within"),
-        ({"lines": (2, 40)}, "lines must lie within"),
-        ({"stops": (2, 3)}, "stops must lie within"),
-        ({"stops": (90, 30)}, "smaller number comes first"),
+        ({"lines": (1, 3)}, "lines must be within"),
+        ({"lines": (2, 40)}, "lines must be within"),
+        ({"stops": (2, 3)}, "stops must be within"),
+        ({"stops": (90, 30)}, "minimum must come first"),
         ({"lines": (10, 12), "stops": (10, 20)}, "at least three stops"),
         ({"color": "red"}, "Extra inputs"),
         ({"languages": ("short",)}, "at most 40 stops"),

@@ -1,1 +1,1 @@
-"""The parts of the map generator: routes over a grid, where trains call, and invented names."""
+"""The parts of the network generator: line layout on a grid, stop selection and names."""

@@ -1,7 +1,7 @@
-"""Parts from which names are invented, by language.
+"""Name parts from which names are generated, by language.
 
-Each stock has patterns in which ``{s}`` stands for a stem, ``{e}`` for an ending and ``{k}`` for a
-kind of place. Together they give many more names than the largest network has stops.
+In a pattern, ``{s}`` stands for a stem, ``{e}`` for an ending and ``{k}`` for a kind of place. The
+combinations give many more names than the largest network has stops.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NameParts:
-    """The parts of one language."""
+    """The name parts of one language."""
 
     stems: tuple[str, ...]
     ends: tuple[str, ...]
     kinds: tuple[str, ...]
     patterns: tuple[str, ...]
-    """Each as likely as the others; a pattern that is listed twice is twice as likely."""
+    """Chosen with equal probability; a repeated pattern is more likely."""
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Line colors that stay apart from each other on a white map, the clearest first."""
+"""Line colors that are easy to tell apart on white, the most distinct first."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Invented names for stops and cities: believable, and the name of no real place by intent.
+"""Generate believable names for stops and cities that are not meant to match real places.
 
-Names are put together from parts, so that some dozens of parts give thousands of names, and kept
-far enough apart that no two of one network could be taken for each other.
+Names are composed of parts, so dozens of parts give thousands of names. Two names of one network
+are never close enough to be confused.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit.names import normalize
 from rewardmap_verl.transit.synthesis.name_parts import NAME_PARTS, SHORT_NAMES
 
-_LONGEST = 18
-_SHORTEST_FOR_DISTANCE = 4
+_MAX_LENGTH = 18
+_MIN_LENGTH_FOR_DISTANCE = 4
 
 
 def generate_stop_names(rng: random.Random, count: int, language: str) -> list[str]:
-    """``count`` names in one language, or of four and five letters when it is ``"short"``.
+    """Return ``count`` names in one language; ``"short"`` gives names of four or five letters.
 
-    No two of them are equal or one letter apart when normalized.
+    No two of them are equal or one letter apart after normalization.
 
     Raises:
-        ConfigError: The stock of names is too small for ``count``.
+        ConfigError: There are fewer than ``count`` names.
     """
     chosen: list[str] = []
     taken: set[str] = set()
@@ -44,23 +44,23 @@ def generate_stop_names(rng: random.Random, count: int, language: str) -> list[s
 
 
 def ascii_slug(text: str) -> str:
-    """Small Latin letters, digits and underscores only, for file names; may be empty."""
+    """Return only lowercase Latin letters, digits and underscores, for file names; may be empty."""
     folded = unicodedata.normalize("NFKD", text.lower())
     kept = "".join(c if c.isascii() and c.isalnum() else " " * (c in " -") for c in folded)
     return "_".join(kept.split())
 
 
-def _candidate_names(rng: random.Random, language: str, most: int) -> Iterator[str]:
+def _candidate_names(rng: random.Random, language: str, attempts: int) -> Iterator[str]:
     if language == "short":
         yield from rng.sample(SHORT_NAMES, len(SHORT_NAMES))
         return
-    stock = NAME_PARTS[language]
-    for _ in range(most):
-        stem, other = rng.choice(stock.stems), rng.choice(stock.stems)
-        end, kind = rng.choice(stock.ends), rng.choice(stock.kinds)
-        name = rng.choice(stock.patterns).format(s=stem, s2=other, e=end, k=kind)
+    parts = NAME_PARTS[language]
+    for _ in range(attempts):
+        stem, other = rng.choice(parts.stems), rng.choice(parts.stems)
+        end, kind = rng.choice(parts.ends), rng.choice(parts.kinds)
+        name = rng.choice(parts.patterns).format(s=stem, s2=other, e=end, k=kind)
         clumsy = stem == other or (_is_vowel(stem[-1]) and _is_vowel(end[0]))
-        if len(name) <= _LONGEST and normalize(name) and not clumsy:
+        if len(name) <= _MAX_LENGTH and normalize(name) and not clumsy:
             yield name
 
 
@@ -69,10 +69,10 @@ def _is_vowel(letter: str) -> bool:
 
 
 def _neighborhood(key: str) -> set[str]:
-    """The key and every string one letter shorter: two keys share one when they are that close.
+    """Return the key and every string one letter shorter; similar keys have one in common.
 
-    Very short keys (Chinese names of two or three characters) stand for themselves alone.
+    Very short keys (Chinese names of two or three characters) stand for themselves only.
     """
-    if len(key) < _SHORTEST_FOR_DISTANCE:
+    if len(key) < _MIN_LENGTH_FOR_DISTANCE:
         return {key}
     return {key} | {key[:i] + key[i + 1 :] for i in range(len(key))}

@@ -1,4 +1,4 @@
-"""Where trains call: which of the nodes that carry track become stops."""
+"""Choose which nodes with track become stops."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from rewardmap_verl.transit.synthesis.track_grid import TrackGrid
 
 @dataclass(frozen=True, slots=True)
 class Corridor:
-    """Track between two nodes where something happens; ``inner`` are the nodes between them."""
+    """Track between two fixed nodes; ``inner`` are the nodes in between."""
 
     inner: tuple[GridPoint, ...]
     bends: frozenset[GridPoint]
 
 
-def fixed_nodes(tracks: TrackGrid) -> frozenset[GridPoint]:
-    """Nodes where trains must call: ends of paths, and where lines meet, cross or part.
+def fixed_nodes(grid: TrackGrid) -> frozenset[GridPoint]:
+    """Return the nodes that must be stops: ends of paths, and where lines meet, cross or diverge.
 
-    Calling at every crossing is what keeps a drawn map unambiguous: two lines that touch always
-    share a stop there.
+    A stop at every crossing keeps the map unambiguous: two lines that touch always share a stop
+    there.
     """
-    fixed = {path[0] for paths in tracks.paths.values() for path in paths}
-    fixed |= {path[-1] for paths in tracks.paths.values() for path in paths}
+    fixed = {path[0] for paths in grid.paths.values() for path in paths}
+    fixed |= {path[-1] for paths in grid.paths.values() for path in paths}
     around: dict[GridPoint, set[frozenset[int]]] = {}
     degree: dict[GridPoint, int] = {}
-    for (a, b), lines in tracks.edges.items():
+    for (a, b), lines in grid.edges.items():
         for node in (a, b):
             around.setdefault(node, set()).add(frozenset(lines))
             degree[node] = degree.get(node, 0) + 1
@@ -37,12 +37,12 @@ def fixed_nodes(tracks: TrackGrid) -> frozenset[GridPoint]:
     return frozenset(fixed)
 
 
-def corridors(tracks: TrackGrid, fixed: frozenset[GridPoint]) -> list[Corridor]:
-    """Every piece of track between neighboring fixed nodes, once, in the order of the lines."""
+def corridors(grid: TrackGrid, fixed: frozenset[GridPoint]) -> list[Corridor]:
+    """Return every piece of track between adjacent fixed nodes once, in the order of the lines."""
     found: list[Corridor] = []
     seen: set[GridPoint] = set()
-    for line in sorted(tracks.paths):
-        for path in tracks.paths[line]:
+    for line in sorted(grid.paths):
+        for path in grid.paths[line]:
             cuts = [i for i, node in enumerate(path) if node in fixed]
             for low, high in itertools.pairwise(cuts):
                 inner = path[low + 1 : high]
@@ -52,26 +52,28 @@ def corridors(tracks: TrackGrid, fixed: frozenset[GridPoint]) -> list[Corridor]:
     return found
 
 
-def select_stops(rng: random.Random, tracks: TrackGrid, target: int) -> frozenset[GridPoint] | None:
-    """Choose ``target`` nodes to be stops, spread evenly; None where that cannot be."""
-    fixed = fixed_nodes(tracks)
-    pieces = corridors(tracks, fixed)
-    counts = _distribute(rng, [len(piece.inner) for piece in pieces], target - len(fixed))
+def select_stops(rng: random.Random, grid: TrackGrid, target: int) -> frozenset[GridPoint] | None:
+    """Choose ``target`` nodes as stops, evenly spread; None if that is impossible."""
+    fixed = fixed_nodes(grid)
+    found_corridors = corridors(grid, fixed)
+    counts = _distribute(
+        rng, [len(corridor.inner) for corridor in found_corridors], target - len(fixed)
+    )
     if counts is None:
         return None
     chosen = set(fixed)
-    for piece, count in zip(pieces, counts, strict=True):
-        chosen.update(_spread(piece, count))
+    for corridor, count in zip(found_corridors, counts, strict=True):
+        chosen.update(_spread(corridor, count))
     return frozenset(chosen)
 
 
 def stops_along(path: Iterable[GridPoint], stops: frozenset[GridPoint]) -> tuple[GridPoint, ...]:
-    """The stops along a path, in running order."""
+    """Return the stops along a path, in running order."""
     return tuple(node for node in path if node in stops)
 
 
 def _distribute(rng: random.Random, room: Sequence[int], amount: int) -> list[int] | None:
-    """Give out stops one by one where the gap between stops is widest."""
+    """Assign stops to corridors one at a time where the spacing is widest."""
     if amount < 0 or amount > sum(room):
         return None
     counts = [0] * len(room)
@@ -86,20 +88,20 @@ def _distribute(rng: random.Random, room: Sequence[int], amount: int) -> list[in
     return counts
 
 
-def _spread(piece: Corridor, count: int) -> set[GridPoint]:
-    """Even places along a corridor, moved off its bends where a neighbor is free."""
-    size = len(piece.inner)
-    places = {((2 * i + 1) * size) // (2 * count) for i in range(count)}
-    for place in sorted(places):
-        if piece.inner[place] not in piece.bends:
+def _spread(corridor: Corridor, count: int) -> set[GridPoint]:
+    """Return evenly spaced nodes of a corridor, moved off bends where an adjacent node is free."""
+    size = len(corridor.inner)
+    indexes = {((2 * i + 1) * size) // (2 * count) for i in range(count)}
+    for index in sorted(indexes):
+        if corridor.inner[index] not in corridor.bends:
             continue
-        for other in (place - 1, place + 1):
-            straight = 0 <= other < size and piece.inner[other] not in piece.bends
-            if straight and other not in places:
-                places.remove(place)
-                places.add(other)
+        for other in (index - 1, index + 1):
+            straight = 0 <= other < size and corridor.inner[other] not in corridor.bends
+            if straight and other not in indexes:
+                indexes.remove(index)
+                indexes.add(other)
                 break
-    return {piece.inner[place] for place in places}
+    return {corridor.inner[index] for index in indexes}
 
 
 def _bends(path: Sequence[GridPoint]) -> frozenset[GridPoint]:

@@ -1,4 +1,4 @@
-"""Track layout so far on the grid, and the search for the way of one more line."""
+"""The grid of tracks built so far, and the search for the path of the next line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rewardmap_verl.transit.placement import GridEdge, GridPoint, grid_edge
 
-Prices = tuple[int | None, ...]
+DirectionCosts = tuple[int | None, ...]
 
 DIRECTIONS: tuple[GridPoint, ...] = (
     (1, 0),
@@ -23,35 +23,35 @@ DIRECTIONS: tuple[GridPoint, ...] = (
 )
 """The eight directions of an octilinear map, clockwise from east."""
 
-_STRAIGHT, _DIAGONAL = 4, 6
-_TURN = (0, 3, 16)  # by eighths of a full turn; sharper turns are not built
-_CROSSING, _BESIDE, _SHARED = 4, 3, 1
+_STRAIGHT_COST, _DIAGONAL_COST = 4, 6
+_TURN_COSTS = (0, 3, 16)  # by eighths of a full turn; sharper turns are not allowed
+_CROSSING_COST, _NEARBY_COST, _SHARED_COST = 4, 3, 1
 
 
 def edges_of(path: Sequence[GridPoint]) -> Iterator[GridEdge]:
-    """The undirected pieces of track along a path."""
+    """Return the undirected edges along a path."""
     return (grid_edge(a, b) for a, b in itertools.pairwise(path))
 
 
 def direction_of(a: GridPoint, b: GridPoint) -> int:
-    """The index in ``DIRECTIONS`` of the step from ``a`` to its neighbor ``b``."""
+    """Return the index in ``DIRECTIONS`` of the step from ``a`` to its neighbor ``b``."""
     return DIRECTIONS.index((b[0] - a[0], b[1] - a[1]))
 
 
 @dataclass(slots=True)
 class TrackGrid:
-    """The grid while lines are being layout; grows by ``add`` and is thrown away afterwards."""
+    """The mutable grid used while lines are laid out."""
 
     width: int
     height: int
     lines_at_node: int
-    """The most lines that may meet in one node."""
+    """Maximum number of lines that may meet in one node."""
     nodes: dict[GridPoint, set[int]] = field(default_factory=dict)
     edges: dict[GridEdge, set[int]] = field(default_factory=dict)
     paths: dict[int, list[tuple[GridPoint, ...]]] = field(default_factory=dict)
 
     def add(self, line: int, path: Sequence[GridPoint]) -> None:
-        """Lay one more path of a line."""
+        """Add a path of a line."""
         self.paths.setdefault(line, []).append(tuple(path))
         for point in path:
             self.nodes.setdefault(point, set()).add(line)
@@ -59,77 +59,77 @@ class TrackGrid:
             self.edges.setdefault(edge, set()).add(line)
 
     def contains(self, point: GridPoint) -> bool:
-        """Whether the point lies on the grid."""
+        """Return whether the point is on the grid."""
         return 0 <= point[0] < self.width and 0 <= point[1] < self.height
 
     def crosses(self, a: GridPoint, b: GridPoint) -> bool:
-        """Whether a diagonal step would cross another diagonal in the middle of a cell."""
+        """Return whether a diagonal step would cross another diagonal in the middle of a cell."""
         other = grid_edge((a[0], b[1]), (b[0], a[1]))
         return a[0] != b[0] and a[1] != b[1] and other in self.edges
 
     def crowding(self, point: GridPoint) -> int:
-        """How many of the eight neighbors already carry a line."""
+        """Return how many of the eight adjacent nodes have a line."""
         return sum((point[0] + dx, point[1] + dy) in self.nodes for dx, dy in DIRECTIONS)
 
     def open_nodes(self) -> list[GridPoint]:
-        """The nodes where another line may still join."""
+        """Return the nodes that another line may still join."""
         return sorted(node for node, lines in self.nodes.items() if len(lines) < self.lines_at_node)
 
 
 @dataclass(frozen=True, slots=True)
 class PathQuery:
-    """One search: from where to where, entering how, what to avoid and whose track to use."""
+    """One path search: ends, initial heading, nodes to avoid and lines whose track may be used."""
 
     start: GridPoint
     goal: GridPoint
     heading: int | None = None
     forbidden: frozenset[GridPoint] = frozenset()
     hosts: frozenset[int] = frozenset()
-    crossing: int = _CROSSING
-    """Price of passing a node that another path uses."""
-    leaving: Prices = (0,) * len(DIRECTIONS)
-    """Price of each direction of the first step; None where it is barred."""
-    arriving: Prices = (0,) * len(DIRECTIONS)
-    """Price of each direction of the last step."""
+    crossing_cost: int = _CROSSING_COST
+    """Cost of passing a node that another path uses."""
+    departure_costs: DirectionCosts = (0,) * len(DIRECTIONS)
+    """Cost of each direction of the first step; None if it is blocked."""
+    arrival_costs: DirectionCosts = (0,) * len(DIRECTIONS)
+    """Cost of each direction of the last step."""
 
 
-def find_path(tracks: TrackGrid, query: PathQuery) -> tuple[GridPoint, ...] | None:
-    """The cheapest octilinear path, preferring few bends and clear space; None when shut in.
+def find_path(grid: TrackGrid, query: PathQuery) -> tuple[GridPoint, ...] | None:
+    """Return the cheapest octilinear path, preferring few bends and free space, or None.
 
-    A* over (node, heading). Costs are integers and ties are broken by the node itself, so that the
-    same grid gives the same path everywhere.
+    A* over (node, heading). Costs are integers and ties are broken by the node, so the same grid
+    gives the same path on every machine.
     """
     first = (query.start, query.heading)
-    queue = [(_remaining(query, query.start), query.start, -1, 0, first)]
+    queue = [(_remaining_cost(query, query.start), query.start, -1, 0, first)]
     cost = {first: 0}
-    came: dict = {}
+    previous: dict = {}
     while queue:
         _, node, _, spent, state = heapq.heappop(queue)
         if node == query.goal:
-            return _unwind(came, state)
+            return _reconstruct_path(previous, state)
         if spent > cost[state]:
             continue
-        for heading, point, price in _steps(tracks, query, node, state[1]):
+        for heading, point, step_cost in _steps(grid, query, node, state[1]):
             follower = (point, heading)
-            total = spent + price
+            total = spent + step_cost
             if total < cost.get(follower, 1 << 30):
                 cost[follower] = total
-                came[follower] = state
-                estimate = total + _remaining(query, point)
+                previous[follower] = state
+                estimate = total + _remaining_cost(query, point)
                 heapq.heappush(queue, (estimate, point, heading, total, follower))
     return None
 
 
 def find_path_through(
-    tracks: TrackGrid, points: Sequence[GridPoint], hosts: Iterable[int] = ()
+    grid: TrackGrid, points: Sequence[GridPoint], hosts: Iterable[int] = ()
 ) -> tuple[GridPoint, ...] | None:
-    """A path that visits the points in turn without meeting itself; None when there is none."""
+    """Return a path that visits the points in order without meeting itself, or None."""
     path: tuple[GridPoint, ...] = (points[0],)
     for goal in points[1:]:
         heading = direction_of(path[-2], path[-1]) if len(path) > 1 else None
         later = frozenset(points) - {path[-1], goal}
         query = PathQuery(path[-1], goal, heading, frozenset(path[:-1]) | later, frozenset(hosts))
-        leg = find_path(tracks, query)
+        leg = find_path(grid, query)
         if leg is None:
             return None
         path += leg[1:]
@@ -137,54 +137,58 @@ def find_path_through(
 
 
 def is_simple(path: Sequence[GridPoint]) -> bool:
-    """Whether a path neither meets nor crosses itself."""
+    """Return whether a path neither meets nor crosses itself."""
     mine = set(edges_of(path))
     diagonals = ((a, b) for a, b in mine if a[0] != b[0] and a[1] != b[1])
     crossed = any(grid_edge((a[0], b[1]), (b[0], a[1])) in mine for a, b in diagonals)
     return len(set(path)) == len(path) and not crossed
 
 
-def _remaining(query: PathQuery, point: GridPoint) -> int:
-    """A lower bound of the cost that is left."""
+def _remaining_cost(query: PathQuery, point: GridPoint) -> int:
+    """Return a lower bound of the remaining cost."""
     goal = query.goal
     across, along = sorted((abs(point[0] - goal[0]), abs(point[1] - goal[1])))
     if query.hosts:
-        return _SHARED * along
-    return _STRAIGHT * along + (_DIAGONAL - _STRAIGHT) * across
+        return _SHARED_COST * along
+    return _STRAIGHT_COST * along + (_DIAGONAL_COST - _STRAIGHT_COST) * across
 
 
 def _steps(
-    tracks: TrackGrid, query: PathQuery, node: GridPoint, heading: int | None
+    grid: TrackGrid, query: PathQuery, node: GridPoint, heading: int | None
 ) -> Iterator[tuple[int, GridPoint, int]]:
     for direction, (dx, dy) in enumerate(DIRECTIONS):
         turn = 0 if heading is None else abs((direction - heading + 4) % 8 - 4)
         point = (node[0] + dx, node[1] + dy)
-        if turn >= len(_TURN) or not tracks.contains(point) or point in query.forbidden:
+        if turn >= len(_TURN_COSTS) or not grid.contains(point) or point in query.forbidden:
             continue
-        price = _price(tracks, query, node, point)
-        start = query.leaving[direction] if node == query.start else 0
-        end = query.arriving[direction] if point == query.goal else 0
-        if price is not None and start is not None and end is not None:
-            bent = query.crossing // 2 if turn and node in tracks.nodes else 0
-            yield direction, point, price + _TURN[turn] + start + end + bent
+        step_cost = _step_cost(grid, query, node, point)
+        start = query.departure_costs[direction] if node == query.start else 0
+        end = query.arrival_costs[direction] if point == query.goal else 0
+        if step_cost is not None and start is not None and end is not None:
+            bent = query.crossing_cost // 2 if turn and node in grid.nodes else 0
+            yield direction, point, step_cost + _TURN_COSTS[turn] + start + end + bent
 
 
-def _price(tracks: TrackGrid, query: PathQuery, node: GridPoint, point: GridPoint) -> int | None:
-    """What one step costs; None where it may not be built."""
-    here = tracks.nodes.get(point, set())
-    owners = tracks.edges.get(grid_edge(node, point))
-    if len(here) >= tracks.lines_at_node or tracks.crosses(node, point):
+def _step_cost(grid: TrackGrid, query: PathQuery, node: GridPoint, point: GridPoint) -> int | None:
+    """Return the cost of one step; None if it is not allowed."""
+    here = grid.nodes.get(point, set())
+    owners = grid.edges.get(grid_edge(node, point))
+    if len(here) >= grid.lines_at_node or grid.crosses(node, point):
         return None
     if owners:
-        return _SHARED if owners & query.hosts else None
-    length = _DIAGONAL if node[0] != point[0] and node[1] != point[1] else _STRAIGHT
+        return _SHARED_COST if owners & query.hosts else None
+    length = _DIAGONAL_COST if node[0] != point[0] and node[1] != point[1] else _STRAIGHT_COST
     crossed = here and point != query.goal
-    return length + (query.crossing if crossed else 0) + (_BESIDE if tracks.crowding(point) else 0)
+    return (
+        length
+        + (query.crossing_cost if crossed else 0)
+        + (_NEARBY_COST if grid.crowding(point) else 0)
+    )
 
 
-def _unwind(came: dict, state: tuple) -> tuple[GridPoint, ...]:
+def _reconstruct_path(previous: dict, state: tuple) -> tuple[GridPoint, ...]:
     path = [state[0]]
-    while state in came:
-        state = came[state]
+    while state in previous:
+        state = previous[state]
         path.append(state[0])
     return tuple(reversed(path))
