@@ -99,14 +99,14 @@ def test_a_network_is_immutable_hashable_and_survives_pickling(network: Network)
         network.city = "elsewhere"  # type: ignore[misc]
 
 
-def test_what_is_remembered_of_look_ups_is_bounded_and_stays_in_the_process(
+def test_the_lookup_cache_is_bounded_and_not_pickled(
     network: Network,
 ) -> None:
     for number in range(5000):
         network.find_stops(f"stop {number}")
         network.find_line(f"line {number}")
-    for remembered in (network._meant, network._line_meant):
-        assert remembered.cache_info().currsize <= 2048  # type: ignore[attr-defined]
+    for cached in (network._cached_stops, network._cached_line):
+        assert cached.cache_info().currsize <= 2048  # type: ignore[attr-defined]
     assert len(pickle.dumps(network)) < 5000
     assert names(pickle.loads(pickle.dumps(network)), "bell") == ["Bell Station"]
 

@@ -161,10 +161,10 @@ def test_broken_files_are_named_with_the_place(
         assert part in str(caught.value)
 
 
-def test_a_missing_file_a_folder_and_a_huge_file_are_named(
+def test_missing_file_folder_and_huge_file_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(DataError, match=r"no\.json.*No such file.*Give a readable file"):
+    with pytest.raises(DataError, match=r"no\.json.*No such file.*Pass a readable file"):
         read_network(tmp_path / "no.json")
     with pytest.raises(DataError, match="directory"):
         read_network(tmp_path)
