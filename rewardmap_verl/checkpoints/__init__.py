@@ -1,1 +1,1 @@
-"""Checkpoints of a run: resume, retention and merging."""
+"""Checkpoints of a run: finding, resuming, pruning and merging them."""

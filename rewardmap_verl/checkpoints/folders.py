@@ -1,9 +1,9 @@
-"""Which checkpoint of a run is whole.
+"""Find the complete checkpoints of a run.
 
-verl 0.9.1 names a checkpoint as the last (``latest_checkpointed_iteration.txt``) after it is
-written, so a run that is killed in the middle resumes from the one before. What that does not cover
-is a machine that goes down, or a disk that is full: the name itself may be empty, and files that it
-promises may be cut off. Then verl fails after it has loaded the model, on every attempt.
+verl 0.9.1 records a checkpoint as the latest (``latest_checkpointed_iteration.txt``) after writing
+it, so a run that is killed while saving resumes from the checkpoint before. A crash of the machine
+or a full disk can still leave the tracker file empty or files of the checkpoint truncated. verl
+then fails on every attempt, after it has loaded the model.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _SHARD = re.compile(r"(?P<kind>\w+)_world_size_(?P<size>\d+)_rank_(?P<rank>\d+)\
 
 
 def find_damage(step: Path) -> str:
-    """What is wrong with a checkpoint, a folder ``global_step_N``; empty when it is whole.
+    """Return what is wrong with the checkpoint ``global_step_N``; empty if it is complete.
 
-    Files that torch wrote are archives with their table of contents at the end, so a look at the
-    end of each tells whether it was written to its end.
+    torch writes zip archives, whose directory is at the end of the file. A readable directory
+    means that the file is complete.
     """
     if not step.is_dir():
-        return "it is not there"
-    cut = [path for path in _archives(step) if not zipfile.is_zipfile(path)]
-    if cut:
-        return f"{cut[0].relative_to(step)} is cut off"
-    return _missing(step / "actor") if (step / "actor").is_dir() else "actor is not there"
+        return "it is missing"
+    truncated = [path for path in _archives(step) if not zipfile.is_zipfile(path)]
+    if truncated:
+        return f"{truncated[0].relative_to(step)} is truncated"
+    return _missing(step / "actor") if (step / "actor").is_dir() else "actor is missing"
 
 
 def latest_step(root: Path) -> int | None:
-    """The step that verl would resume from; ``None`` where the file does not say one."""
+    """Return the step that verl resumes from; ``None`` if the tracker file has none."""
     try:
         return int((root / TRACKER).read_text())
     except (OSError, ValueError):
@@ -49,24 +49,24 @@ def latest_step(root: Path) -> int | None:
 
 
 def saved_steps(root: Path) -> list[int]:
-    """The steps that have a folder ``global_step_N``, the newest first."""
+    """Return the steps with a folder ``global_step_N``, newest first."""
     names = (path.name.removeprefix("global_step_") for path in root.glob("global_step_*"))
     return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
 def newest_complete_step(root: Path) -> int | None:
-    """The last step of a run whose checkpoint is whole and has a position; ``None`` without one."""
-    whole = (
+    """Return the latest step with a complete checkpoint and a data position; ``None`` if none."""
+    complete = (
         step
         for step in saved_steps(root)
         if (root / f"global_step_{step}" / "data.pt").is_file()
         and not find_damage(root / f"global_step_{step}")
     )
-    return next(whole, None)
+    return next(complete, None)
 
 
 def set_latest_step(root: Path, step: int) -> None:
-    """Make verl resume from a step; the file that says so changes at once or not at all."""
+    """Make verl resume from a step, by replacing the tracker file atomically."""
     new = root / f".{TRACKER}.new"
     new.write_text(str(step))
     new.replace(root / TRACKER)
@@ -77,16 +77,16 @@ def _archives(step: Path) -> list[Path]:
 
 
 def _missing(actor: Path) -> str:
-    """A shard that is not there: of each kind there is one for every rank."""
+    """Report a missing shard; each kind has one file per rank."""
     try:
         size = int(json.loads((actor / "fsdp_config.json").read_text())["world_size"])
     except FileNotFoundError:
-        return ""  # another engine's
+        return ""  # written by another engine
     except (ValueError, KeyError):
-        return "actor/fsdp_config.json is cut off"
+        return "actor/fsdp_config.json is truncated"
     found = [match for path in actor.glob("*.pt") if (match := _SHARD.fullmatch(path.name))]
     names = {match.string for match in found}
     kinds = sorted({match["kind"] for match in found} | {"model"})
     wanted = (f"{kind}_world_size_{size}_rank_{rank}.pt" for kind in kinds for rank in range(size))
     missing = [name for name in wanted if name not in names]
-    return f"actor/{missing[0]} is not there" if missing else ""
+    return f"actor/{missing[0]} is missing" if missing else ""

@@ -1,7 +1,7 @@
-"""Before a run starts: would it go on where its checkpoint stopped, with the same rows?
+"""Check, before a run starts, that it would resume with the same training order.
 
-The dataset refuses a changed order itself when the position is restored, but verl restores it after
-the model is loaded and validated. This looks into the checkpoint first.
+The dataset rejects a changed order when its position is restored, but verl restores it only after
+loading the model and validating. These functions read the checkpoint first.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _WORKERS_KEY = "data.dataloader_num_workers"
 
 
 def check_resume(config: DictConfig) -> None:
-    """Compare the checkpoint that a run would resume with the run's settings.
+    """Compare the checkpoint that a run would resume with the settings of the run.
 
     Args:
-        config: The whole configuration of the run.
+        config: The complete configuration of the run.
 
     Raises:
         ConfigError: The training order has changed, or the position cannot be restored.
@@ -43,67 +43,68 @@ def check_resume(config: DictConfig) -> None:
     if (
         folder is not None
         and find_damage(folder)
-        and (whole := newest_complete_step(folder.parent)) is not None
+        and (complete := newest_complete_step(folder.parent)) is not None
     ):
-        folder = folder.parent / f"global_step_{whole}"  # see fall_back
+        folder = folder.parent / f"global_step_{complete}"  # see fall_back
     state = _load(folder / "data.pt") if folder else None
     if state is None:
         return
-    adaptive = read_curriculum(config.data).is_adaptive  # reads in the trainer's own process
+    adaptive = read_curriculum(config.data).is_adaptive  # reads in the trainer's process
     workers = 0 if adaptive else OmegaConf.select(config, _WORKERS_KEY, default=0)
     _check_workers(state, workers)
     saved = saved_fingerprint(state)
     if saved is None:
         raise ConfigError(
             folder,
-            hint="This checkpoint was written without the curriculum, so its position means other "
-            "rows. Begin a new run with trainer.resume_mode=disable or another "
+            hint="This checkpoint was written without the curriculum, so its position refers to "
+            "other rows. Start a new run with trainer.resume_mode=disable or another "
             "trainer.default_local_dir.",
         )
     refuse_changes(saved, current_fingerprint(config.data))
 
 
 def fall_back_step(config: DictConfig) -> tuple[int, str] | None:
-    """An earlier checkpoint that the run must go on from, since its last one is damaged.
+    """Return the earlier checkpoint to resume from if the latest one is damaged.
 
     Returns:
-        Its step, and what is wrong with the last one; ``None`` when nothing is to be done.
+        The step, and what is wrong with the latest checkpoint; ``None`` if that is complete.
 
     Raises:
-        ConfigError: The last checkpoint is damaged and there is no other, or the run names it.
+        ConfigError: The latest checkpoint is damaged, and no other is complete or the run names
+            this one explicitly.
     """
     folder = _checkpoint(config)
     if folder is None:
         return None
-    wrong = find_damage(folder)
-    if not wrong:
+    problem = find_damage(folder)
+    if not problem:
         return None
     if OmegaConf.select(config, "trainer.resume_mode") == "resume_path":
         raise ConfigError(
             "trainer.resume_from_path",
             found=str(folder),
-            hint=f"This checkpoint cannot be resumed: {wrong}. Name another one.",
+            hint=f"This checkpoint cannot be resumed: {problem}. Name another one.",
         )
-    whole = newest_complete_step(folder.parent)
-    if whole is None:
+    complete = newest_complete_step(folder.parent)
+    if complete is None:
         raise ConfigError(
             folder,
-            hint=f"This checkpoint cannot be resumed: {wrong}. There is no other that is whole, so "
-            "begin a new run with trainer.resume_mode=disable or another "
+            hint=f"This checkpoint cannot be resumed: {problem}. No other checkpoint is "
+            "complete. Start a new run with trainer.resume_mode=disable or another "
             "trainer.default_local_dir.",
         )
-    return whole, wrong
+    return complete, problem
 
 
 def fall_back(config: DictConfig) -> None:
-    """Have verl resume from the last checkpoint that is whole, where its last one is damaged."""
+    """Make verl resume from the latest complete checkpoint if its latest one is damaged."""
     found = fall_back_step(config)
     if found is not None:
         set_latest_step(Path(config.trainer.default_local_dir), found[0])
 
 
 def current_fingerprint(data: DictConfig) -> Fingerprint:
-    """The fingerprint of the training order that verl's ``data`` block asks for."""
+    """Return the fingerprint of the training order that verl's ``data`` block defines."""
     files = Files.from_names(file_names(data.train_files))
     rows = sum(files.row_counts)
     limit = data.get("train_max_samples", -1)
@@ -116,9 +117,9 @@ def current_fingerprint(data: DictConfig) -> Fingerprint:
 
 
 def saved_fingerprint(state: Mapping[str, Any]) -> Fingerprint | None:
-    """The fingerprint in a saved state of torchdata's StatefulDataLoader; ``None`` without one.
+    """Return the fingerprint in a state of torchdata's StatefulDataLoader; ``None`` if absent.
 
-    With loader processes, each of them keeps the dataset's state; they are all the same.
+    With loader workers, each of them holds the state of the dataset; all states are equal.
     """
     snapshot = state.get("_snapshot")
     if snapshot is not None:
@@ -128,7 +129,7 @@ def saved_fingerprint(state: Mapping[str, Any]) -> Fingerprint | None:
 
 
 def _checkpoint(config: DictConfig) -> Path | None:
-    """The folder that PPOTrainer._load_checkpoint would load, if it exists."""
+    """Return the folder that PPOTrainer._load_checkpoint would load, if any."""
     mode, path, root = (
         OmegaConf.select(config, f"trainer.{key}")
         for key in ("resume_mode", "resume_from_path", "default_local_dir")
@@ -145,7 +146,7 @@ def _checkpoint(config: DictConfig) -> Path | None:
 
 
 def _load(path: Path) -> Mapping[str, Any] | None:
-    """The saved position; ``None`` where there is none, or none that is plain data."""
+    """Return the saved data position; ``None`` if it is missing or not plain data."""
     import torch
 
     if not path.is_file():
@@ -164,6 +165,6 @@ def _check_workers(state: Mapping[str, Any], workers: int) -> None:
             _WORKERS_KEY,
             found=workers,
             hint="The checkpoint was written "
-            + ("with loader processes" if saved_with_workers else "with 0")
-            + "; torchdata cannot restore a position across that. Set it as it was.",
+            + ("with loader workers" if saved_with_workers else "with 0")
+            + "; torchdata cannot restore the position otherwise. Use the earlier setting.",
         )

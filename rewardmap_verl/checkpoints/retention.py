@@ -1,9 +1,9 @@
-"""Room for the next checkpoint: old ones go, and a disk that is too full is told in time.
+"""Remove old checkpoints and check free disk space before the next one is saved.
 
-verl 0.9.1 keeps ``trainer.max_actor_ckpt_to_keep`` checkpoints of those that the same process has
-written. A resumed run knows of none, so that every attempt would leave as many behind, at 90 GB
-each for a 7B model. And on a full disk torch says ``unexpected pos`` or the like. Both are looked
-after here, before a step that ends with a checkpoint.
+verl 0.9.1 keeps ``trainer.max_actor_ckpt_to_keep`` of the checkpoints that the same process has
+written. A resumed run does not know the earlier ones, so every attempt would leave that many
+behind, at 90 GB each for a 7B model. On a full disk torch fails with messages such as
+``unexpected pos``. This module handles both before a step that ends with a checkpoint.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ __all__ = ["SavePolicy", "check_room", "prune", "room_shortage", "save_policy", 
 
 @dataclass(frozen=True, slots=True)
 class SavePolicy:
-    """Where and when a run saves, and how much of it stays."""
+    """Where and when a run saves, and how many checkpoints it keeps."""
 
     root: Path
     """``trainer.default_local_dir``."""
     every: int
-    """Steps between two checkpoints (``trainer.save_freq``); never where it is not above 0."""
+    """Steps between two checkpoints (``trainer.save_freq``); 0 or less: never."""
     last: int
-    """The last step of the run, which is saved as well."""
+    """Last step of the run, which is always saved."""
     keep: int | None
-    """Checkpoints that stay (``trainer.max_actor_ckpt_to_keep``); all of them when empty."""
+    """Checkpoints to keep (``trainer.max_actor_ckpt_to_keep``); all if ``None``."""
     resumes: bool
-    """Whether the run goes on from what lies in ``root``; otherwise that may be another run's."""
+    """Whether the run resumes from ``root``; otherwise its content may belong to another run."""
 
     def ends_with_checkpoint(self, step: int) -> bool:
-        """Whether verl saves after this step."""
+        """Return whether verl saves after this step."""
         return self.every > 0 and (step % self.every == 0 or step >= self.last)
 
     def prepare(self, step: int) -> None:
-        """Make room for the checkpoint of a step, if it has one.
+        """Free space for the checkpoint of a step, if it has one.
 
         Raises:
             RunStoppedError: The disk cannot hold another checkpoint.
@@ -51,7 +51,7 @@ class SavePolicy:
 
 
 def save_policy(trainer: Any) -> SavePolicy | None:
-    """How one of verl's trainers saves; ``None`` where that cannot be told."""
+    """Return the save policy of a verl trainer; ``None`` if it has none."""
     settings = getattr(getattr(trainer, "config", None), "trainer", None)
     if settings is None or not settings.get("default_local_dir"):
         return None
@@ -65,26 +65,27 @@ def save_policy(trainer: Any) -> SavePolicy | None:
 
 
 def surplus(root: Path, keep: int | None) -> list[int]:
-    """Steps whose weights must go so that with the next checkpoint there are ``keep``.
+    """Return the steps whose weights to remove, so that ``keep`` remain with the next one.
 
-    The newest whole ones stay, at least the one that the run would resume from; without it, and
-    for what is newer, nothing is said.
+    The newest complete checkpoints stay, and always the one that the run would resume from.
+    If that one is missing, no step is returned, and steps after it never are.
     """
     last = latest_step(root)
     if not keep or keep < 1 or last is None or find_damage(root / f"global_step_{last}"):
         return []
     older = [step for step in saved_steps(root) if step < last and _weights(root, step).is_dir()]
-    whole = [step for step in older if not find_damage(root / f"global_step_{step}")]
-    stay = set(whole[: max(keep - 2, 0)])
+    complete = [step for step in older if not find_damage(root / f"global_step_{step}")]
+    stay = set(complete[: max(keep - 2, 0)])
     return [step for step in older if step not in stay]
 
 
 def prune(root: Path, keep: int | None) -> list[int]:
-    """Remove the weights of :func:`surplus` checkpoints, as verl does with those that it knows;
-    their positions, a few kB, stay.
+    """Remove the weights of :func:`surplus` checkpoints, as verl does with its own.
+
+    The data positions, a few kB each, stay.
 
     Returns:
-        The steps whose weights are gone.
+        The steps whose weights were removed.
     """
     steps = surplus(root, keep)
     for step in steps:
@@ -93,43 +94,48 @@ def prune(root: Path, keep: int | None) -> list[int]:
 
 
 def check_room(root: Path, step: int) -> None:
-    """Compare what is left on the disk with the size of the last checkpoint.
+    """Compare the free disk space with the size of the last checkpoint.
 
     Args:
-        root: The run's folder of checkpoints.
-        step: The step that will be saved; what an earlier attempt left of it is overwritten.
+        root: The run's checkpoint folder.
+        step: Step to be saved. Files of it from an earlier attempt are overwritten.
 
     Raises:
-        RunStoppedError: There is less room than the last checkpoint takes.
+        RunStoppedError: There is less free space than the last checkpoint takes.
     """
-    lack = "" if latest_step(root) == step else _lack(root, _size(root / f"global_step_{step}"))
-    if lack:
+    shortage = (
+        "" if latest_step(root) == step else _shortage(root, _size(root / f"global_step_{step}"))
+    )
+    if shortage:
         raise RunStoppedError(
-            f"rewardmap: the disk is too full for the checkpoint of step {step}: {lack} {RESUME_HINT}"
+            f"rewardmap: the disk is too full for the checkpoint of step {step}: {shortage} "
+            f"{RESUME_HINT}"
         )
 
 
 def room_shortage(root: Path, keep: int | None) -> str:
-    """Why the next checkpoint of a run that goes on will not fit; empty where it will, or where
-    nobody knows how large it will be. What is removed or overwritten before then counts as room.
+    """Return why the next checkpoint of a resumed run does not fit; empty if it does.
+
+    The size of the last checkpoint is the estimate; without one the result is empty. Checkpoints
+    that are removed or overwritten before then count as free space.
     """
     last = latest_step(root)
     if last is None:
         return ""
     removed = sum(_size(_weights(root, step)) for step in surplus(root, keep))
     unfinished = [_size(root / f"global_step_{step}") for step in saved_steps(root) if step > last]
-    return _lack(root, removed + sum(unfinished))
+    return _shortage(root, removed + sum(unfinished))
 
 
-def _lack(root: Path, more: int) -> str:
+def _shortage(root: Path, more: int) -> str:
     last = latest_step(root)
     needed = 0 if last is None else _size(root / f"global_step_{last}")
     free = shutil.disk_usage(root).free + more if needed else 0
     if free >= needed:
         return ""
     return (
-        f"{root.absolute()} has room for {_megabytes(free)}, and a checkpoint takes "
-        f"{_megabytes(needed)}. Make room, or lower trainer.max_actor_ckpt_to_keep."
+        f"{root.absolute()} has {_gigabytes(free)} of free space, and a checkpoint takes "
+        f"{_gigabytes(needed)}. Free some space, or lower trainer.max_actor_ckpt_to_keep."
     )
 
 
@@ -141,5 +147,5 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _megabytes(size: float) -> str:
+def _gigabytes(size: float) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

@@ -1,4 +1,4 @@
-"""``rewardmap doctor``: what this installation can run and what is missing."""
+"""``rewardmap doctor``: check what this installation can run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rewardmap_verl.preflight.doctor import Item
+    from rewardmap_verl.preflight.doctor import CheckResult
 
 __all__ = ["doctor"]
 
@@ -20,31 +20,31 @@ STYLES = {"good": "green", "note": "yellow", "missing": "red"}
 def doctor() -> None:
     """Show versions, platform, plugins and devices, and what is missing.
 
-    Ends with code 1 when training cannot run here.
+    The exit code is 1 if training cannot run here.
     """
     from rich.console import Console
 
     from rewardmap_verl.preflight.doctor import can_train, examine_installation
 
     console = Console()
-    with console.status("Looking at the installation (importing verl takes some seconds)"):
-        items = list(examine_installation())
-    console.print(report_table(items))
-    if not can_train(items):
+    with console.status("Checking the installation (importing verl takes some seconds)"):
+        results = list(examine_installation())
+    console.print(report_table(results))
+    if not can_train(results):
         console.print("[red]Training cannot run here; fix what is marked missing.[/red]")
         raise typer.Exit(1)
     console.print("[green]Nothing is missing for training.[/green]")
 
 
-def report_table(items: Sequence[Item]) -> Table:
-    """The items as a table."""
+def report_table(results: Sequence[CheckResult]) -> Table:
+    """Return the results as a table."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("item", "found", "", "what to do"):
+    for heading in ("item", "found", "", "fix"):
         table.add_column(heading, overflow="fold")
-    for item in items:
-        state = Text(item.state.value, style=STYLES[item.state.value])
-        table.add_row(item.name, Text(item.value), state, Text(item.hint))
+    for result in results:
+        state = Text(result.state.value, style=STYLES[result.state.value])
+        table.add_row(result.name, Text(result.value), state, Text(result.hint))
     return table

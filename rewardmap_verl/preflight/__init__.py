@@ -1,1 +1,1 @@
-"""Preflight checks of a run and of the installation, before Ray starts."""
+"""Checks of a run's configuration and of the installation, before Ray starts."""

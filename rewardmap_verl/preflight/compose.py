@@ -1,4 +1,4 @@
-"""The configuration of a run as verl would compose it, without importing verl."""
+"""Compose the configuration of a run as verl does, without importing verl."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
     """Compose verl's PPO configuration with our recipe.
 
     Args:
-        overrides: As on verl's command line; without a recipe, ``+recipe=rewardmap`` is added.
+        overrides: Overrides as on verl's command line. ``+recipe=rewardmap`` is added if they name
+            no recipe.
 
     Raises:
-        ConfigError: Hydra refuses one of them, or verl is not installed.
+        ConfigError: Hydra rejects an override, or verl is not installed.
     """
     spec = find_spec("verl")
     if spec is None or not spec.submodule_search_locations:

@@ -1,4 +1,4 @@
-"""What the checks before a run report."""
+"""Results of the checks before a run."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from dataclasses import dataclass
 
 from rewardmap_verl.errors import ConfigError, DataError, shorten
 
-__all__ = ["NOTHING", "Diagnostic", "report"]
+__all__ = ["NO_VALUE", "Diagnostic", "format_diagnostics"]
 
-NOTHING = object()
-"""Stands for: there is no value to show."""
+NO_VALUE = object()
+"""Marks a diagnostic without a value to show; ``None`` is a value of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing about a run that its user should fix, or know."""
+    """One problem of a run, or one warning."""
 
     key: str
-    """The key, file or variable that it is about."""
+    """Key, file or environment variable that it concerns."""
     hint: str
-    """What is wrong with it and how to fix it, as sentences."""
-    found: object = NOTHING
-    """The value found there."""
+    """What is wrong and how to fix it, in sentences."""
+    found: object = NO_VALUE
+    """Value found there."""
     stops: bool = True
-    """Whether the run must not start; otherwise it is a warning."""
+    """Whether it stops the run; otherwise it is a warning."""
 
     def __str__(self) -> str:
-        shown = "" if self.found is NOTHING else f" (found {shorten(self.found)})"
+        shown = "" if self.found is NO_VALUE else f" (found {shorten(self.found)})"
         return f"{self.key}{shown}: {self.hint}"
 
     @classmethod
     def of(cls, error: ConfigError | DataError) -> Diagnostic:
-        """The diagnostic that an error of the settings or the data stands for."""
-        found = NOTHING if error.found is None else error.found
+        """Return the diagnostic for an error in the settings or the data."""
+        found = NO_VALUE if error.found is None else error.found
         key = f"{error.where}: {error.field}" if error.field else error.where
         return cls(key, error.hint, found)
 
 
-def report(diagnostics: Iterable[Diagnostic]) -> str:
-    """Findings as lines of text, those that stop the run numbered first."""
+def format_diagnostics(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return diagnostics as lines of text: numbered problems first, then warnings."""
     ordered = list(diagnostics)
-    stops = [f"  {number}. {one}" for number, one in enumerate((f for f in ordered if f.stops), 1)]
-    warnings = [f"  warning: {one}" for one in ordered if not one.stops]
-    return "\n".join([*stops, *warnings])
+    problems = [one for one in ordered if one.stops]
+    lines = [f"  {number}. {one}" for number, one in enumerate(problems, 1)]
+    return "\n".join([*lines, *(f"  warning: {one}" for one in ordered if not one.stops)])

@@ -1,4 +1,4 @@
-"""Whether verl loaded our plugin in this process, and why not."""
+"""Find out whether verl loaded our plugin in this process, and why not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICY = "VERL_USE_EXTERNAL_PLUGINS"
 
 
 def plugin_problem() -> str:
-    """Why the plugin is not at work in this process, with how to fix it; empty when it is."""
+    """Return why the plugin is not active and how to fix it; empty if it is active."""
     try:
         importlib.import_module("verl")
     except ImportError as error:
@@ -23,29 +23,29 @@ def plugin_problem() -> str:
     if MODULE not in sys.modules:
         return _not_loaded()
     problem = getattr(sys.modules[MODULE], "PROBLEM", "")
-    return f"it failed while it was loaded ({problem})." if problem else ""
+    return f"it failed to load ({problem})." if problem else ""
 
 
 def _not_loaded() -> str:
     names = [entry.name for entry in entry_points(group=GROUP) if entry.value == MODULE]
     if not names:
         return (
-            f"the installed metadata has no entry point {GROUP} for it. Install the package again: "
+            f"the installed metadata has no entry point {GROUP} for it. Reinstall the package: "
             "pip install rewardmap-verl, or uv pip install -e . in its repository."
         )
     policy = os.environ.get(POLICY, "auto").strip().lower()
     allowed = {name.strip() for name in policy.split(",")}
     if policy != "auto" and not allowed.intersection(names):
         return f"{POLICY}={policy} keeps verl from loading it. Unset it, or add {names[0]} to it."
-    return _reason_of_import()
+    return _import_error()
 
 
-def _reason_of_import() -> str:
-    """Verl swallowed the error; importing once more shows it."""
+def _import_error() -> str:
+    """Import the plugin again to show the error that verl swallowed."""
     try:
         importlib.import_module(MODULE)
     except Exception as error:
         return f"it cannot be imported ({type(error).__name__}: {error})."
     finally:
         sys.modules.pop(MODULE, None)
-    return "verl was imported before the package was installed; start again."
+    return "verl was imported before the package was installed. Start a new process."

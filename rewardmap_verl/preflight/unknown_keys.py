@@ -1,8 +1,8 @@
-"""Keys of a composed configuration that nobody reads.
+"""Detect unused keys in a composed configuration.
 
-Hydra lets a recipe add any key, so a mistyped one would change nothing and be missed. Here every
-key is looked up in verl's own reference configuration, in the dataclass that its block is turned
-into, and in our own blocks.
+Hydra lets a recipe add any key, so a misspelled key has no effect and no error. Every key is looked
+up in verl's reference configuration, in the dataclass that verl instantiates from its block, and in
+the blocks of this package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OURS: Mapping[str, Any] = {
     "data": {"folder": None, "curriculum": None, "images": None},
     "reward": {"rewardmap": None},
 }
-"""Keys that verl's reference lacks. ``None``: what is below is checked elsewhere, or free."""
+"""Keys that verl's reference lacks. ``None``: keys below are checked elsewhere or arbitrary."""
 
 _REFERENCES = {
     "ppo_trainer": "_generated_ppo_trainer.yaml",
@@ -34,20 +34,20 @@ _REFERENCES = {
     "sft_trainer_engine": "sft_trainer_engine.yaml",
 }
 _SFT_BLOCKS = {"model": None, "engine": None, "optim": None, "profiler": None}
-"""Blocks that its file names in its defaults; each becomes a dataclass, which says its keys."""
+"""Blocks from the defaults list of the SFT file; each becomes a dataclass that lists its keys."""
 
 
 def reference_keys(program: str) -> dict[str, Any] | None:
-    """Verl's reference configuration with our keys; ``None`` where verl ships none.
+    """Return verl's reference configuration with our keys; ``None`` if verl ships none.
 
     Args:
-        program: name of the program's configuration, such as ``ppo_trainer``.
+        program: Name of the program's configuration, such as ``ppo_trainer``.
     """
     name = _REFERENCES.get(program)
     path = files("verl.trainer.config") / name if name else None
     if path is None or not path.is_file():
         return None
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where it was built
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster if available
     keys = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     return _merged(keys, OURS if "ppo" in program else {**_SFT_BLOCKS, "data": {"folder": None}})
 
@@ -68,18 +68,18 @@ def unknown_keys(
     on_purpose: Collection[str] = (),
     path: str = "",
 ) -> Iterator[Diagnostic]:
-    """Keys of ``config`` that ``known`` lacks.
+    """Find keys of ``config`` that ``known`` lacks.
 
     Args:
-        config: The composed configuration, as plain mappings.
-        known: :func:`reference_keys`, or the part of it at ``path``. An empty mapping or
-            a value that is no mapping is free: anything may stand below.
+        config: The composed configuration as plain mappings.
+        known: :func:`reference_keys`, or the part of it at ``path``. Below an empty mapping or a
+            value that is not a mapping, any key is accepted.
         on_purpose: Keys that the user added with ``+`` on the command line.
-        path: Where both stand, for messages.
+        path: Dotted path of both, for messages.
 
     Yields:
-        A diagnostic for each. It stops the run where a known key is spelt alike or where verl would
-        refuse the key later; otherwise, or where the user added the key on purpose, it warns.
+        One diagnostic per key. It stops the run if a known key has a similar spelling or if verl
+        would reject the key later. Otherwise, or if the user added the key on purpose, it warns.
     """
     declared = _declared(config.get("_target_"))
     for key, value in config.items():
@@ -93,7 +93,7 @@ def unknown_keys(
 
 
 def _below(value: Any, known: Any, on_purpose: Collection[str], name: str) -> Iterator[Diagnostic]:
-    """Look into a block, unless anything may stand there."""
+    """Check the keys of a block, unless it accepts any."""
     if not isinstance(value, Mapping):
         return
     if isinstance(known, Mapping) and known:
@@ -103,7 +103,7 @@ def _below(value: Any, known: Any, on_purpose: Collection[str], name: str) -> It
 
 
 def _declared(target: object) -> frozenset[str]:
-    """Fields of the dataclass that a block is turned into; empty where there is none."""
+    """Return the fields of the dataclass that a block becomes; empty if there is none."""
     module, _, name = str(target or "").rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None) if module else None
@@ -116,12 +116,12 @@ def _declared(target: object) -> frozenset[str]:
 
 def _refused(name: str, key: str, known: Collection[str]) -> Diagnostic:
     guess = _guess(key, known)
-    return Diagnostic(name, f"This key is unknown and verl would refuse it.{guess}")
+    return Diagnostic(name, f"This key is unknown, and verl would reject it.{guess}")
 
 
 def _unread(name: str, key: str, known: Collection[str], on_purpose: bool) -> Diagnostic:
     guess = _guess(key, known)
-    text = f"Neither verl nor rewardmap-verl reads this key, so it changes nothing.{guess}"
+    text = f"Neither verl nor rewardmap-verl reads this key, so it has no effect.{guess}"
     return Diagnostic(name, text, stops=bool(guess) and not on_purpose)
 
 

@@ -1,6 +1,9 @@
-"""Wait until a Ray cluster has all its nodes: ``python -m rewardmap_verl.preflight.wait_for_nodes 4 600``.
+"""Wait until a Ray cluster is complete.
 
-verl asks Ray for its workers at once and fails, or waits without a word, while nodes are missing.
+Usage: ``python -m rewardmap_verl.preflight.wait_for_nodes 4 600``, for 4 nodes and 600 seconds.
+
+verl requests its workers from Ray at once. While nodes are missing it fails, or waits without a
+message.
 """
 
 from __future__ import annotations
@@ -12,18 +15,18 @@ __all__ = ["wait_for_nodes"]
 
 
 def wait_for_nodes(wanted: int, seconds: float, poll: float = 1.0) -> int:
-    """Wait for the nodes of the cluster that ``RAY_ADDRESS`` names.
+    """Wait for the nodes of the cluster at ``RAY_ADDRESS``.
 
     Args:
-        wanted: How many there will be.
-        seconds: How long to wait at most.
-        poll: Seconds between two looks.
+        wanted: Number of nodes to wait for.
+        seconds: Longest time to wait.
+        poll: Seconds between two checks.
 
     Returns:
-        How many are there.
+        The number of nodes present.
 
     Raises:
-        TimeoutError: Some are missing after ``seconds``.
+        TimeoutError: Nodes are still missing after ``seconds``.
     """
     import ray
 
@@ -34,7 +37,7 @@ def wait_for_nodes(wanted: int, seconds: float, poll: float = 1.0) -> int:
             break
         except ConnectionError:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no Ray cluster answers after {seconds:g} s") from None
+                raise TimeoutError(f"no Ray cluster responds after {seconds:g} s") from None
             time.sleep(poll)
     try:
         while (present := sum(node["Alive"] for node in ray.nodes())) < wanted:

@@ -7,7 +7,7 @@ import sys
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from rewardmap_verl.preflight.diagnostics import report
+from rewardmap_verl.preflight.diagnostics import format_diagnostics
 from rewardmap_verl.preflight.overrides import mistakes
 
 __all__ = ["PROVIDER", "RECIPES", "RewardMapSearchPath"]
@@ -30,5 +30,5 @@ class RewardMapSearchPath(SearchPathPlugin):
         found = list(mistakes(sys.argv[1:]))
         if found:
             raise SystemExit(
-                f"rewardmap: the command line cannot be what you mean:\n{report(found)}"
+                f"rewardmap: the command line cannot be what you mean:\n{format_diagnostics(found)}"
             )

@@ -142,9 +142,9 @@ def test_a_whole_checkpoint_is_left_alone(run: DictConfig, two_checkpoints: Path
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("actor/model_world_size_2_rank_1.pt", "actor/model_world_size_2_rank_1.pt is cut off"),
-        ("data.pt", "data.pt is cut off"),
-        ("actor/fsdp_config.json", "actor/fsdp_config.json is cut off"),
+        ("actor/model_world_size_2_rank_1.pt", "actor/model_world_size_2_rank_1.pt is truncated"),
+        ("data.pt", "data.pt is truncated"),
+        ("actor/fsdp_config.json", "actor/fsdp_config.json is truncated"),
     ],
 )
 def test_a_checkpoint_cut_off_gives_way_to_the_one_before(
@@ -159,7 +159,7 @@ def test_a_checkpoint_cut_off_gives_way_to_the_one_before(
 
 def test_a_shard_that_is_not_there(run: DictConfig, two_checkpoints: Path) -> None:
     (two_checkpoints / "global_step_2/actor/model_world_size_2_rank_1.pt").unlink()
-    assert fall_back_step(run) == (1, "actor/model_world_size_2_rank_1.pt is not there")
+    assert fall_back_step(run) == (1, "actor/model_world_size_2_rank_1.pt is missing")
 
 
 def test_weights_that_were_removed_are_no_checkpoint(
@@ -180,7 +180,7 @@ def test_a_name_that_leads_nowhere(run: DictConfig, two_checkpoints: Path, text:
 
 def test_no_checkpoint_that_is_whole(run: DictConfig) -> None:
     cut(Path(run.trainer.default_local_dir) / "global_step_1" / "data.pt")
-    with pytest.raises(ConfigError, match="no other that is whole"):
+    with pytest.raises(ConfigError, match="No other checkpoint is complete"):
         fall_back(run)
 
 

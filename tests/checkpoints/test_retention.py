@@ -105,7 +105,7 @@ def test_a_full_disk_stops_the_run_in_words(
     save(tmp_path, 10, numbers=1_000_000)
     free(monkeypatch, 3_900_000)
     with pytest.raises(
-        RunStoppedError, match=r"step 20.*room for 3\.9 MB, and a checkpoint takes 4\.0 MB"
+        RunStoppedError, match=r"step 20.*3\.9 MB of free space, and a checkpoint takes 4\.0 MB"
     ):
         check_room(tmp_path, 20)
     free(monkeypatch, 4_200_000)
@@ -129,7 +129,7 @@ def test_what_will_be_removed_counts_as_room_before_a_run(
     save(tmp_path, 10, 20, numbers=1_000_000)
     free(monkeypatch, 100_000)
     assert room_shortage(tmp_path, 2) == ""
-    assert "has room for 0.1 MB, and a checkpoint takes 4.0 MB" in room_shortage(tmp_path, 3)
+    assert "has 0.1 MB of free space, and a checkpoint takes 4.0 MB" in room_shortage(tmp_path, 3)
     set_latest_step(tmp_path, 10)
     assert room_shortage(tmp_path, 3) == "", "what an attempt left behind is overwritten"
     assert room_shortage(tmp_path / "nothing", 2) == ""

@@ -65,8 +65,8 @@ def test_an_engine_that_hangs_stops_the_run(engine_stopped: Any, stack: Any) -> 
 
 
 def test_a_checkpoint_cut_off_gives_way_to_the_one_before(resumed: Any) -> None:
-    assert "the run goes on from step 1" in resumed.output, resumed.output[:4000]
-    assert "model_world_size_1_rank_0.pt is cut off" in resumed.output
+    assert "the run resumes from step 1" in resumed.output, resumed.output[:4000]
+    assert "model_world_size_1_rank_0.pt is truncated" in resumed.output
     assert min(resumed.steps) == 2
 
 

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.preflight import doctor as installation
-from rewardmap_verl.preflight.doctor import Item, State
+from rewardmap_verl.preflight.doctor import CheckResult, State
 
 
-def doctor(monkeypatch: pytest.MonkeyPatch, *items: Item) -> tuple[int, str]:
+def doctor(monkeypatch: pytest.MonkeyPatch, *items: CheckResult) -> tuple[int, str]:
     """Run the command on a made-up installation."""
     monkeypatch.setattr(installation, "examine_installation", lambda: iter(items))
     monkeypatch.setenv("COLUMNS", "160")
@@ -21,8 +21,8 @@ def doctor(monkeypatch: pytest.MonkeyPatch, *items: Item) -> tuple[int, str]:
 
 
 def test_missing_item_ends_with_code_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = Item("flash-attn", "not installed", State.MISSING, "pip install it")
-    code, output = doctor(monkeypatch, Item("Python", "3.11"), missing)
+    missing = CheckResult("flash-attn", "not installed", State.MISSING, "pip install it")
+    code, output = doctor(monkeypatch, CheckResult("Python", "3.11"), missing)
     assert code == 1
     assert "flash-attn" in output
     assert "pip install it" in output
@@ -30,7 +30,9 @@ def test_missing_item_ends_with_code_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_note_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, output = doctor(monkeypatch, Item("verl", "0.9.0", State.NOTE, "Tested with 0.9.1 only."))
+    code, output = doctor(
+        monkeypatch, CheckResult("verl", "0.9.0", State.NOTE, "Tested with 0.9.1 only.")
+    )
     assert code == 0
     assert "Nothing is missing" in output
 

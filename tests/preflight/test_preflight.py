@@ -1,4 +1,4 @@
-"""The guard: a mistaken run is stopped before Ray starts, with a sentence that says what to do."""
+"""Preflight checks: a bad run is stopped before Ray starts, with a message that says what to do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.preflight import plugin_state
 from rewardmap_verl.preflight.callback import PreflightCallback, examine
-from rewardmap_verl.preflight.checks import check_disk, is_local
+from rewardmap_verl.preflight.checks.checkpoints import check_disk
+from rewardmap_verl.preflight.checks.model import is_local
 from rewardmap_verl.preflight.diagnostics import Diagnostic
 from rewardmap_verl.preflight.overrides import mistakes
 from rewardmap_verl.preflight.unknown_keys import reference_keys, unknown_keys
@@ -41,7 +42,7 @@ def composed() -> DictConfig:
 def config(
     composed: DictConfig, complete_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DictConfig]:
-    """A configuration without a fault: data and model are there."""
+    """A correct configuration: data and model exist."""
     for name in ("VERL_PLATFORM", "RAY_ADDRESS", "RANK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # whatever runs on this machine
@@ -53,11 +54,11 @@ def config(
 
 
 def found(config: DictConfig) -> dict[str, Diagnostic]:
-    """What the guard finds, by key."""
+    """The diagnostics of a configuration, by key."""
     return {one.key: one for one in examine(config)}
 
 
-def test_recipe_itself_has_no_fault(config: DictConfig) -> None:
+def test_recipe_itself_passes(config: DictConfig) -> None:
     assert found(config) == {}
 
 
@@ -129,11 +130,11 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("trainer.total_epochs", 3, "trainer.total_epochs", "trainer.total_epochs=1"),
     ("data.truncatoin", "left", "data.truncatoin", "Did you mean 'truncation'"),
     ("recip", {"a": 1}, "recip", "Neither verl nor"),
-    ("actor_rollout_ref.rollout.temprature", 1, "actor_rollout_ref.rollout.temprature", "refuse"),
-    ("actor_rollout_ref.actor.optim.lrr", 1, "actor_rollout_ref.actor.optim.lrr", "refuse"),
+    ("actor_rollout_ref.rollout.temprature", 1, "actor_rollout_ref.rollout.temprature", "reject"),
+    ("actor_rollout_ref.actor.optim.lrr", 1, "actor_rollout_ref.actor.optim.lrr", "reject"),
     ("custom_reward_function.path", "a.py", "custom_reward_function.path", "ignores this key"),
     ("reward_model.reward_manager", "x", "reward_model.reward_manager", "reward.reward_manager"),
-    ("data.sampler", {"class_path": "x"}, "data.sampler", "no samplers since 0.8"),
+    ("data.sampler", {"class_path": "x"}, "data.sampler", "no custom samplers since 0.8"),
     (
         "data.mm_processor_kwargs.max_pixels",
         1,
@@ -150,7 +151,7 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("algorithm.adv_estimator", "gdpo", "algorithm.adv_estimator", "Use grpo"),
     ("algorithm.adv_estimator", "grpo_vectorized", "algorithm.adv_estimator", "Use grpo"),
     ("actor_rollout_ref.rollout.n", 1, "actor_rollout_ref.rollout.n", "no signal"),
-    ("actor_rollout_ref.rollout.n", "8x", "actor_rollout_ref.rollout.n", "whole number"),
+    ("actor_rollout_ref.rollout.n", "8x", "actor_rollout_ref.rollout.n", "integer of at least 1"),
     (
         "actor_rollout_ref.actor.ppo_mini_batch_size",
         256,
@@ -192,13 +193,15 @@ CASES: list[tuple[str, Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("key", "value", "where", "says"), CASES)
-def test_fault_is_named(config: DictConfig, key: str, value: Any, where: str, says: str) -> None:
+def test_problem_is_reported(
+    config: DictConfig, key: str, value: Any, where: str, says: str
+) -> None:
     OmegaConf.update(config, key, value, force_add=True)
     texts = [str(one) for one in examine(config)]
     assert any(where in text and says in text for text in texts), texts
 
 
-def test_weights_that_are_cancelled_are_a_warning(config: DictConfig) -> None:
+def test_cancelled_weights_are_a_warning(config: DictConfig) -> None:
     config.algorithm.norm_adv_by_std_in_grpo = True
     (diagnostic,) = found(config).values()
     assert diagnostic.key == "algorithm.norm_adv_by_std_in_grpo"
@@ -208,7 +211,7 @@ def test_weights_that_are_cancelled_are_a_warning(config: DictConfig) -> None:
 
 
 def fixed_micro_batches(config: DictConfig, size: int) -> None:
-    """Micro-batches of so many sequences, as the CPU recipe has them."""
+    """Set fixed micro-batches of ``size`` sequences."""
     role = config.actor_rollout_ref
     role.actor.use_dynamic_bsz = role.ref.log_prob_use_dynamic_bsz = False
     role.rollout.log_prob_use_dynamic_bsz = False
@@ -217,7 +220,7 @@ def fixed_micro_batches(config: DictConfig, size: int) -> None:
 
 
 def test_micro_batches_must_divide_what_a_rank_computes(config: DictConfig) -> None:
-    fixed_micro_batches(config, 16)  # 16 prompts × 8 answers / 8 GPUs
+    fixed_micro_batches(config, 16)  # 16 prompts × 8 rollouts / 8 GPUs
     assert found(config) == {}
     fixed_micro_batches(config, 12)
     assert set(found(config)) == {
@@ -228,20 +231,22 @@ def test_micro_batches_must_divide_what_a_rank_computes(config: DictConfig) -> N
     assert all("divisor of 16" in one.hint for one in found(config).values())
 
 
-def test_micro_batches_with_more_answers_in_a_stage(config: DictConfig) -> None:
+def test_micro_batches_with_more_rollouts_in_a_stage(config: DictConfig) -> None:
     planning = {"name": "plan", "types": ["planning"], "rollouts": 24}
     config.data.curriculum.stages = [{"name": "see", "types": ["TorF1"]}, planning]
     config.data.curriculum.leave_out = ["TorF2", "Counting1", "Counting2", "Counting3"]
     fixed_micro_batches(config, 16)
     assert found(config) == {}
-    fixed_micro_batches(config, 48)  # divides 24 answers × 16 / 8, and not the first stage's
+    fixed_micro_batches(
+        config, 48
+    )  # divides 24 rollouts × 16 / 8, but not those of the first stage
     assert (
         "16 or 48 sequences"
         in found(config)["actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu"].hint
     )
 
 
-def test_a_prompt_that_is_too_long_is_named(config: DictConfig, row_of: Any) -> None:
+def test_overlong_prompt_is_reported(config: DictConfig, row_of: Any) -> None:
     row = row_of("planning", 0, "test")
     row["extra_info"]["prompt_tokens"] = 30_000
     path = Path(config.data.folder) / "test.parquet"
@@ -252,16 +257,16 @@ def test_a_prompt_that_is_too_long_is_named(config: DictConfig, row_of: Any) -> 
     assert diagnostic.stops
 
 
-def test_a_parquet_file_cut_off(config: DictConfig) -> None:
+def test_truncated_parquet_file(config: DictConfig) -> None:
     path = Path(config.data.folder) / "train.parquet"
     path.write_bytes(path.read_bytes()[:-100])
     assert "Not a whole parquet file" in str(found(config)[str(path)])
 
 
-def test_a_damaged_checkpoint_gives_way_and_that_is_said(
+def test_damaged_checkpoint_falls_back_with_a_warning(
     config: DictConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What verl itself would do is fail after it has loaded the model, at every attempt."""
+    """verl itself would fail after loading the model, on every attempt."""
     import torch
 
     config.trainer.default_local_dir = str(tmp_path)
@@ -269,18 +274,18 @@ def test_a_damaged_checkpoint_gives_way_and_that_is_said(
         actor = tmp_path / f"global_step_{step}" / "actor"
         actor.mkdir(parents=True)
         torch.save({}, actor / "model_world_size_1_rank_0.pt")
-        # No position that torch can read as plain data, so no order to compare.
+        # A position that cannot be read with weights_only, so there is no order to compare.
         torch.save(Path, actor.parent / "data.pt")
     newest = tmp_path / "latest_checkpointed_iteration.txt"
     newest.write_text("2")
     cut = tmp_path / "global_step_2" / "data.pt"
     cut.write_bytes(cut.read_bytes()[:100])
     PreflightCallback().on_run_start(config)
-    assert "damaged (data.pt is cut off); the run goes on from step 1" in capsys.readouterr().err
+    assert "damaged (data.pt is truncated); the run resumes from step 1" in capsys.readouterr().err
     assert newest.read_text() == "1"
 
 
-def test_a_disk_without_room_for_the_next_checkpoint_is_a_warning(
+def test_full_disk_is_a_warning(
     config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = tmp_path / "global_step_3" / "actor" / "model_world_size_1_rank_0.pt"
@@ -289,13 +294,13 @@ def test_a_disk_without_room_for_the_next_checkpoint_is_a_warning(
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("3")
     config.trainer.default_local_dir = str(tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4000))
-    (said,) = list(check_disk(config))
-    assert not said.stops and "Make room" in said.hint
+    (warning,) = list(check_disk(config))
+    assert not warning.stops and "Free some space" in warning.hint
     config.trainer.save_freq = -1
     assert list(check_disk(config)) == []
 
 
-def test_the_same_fault_is_told_once(config: DictConfig) -> None:
+def test_same_error_is_reported_once(config: DictConfig) -> None:
     config.data.curriculum.stages = "stagd"
     assert len(list(examine(config))) == 1
 
@@ -370,7 +375,7 @@ def test_plugin_reports_its_own_failure(
     assert caplog.records[0].levelname == "ERROR"
 
 
-def test_hydra_lets_the_guard_stop_the_run(config: DictConfig) -> None:
+def test_hydra_lets_the_callback_stop_the_run(config: DictConfig) -> None:
     """Hydra turns exceptions of callbacks into warnings; SystemExit must go through."""
     config.data.shuffle = True
     callbacks = Callbacks(config)
@@ -383,7 +388,7 @@ def test_hydra_lets_the_guard_stop_the_run(config: DictConfig) -> None:
 
 
 def test_failing_check_stops_the_run(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of the guard itself must not let an unchecked run through."""
+    """A bug in a check must not start an unchecked run."""
 
     def fail(_config: DictConfig) -> Iterator[Diagnostic]:
         raise RuntimeError("odd")
@@ -393,7 +398,9 @@ def test_failing_check_stops_the_run(config: DictConfig, monkeypatch: pytest.Mon
         PreflightCallback().on_run_start(config)
 
 
-def test_warnings_let_the_run_go_on(config: DictConfig, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_do_not_stop_the_run(
+    config: DictConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
     config.algorithm.norm_adv_by_std_in_grpo = True
     PreflightCallback().on_run_start(config)
     assert "warning: algorithm.norm_adv_by_std_in_grpo" in capsys.readouterr().err
@@ -413,9 +420,7 @@ def test_recipe_for_another_program(config: DictConfig) -> None:
     assert "python -m verl.trainer.main_ppo" in diagnostic.hint
 
 
-def test_only_the_first_of_many_processes_speaks(
-    config: DictConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_rank_zero_prints(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     config.data.shuffle = True
     monkeypatch.setenv("RANK", "3")
     with pytest.raises(SystemExit) as stop:
@@ -423,7 +428,7 @@ def test_only_the_first_of_many_processes_speaks(
     assert stop.value.code == 1
 
 
-def test_size_of_a_cluster_that_runs_already(
+def test_resources_of_a_running_cluster(
     config: DictConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config.ray_kwargs.ray_init.num_cpus = 8
@@ -434,8 +439,8 @@ def test_size_of_a_cluster_that_runs_already(
     )
 
 
-def test_a_cluster_that_is_gone(config: DictConfig, tmp_path: Path) -> None:
-    """`ray start` leaves its address when it is killed, and ray.init() would look for it."""
+def test_cluster_that_no_longer_runs(config: DictConfig, tmp_path: Path) -> None:
+    """`ray start` leaves its address behind when it is killed, and ray.init() would use it."""
     path = tmp_path / "ray" / "ray_current_cluster"
     path.parent.mkdir()
     path.write_text("127.0.0.1:1")
@@ -444,7 +449,7 @@ def test_a_cluster_that_is_gone(config: DictConfig, tmp_path: Path) -> None:
     assert diagnostic.stops
 
 
-def test_a_cluster_that_runs_here(config: DictConfig, tmp_path: Path) -> None:
+def test_cluster_that_runs_here(config: DictConfig, tmp_path: Path) -> None:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         one.listen()
@@ -456,7 +461,7 @@ def test_a_cluster_that_runs_here(config: DictConfig, tmp_path: Path) -> None:
         assert "RAY_ADDRESS=local" in found(config)["ray_kwargs.ray_init.num_cpus"].hint
 
 
-def test_a_family_that_nobody_has_run_is_a_warning(config: DictConfig) -> None:
+def test_untested_model_family_is_a_warning(config: DictConfig) -> None:
     config.actor_rollout_ref.model.path = "moonshotai/Kimi-VL-A3B-Instruct"
     diagnostic = found(config)["actor_rollout_ref.model.path"]
     assert "qwen3_vl_8b" in diagnostic.hint
@@ -481,7 +486,7 @@ def test_relative_paths_on_several_nodes(config: DictConfig) -> None:
         ("qwen", True),
     ],
 )
-def test_what_names_a_folder(name: str, local: bool) -> None:
+def test_local_model_names(name: str, local: bool) -> None:
     assert is_local(name) is local
 
 
@@ -500,7 +505,7 @@ def test_what_names_a_folder(name: str, local: bool) -> None:
         ["+recipe=rewardmap_sft", "+recipe/rewardmap_stf=[cpu]"],
     ],
 )
-def test_words_that_would_train_something_else(words: list[str]) -> None:
+def test_overrides_that_would_train_something_else(words: list[str]) -> None:
     assert [one.stops for one in mistakes(words)] == [True]
 
 
@@ -517,7 +522,7 @@ def test_words_that_would_train_something_else(words: list[str]) -> None:
         ["~recipe"],
     ],
 )
-def test_words_that_are_left_alone(words: list[str]) -> None:
+def test_correct_overrides(words: list[str]) -> None:
     assert list(mistakes(words)) == []
 
 

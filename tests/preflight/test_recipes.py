@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.curriculum.config import CurriculumConfig, read_curriculum
 from rewardmap_verl.preflight.callback import examine
-from rewardmap_verl.preflight.checks import answers_of_stages, is_local
+from rewardmap_verl.preflight.checks.model import is_local
+from rewardmap_verl.preflight.checks.values import rollout_counts
 from rewardmap_verl.rewards.config import RewardConfig
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "recipe"
@@ -61,7 +62,7 @@ def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictCo
     return configuration
 
 
-def test_guard_finds_nothing(config: DictConfig) -> None:
+def test_preflight_reports_nothing(config: DictConfig) -> None:
     """Unknown keys, arithmetic, token budgets and traps of every recipe."""
     assert [str(one) for one in examine(config)] == []
 
@@ -110,7 +111,7 @@ def test_no_sequence_is_padded(config: DictConfig) -> None:
     update = role.actor.ppo_mini_batch_size * role.rollout.n
     ranks = trainer.n_gpus_per_node * trainer.nnodes
     assert update % ranks == 0
-    for answers in answers_of_stages(config):
+    for answers in rollout_counts(config):
         batch = config.data.train_batch_size * answers
         assert batch % math.lcm(update, ranks) == 0
         for key in ("ref.log_prob_micro_batch_size_per_gpu", "actor.ppo_micro_batch_size_per_gpu"):
@@ -234,7 +235,7 @@ def sft(
     return config
 
 
-def test_guard_finds_nothing_in_fine_tuning(sft: DictConfig) -> None:
+def test_preflight_reports_nothing_in_fine_tuning(sft: DictConfig) -> None:
     assert [str(one) for one in examine(sft, "sft")] == []
 
 
