@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -25,7 +26,7 @@ _RENAMED_BY_VERL = (
 
 def check_moved(config: DictConfig) -> Iterator[Diagnostic]:
     """Report keys and class paths of earlier versions of this package, with the new ones."""
-    plain = OmegaConf.to_container(config, resolve=False)
+    plain: Any = OmegaConf.to_container(config, resolve=False)
     if isinstance(plain, dict):
         yield from moved_keys(plain)
         yield from moved_values(plain)
