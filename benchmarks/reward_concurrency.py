@@ -1,11 +1,11 @@
-"""What many answers at once cost a reward worker: lag of its event loop, samples/s, memory.
+"""Measure a reward worker under concurrent load: event loop lag, samples/s and memory.
 
     python benchmarks/reward_concurrency.py [--samples 1000] [--rounds 20] [--hostile]
 
-One reward manager, as verl's reward worker holds it, is asked for all samples of a round at the
-same time, and again for the next round. Meanwhile a clock on the same event loop wakes every
-millisecond; what it oversleeps is the lag that another call to the worker would see. Responses are
-right and wrong routes and short answers; with ``--hostile`` every tenth is 1 MB of hostile text.
+One reward manager, as in verl's reward worker, scores all samples of a round concurrently. A timer
+on the same event loop fires every millisecond; its delay is the lag that another call to the
+worker would see. Responses are correct and wrong routes and short answers; with ``--hostile``,
+every tenth is 1 MB of hostile text.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ HOSTILE = ("{", "\\boxed{", "--\n", "Route Name:", "Route Name: Line 1\nDepartur
 
 
 class Letters:
-    """A tokenizer of one token a character; a real one takes its own time, which is not ours."""
+    """A tokenizer with one token per character, to exclude the cost of a real tokenizer."""
 
     def decode(self, tokens: torch.Tensor, skip_special_tokens: bool) -> str:
-        """Turn code points into text."""
+        """Convert code points to text."""
         return tokens.numpy().astype("<u4").tobytes().decode("utf-32-le", "replace")
 
 
 def write_network(network: Network, folder: Path) -> Path:
-    """Write a network as the station lists that the manager reads."""
+    """Write a network as a station file that the manager reads."""
     path = folder / f"{network.city}.json"
     lists = {
         line.name: [network.stops[index].name for index in line.listed] for line in network.lines
@@ -59,7 +59,7 @@ def write_network(network: Network, folder: Path) -> Path:
 
 
 def questions(folder: Path) -> list[tuple[Question, Path]]:
-    """Return the questions of five generated cities, each with the file of its network."""
+    """Return the questions of five generated cities, each with its network file."""
     found = []
     for index in range(5):
         network = generate_network(1, index, standard_settings()).network
@@ -69,7 +69,7 @@ def questions(folder: Path) -> list[tuple[Question, Path]]:
 
 
 def response(question: Question, rng: random.Random, hostile: bool) -> str:
-    """Return a right answer, a wrong one, or a megabyte of trouble."""
+    """Return a correct answer, a wrong one, or 1 MB of hostile text."""
     gold = gold_answer(question)
     if hostile and rng.random() < 0.1:
         return rng.choice(HOSTILE) * (1_000_000 // 8)
@@ -77,7 +77,7 @@ def response(question: Question, rng: random.Random, hostile: bool) -> str:
 
 
 def sample(question: Question, path: Path, text: str) -> DataProto:
-    """Build what an agent loop sends for one rollout."""
+    """Build the batch that an agent loop sends for one rollout."""
     tokens = torch.tensor([[ord(char) for char in text]])
     batch = TensorDict({"responses": tokens, "attention_mask": torch.ones_like(tokens)}, [1])
     rows: dict[str, Any] = {
@@ -88,7 +88,7 @@ def sample(question: Question, path: Path, text: str) -> DataProto:
 
 
 async def watch(lags: list[float]) -> None:
-    """Note by how many seconds each sleep was overslept."""
+    """Record the delay of each timer tick in seconds."""
     while True:
         start = time.perf_counter()
         await asyncio.sleep(TICK)
@@ -96,7 +96,7 @@ async def watch(lags: list[float]) -> None:
 
 
 async def measure(manager: Any, samples: list[DataProto]) -> tuple[float, list[float]]:
-    """Return the seconds that a round took, and the lags of the event loop during it."""
+    """Return the duration of a round in seconds and the event loop lags during it."""
     lags: list[float] = []
     clock = asyncio.create_task(watch(lags))
     start = time.perf_counter()
@@ -107,7 +107,7 @@ async def measure(manager: Any, samples: list[DataProto]) -> tuple[float, list[f
 
 
 def main() -> None:
-    """Measure and print a line a round."""
+    """Measure and print one line per round."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=20)
@@ -122,7 +122,7 @@ def main() -> None:
             sample(question, path, response(question, rng, arguments.hostile))
             for question, path in chosen
         ]
-        asyncio.run(measure(manager, samples))  # networks and gold answers are read
+        asyncio.run(measure(manager, samples))  # warm-up: loads networks and gold answers
         before = process.memory_info().rss
         print("round  samples/s  max lag ms  p99 lag ms  MB more")
         for number in range(arguments.rounds):

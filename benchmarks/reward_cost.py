@@ -1,11 +1,11 @@
-"""What scoring costs: rows per second for each question type, and growth with hostile text.
+"""Measure the cost of scoring: time per row and type, and scaling with hostile text.
 
     python benchmarks/reward_cost.py [--networks ../shared/data/stations]
 
-Networks and gold answers are loaded before the clock starts, as in the reward manager, and only
-processor time is counted. "Broken" answers are wrong; "new" ones are wrong and name in every leg
-what no answer has named before, so that nothing of it is remembered. Targets: below 100 µs a
-typical row, below 50 ms for 1 MB of anything, and no more than proportional growth.
+Networks and gold answers are loaded beforehand, as in the reward manager, and only CPU time is
+counted. "Broken" answers are wrong; "new" ones are wrong and use names that no answer has used
+before, so that no lookup is cached. Targets: below 100 µs for a typical row, below 50 ms for 1 MB
+of any text, and at most linear growth.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rewardmap_verl.transit.reader import read_network
 from rewardmap_verl.transit.synthetic import generate_network, standard_settings
 
 SIZES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000)
-"""Characters of hostile text."""
+"""Lengths of hostile text in characters."""
 
 HOSTILE = {
     "brackets": "(",
@@ -57,7 +57,7 @@ HOSTILE = {
 
 
 def timed(work: Callable[[], object], least: float = 0.2) -> float:
-    """Return seconds for one call: the best of three runs of at least ``least`` seconds in all."""
+    """Return CPU seconds per call: the best of three runs that take ``least`` seconds in total."""
     start = time.process_time()
     work()
     once = time.process_time() - start
@@ -72,7 +72,7 @@ def timed(work: Callable[[], object], least: float = 0.2) -> float:
 
 
 def new_names(rows: list[tuple[str, GroundTruth, Network]], number: int) -> list[Any]:
-    """Return wrong answers with names of their own; other numbers give other names."""
+    """Return wrong answers with unseen names; each ``number`` gives different names."""
     labels = re.compile("(Name|Stop): |{")
     return [
         (labels.sub(rf"\g<0>Qu{number}x{index} ", text), *rest)
@@ -81,7 +81,7 @@ def new_names(rows: list[tuple[str, GroundTruth, Network]], number: int) -> list
 
 
 def timed_once(batches: list[Callable[[], object]]) -> float:
-    """Return the seconds of the fastest of some pieces of work, each done once."""
+    """Return the CPU seconds of the fastest of several calls, each made once."""
     seconds = []
     for work in batches:
         start = time.process_time()

@@ -1,10 +1,10 @@
-"""The tables of docs/reward.md: what the released code gives for an answer, and what we give.
+"""Print the tables of docs/reward.md: reward of the released code and of this package.
 
     python benchmarks/reward_table.py
 
-The released code's detail was measured by running it (``cases_public.jsonl`` of the reference data,
-tags beside each row below; a test holds them against it); its reward is its own formula,
-``(W_map + W_question) · (10 · correct + 0.5 · detail)``. Ours is computed here.
+The released code's detail values were measured by running it (``cases_public.jsonl`` of the
+reference data, see the tag of each row; a test compares them). Its reward is computed by its
+formula ``(W_map + W_question) · (10 · correct + 0.5 · detail)``. Ours is computed here.
 """
 
 from __future__ import annotations
@@ -26,28 +26,30 @@ CHAIN = {f"Line {i + 1}": [f"Stop {3 * i + k} Station" for k in range(4)] for i 
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of answer, with what the released code gives for 0, 1, 2 and 3 transfers."""
+class AnswerCase:
+    """One kind of answer, with the released code's detail for 0, 1, 2 and 3 transfers."""
 
     name: str
     tag: str
-    """Tag of the golden cases; "" where the figures follow from the formula alone."""
-    right: bool
+    """Tag of the golden cases; "" if the values follow from the formula alone."""
+    correct: bool
     released: tuple[float | None, ...]
-    """Detail; ``None`` where there is no such answer."""
+    """Detail; ``None`` if there is no such answer."""
 
 
-KINDS = (
-    Kind("gold", "plan:perfect", True, (1.0, 4.0, 8.0, 10.0)),
-    Kind("valid, one leg longer", "plan:split_segment", True, (0.0, 2.0, 6.0, 10.0)),
-    Kind("padded with a self-loop", "plan:self_loop_front", True, (0.0, 2.0, 6.0, 10.0)),
-    Kind("padded, there and back twice", "plan:pingpong", True, (-3.0, -4.0, 0.0, 4.0)),
-    Kind("broken transfer", "plan:broken_transfer", False, (None, 3.0, 6.0, 10.0)),
-    Kind("first line wrong", "plan:wrong_line_fake", False, (-3.0, 0.0, 4.0, 8.0)),
-    Kind("right ends, one wrong line", "plan:single_random_line", False, (-3.0, 5.0, 5.0, 5.0)),
-    Kind("self-loops and a false ride", "plan:hack_loops_qtc", False, (None, 5.0, 9.0, 10.0)),
-    Kind("unreadable", "", False, (0.0, 0.0, 0.0, 0.0)),
-    Kind("empty", "", False, (0.0, 0.0, 0.0, 0.0)),
+CASES = (
+    AnswerCase("gold", "plan:perfect", True, (1.0, 4.0, 8.0, 10.0)),
+    AnswerCase("valid, one leg longer", "plan:split_segment", True, (0.0, 2.0, 6.0, 10.0)),
+    AnswerCase("padded with a self-loop", "plan:self_loop_front", True, (0.0, 2.0, 6.0, 10.0)),
+    AnswerCase("padded, there and back twice", "plan:pingpong", True, (-3.0, -4.0, 0.0, 4.0)),
+    AnswerCase("broken transfer", "plan:broken_transfer", False, (None, 3.0, 6.0, 10.0)),
+    AnswerCase("first line wrong", "plan:wrong_line_fake", False, (-3.0, 0.0, 4.0, 8.0)),
+    AnswerCase(
+        "right ends, one wrong line", "plan:single_random_line", False, (-3.0, 5.0, 5.0, 5.0)
+    ),
+    AnswerCase("self-loops and a false ride", "plan:hack_loops_qtc", False, (None, 5.0, 9.0, 10.0)),
+    AnswerCase("unreadable", "", False, (0.0, 0.0, 0.0, 0.0)),
+    AnswerCase("empty", "", False, (0.0, 0.0, 0.0, 0.0)),
 )
 
 
@@ -77,7 +79,7 @@ def leg(line: str, departure: int, arrival: int) -> LegText:
     return LegText(line, f"Stop {departure} Station", f"Stop {arrival} Station")
 
 
-def answer(kind: Kind, transfers: int) -> str:
+def answer(kind: AnswerCase, transfers: int) -> str:
     """Write an answer of a kind."""
     route, goal = gold(transfers), 3 * transfers + 2
     halves = [leg("Line 1", 1, 0), leg("Line 1", 0, 3 if transfers else goal)]
@@ -118,21 +120,21 @@ def _table(transfers: int, network: Network) -> Iterator[str]:
     yield ""
     yield "| answer | detail | " + " | ".join(f"reward, {level}" for level in LEVELS) + " |"
     yield "|---|---|" + "---|" * len(LEVELS)
-    for kind in KINDS:
+    for kind in CASES:
         released = kind.released[transfers]
         if released is not None:
             yield _row(kind, released, transfers, network)
 
 
-def _row(kind: Kind, released: float, transfers: int, network: Network) -> str:
+def _row(kind: AnswerCase, released: float, transfers: int, network: Network) -> str:
     cells = []
     for level in LEVELS:
         ours = score_answer(
             answer(kind, transfers), question(transfers, level), network, RewardConfig()
         )
         weight = MAP_WEIGHTS[level] + (0.5 if transfers else 0.0)
-        theirs = weight * (10.0 * kind.right + 0.5 * released)
-        assert ours.acc == kind.right, kind
+        theirs = weight * (10.0 * kind.correct + 0.5 * released)
+        assert ours.acc == kind.correct, kind
         if not cells:
             cells.append(_pair(released, ours.detail or 0.0))
         cells.append(_pair(theirs, ours.score))
@@ -140,10 +142,10 @@ def _row(kind: Kind, released: float, transfers: int, network: Network) -> str:
 
 
 def _pair(theirs: float, ours: float) -> str:
-    return f"{_figure(theirs)} → {_figure(ours)}"
+    return f"{_number(theirs)} → {_number(ours)}"
 
 
-def _figure(value: float) -> str:
+def _number(value: float) -> str:
     return f"{round(value, 2) + 0.0:g}".replace("-", "−")
 
 

@@ -1,4 +1,4 @@
-"""Makes the pictures and the table of docs/reward-pictures.md: five answers to one question."""
+"""Generate the pictures and the table of docs/reward-pictures.md: five answers to one question."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Answer:
 
 
 def the_question(network: Network) -> Question:
-    """A planning question with one transfer, long enough on both legs to break something."""
+    """Return a planning question with one transfer and at least two via stops on both legs."""
     quotas = Quotas(0, 0, 0, 0, 0, 40, forms=("short",))
     planner = Planner(network)
     for question in generate_questions(network, "middle", 1, quotas):
@@ -50,7 +50,7 @@ def the_question(network: Network) -> Question:
 
 
 def legs_of(question: Question, planner: Planner) -> Sequence[Leg]:
-    """The legs of a best plan."""
+    """Return the legs of a best plan."""
     find = planner.network.find_stops
     ends = (find(name)[0].index for name in (question.station_1, question.station_2))
     plans = planner.best_plans(*ends)
@@ -58,7 +58,7 @@ def legs_of(question: Question, planner: Planner) -> Sequence[Leg]:
 
 
 def five_answers() -> tuple[DrawnMap, Network, Question, list[Answer]]:
-    """The map, the question, and five answers to it, from perfect to nothing."""
+    """Return the map, its network, the question, and five answers from perfect to unreadable."""
     placed = generate_network(seed=7, index=1, settings=SETTINGS)
     network = placed.network
     question = the_question(network)
@@ -67,14 +67,16 @@ def five_answers() -> tuple[DrawnMap, Network, Question, list[Answer]]:
     a, b, c = first.departure, first.arrival, second.arrival
     routes = {
         "gold": [(first.line, a, b), (second.line, b, c)],
-        "right, but gets off in between": [
+        "correct, but gets off in between": [
             (first.line, a, middle), (first.line, middle, b), (second.line, b, c)
         ],
         "gets off one stop too early": [(first.line, a, b), (second.line, b, early)],
-        "changes where the lines do not meet": [(first.line, a, missed), (second.line, missed, c)],
+        "transfers where the lines do not meet": [
+            (first.line, a, missed), (second.line, missed, c)
+        ],
     }  # fmt: skip
     texts = {name: written(network, route) for name, route in routes.items()}
-    texts["not to be read"] = "Take the train and change once."
+    texts["unreadable"] = "Take the train and change once."
     truth, config = GroundTruth.from_question(question), RewardConfig()
     answers = [
         Answer(name, text, explain_answer(text, truth, network, config))
@@ -84,7 +86,7 @@ def five_answers() -> tuple[DrawnMap, Network, Question, list[Answer]]:
 
 
 def written(network: Network, route: Sequence[tuple[str, int, int]]) -> str:
-    """A route as the question asks for it."""
+    """Write a route in the requested format."""
     stop = [stop.name for stop in network.stops]
     return "\n--\n".join(
         f"Route Name: {line}\nDeparture Stop: {stop[a]}\nArrival Stop: {stop[b]}"
@@ -93,17 +95,17 @@ def written(network: Network, route: Sequence[tuple[str, int, int]]) -> str:
 
 
 def table(answers: Sequence[Answer]) -> str:
-    """The table of the page."""
+    """Return the table of the page in Markdown."""
     rows = ["| answer | format | correctness | detail | W | reward |", "|---|---|---|---|---|---|"]
     for answer in answers:
         score = answer.explained.score
-        figures = (score.format, score.correctness, score.detail or 0.0, score.weight, score.score)
-        rows.append(f"| {answer.name} | " + " | ".join(f"{value:.4g}" for value in figures) + " |")
+        values = (score.format, score.correctness, score.detail or 0.0, score.weight, score.score)
+        rows.append(f"| {answer.name} | " + " | ".join(f"{value:.4g}" for value in values) + " |")
     return "\n".join(rows)
 
 
 def draw_bars(answers: Sequence[Answer], path: Path) -> None:
-    """The parts of each answer's reward, weighed, one on the other."""
+    """Draw the weighted parts of each answer's reward as stacked bars."""
     figure, axes = plt.subplots(figsize=(9, 3.2), dpi=130)
     names = [answer.name for answer in answers][::-1]
     left = [0.0] * len(answers)
@@ -118,14 +120,14 @@ def draw_bars(answers: Sequence[Answer], path: Path) -> None:
         left = [a + b for a, b in zip(left, values, strict=True)]
     for place, total in enumerate(left):
         axes.text(total + 0.3, place, f"{total:.4g}", va="center")
-    axes.set_xlabel("reward, weighed with W")
+    axes.set_xlabel("reward, weighted by W")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
     save(figure, path)
 
 
 def draw_routes(drawn: DrawnMap, network: Network, answers: Sequence[Answer], path: Path) -> None:
-    """The gold route, and beside it a wrong one, with what each leg earned."""
+    """Draw the gold route next to a wrong one, with the credit of each item."""
     tracks = LineGeometry(network, drawn.stops, drawn.calls, drawn.curves)
     gold, wrong = answers[0], answers[3]
     figure, panes = plt.subplots(1, 2, figsize=(13, 5.6), dpi=110)
@@ -157,14 +159,14 @@ def rides(
 
 
 def sentences(explained: Explanation) -> Iterator[str]:
-    """What each item earned."""
+    """Yield a sentence with the credit of each item."""
     for item in explained.items:
         if item.worth or item.credit:
             yield f"{item.name}: {item.credit:.4g} of {item.worth:.4g}, {item.reason}"
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Write a picture with few colors: the same bytes for the same picture, and small."""
+    """Write a picture with a small palette, so that the file is small and reproducible."""
     from io import BytesIO
 
     from PIL import Image
@@ -176,7 +178,7 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 
 def main() -> None:
-    """Write the pictures beside this file and print the table."""
+    """Write the pictures to docs/images and print the table."""
     drawn, network, _, answers = five_answers()
     draw_bars(answers, IMAGES / "reward-parts.png")
     draw_routes(drawn, network, answers, IMAGES / "reward-routes.png")

@@ -1,4 +1,4 @@
-"""``rewardmap audit``: the best wrong answers that can be built, and whether one pays."""
+"""``rewardmap audit``: search for wrong answers that score too high."""
 
 from __future__ import annotations
 
@@ -32,29 +32,28 @@ _BREACHES_SHOWN = 10
 
 def audit(
     data: Annotated[
-        Path, typer.Argument(help="Folder of prepared data, or JSON lines with questions.")
+        Path, typer.Argument(help="Prepared folder, or JSON Lines file with questions.")
     ],
     networks: Annotated[
-        Path | None, typer.Option(help="JSON lines: the folder of networks, COUNTRY/CITY.json.")
+        Path | None,
+        typer.Option(help="Folder of networks, COUNTRY/CITY.json; required with JSON Lines."),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="Questions to attack of each type and number of transfers.")
+        int, typer.Option(min=1, help="Questions to attack per type and number of transfers.")
     ] = 20,
-    tries: Annotated[
-        int, typer.Option(min=0, help="Answers that the search tries for each route.")
-    ] = 60,
-    seed: Annotated[int, typer.Option(help="Draws the questions and the answers.")] = 0,
-    show: Annotated[bool, typer.Option(help="Show the best wrong answer of each group.")] = False,
+    tries: Annotated[int, typer.Option(min=0, help="Search steps per route.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed for drawing questions and attacks.")] = 0,
+    show: Annotated[bool, typer.Option(help="Print the best wrong answer of each group.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Search for wrong answers that earn much.
+    """Search for wrong answers that score too high.
 
-    Tries self-loops, padding, repeats, alternatives, wrong lines, the question itself, all options
-    and whatever a search finds, and shows how far the best of them stays below gold. Ends with code
-    1 when a property of the reward does not hold.
+    Tries self-loops, padding, repetition, alternatives, wrong lines, the question itself, all
+    options and a local search, and reports how far the best wrong answer stays below gold. Exits
+    with code 1 if a guarantee of the reward is violated.
 
-    Try it: **rewardmap audit data/synthetic --set alpha=0.7**
+    Example: **rewardmap audit data/synthetic --set alpha=0.7**
     """
     from rich.console import Console
 
@@ -68,13 +67,13 @@ def audit(
     except (DataError, ConfigError) as error:
         fail(error)
     if not groups:
-        fail(DataError(data, hint="It holds no question that could be audited."))
+        fail(DataError(data, hint="There is no valid question to audit."))
     console.print(_table(groups))
     if show:
         _show_closest(groups, console)
     breaches = [breach for g in groups for audit in g.audits for breach in audit.breaches]
     if not breaches:
-        console.print("[green]Every property held for every answer that was tried.[/]")
+        console.print("[green]All guarantees hold for every answer that was tried.[/]")
         return
     console.print(f"[red]{len(breaches)} breaches[/]")
     for breach in breaches[:_BREACHES_SHOWN]:
@@ -84,26 +83,28 @@ def audit(
 
 
 def _questions(data: Path, networks: Path | None) -> Iterator[QuestionRow]:
-    """Yield the questions that can be answered; faults of the data are what ``score`` is for.
+    """Yield the valid questions of a prepared folder or a JSON Lines file.
+
+    Invalid rows are reported and skipped; duplicate questions are skipped.
 
     Raises:
-        DataError: The file or folder cannot be read, or JSON lines come without networks.
+        DataError: The file or folder cannot be read, or networks are missing.
     """
     if data.is_dir():
         yield from read_prepared(data)
         return
     if networks is None and data.is_file():
-        raise DataError("--networks", hint="Give the folder of networks beside JSON lines.")
+        raise DataError("--networks", hint="Give the folder of networks for a JSON Lines file.")
     lines = read_json_lines(data)
-    shelf = NetworkFolder(networks or data)
+    folder = NetworkFolder(networks or data)
     seen: set[str] = set()
     for line in lines:
         try:
-            row = read_row(line, shelf)
+            row = read_row(line, folder)
         except DataError as fault:
-            typer.secho(f"Passed over: {fault}", err=True, fg="yellow")
+            typer.secho(f"Skipped: {fault}", err=True, fg="yellow")
             continue
-        if (key := row.truth.to_json()) not in seen:  # a dump has each question many times
+        if (key := row.truth.to_json()) not in seen:  # a dump repeats each question n times
             seen.add(key)
             yield row
 
@@ -117,10 +118,10 @@ def _plain(text: str) -> Any:
 def _table(groups: list[AuditGroup]) -> Table:
     from rich.table import Table
 
-    table = Table(title="The best wrong answer of each group", box=None, title_justify="left")
+    table = Table(title="Best wrong answer of each group", box=None, title_justify="left")
     for heading in ("type", "transfers", "questions", "gold", "wrong", "margin"):
         table.add_column(heading, justify="left" if heading == "type" else "right")
-    table.add_column("how", overflow="fold")
+    table.add_column("attack", overflow="fold")
     for group in groups:
         closest = group.closest
         table.add_row(

@@ -1,4 +1,4 @@
-"""``rewardmap explain``: why an answer has the reward that it has."""
+"""``rewardmap explain``: explain the reward of an answer."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ __all__ = ["explain"]
 def explain(
     rows: Annotated[
         Path,
-        typer.Argument(help="JSON lines: questions and responses, or a rollout dump of verl."),
+        typer.Argument(help="JSON Lines file with questions and responses, or a rollout dump."),
     ],
     networks: NetworksOption,
     row: Annotated[
-        str, typer.Option(help="Which one: the number of its line, from 1, or its id.")
+        str, typer.Option(help="Row to explain: its 1-based line number or its id.")
     ] = "1",
     response: Annotated[
         Path | None,
-        typer.Option(help="File with another answer to that question; - reads the keyboard."),
+        typer.Option(help="File with another answer to explain; - for standard input."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
     """Explain the reward of one answer.
 
-    Shows what was read, each leg checked against the network, what every item earned and why, the
-    total, and what a perfect answer would be.
+    Shows what was read, the check of each leg against the network, the credit of every item with
+    its reason, the total, and a perfect answer.
 
-    Try it: **rewardmap explain answers.jsonl --networks data/networks --row 3**
+    Example: **rewardmap explain answers.jsonl --networks data/networks --row 3**
     """
     from rich.console import Console
 
@@ -68,10 +68,10 @@ def explain(
 
 
 def _find(path: Path, wanted: str) -> JsonLine:
-    """Return the line of an id or a number; an id goes first.
+    """Return the line with a given id or line number; the id takes precedence.
 
     Raises:
-        DataError: There is none.
+        DataError: There is no such line.
     """
     by_number: JsonLine | None = None
     for line in read_json_lines(path):
@@ -80,7 +80,7 @@ def _find(path: Path, wanted: str) -> JsonLine:
         if str(line.number) == wanted:
             by_number = line
     if by_number is None:
-        raise DataError(path, "row", wanted, "Give the number of a line, from 1, or an id.")
+        raise DataError(path, "row", wanted, "Give a line number, starting at 1, or an id.")
     return by_number
 
 
@@ -91,7 +91,7 @@ def _answer(row: QuestionRow, file: Path | None) -> object:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(file, found=str(error), hint="Give a readable text file.") from None
     if row.response is MISSING:
-        raise DataError(row.where, "response", "nothing", "Give an answer with --response FILE.")
+        raise DataError(row.where, "response", "nothing", "Pass an answer with --response FILE.")
     return row.response
 
 
@@ -103,7 +103,7 @@ def show(found: Explanation, console: Console) -> None:
     if found.items:
         console.print(_items_table(found))
     console.print(_parts_table(found))
-    verdict = "right" if found.score.acc else "wrong"
+    verdict = "correct" if found.score.acc else "wrong"
     console.print(
         _plain(
             f"{verdict}: {found.score.score:.4g} of {found.highest:.4g} "
@@ -117,7 +117,7 @@ def show(found: Explanation, console: Console) -> None:
 
 
 def _plain(text: str, style: str = "") -> Any:
-    """Text that rich prints as it is; what cannot be printed is escaped."""
+    """Return literal text for rich, with unprintable characters escaped."""
     from rich.text import Text
 
     return Text(text.encode("utf-8", "backslashreplace").decode("utf-8"), style=style)
@@ -142,7 +142,7 @@ def _table(title: str, *headings: str) -> Table:
 
 
 def _items_table(found: Explanation) -> Table:
-    table = _table("What the detail is made of", "item", "earned", "worth", "why")
+    table = _table("Detail reward", "item", "earned", "worth", "why")
     for item in found.items:
         worth = f"{item.worth:.4g}" if item.worth else "-"
         table.add_row(item.name, f"{item.credit:.4g}", worth, _plain(item.reason))
@@ -150,9 +150,9 @@ def _items_table(found: Explanation) -> Table:
 
 
 def _parts_table(found: Explanation) -> Table:
-    table = _table("The reward", "part", "value", "at most", "times", "weighed")
+    table = _table("Reward", "part", "value", "maximum", "factor", "weighted")
     for part in found.parts:
-        weighed = part.value * part.times * found.score.weight
-        figures = (part.value, part.highest, part.times, weighed)
-        table.add_row(part.name, *(f"{figure:.4g}" for figure in figures))
+        weighted = part.value * part.times * found.score.weight
+        values = (part.value, part.highest, part.times, weighted)
+        table.add_row(part.name, *(f"{value:.4g}" for value in values))
     return table

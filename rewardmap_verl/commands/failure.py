@@ -1,4 +1,4 @@
-"""How commands end on a fault that a user can fix."""
+"""Error handling of the commands: one readable line and exit code 2."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["fail", "readable_errors"]
 
 
 def fail(error: Exception) -> NoReturn:
-    """End the program with one readable message and code 2."""
+    """Print an error message and exit with code 2."""
     typer.secho(f"Error: {error}", err=True, fg="red")
     raise typer.Exit(2) from None
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Let what is done inside :func:`fail` on broken data and on settings that cannot be meant."""
+    """Turn ``DataError`` and ``ConfigError`` raised in the block into :func:`fail`."""
     try:
         yield
     except (DataError, ConfigError) as error:

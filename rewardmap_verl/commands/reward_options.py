@@ -1,4 +1,4 @@
-"""What the commands about the reward have in common: their options."""
+"""Options shared by the commands about the reward."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ from rewardmap_verl.rewards.config import BLOCK, RewardConfig, load_reward_confi
 __all__ = ["ConfigOption", "NetworksOption", "SetOption", "load_settings"]
 
 NetworksOption = Annotated[
-    Path, typer.Option(help="Folder of networks, COUNTRY/CITY.json; of prepared data, networks/.")
+    Path,
+    typer.Option(help="Folder of networks, COUNTRY/CITY.json; networks/ in a prepared folder."),
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(help="YAML with the reward's settings: the block itself, or a whole recipe."),
+    typer.Option(help="YAML file with the reward settings: the block itself or a full recipe."),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", help="A setting, repeated: alpha=0.7, map_weights.hard=2, use_detail=no."
-    ),
+    typer.Option("--set", help="Setting as KEY=VALUE, repeatable: alpha=0.7, map_weights.hard=2."),
 ]
 
 
 def load_settings(file: Path | None, changes: list[str] | None) -> RewardConfig:
-    """Return the reward's settings from a file and from options.
+    """Build the reward settings from a file and ``--set`` options.
 
     Raises:
-        ConfigError: The file cannot be read, or a key or value is at fault.
+        ConfigError: The file cannot be read, or a key or value is invalid.
     """
     block = _from_file(file) if file is not None else {}
     for change in changes or []:
         keys, _, value = change.partition("=")
         if not keys or not value:
-            raise ConfigError("--set", found=change, hint="Write KEY=VALUE, such as alpha=0.7.")
+            raise ConfigError("--set", found=change, hint="Use KEY=VALUE, such as alpha=0.7.")
         place = block
         *parents, last = keys.removeprefix(f"{BLOCK}.").split(".")
         for key in parents:
@@ -54,7 +53,7 @@ def _parse(text: str, where: object) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(where, hint=f"It is not YAML ({error}).") from None
+        raise ConfigError(where, hint=f"This is not valid YAML ({error}).") from None
 
 
 def _from_file(path: Path) -> dict[str, Any]:

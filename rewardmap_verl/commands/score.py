@@ -1,4 +1,4 @@
-"""``rewardmap score``: the reward of saved answers."""
+"""``rewardmap score``: compute the reward of saved answers."""
 
 from __future__ import annotations
 
@@ -24,34 +24,36 @@ KEYS: Final = ("score", "acc", "format", "correctness", "detail", "weight")
 
 
 def score(
-    rows: Annotated[Path, typer.Argument(help="JSON lines: a question and a response in each.")],
+    rows: Annotated[
+        Path, typer.Argument(help="JSON Lines file with a question and a response per line.")
+    ],
     networks: NetworksOption,
     output: Annotated[
-        Path | None, typer.Option(help="File to write; the screen when left out.")
+        Path | None, typer.Option(help="Output file. Defaults to standard output.")
     ] = None,
-    strict: Annotated[bool, typer.Option(help="Stop at the first fault of the data.")] = False,
+    strict: Annotated[bool, typer.Option(help="Stop at the first invalid row.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
     """Score saved answers.
 
-    A row has `city, country, type, station_1, station_2, answer, question_transfer_count,
-    difficulty_city, response`, and an `id` if you like; a line of a rollout dump does as well. One
-    line is written for each, in order: `id, score, acc, format, correctness, detail, weight,
-    error`. A fault of the data is told in `error`, and the rest goes on.
+    Each row has `city, country, type, station_1, station_2, answer, question_transfer_count,
+    difficulty_city, response` and optionally `id`; lines of a rollout dump are accepted as well.
+    One line is written per row, in order: `id, score, acc, format, correctness, detail, weight,
+    error`. If a row is invalid, `error` gives the reason and the remaining rows are still scored.
 
-    Try it: **rewardmap score --networks data/networks answers.jsonl --output scored.jsonl**
+    Example: **rewardmap score --networks data/networks answers.jsonl --output scored.jsonl**
     """
     from rewardmap_verl.commands.reward_options import load_settings
 
     faults = 0
     try:
         settings = load_settings(config, set_)
-        shelf = NetworkFolder(networks)
+        folder = NetworkFolder(networks)
         lines = read_json_lines(rows)
-        with _whole_file(output) as file:
+        with _atomic_output(output) as file:
             for line in lines:
-                record, fault = score_line(line, shelf, settings)
+                record, fault = score_line(line, folder, settings)
                 if fault is not None and strict:
                     raise fault
                 faults += fault is not None
@@ -59,18 +61,20 @@ def score(
     except (DataError, ConfigError) as error:
         fail(error)
     if faults:
-        typer.secho(f"{faults} rows could not be scored; see their error.", err=True, fg="yellow")
+        typer.secho(
+            f"{faults} rows could not be scored; see their error field.", err=True, fg="yellow"
+        )
 
 
 def score_line(
     line: JsonLine, networks: NetworkFolder, config: RewardConfig
 ) -> tuple[dict[str, Any], DataError | None]:
-    """Return what is written for a line, and the fault of its data if there is one."""
+    """Return the output record of a line, and the error if the line is invalid."""
     empty = {"id": line.id, **dict.fromkeys(KEYS)}
     try:
         row = read_row(line, networks)
         if row.response is MISSING:
-            hint = 'Give the model\'s answer as "response".'
+            hint = 'Add the model\'s answer as "response".'
             raise DataError(row.truth.place(row.where), "response", "nothing", hint)
         parts = score_answer(row.response, row.truth, row.network, config).as_dict()
     except DataError as fault:
@@ -80,12 +84,12 @@ def score_line(
 
 def _json_line(record: dict[str, Any]) -> bytes:
     text = json.dumps(record, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")  # a lone surrogate becomes JSON's own escape
+    return text.encode("utf-8", "backslashreplace")  # lone surrogates become JSON escapes
 
 
 @contextmanager
-def _whole_file(path: Path | None) -> Iterator[BinaryIO]:
-    """Open a file that is there only when everything was written; the screen for ``None``."""
+def _atomic_output(path: Path | None) -> Iterator[BinaryIO]:
+    """Open a file that appears only once it is complete; standard output for ``None``."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -97,8 +101,6 @@ def _whole_file(path: Path | None) -> Iterator[BinaryIO]:
             yield file
         part.replace(path)
     except OSError as error:
-        raise DataError(
-            path, found=error.strerror, hint="Give a file that can be written."
-        ) from None
+        raise DataError(path, found=error.strerror, hint="Give a writable file.") from None
     finally:
         part.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""Questions about a transit map: ten types, six of the papers, with gold answers and steps."""
+"""Question generation: ten types (six from the papers), each with gold answer and annotation."""

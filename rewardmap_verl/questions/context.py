@@ -1,4 +1,4 @@
-"""What the makers of all types share: the network, its planner, who may be asked about, chance."""
+"""Shared by all question generators: network, planner, eligible stops and the RNG."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One network, ready to be asked about."""
+    """One network and everything a question generator needs to ask about it."""
 
     network: Network
     planner: Planner
     difficulty: MapDifficulty
     brief: bool = False
-    """Whether to use the brief wording."""
+    """True for the brief wording."""
 
     @property
     def askable(self) -> tuple[Stop, ...]:
-        """The stops whose printed name means them alone; homonyms are never asked about."""
+        """Stops whose printed name is unique. Questions never name a homonym."""
         return tuple(s for s in self.network.stops if not self.network.is_homonym(s))
 
     def askable_on(self, line: Line) -> tuple[Stop, ...]:
-        """The askable stops of one line, in listed order."""
+        """Return the askable stops of one line, in listed order."""
         stops = (self.network.stops[i] for i in line.stops)
         return tuple(stop for stop in stops if not self.network.is_homonym(stop))
 
     def has_known_lines(self, stop: Stop) -> bool:
-        """Say whether the lines of a stop are all that the printed map shows there.
+        """Return whether the source lists every line that the printed map shows at a stop.
 
-        A stop that the source marks as an interchange, though it lists one line, may have more.
+        A stop that the source marks as an interchange but lists on a single line may have more.
         """
         return len(stop.lines) > 1 or not stop.marked
 
     def shared_lines(self, first: Stop, second: Stop) -> tuple[Line, ...]:
-        """The lines that call at both stops."""
+        """Return the lines that call at both stops."""
         return tuple(self.network.line(name) for name in first.lines if name in second.lines)
 
 
 def random_source(context: Context, seed: int, kind: QuestionType) -> random.Random:
-    """Return the source of chance for one type: a function of seed, city and type alone."""
+    """Return the RNG of one type, a function of seed, city and type only."""
     network = context.network
     return random.Random(f"{seed}/questions/{network.country}/{network.city}/{kind.value}")
 
 
 def _shuffled_range(rng: random.Random, size: int) -> Iterator[int]:
-    """Yield 0 to size - 1 in random order, at a cost for what is taken and not for the rest."""
+    """Yield 0 to size - 1 in random order, lazily: the cost grows with the values consumed."""
     moved: dict[int, int] = {}
     for i in range(size):
         j = rng.randrange(i, size)
@@ -71,7 +71,7 @@ def _shuffled_range(rng: random.Random, size: int) -> Iterator[int]:
 
 
 def shuffled_pairs(rng: random.Random, stops: Sequence[Stop]) -> Iterator[tuple[Stop, Stop]]:
-    """Yield every pair of stops once, pairs in random order and each in a random direction."""
+    """Yield every unordered pair of stops once, in random order and random direction."""
     others = len(stops) - 1
     seen: set[frozenset[int]] = set()
     for number in _shuffled_range(rng, len(stops) * others):
@@ -83,9 +83,9 @@ def shuffled_pairs(rng: random.Random, stops: Sequence[Stop]) -> Iterator[tuple[
 
 
 def pairs_along_lines(context: Context, rng: random.Random) -> Iterator[tuple[Stop, Stop]]:
-    """Yield pairs of askable stops of one line; a pair that two lines serve comes twice.
+    """Yield pairs of askable stops on one line; a pair served by two lines appears twice.
 
-    Lines take turns, so that a short line is asked about as often as a long one.
+    Each draw picks a line uniformly, so short lines are asked about as often as long ones.
     """
     lines = [shuffled_pairs(rng, context.askable_on(line)) for line in context.network.lines]
     while lines:
@@ -99,10 +99,10 @@ def pairs_along_lines(context: Context, rng: random.Random) -> Iterator[tuple[St
 def balanced(
     rng: random.Random, yes: Sequence[Question], no: Sequence[Question], count: int
 ) -> list[Question]:
-    """Mix as many questions with the answer yes as with no, up to ``count``.
+    """Mix equal numbers of yes and no questions, up to ``count`` in total.
 
-    With an odd count chance decides which has one more. Where one of them is missing, as "no" is
-    on a network of one line, there is nothing to ask.
+    With an odd count, the RNG decides which answer gets one more. If one answer is impossible
+    (a network with one line has no "no"), the result is empty.
     """
     halves = [count // 2, count - count // 2]
     rng.shuffle(halves)
@@ -113,12 +113,12 @@ def balanced(
 
 
 def line_names(stop: Stop) -> list[str]:
-    """Return the names of the lines of a stop, as an annotation."""
+    """Return the names of a stop's lines, for the annotation."""
     return list(stop.lines)
 
 
 def question(context: Context, kind: QuestionType, text: str, answer: int, **rest: Any) -> Question:
-    """Make a question of a context's network; what a type does not have is left empty."""
+    """Build a question about the context's network; fields not given in ``rest`` stay empty."""
     given: dict[str, Any] = {
         "station_1": "",
         "station_2": "",

@@ -1,4 +1,4 @@
-"""Counting1: how many stops lie between two stops of one line? One right option of four."""
+"""Counting1: how many stops are between two stops of one line? Four options, one correct."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _REACH = 5
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions about pairs with at least one stop between them.
+    """Generate up to ``count`` questions about pairs with at least one stop between them.
 
-    Only pairs are asked about for which every line that serves both makes the same stops: not
-    those around a loop, on two arms of a branch, or on a local and an express line.
+    A pair qualifies only if every line serving both makes the same intermediate stops. This
+    excludes loops, two arms of a branch, and local/express pairs.
     """
     rng = random_source(context, seed, QuestionType.COUNTING1)
     asked: dict[frozenset[int], Question] = {}
@@ -30,7 +30,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         key = frozenset(stop.index for stop in pair)
         between = None if key in asked else _between(context, *pair)
         if between:
-            # The right letter goes round, so that no letter is right more often than the others.
+            # The correct letter rotates so that all four letters are equally frequent.
             asked[key] = _ask(context, *pair, between, len(asked) % len(OPTION_LETTERS), rng)
     made = list(asked.values())
     rng.shuffle(made)

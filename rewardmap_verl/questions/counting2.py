@@ -11,10 +11,10 @@ __all__ = ["generate"]
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions, one a stop, with the numbers as even as the network allows.
+    """Generate up to ``count`` questions, one per stop, balancing the answers where possible.
 
-    A stop that the source marks as an interchange, though it lists one line there, is left out:
-    on the printed map other lines may be seen.
+    A stop that the source marks as an interchange but lists on a single line is skipped: the
+    printed map may show more lines there.
     """
     rng = random_source(context, seed, QuestionType.COUNTING2)
     by_number: dict[int, list[Stop]] = {}

@@ -1,4 +1,4 @@
-"""Counting3: how many lines does the map show? One question a map."""
+"""Counting3: how many lines does the map show? One question per map."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["generate"]
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make the question if any is wanted; neither seed nor a larger ``count`` makes another."""
+    """Generate the map's only question, or none if ``count`` is 0. ``seed`` has no effect."""
     if count < 1:
         return []
     lines = [line.name for line in context.network.lines]

@@ -1,4 +1,4 @@
-"""JoiningLine: which line serves both of two stops? Beyond the papers."""
+"""JoiningLine: which line serves both of two stops? Not one of the papers' types."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["generate"]
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions about pairs that exactly one line serves.
+    """Generate up to ``count`` questions about pairs served by exactly one line.
 
-    A network of fewer than four lines has no four options and is not asked. Nor are stops that the
-    source marks as an interchange, though it lists one line there: the map may show another line
-    that joins them.
+    A network with fewer than four lines cannot provide four options and yields no question. Stops
+    that the source marks as an interchange but lists on a single line are skipped: the map may
+    show another line that joins them.
     """
     if len(context.network.lines) < len(OPTION_LETTERS):
         return []
@@ -32,15 +32,15 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         if len(asked) >= count:
             break
         key = frozenset((first.index, second.index))
-        settled = context.has_known_lines(first) and context.has_known_lines(second)
-        if key in asked or not settled or len(context.shared_lines(first, second)) != 1:
+        known = context.has_known_lines(first) and context.has_known_lines(second)
+        if key in asked or not known or len(context.shared_lines(first, second)) != 1:
             continue
-        right = context.shared_lines(first, second)[0].name
-        # The lines of one of the two stops are the likeliest mistakes.
+        correct = context.shared_lines(first, second)[0].name
+        # Lines that serve one of the two stops are the most plausible distractors.
         likely = [*first.lines, *second.lines]
         others = [line.name for line in context.network.lines]
         at = len(asked) % len(OPTION_LETTERS)
-        options = draw_options(rng, right, (likely, others), at)
+        options = draw_options(rng, correct, (likely, others), at)
         if options is not None:
             asked[key] = _ask(context, first, second, options, at)
     questions = list(asked.values())

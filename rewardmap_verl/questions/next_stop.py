@@ -1,4 +1,4 @@
-"""NextStop: which stop comes next on a line in a direction? Beyond the papers."""
+"""NextStop: which stop comes next on a line in a direction? Not one of the papers' types."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ __all__ = ["generate"]
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions: a line, one of its stops, an end of it that lies farther on.
+    """Generate up to ``count`` questions: a line, one of its stops, and a terminus ahead.
 
-    Not asked about: rides that can be made in two ways (loops, branches, see
-    :func:`~rewardmap_verl.transit.planner.stops_between`), and what homonyms begin, follow or end.
+    Rides with two possible paths are skipped (loops and branches, see
+    :func:`~rewardmap_verl.transit.planner.stops_between`), and so are rides whose first, next or
+    last stop is a homonym.
     """
     rng = random_source(context, seed, QuestionType.NEXT_STOP)
     asked: dict[tuple[str, frozenset[int]], Question] = {}
@@ -38,7 +39,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
 
 
 def _rides(context: Context, rng: random.Random) -> Iterator[tuple[Line, Stop, Stop]]:
-    """Yield lines in turn, each with a stop and an end."""
+    """Yield (line, stop, terminus), drawing the line uniformly each time."""
     rides = []
     for line in context.network.lines:
         askable = context.askable_on(line)
@@ -61,7 +62,7 @@ def _ask(
     ahead: list[Stop],
     at: int,
 ) -> Question | None:
-    """Ask with the nearest stops of this line as wrong options; None if it has too few."""
+    """Build the question with nearby stops of the line as distractors; None if it has too few."""
     stops = [stop for stop in context.askable_on(line) if stop not in (here, end)]
     place = stops.index(ahead[0])
     near = stops[max(0, place - 3) : place + 4]

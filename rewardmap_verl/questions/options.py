@@ -1,4 +1,4 @@
-"""Four options, one of them right."""
+"""Multiple-choice options: four, one of them correct."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _WRONG: Final = len(OPTION_LETTERS) - 1
 
 
 def draw_options(
-    rng: random.Random, right: str, wrong: Iterable[Sequence[str]], at: int
+    rng: random.Random, correct: str, wrong: Iterable[Sequence[str]], at: int
 ) -> list[str] | None:
-    """Return four different names, the right one at position ``at``.
+    """Return four different names, the correct one at position ``at``.
 
     Args:
-        rng: Source of chance.
-        right: The right one.
-        wrong: Groups of wrong ones, the more plausible groups first; the order inside a group is
-            chance.
-        at: Position of the right one.
+        rng: The RNG.
+        correct: The correct name.
+        wrong: Groups of distractors, the most plausible group first. Order inside a group is
+            drawn at random.
+        at: Position of the correct name, 0 to 3.
 
     Returns:
-        The options; None when there are not enough wrong ones.
+        The options, or None if there are too few distractors.
     """
     names = dict.fromkeys(name for group in wrong for name in rng.sample(group, len(group)))
-    names.pop(right, None)
+    names.pop(correct, None)
     chosen = list(islice(names, _WRONG))
     if len(chosen) < _WRONG:
         return None
     rng.shuffle(chosen)
-    chosen.insert(at, right)
+    chosen.insert(at, correct)
     return chosen

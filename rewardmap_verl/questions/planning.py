@@ -1,4 +1,4 @@
-"""planning: how does one get from a stop to another? All best routes that tie are references."""
+"""planning: how to travel from one stop to another? All tied best routes are references."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from rewardmap_verl.transit.planner import Leg, Plan
 __all__ = ["generate", "split_by_transfers"]
 
 _SHARES: Final = (20, 15, 5)
-"""Trips with no, one, and two or more transfers (ReasonMap, arXiv 2505.18675, 3.2)."""
+"""Trips with 0, 1, and 2 or more transfers (ReasonMap, arXiv 2505.18675, section 3.2)."""
 
 _FEWEST_RIDES: Final = 2
 
 
 def split_by_transfers(count: int) -> tuple[int, int, int]:
-    """Divide a number of trips 20 : 15 : 5 by transfers; they add up to it."""
+    """Split a number of trips 20 : 15 : 5 by transfers; the three parts add up to ``count``."""
     total = sum(_SHARES)
     direct, one = (count * share // total for share in _SHARES[:2])
-    # What rounding leaves over goes to the kind that lost most by it.
+    # The remainder of rounding goes to the parts that lost most.
     many = count * _SHARES[2] // total
     parts = [direct, one, many]
     lost = sorted(range(3), key=lambda i: -(count * _SHARES[i] % total))
@@ -43,12 +43,11 @@ def split_by_transfers(count: int) -> tuple[int, int, int]:
 def generate(
     context: Context, seed: int, count: int, forms: Sequence[str] = FORMS
 ) -> list[Question]:
-    """Make up to ``count`` questions, 20 : 15 : 5 by the transfers that the trip needs.
+    """Generate up to ``count`` questions, split 20 : 15 : 5 by required transfers.
 
-    A kind that the network has too few of stays short; nothing fills its place. The forms go round.
-    Trips to the next stop are not asked about, nor are those with a leg that the names of its stops
-    do not settle, or that leads from the trunk of a branched line into its branch: which trains run
-    through there is not known.
+    If the network has too few trips of one kind, that kind stays short. Forms rotate. Trips to the
+    adjacent stop are skipped, and so are trips with an ambiguous leg (see
+    :func:`~rewardmap_verl.questions.trips.unambiguous_plans`).
     """
     rng = random_source(context, seed, QuestionType.PLANNING)
     wanted = split_by_transfers(count)
@@ -73,7 +72,7 @@ def _candidates(context: Context, rng: random.Random, kind: int) -> Iterator[tup
 
 
 def _usable_plans(context: Context, first: Stop, second: Stop, kind: int) -> list[Plan]:
-    """Return the reference routes if the trip needs ``kind`` transfers, 2 standing for more."""
+    """Return the reference routes if the trip needs ``kind`` transfers (2 means 2 or more)."""
     transfers = context.planner.fewest_transfers(first.index, second.index)
     if transfers is None or min(transfers, len(_SHARES) - 1) != kind:
         return []

@@ -1,4 +1,4 @@
-"""All questions about one map: how many of each type, and in which order they are made."""
+"""All questions about one map: how many of each type, and in which order."""
 
 from __future__ import annotations
 
@@ -45,20 +45,19 @@ _MAKERS: Final[Mapping[QuestionType, _Maker]] = MappingProxyType(
         QuestionType.VALID_ROUTE: valid_route.generate,
     }
 )
-"""Makers of the types, in the order of their rows."""
+"""Generator of each type, in row order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """How many questions of each type to make about one map, at most.
+    """Maximum number of questions of each type per map.
 
-    The defaults reach the sizes of ReasonMap-Plus (RewardMap, arXiv 2510.02240, A.1) and of
-    ReasonMap (arXiv 2505.18675, 3.2) on the 30 networks of the papers, type by type within 2 %. The
-    papers speak of 35 questions a map (Counting1 exactly, the others up to it) and of up to 40
-    routes; their totals are less than 30 times that, so their maps gave fewer. Which questions
-    were dropped is not told, so every map is asked for the average number instead. TorF1 is one
-    more than 35, for the two maps that have too few pairs apart. A small network yields fewer where
-    it has no more to ask about.
+    On the papers' 30 networks, the defaults match the sizes of ReasonMap-Plus (RewardMap, arXiv
+    2510.02240, A.1) and ReasonMap (arXiv 2505.18675, 3.2) within 2 % for each type. The papers
+    state 35 questions per map (exactly for Counting1, at most for the others) and up to 40 routes,
+    but their totals are below 30 times that and they do not report which questions were dropped.
+    The defaults therefore ask every map for the average. TorF1 is 36 because two maps have too few
+    pairs without a common line. A small network yields fewer questions.
 
     Raises:
         ConfigError: A number is negative, or a form is unknown.
@@ -70,14 +69,14 @@ class Quotas:
     counting2: int = 33
     counting3: int = 1
     planning: int = 36
-    """Divided 20 : 15 : 5 by trips with no, one, and two or more transfers."""
+    """Split 20 : 15 : 5 into trips with 0, 1, and 2 or more transfers."""
     forms: tuple[str, ...] = FORMS
-    """The forms of planning questions, which go round."""
+    """Forms of planning questions, used in rotation."""
     transfers: int = 0
     nextstop: int = 0
     joiningline: int = 0
     validroute: int = 0
-    """The types beyond the papers, which are asked when wanted: see :meth:`with_beyond_papers`."""
+    """Types beyond the papers are opt-in, see :meth:`with_beyond_papers`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -88,12 +87,12 @@ class Quotas:
             raise ConfigError("quotas", "forms", self.forms, f"Choose from {', '.join(FORMS)}.")
 
     def of(self, kind: QuestionType) -> int:
-        """How many questions of a type a map is asked for."""
+        """Return the quota of a type."""
         count: int = getattr(self, kind.value.lower())
         return count
 
     def with_beyond_papers(self, count: int) -> Quotas:
-        """Return the same quotas with so many questions of each type beyond the papers."""
+        """Return a copy with ``count`` questions for each type beyond the papers."""
         ours = [kind.value.lower() for kind in QuestionType if kind.spec.beyond_papers]
         changes: dict[str, Any] = dict.fromkeys(ours, count)
         return replace(self, **changes)
@@ -102,20 +101,20 @@ class Quotas:
 def generate_questions(
     network: Network, difficulty: str, seed: int, quotas: Quotas | None = None, brief: bool = False
 ) -> list[Question]:
-    """Make the questions about one map, by type; a function of its arguments alone.
+    """Generate the questions about one map, grouped by type; a function of its arguments only.
 
-    No question occurs twice, and none has two readings: homonyms, loops that can be ridden both
-    ways, the two arms of a branch and branches that the source does not explain are avoided.
+    No question occurs twice, and no question is ambiguous: homonyms, loops that can be ridden both
+    ways, pairs on two arms of a branch, and branches with an unknown junction are excluded.
 
     Args:
-        network: The network that the map shows.
-        difficulty: Level of the map: easy, middle (or medium), hard.
-        seed: Seed of everything random.
-        quotas: How many of each type, at most; those that reach the papers' totals when left out.
-        brief: Use the brief wording.
+        network: The network shown by the map.
+        difficulty: Difficulty of the map: easy, middle (or medium), or hard.
+        seed: Seed for all sampling.
+        quotas: Maximum per type. Defaults to quotas that reproduce the papers' totals.
+        brief: Whether to use the brief wording.
 
     Raises:
-        DataError: The difficulty is none of the three levels.
+        DataError: The difficulty is not one of the three levels.
     """
     quotas = quotas or Quotas()
     level = canonical_difficulty(difficulty, f"{network.country}/{network.city}: difficulty_city")

@@ -1,4 +1,4 @@
-"""TorF1: are two stops on one line? As many pairs that are as pairs that are not."""
+"""TorF1: are two stops on one line? Balanced between yes and no."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["generate"]
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions; each pair of stops at most once."""
+    """Generate up to ``count`` questions, each pair of stops at most once."""
     rng = random_source(context, seed, QuestionType.TORF1)
     yes: dict[frozenset[int], tuple[Stop, Stop]] = {}
     pairs = pairs_along_lines(context, rng)

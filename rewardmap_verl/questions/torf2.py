@@ -1,4 +1,4 @@
-"""TorF2: is a stop on a given line? As many lines that call there as lines that do not."""
+"""TorF2: is a stop on a given line? Balanced between yes and no."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["generate"]
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions; each stop is asked about at most once per answer."""
+    """Generate up to ``count`` questions, each stop at most once per answer."""
     rng = random_source(context, seed, QuestionType.TORF2)
     stops = list(context.askable)
     rng.shuffle(stops)
@@ -28,7 +28,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         yes.append(_ask(context, stop, rng.choice(there), 1))
         if elsewhere:
             no.append(_ask(context, stop, rng.choice(elsewhere), 0))
-    # The second list starts where the first ends, so that the answers are about different stops.
+    # Rotate the no list by half so that yes and no questions name different stops.
     middle = len(no) // 2
     return balanced(rng, yes, no[middle:] + no[:middle], count)
 

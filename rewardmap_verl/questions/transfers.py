@@ -1,4 +1,4 @@
-"""Transfers: how often must one change lines between two stops? Beyond the papers."""
+"""Transfers: how many transfers does a trip need? Not one of the papers' types."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rewardmap_verl.transit.planner import Plan
 __all__ = ["generate"]
 
 _PAIRS_TRIED: Final = 10
-"""For each question that is wanted; among so many there are trips of every length."""
+"""Pairs drawn per requested question, enough to find trips of every length."""
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions, with the numbers as even as the network allows.
+    """Generate up to ``count`` questions, balancing the answers where the network allows.
 
-    A pair without a way, or whose best ways all have a doubtful leg, is not asked about.
+    Pairs that are not connected, or whose best routes all have an ambiguous leg, are skipped.
     """
     rng = random_source(context, seed, QuestionType.TRANSFERS)
     by_number: dict[int, list[tuple[Stop, Stop]]] = {}
@@ -40,7 +40,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
 
 
 def _next_trip(context: Context, pairs: list[tuple[Stop, Stop]]) -> tuple[Stop, Stop, Plan] | None:
-    """Take pairs off the list until one can be asked about."""
+    """Pop pairs until one has an unambiguous route."""
     while pairs:
         first, second = pairs.pop()
         plans = unambiguous_plans(context, first, second)

@@ -1,7 +1,8 @@
-"""What a question is: its type, its text, its gold answer, and the steps that lead there.
+"""Data types of a question: its type, text, gold answer and annotation.
 
-A type says here how its answer is read (:class:`Reading`) and what it names; the reward, the checks
-and the exports go by that and know no type by name.
+:class:`TypeSpec` declares how the answer of each type is read (:class:`Reading`) and which stops
+and lines a question names. The reward, the data checks and the exports use that declaration
+instead of testing for type names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ __all__ = ["Question", "QuestionType", "Reading", "TypeSpec"]
 
 
 class Reading(str, Enum):
-    """How an answer is written and what the gold answer's number means."""
+    """Format of an answer and meaning of the gold answer's integer."""
 
     YES_NO = "yes or no"
     """1 is yes, 0 is no."""
@@ -25,57 +26,57 @@ class Reading(str, Enum):
     NUMBER = "number"
     """The number itself."""
     ROUTE = "route"
-    """Blocks of legs; -1."""
+    """Blocks of legs; the integer is -1."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypeSpec:
-    """What the rest of the package must know of a type."""
+    """Properties of a question type that other packages depend on."""
 
     reading: Reading
     stops: tuple[str, ...] = ()
-    """Fields of a question that name a stop; the network must have it."""
+    """Question fields that name a stop of the network."""
     names_line: bool = False
-    """Whether the field ``line`` names a line that the network must have."""
+    """True if the field ``line`` names a line of the network."""
     beyond_papers: bool = False
-    """Whether the type is of this package alone. Such types are asked only when wanted."""
+    """True for a type that the papers do not have. Such types are opt-in."""
 
 
 class QuestionType(str, Enum):
-    """Six types of ReasonMap-Plus and ReasonMap (RewardMap, arXiv 2510.02240, A.2), then ours."""
+    """The six types of ReasonMap-Plus and ReasonMap (arXiv 2510.02240, A.2) and four of our own."""
 
     TORF1 = "TorF1"
-    """Are two stops on one line? yes or no."""
+    """Are two stops on one line? Yes or no."""
     TORF2 = "TorF2"
-    """Is a stop on a given line? yes or no."""
+    """Is a stop on a given line? Yes or no."""
     COUNTING1 = "Counting1"
-    """How many stops lie between two stops of one line? One of four options."""
+    """How many stops are between two stops of one line? One of four options."""
     COUNTING2 = "Counting2"
     """How many lines pass through a stop? An integer."""
     COUNTING3 = "Counting3"
     """How many lines does the map show? An integer."""
     PLANNING = "planning"
-    """How does one get from a stop to another? A route."""
+    """How to travel from one stop to another? A route."""
     TRANSFERS = "Transfers"
-    """How often must one change lines between two stops? An integer."""
+    """How many transfers does a trip need? An integer."""
     NEXT_STOP = "NextStop"
     """Which stop comes next on a line in a direction? One of four options."""
     JOINING_LINE = "JoiningLine"
     """Which line serves both of two stops? One of four options."""
     VALID_ROUTE = "ValidRoute"
-    """Can a route be travelled as it is described? yes or no."""
+    """Can a route be traveled as described? Yes or no."""
 
     def __str__(self) -> str:
         return self.value
 
     @property
     def spec(self) -> TypeSpec:
-        """How it is read, and what it names."""
+        """Properties of the type."""
         return _SPECS[self]
 
     @property
     def reading(self) -> Reading:
-        """How its answer is read."""
+        """Format of its answer."""
         return _SPECS[self].reading
 
 
@@ -101,19 +102,20 @@ _SPECS: Final[Mapping[QuestionType, TypeSpec]] = MappingProxyType(
 class Question:
     """One question about the map of one network, with its gold answer.
 
-    The annotation is the process behind the answer (RewardMap, 4.1): JSON-able, by type
+    The annotation records the reasoning steps behind the answer (RewardMap, section 4.1). It is
+    JSON-serializable; its keys depend on the type:
 
     =========== ========================================================================
-    TorF1       ``lines_1``, ``lines_2``: names of the lines of each stop
-    TorF2       ``lines_1``: names of the lines of the stop
+    TorF1       ``lines_1``, ``lines_2``: line names of each stop
+    TorF2       ``lines_1``: line names of the stop
     Counting1   ``line``, ``intermediate``: names in running order, ``options``: four counts
-    Counting2   ``lines_1``: names of the lines of the stop
+    Counting2   ``lines_1``: line names of the stop
     Counting3   ``lines``: names of all lines
     planning    ``transfer_stops``: of the first reference route
-    Transfers   ``transfer_stops``: of one of the best routes
-    NextStop    ``ahead``: names up to the stop ridden towards, ``options``: four names
+    Transfers   ``transfer_stops``: of one best route
+    NextStop    ``ahead``: stops up to the terminus, ``options``: four names
     JoiningLine ``lines_1``, ``lines_2``: as TorF1, ``options``: four names
-    ValidRoute  ``legs``: line and two stops of each, ``fault``: number of the false one
+    ValidRoute  ``legs``: (line, departure, arrival) of each, ``fault``: index of the false leg
     =========== ========================================================================
     """
 
@@ -121,23 +123,22 @@ class Question:
     country: str
     city: str
     station_1: str
-    """Name of the first stop as printed; "" when the type has none."""
+    """Printed name of the first stop; "" if the type names none."""
     station_2: str
-    """Name of the second stop as printed; "" when the type has none. NextStop: the stop ridden
-    towards."""
+    """Printed name of the second stop; "" if the type names none. NextStop: the terminus ahead."""
     line: str
-    """TorF2 and NextStop: the line that is asked about; otherwise ""."""
+    """TorF2 and NextStop: the line in question; otherwise ""."""
     text: str
-    """The whole prompt without the image marker."""
+    """The full prompt without the image marker."""
     answer: int
-    """What :class:`Reading` says: 1 or 0, index of the option, the number, -1 for a route."""
+    """Encoded as :class:`Reading` says: 1 or 0, option index, the number, or -1 for a route."""
     question_transfer_count: int
-    """Fewest changes of line that the trip needs; 0 for all types but planning."""
+    """planning: minimum number of transfers of the trip; otherwise 0."""
     difficulty_city: str
     """One of "easy", "middle", "hard"."""
     form: str
     """planning: "short", "long_count" or "long_via"; otherwise ""."""
     annotation: dict[str, Any]
     plans: tuple[tuple[dict[str, Any], ...], ...]
-    """planning: the reference routes, best ones that tie; each is a sequence of legs with the keys
-    ``route_name``, ``departure_stop``, ``arrival_stop``, ``via_stops``, ``num_via_stops``."""
+    """planning: the tied best routes, each a sequence of legs with the keys ``route_name``,
+    ``departure_stop``, ``arrival_stop``, ``via_stops`` and ``num_via_stops``."""

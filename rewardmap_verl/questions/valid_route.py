@@ -1,4 +1,4 @@
-"""ValidRoute: can a route be travelled as it is described? Beyond the papers."""
+"""ValidRoute: can a route be traveled as described? Not one of the papers' types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rewardmap_verl.transit.network import Stop
 __all__ = ["generate"]
 
 _PAIRS_TRIED: Final = 20
-"""For each question that is wanted; most pairs of stops need a change or two."""
+"""Pairs drawn per requested question; most pairs need one or two transfers."""
 _MAX_TRANSFERS: Final = 2
 
 
@@ -38,11 +38,11 @@ _Route = tuple[_Ride, ...]
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Make up to ``count`` questions, half about routes that are right and half about false ones.
+    """Generate up to ``count`` questions, half about valid routes and half about false ones.
 
-    A true route is a best one with a change or two. A false one has one fault: a leg on a line that
-    does not stop at one of its ends, or a change where the next line does not stop. What the source
-    leaves open is no fault: stops that may have further lines, names that several stops bear.
+    A valid route is a best route with one or two transfers. A false route has one fault: a leg on a
+    line that does not call at one of its stops, or a transfer where the next line does not call.
+    Stops that may have unlisted lines and homonyms are never used as a fault.
     """
     rng = random_source(context, seed, QuestionType.VALID_ROUTE)
     true: list[Question] = []
@@ -58,7 +58,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
 
 
 def _routes(context: Context, rng: random.Random, most: int) -> Iterator[_Route]:
-    """Yield a best route with a change or two for each of so many pairs, where there is one."""
+    """Draw up to ``most`` pairs and yield a best route of each that needs 1 or 2 transfers."""
     stops = context.network.stops
     for first, second in islice(shuffled_pairs(rng, context.askable), most):
         changes = context.planner.fewest_transfers(first.index, second.index)
@@ -71,7 +71,7 @@ def _routes(context: Context, rng: random.Random, most: int) -> Iterator[_Route]
 
 
 def _faults(context: Context, rng: random.Random, route: _Route) -> Iterator[tuple[_Route, int]]:
-    """Yield false routes made of a true one, each with the number of its false leg."""
+    """Yield false variants of a valid route, each with the index of its false leg."""
     makers = [_other_line, _other_change]
     for leg in rng.sample(range(len(route)), len(route)):
         for maker in rng.sample(makers, len(makers)):
@@ -80,7 +80,7 @@ def _faults(context: Context, rng: random.Random, route: _Route) -> Iterator[tup
 
 
 def _other_line(context: Context, rng: random.Random, route: _Route, leg: int) -> Iterator[_Route]:
-    """Yield the route with another line on a leg; those first that stop at one of its ends."""
+    """Yield the route with another line on a leg; lines calling at one of its stops come first."""
     ride = route[leg]
     ends = ride.departure, ride.arrival
     names = [line.name for line in context.network.lines]
@@ -92,7 +92,7 @@ def _other_line(context: Context, rng: random.Random, route: _Route, leg: int) -
 def _other_change(
     context: Context, rng: random.Random, route: _Route, leg: int
 ) -> Iterator[_Route]:
-    """Yield the route with the change to a leg moved to a stop where its line does not stop."""
+    """Yield the route with a transfer moved to a stop where the leg's line does not call."""
     if leg == 0:
         return
     before, ride = route[leg - 1], route[leg]

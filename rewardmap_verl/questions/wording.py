@@ -1,8 +1,10 @@
-r"""The words of every question and of its perfect answer, fixed here once.
+r"""Prompt text of every question and text of its gold answer.
 
-Each wording has a full and a brief variant. They ask for the same answer in the same form; the
-brief one fits models with a short context. The answer of the first five types is asked for in
-``\boxed{}``; a route is asked for as blocks of labeled lines, divided by ``--``.
+Each question has a full and a brief wording that ask for the same answer in the same format. The
+brief one fits models with a short context. Short answers are requested in ``\boxed{}``, routes as
+blocks of labeled lines separated by ``--``.
+
+Prepared data and its hashes depend on these texts; do not change them.
 """
 
 from __future__ import annotations
@@ -34,12 +36,12 @@ __all__ = [
 ]
 
 FORMS: Final = ("short", "long_count", "long_via")
-"""The forms of a planning question: legs only, with the number of via stops, with their names."""
+"""Forms of a planning question: legs only, plus number of via stops, plus names of via stops."""
 
 OPTION_LETTERS: Final = "ABCD"
 BLOCK_DIVIDER: Final = "--"
 NO_VIA_STOPS: Final = "none"
-"""What a leg without via stops says in the form ``long_via``."""
+"""Value of a leg without via stops in the form ``long_via``."""
 
 _BLOCK: Final = "Route Name: Line x\nDeparture Stop: xx Station\nArrival Stop: xx Station"
 _FORM_LINE: Final = {
@@ -81,7 +83,7 @@ def torf2_text(station: str, line: str, brief: bool = False) -> str:
 
 
 def _line_phrase(line: str) -> str:
-    """Name a line in a sentence: "Line 1" as it is, "Azul" and "7" as "the line Azul"."""
+    """Return a line's name for use in a sentence: "Line 1" unchanged, "7" as "the line 7"."""
     says_so = "line" in line.casefold() or line.endswith("线")
     return line if says_so else f"the line {line}"
 
@@ -89,7 +91,7 @@ def _line_phrase(line: str) -> str:
 def counting1_text(
     station_1: str, station_2: str, options: Sequence[int], brief: bool = False
 ) -> str:
-    """Ask how many stops lie between two stops of one line; four options."""
+    """Ask how many stops are between two stops of one line; four options."""
     if brief:
         question = f"How many stops between {station_1} and {station_2}? letter in {boxed('')}."
     else:
@@ -102,7 +104,7 @@ def counting1_text(
 
 
 def _choices(options: Sequence[object]) -> str:
-    """List four options, a letter before each."""
+    """List four options with their letters."""
     return "\n".join(
         f"{letter}) {option}" for letter, option in zip(OPTION_LETTERS, options, strict=True)
     )
@@ -146,7 +148,7 @@ def planning_text(station_1: str, station_2: str, form: str, brief: bool = False
 
 
 def transfers_text(station_1: str, station_2: str, brief: bool = False) -> str:
-    """Ask how often one must change lines at least."""
+    """Ask for the minimum number of transfers."""
     if brief:
         return f"Fewest changes from {station_1} to {station_2}? number in {boxed('')}."
     return (
@@ -158,7 +160,7 @@ def transfers_text(station_1: str, station_2: str, brief: bool = False) -> str:
 def next_stop_text(
     line: str, station: str, towards: str, options: Sequence[str], brief: bool = False
 ) -> str:
-    """Ask which stop follows on a line in the direction of another; four options."""
+    """Ask which stop comes next on a line in the direction of a terminus; four options."""
     if brief:
         question = (
             f"{_line_phrase(line)}, {station} towards {towards}: next stop? letter in {boxed('')}."
@@ -187,7 +189,7 @@ def joining_line_text(
 
 
 def valid_route_text(legs: Sequence[tuple[str, str, str]], brief: bool = False) -> str:
-    """Ask whether a route, (line, departure, arrival) of each leg, can be travelled."""
+    """Ask whether a route, given as (line, departure, arrival) per leg, can be traveled."""
     route = ", then ".join(
         f"{_line_phrase(line)} from {departure} to {arrival}" for line, departure, arrival in legs
     )
@@ -213,12 +215,12 @@ def _leg_text(leg: dict[str, Any], form: str) -> str:
 
 
 def route_text(legs: Sequence[dict[str, Any]], form: str) -> str:
-    """Return a route as the blocks that a planning question asks for."""
+    """Return a route in the block format that a planning question asks for."""
     return f"\n{BLOCK_DIVIDER}\n".join(_leg_text(leg, form) for leg in legs)
 
 
 def gold_answer(question: Question) -> str:
-    """Return the perfect response to a question: right, and exactly in the form asked for."""
+    """Return the gold response to a question, correct and exactly in the requested format."""
     reading = question.type.reading
     if reading is Reading.ROUTE:
         return route_text(question.plans[0], question.form)
@@ -226,7 +228,7 @@ def gold_answer(question: Question) -> str:
 
 
 def short_answer(reading: Reading, answer: int) -> str:
-    r"""Return a short answer in its box: ``\boxed{yes}``, ``\boxed{B}``, ``\boxed{3}``."""
+    r"""Return a boxed short answer: ``\boxed{yes}``, ``\boxed{B}`` or ``\boxed{3}``."""
     if reading is Reading.YES_NO:
         return boxed("yes" if answer else "no")
     return boxed(OPTION_LETTERS[answer] if reading is Reading.OPTION else answer)

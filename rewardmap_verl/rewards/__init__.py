@@ -1,1 +1,1 @@
-"""The reward: reading an answer, scoring its parts, weighing them."""
+"""The reward: read an answer, score its parts, weight them."""

@@ -1,7 +1,7 @@
-"""Answers that try to earn a reward without deserving it, and small faults in good ones.
+"""Adversarial answers: reward hacks, and gold answers with one fault injected.
 
-Used by ``rewardmap audit`` and by the tests. Everything is a function of its arguments; choices are
-made by the ``random.Random`` that is given.
+Used by ``rewardmap audit`` and the tests. Every function depends only on its arguments; random
+choices use the given ``random.Random``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _ride_from(network: Network, text: str, rng: random.Random) -> LegText | Non
 
 
 def padded_routes(legs: Legs, network: Network, rng: random.Random) -> Iterator[tuple[str, Legs]]:
-    """Yield a route with padding, named: it never deserves more than the route itself."""
+    """Yield (name, route) pairs of a padded route, none of which may score above the original."""
     ends = [legs[0].departure, *(leg.arrival for leg in legs)]
     at = rng.randrange(len(ends))
     lines = _lines_at(network, ends[at]) or list(network.lines)
@@ -63,9 +63,9 @@ def padded_routes(legs: Legs, network: Network, rng: random.Random) -> Iterator[
 def faulty_routes(
     legs: Legs, network: Network, trip: Trip, rng: random.Random
 ) -> Iterator[tuple[str, Legs]]:
-    """Yield a route with one fault, named: a line, an end or a stop of it replaced.
+    """Yield (name, route) pairs with one fault each: a line, departure or arrival is replaced.
 
-    What is put in its place is no part of any way that the question allows.
+    The replacement is not on any route within the allowed number of legs.
     """
     number = rng.randrange(len(legs))
     leg = legs[number]
@@ -87,7 +87,7 @@ def _other_line(network: Network, leg: LegText, rng: random.Random) -> str:
 
 
 def _far_stop(network: Network, trip: Trip, line: str, rng: random.Random) -> str:
-    """Return a stop that lies on no way that the allowed legs suffice for; rather one of a line."""
+    """Return a stop that is on no route within the allowed legs, preferably a stop of ``line``."""
 
     def is_far(index: int) -> bool:
         namesakes = [stop.index for stop in network.find_stops(network.stops[index].name)]
@@ -102,9 +102,9 @@ def _far_stop(network: Network, trip: Trip, line: str, rng: random.Random) -> st
 def wrong_routes(
     legs: Legs, network: Network, trip: Trip, rng: random.Random
 ) -> Iterator[tuple[str, Legs]]:
-    """Yield wrong answers to a question whose perfect answer is ``legs``, named.
+    """Yield (name, route) pairs of candidate wrong answers; ``legs`` is a perfect answer.
 
-    Some happen to be right in some networks; the caller asks the reward.
+    Some of them are correct in some networks, so the caller has to check with the reward.
     """
     start, goal = trip.origin.text, trip.destination.text
     first, last = legs[0], legs[-1]
@@ -132,7 +132,7 @@ def wrong_routes(
 
 
 def short_answers(truth: GroundTruth) -> Iterator[tuple[str, str]]:
-    """Yield wrong or hedging answers to a question of any type but planning, named."""
+    """Yield (name, text) pairs of wrong or hedging answers for any type except planning."""
     if truth.type.reading is Reading.YES_NO:
         values = ["no", "yes"]
     elif truth.type.reading is Reading.OPTION:

@@ -1,8 +1,8 @@
-"""Looking for wrong answers that pay: how near can one come to gold without being right?
+"""Search for wrong answers that score high: how close to gold can an incorrect answer get?
 
-For each question the known attacks are scored, and a search starts from the best of them. What is
-found is held against the properties of the reward (docs/reward.md); a breach is a fault of the
-reward or of its settings, never of a model.
+For each question, the known attacks are scored and a local search starts from the best of them.
+Every score is checked against the guarantees in docs/reward.md. A breach is a bug in the reward or
+in its settings.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _UNREADABLE: Final = "I cannot tell from the picture."
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An answer that was tried."""
+    """An attacking answer and its score."""
 
     name: str
     text: str
@@ -56,7 +56,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A property that does not hold."""
+    """A violated guarantee."""
 
     rule: str
     where: str
@@ -65,7 +65,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class QuestionAudit:
-    """What was found about one question."""
+    """Result of the attacks on one question."""
 
     row: QuestionRow
     gold: Attempt
@@ -74,13 +74,13 @@ class QuestionAudit:
 
     @property
     def margin(self) -> float:
-        """How much better the perfect answer is, as a share of its reward."""
+        """Distance of the best wrong answer from gold, as a share of gold's reward."""
         return 1.0 - self.best_wrong.score.score / self.gold.score.score
 
 
 @dataclass(slots=True)
 class AuditGroup:
-    """The questions of one type and number of transfers."""
+    """The audited questions of one type and number of transfers."""
 
     type: QuestionType
     transfers: int
@@ -88,12 +88,12 @@ class AuditGroup:
 
     @property
     def closest(self) -> QuestionAudit:
-        """The question whose best wrong answer comes nearest to gold."""
+        """The question whose best wrong answer is closest to gold."""
         return min(self.audits, key=lambda audit: audit.margin)
 
 
 class _Trial:
-    """Scores answers to one question and keeps the best wrong one."""
+    """Scorer of attacks on one question that keeps the best wrong answer."""
 
     def __init__(self, row: QuestionRow, config: RewardConfig) -> None:
         self.row = row
@@ -106,14 +106,14 @@ class _Trial:
         return Attempt(name, text, score_answer(text, row.truth, row.network, self.config))
 
     def try_(self, name: str, text: str) -> Attempt:
-        """Score an answer and look whether it breaks a rule that holds for every answer."""
+        """Score an answer and check the guarantees that hold for every answer."""
         tried = self.attempt(name, text)
         score = tried.score
         if not 0.0 <= score.score <= bounds(self.row.truth, self.config)[1] + _ROUNDING:
-            self.breach("every reward lies within its bounds", tried)
+            self.breach("every reward is within its bounds", tried)
         if not score.acc:
             if (score.detail or 0.0) > self.config.wrong_cap + _ROUNDING:
-                self.breach("no wrong answer has the detail of a right one", tried)
+                self.breach("no wrong answer earns the detail of a correct one", tried)
             if score.score > self.best_wrong.score.score:
                 self.best_wrong = tried
         return tried
@@ -122,7 +122,7 @@ class _Trial:
         self.breaches.append(Breach(rule, f"{self.row.truth.place()}, {self.row.where}", answer))
 
     def descending(self, rule: str, answers: Iterable[Attempt], strictly: bool = True) -> None:
-        """Look whether each answer is worth more than the next, or at least as much."""
+        """Check that each answer scores above the next one, or at least not below it."""
         for better, worse in pairwise(answers):
             least = worse.score.score + (_ROUNDING if strictly else -_ROUNDING)
             if better.score.score < least:
@@ -139,19 +139,19 @@ def audit_question(
     """Attack one question.
 
     Args:
-        row: The question; its response plays no part.
-        config: The reward's numbers.
+        row: The question; its response is ignored.
+        config: Settings of the reward.
         seed: Seed of the search.
-        tries: Answers that the search for a better wrong route tries.
-        planner: Kept by a caller who asks often about one network.
+        tries: Number of search steps per route.
+        planner: Planner of the question's network to reuse.
 
     Raises:
-        DataError: No route leads from one stop of the question to the other.
+        DataError: The two stops of a planning question are not connected.
     """
     trial = _Trial(row, config)
     gold = trial.attempt("gold", perfect_answer(row.truth, row.network, planner))
     if gold.score.score < bounds(row.truth, config)[1] - _ROUNDING:
-        trial.breach("the perfect answer has the highest reward", gold)
+        trial.breach("the perfect answer earns the maximum", gold)
     unreadable = trial.try_("unreadable", _UNREADABLE)
     if row.prompt:
         trial.try_("the question itself", row.prompt)
@@ -160,7 +160,7 @@ def audit_question(
     else:
         for name, text in short_answers(row.truth):
             trial.try_(name, text)
-    trial.descending("a wrong answer is worth less than gold", [gold, trial.best_wrong])
+    trial.descending("a wrong answer scores below gold", [gold, trial.best_wrong])
     return QuestionAudit(row, gold, trial.best_wrong, tuple(trial.breaches))
 
 
@@ -183,7 +183,7 @@ def _attack_route(
     one_ride = LegText("Line 0 Express", truth.station_1, truth.station_2)
     order = [gold, longer, try_legs("right ends, wrong line", (one_ride,)), unreadable]
     if not trial.config.detail_weight:
-        order.remove(longer)  # without detail a longer route is worth as much
+        order.remove(longer)  # without the detail reward, a longer route scores the same
     if trial.config.detail_weight or trial.config.format_value:
         trial.descending("answers are ordered", order)
     _pad(trial, "gold", gold, padded_routes(legs, network, rng), try_legs)
@@ -238,7 +238,7 @@ def _changed(legs: Legs, network: Network, rng: random.Random) -> Legs:
 def sample(
     rows: Iterable[QuestionRow], limit: int, seed: int
 ) -> Iterator[tuple[AuditGroup, list[QuestionRow]]]:
-    """Yield at most so many questions of each type and number of transfers, drawn by the seed."""
+    """Draw up to ``limit`` questions per type and number of transfers, by the seed."""
     kept: dict[tuple[str, int], list[tuple[float, QuestionRow]]] = {}
     for row in rows:
         key = row.truth.type.value, row.truth.question_transfer_count
@@ -256,7 +256,7 @@ def sample(
 def audit_questions(
     rows: Iterable[QuestionRow], config: RewardConfig, limit: int, seed: int = 0, tries: int = 60
 ) -> Iterator[AuditGroup]:
-    """Attack at most so many questions of each type and number of transfers, group by group."""
+    """Attack up to ``limit`` questions per type and number of transfers, group by group."""
     planners: dict[tuple[str, str], Planner] = {}
     for group, chosen in sample(rows, limit, seed):
         for row in chosen:

@@ -1,9 +1,9 @@
-"""Is a route right? By algorithm 1 of ReasonMap (arXiv 2505.18675, appendix B) and no stricter.
+"""Correctness of a route, by algorithm 1 of ReasonMap (arXiv 2505.18675, appendix B).
 
-A route is right when its first departure is stop 1, its last arrival is stop 2, every leg names a
-real line, both stops of the leg lie on that line, and each arrival is the next departure. The
-running order, branches and the number of transfers play no part, and stops are compared by name:
-two stops of one name (New York's "86 St") pass for one, as they do in the papers' figures.
+A route is correct if its first departure is stop 1, its last arrival is stop 2, every leg names a
+real line, both stops of the leg are on that line, and each arrival is the next departure. Stop
+order, branches and the number of transfers are not checked, and stops are compared by name: two
+stops with the same name (New York's "86 St") count as one, as they do in the papers' results.
 """
 
 from __future__ import annotations
@@ -18,60 +18,60 @@ from rewardmap_verl.transit.network import Line, Network
 __all__ = ["NamedStop", "Ride", "is_correct_route", "resolve_leg", "resolve_stop", "same_stop"]
 
 MAX_NAME_LENGTH: Final = 160
-"""Characters of a name; the longest of the 30 networks has 60. A longer text names nothing."""
+"""Maximum length of a name in characters. The longest name of the 30 networks has 60."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedStop:
-    """A stop as a question or an answer names it."""
+    """A stop as named in a question or an answer, resolved against the network."""
 
     text: str
     stops: tuple[int, ...]
-    """Indexes of the stops that are meant: those on the leg's line where there are any."""
+    """Indexes of the matching stops, restricted to the leg's line if any of them are on it."""
     namesakes: tuple[int, ...]
-    """Indexes of all stops that the name may mean; empty when the network has none."""
+    """Indexes of all stops that match the name; empty if there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ride:
-    """One leg, looked up in the network."""
+    """One leg, resolved against the network."""
 
     leg: LegText
     line: Line | None
-    """``None`` when the network has no such line."""
+    """``None`` if the network has no such line."""
     departure: NamedStop
     arrival: NamedStop
     boards: bool
-    """True when the departure stop lies on the line."""
+    """True if the departure stop is on the line."""
     alights: bool
-    """True when the arrival stop lies on the line."""
+    """True if the arrival stop is on the line."""
 
     @property
     def is_real(self) -> bool:
-        """True when the line exists and both stops lie on it."""
+        """True if the line exists and both stops are on it."""
         return self.boards and self.alights
 
     @property
     def stays(self) -> bool:
-        """True when it ends where it began."""
+        """True if it ends where it starts."""
         return same_stop(self.departure, self.arrival)
 
 
 def same_stop(one: NamedStop, other: NamedStop) -> bool:
-    """Say whether two names mean one stop, or are spellings of one name."""
+    """Return whether two names refer to one stop, or are spellings of one name."""
     if not one.namesakes or not other.namesakes:
         return one.text.casefold() == other.text.casefold()
     return one.namesakes == other.namesakes or not set(one.stops).isdisjoint(other.stops)
 
 
 def resolve_stop(network: Network, text: str) -> NamedStop:
-    """Look a name up in the whole network."""
+    """Resolve a stop name against all stops of the network."""
     stops = network.find_indexes(text) if len(text) <= MAX_NAME_LENGTH else ()
     return NamedStop(text, stops, stops)
 
 
 def _place_on(network: Network, text: str, line: Line | None) -> tuple[NamedStop, bool]:
-    """Look a name up, on a line if it is there, and say whether it is."""
+    """Resolve a stop name, preferring stops of a line, and return whether it is on that line."""
     place = resolve_stop(network, text)
     if line is None:
         return place, False
@@ -83,7 +83,7 @@ def _place_on(network: Network, text: str, line: Line | None) -> tuple[NamedStop
 
 
 def resolve_leg(network: Network, leg: LegText) -> Ride:
-    """Look the line and the stops of a leg up."""
+    """Resolve the line and the stops of a leg."""
     line = network.find_line(leg.line) if len(leg.line) <= MAX_NAME_LENGTH else None
     departure, boards = _place_on(network, leg.departure, line)
     arrival, alights = _place_on(network, leg.arrival, line)
@@ -91,10 +91,10 @@ def resolve_leg(network: Network, leg: LegText) -> Ride:
 
 
 def is_correct_route(rides: Iterable[Ride], origin: NamedStop, destination: NamedStop) -> bool:
-    """Judge a route by algorithm 1 of ReasonMap.
+    """Return whether a route is correct by algorithm 1 of ReasonMap.
 
-    Rides are asked for one by one and none after the first fault, so that the legs of a long wrong
-    route need not be looked up.
+    Rides are consumed lazily and only up to the first error, so the legs of a long wrong route
+    need not be resolved.
     """
     here, rode = origin, False
     for ride in rides:

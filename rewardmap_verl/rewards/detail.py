@@ -1,23 +1,23 @@
-"""Partial credit for a route: both ends, the lines, the transfers, the number of legs.
+"""Detail reward of a route: partial credit for ends, lines, transfers and number of legs.
 
-Algorithm 1 of RewardMap (arXiv 2510.02240, appendix) names these items; docs/reward.md says which
-of its values were kept and why the rest was repaired. In short:
+The items are those of algorithm 1 of RewardMap (arXiv 2510.02240, appendix). docs/reward.md lists
+which of its values are kept and why the others are changed. In short:
 
-* A right route earns every item. Each leg beyond those allowed takes ``surplus_leg`` away.
-* A wrong route earns each end, each line and each transfer that is right on its own:
+* A correct route earns every item and loses ``surplus_leg`` for each leg above the allowed number.
+* A wrong route earns each end, line and transfer that is correct by itself:
 
-  - a line, when both stops lie on it and the ride brings the traveller one line nearer to the
-    destination, on a way that the allowed number of legs suffices for;
-  - a transfer, when both legs name one interchange that lies on such a way.
+  - a line, if both stops are on it and the ride brings the traveler one leg closer to the
+    destination on a route within the allowed number of legs;
+  - a transfer, if both legs name one interchange on such a route.
 
-  Each step of the way earns once, whatever is repeated. A wrong route earns nothing at all when it
-  has more legs than allowed or is not one simple way: when it stays at a stop, comes back to one
-  that it has left, sets out from the origin again, or goes on after the destination. So padding
-  and lists of alternatives never pay.
-* The sum is scaled so that a perfect route has the cap whatever its number of transfers.
+  Each step is credited once, however often it is repeated. A wrong route earns nothing if it has
+  more legs than allowed or is not a simple path: it stays at a stop, returns to a previous stop,
+  departs from the origin again, or continues after the destination. Padding and lists of
+  alternatives therefore never pay.
+* The sum is scaled so that a perfect route earns the cap for any number of transfers.
 
-How near a stop is to the destination is counted in lines and not in stops, and is the same on every
-route with as few transfers: no route of a tie is preferred to another.
+Distance to the destination is counted in legs, not stops, and is the same on every route with the
+minimum number of transfers, so tied routes are treated alike.
 """
 
 from __future__ import annotations
@@ -37,42 +37,43 @@ __all__ = ["RouteDetail", "Trip", "required_trip", "right_lines", "right_transfe
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """What a planning question asks for, measured in legs."""
+    """Requirements of a planning question, in legs."""
 
     network: Network
     origin: NamedStop
     destination: NamedStop
     required: int
-    """Fewest legs with which one gets there; at least 1."""
+    """Minimum number of legs; at least 1."""
     allowed: int
-    """Legs that an answer may have: the question's own count, or ``required`` if that is more."""
+    """Maximum number of legs without a deduction: the question's own count or ``required``,
+    whichever is larger."""
 
     def legs_left(self, stops: Sequence[int]) -> int | None:
-        """Return the fewest legs from any of the stops to the destination, 0 at it."""
+        """Return the minimum number of legs from any of the stops to the destination."""
         return self.network.fewest_legs(stops, self.destination.namesakes)
 
     def legs_done(self, stops: Sequence[int]) -> int | None:
-        """Return the fewest legs from the origin to any of the stops, 0 at it."""
+        """Return the minimum number of legs from the origin to any of the stops."""
         return self.network.fewest_legs(self.origin.namesakes, stops)
 
     def suffices(self, done: int | None, left: int | None) -> bool:
-        """Say whether the allowed legs suffice for so many before and so many to come."""
+        """Return whether ``done`` legs plus ``left`` legs are within the allowed number."""
         return done is not None and left is not None and done + left <= self.allowed
 
 
 @dataclass(frozen=True, slots=True)
 class RouteDetail:
-    """The detail reward of a route and what it is made of."""
+    """The detail reward of a route with its breakdown."""
 
     value: float
     items: tuple[CreditItem, ...]
-    """Origin, destination, lines, transfers, and surplus legs if there are any."""
+    """Origin, destination, lines, transfers and, if any, surplus legs."""
     surplus: int
-    """Legs beyond those allowed."""
+    """Number of legs above the allowed number."""
 
 
 def required_trip(truth: GroundTruth, network: Network) -> Trip:
-    """Work out what a planning question asks for. The network must have its two stops."""
+    """Compute the requirements of a planning question. The network must have its two stops."""
     origin = resolve_stop(network, truth.station_1)
     destination = resolve_stop(network, truth.station_2)
     counted = truth.question_transfer_count + 1
@@ -82,9 +83,9 @@ def required_trip(truth: GroundTruth, network: Network) -> Trip:
 
 
 def _full_credit(trip: Trip, surplus: int, values: DetailItems) -> list[CreditItem]:
-    """Return the items of a right route."""
+    """Return the items of a correct route."""
     lines, transfers = _worths(trip, values)
-    why = "the route is right"
+    why = "the route is correct"
     items = [
         CreditItem("origin", values.origin, values.origin, why),
         CreditItem("destination", values.destination, values.destination, why),
@@ -102,13 +103,13 @@ def _no_credit(trip: Trip, values: DetailItems, why: str) -> list[CreditItem]:
 
 
 def _worths(trip: Trip, values: DetailItems) -> tuple[float, float]:
-    """Return what all required lines and all required transfers are worth."""
+    """Return the total worth of the required lines and of the required transfers."""
     line = values.direct_line if trip.required == 1 else values.line
     return line * trip.required, values.transfer * (trip.required - 1)
 
 
 def _visits(rides: Sequence[Ride]) -> list[NamedStop]:
-    """Return the stops that a route names, in order; a stop where one changes counts once."""
+    """Return the stops of a route in order; a consistent transfer stop appears once."""
     visits = [rides[0].departure]
     for here, there in pairwise(rides):
         visits.append(here.arrival)
@@ -118,7 +119,7 @@ def _visits(rides: Sequence[Ride]) -> list[NamedStop]:
 
 
 def _is_simple_path(rides: Sequence[Ride], trip: Trip) -> bool:
-    """Say whether a route could be one simple way from the origin to the destination."""
+    """Return whether a route visits no stop twice and has the ends only at its ends."""
     return not (
         any(same_stop(one, other) for one, other in combinations(_visits(rides), 2))
         or any(same_stop(ride.departure, trip.origin) for ride in rides[1:])
@@ -127,7 +128,7 @@ def _is_simple_path(rides: Sequence[Ride], trip: Trip) -> bool:
 
 
 def right_lines(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
-    """Return which leg has a right line, by how many legs are left where it departs."""
+    """Return the indexes of legs with a correct line, keyed by legs left at their departure."""
     found: dict[int, int] = {}
     for number, ride in enumerate(rides):
         if not ride.is_real:
@@ -143,7 +144,7 @@ def right_lines(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
 
 
 def right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
-    """Return after which leg a right transfer stands, by how many legs are left there."""
+    """Return the indexes of legs before a correct transfer, keyed by legs left there."""
     found: dict[int, int] = {}
     for number, (here, there) in enumerate(pairwise(rides)):
         stop = here.arrival.namesakes
@@ -158,9 +159,9 @@ def right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
 
 
 def _partial_credit(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> list[CreditItem]:
-    """Return the items of a wrong route of no more legs than allowed."""
+    """Return the items of a wrong route within the allowed number of legs."""
     if not _is_simple_path(rides, trip):
-        return _no_credit(trip, values, "the legs are not one simple way")
+        return _no_credit(trip, values, "the legs are not a simple path")
     first, last = rides[0].departure, rides[-1].arrival
     begins, ends = same_stop(first, trip.origin), same_stop(last, trip.destination)
     lines, transfers = _worths(trip, values)
@@ -178,7 +179,7 @@ def _partial_credit(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> l
 
 
 def _named(place: NamedStop, right: bool) -> str:
-    return f"{place.text!r} is {'right' if right else 'another stop'}"
+    return f"{place.text!r} is {'correct' if right else 'another stop'}"
 
 
 def _steps(name: str, right: int, required: int, worth: float) -> CreditItem:
@@ -194,11 +195,11 @@ def route_detail(
     """Compute the detail reward of a readable route.
 
     Args:
-        rides: Its legs, looked up; those beyond the allowed ones may be left out.
-        legs: How many legs it has; at least 1.
-        right: What :func:`~rewardmap_verl.rewards.correctness.is_correct_route` says of it.
-        trip: What the question asks for.
-        config: The reward's numbers.
+        rides: Its resolved legs; legs above the allowed number may be omitted.
+        legs: Number of legs, at least 1.
+        right: Result of :func:`~rewardmap_verl.rewards.correctness.is_correct_route`.
+        trip: Requirements of the question.
+        config: Settings of the reward.
     """
     surplus = max(0, legs - trip.allowed)
     if right:

@@ -9,9 +9,9 @@ __all__ = ["difficulty_weight"]
 
 
 def difficulty_weight(truth: GroundTruth, config: RewardConfig) -> float:
-    """Return W, always above 0; 1 when difficulty is switched off.
+    """Return the weight W > 0; 1 if difficulty weighting is switched off.
 
-    A planning question on a hard map with two transfers weighs 1.5 + 0.5 = 2.0.
+    A planning question with two transfers on a hard map has W = 1.5 + 0.5 = 2.0.
     """
     if not config.use_difficulty:
         return 1.0

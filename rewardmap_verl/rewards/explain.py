@@ -1,7 +1,7 @@
-"""Why an answer has the reward that it has: what was read, what was checked, what it earned.
+"""Explain the reward of an answer: what was read, what was checked and what it earned.
 
-Nothing is judged here a second time: the figures are those of
-:func:`~rewardmap_verl.rewards.score.score_answer`, and the sentences say what it looked at.
+All numbers come from :func:`~rewardmap_verl.rewards.score.score_answer`; this module only adds
+the sentences.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ _SHOWN: Final = 300
 _MAX_LEGS_SHOWN: Final = 30
 
 _FORM_FAULTS: Final = {
-    FormFault.LABELS: "a label or a value is not written as asked",
-    FormFault.BLOCKS: "blocks are not divided by dashes, or their lines are in another order",
-    FormFault.FIELDS: "a block lacks a line, or has one too many",
-    FormFault.AROUND: "there is text between the blocks, after them or around them",
+    FormFault.LABELS: "a label or value is not in the requested format",
+    FormFault.BLOCKS: "blocks are not separated by dashes, or their lines are in the wrong order",
+    FormFault.FIELDS: "a block has a missing or an extra line",
+    FormFault.AROUND: "there is text between, after or around the blocks",
 }
 
-_PLACES: Final = {
+_SOURCES: Final = {
     AnswerSource.BOX: "in the last \\boxed{}",
     AnswerSource.SENTENCE: 'in the last sentence "the answer is …", without a box',
     AnswerSource.BARE: "as the whole text, without a box",
-    AnswerSource.NONE: "none",
+    AnswerSource.NONE: "not found",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """One check and its result."""
 
     good: bool
     text: str
@@ -65,26 +65,26 @@ class RewardPart:
     value: float
     highest: float
     times: float
-    """What it is multiplied by before W: α for detail, else 1."""
+    """Factor before W: α for detail, otherwise 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An answer's reward, taken apart."""
+    """Breakdown of an answer's reward."""
 
     question: str
     read: tuple[Check, ...]
-    """What was read, and how well it keeps to the asked form."""
+    """What was read, and whether it is in the requested format."""
     checks: tuple[Check, ...]
-    """What decides whether it is right."""
+    """The checks that decide correctness."""
     items: tuple[CreditItem, ...]
-    """What the detail reward is made of; empty for all types but planning."""
+    """Items of the detail reward; empty for all types except planning."""
     parts: tuple[RewardPart, ...]
     score: Score
     highest: float
     """The reward of a perfect answer."""
     perfect: str
-    """A perfect answer; "" when there is none."""
+    """A perfect answer; "" if there is none."""
 
 
 def explain_answer(
@@ -93,10 +93,10 @@ def explain_answer(
     """Explain the reward of one answer.
 
     Args:
-        response: What the model returned.
-        truth: The gold answer, checked when it was loaded.
-        network: The network of the question's city.
-        config: The reward's numbers.
+        response: The model's response.
+        truth: Ground truth, validated when the data was loaded.
+        network: Network of the question's city.
+        config: Settings of the reward.
     """
     if truth.is_planning:
         read, checks, items = _route(response, truth, network, config)
@@ -136,12 +136,12 @@ def _perfect(truth: GroundTruth, network: Network) -> str:
     try:
         return perfect_answer(truth, network)
     except DataError:
-        return ""  # two stops that no line joins
+        return ""  # the two stops are not connected
 
 
 def _unreadable(response: object, what: str) -> Check:
     if not isinstance(response, str):
-        return Check(False, f"the response is no text but {shorten(response)}")
+        return Check(False, f"the response is not text but {shorten(response)}")
     return Check(False, f"{what} in {len(response)} characters: {shorten(response, _SHOWN)}")
 
 
@@ -152,12 +152,16 @@ def _short_read(response: object, answer: ShortAnswer) -> Iterator[Check]:
     if answer.source is AnswerSource.NONE:
         yield _unreadable(response, "no box and no answer")
         return
-    found = f"found {_PLACES[answer.source]}: {shorten(answer.text, _SHOWN)}"
+    found = f"found {_SOURCES[answer.source]}: {shorten(answer.text, _SHOWN)}"
     yield Check(answer.source is AnswerSource.BOX, found)
     if answer.value is None:
-        yield Check(False, "it is not one clear answer of the asked kind")
+        yield Check(False, "it is not one unambiguous answer of the requested kind")
         return
-    exact = "exactly in the asked form" if answer.exact else "readable, not in the exact form"
+    exact = (
+        "exactly in the requested format"
+        if answer.exact
+        else "readable, but not in the exact format"
+    )
     yield Check(answer.exact, exact)
 
 
@@ -178,7 +182,7 @@ def _route(
 ) -> tuple[list[Check], list[Check], tuple[CreditItem, ...]]:
     answer = read_route(response, truth.form, config.max_characters, config.max_legs)
     if not answer.legs:
-        return [_unreadable(response, "no whole leg")], [], ()
+        return [_unreadable(response, "no complete leg")], [], ()
     trip = required_trip(truth, network)
     rides = [resolve_leg(network, leg) for leg in answer.legs]
     right = is_correct_route(rides, trip.origin, trip.destination)
@@ -196,12 +200,12 @@ def _route_read(answer: RouteAnswer) -> Iterator[Check]:
     for fault in sorted(answer.form_faults):
         yield Check(False, _FORM_FAULTS[fault])
     if not answer.form_faults:
-        yield Check(True, "exactly in the asked form")
+        yield Check(True, "exactly in the requested format")
 
 
 def _route_checks(rides: Sequence[Ride], trip: Trip, right: bool) -> Iterator[Check]:
     origin, destination = rides[0].departure, rides[-1].arrival
-    yield Check(same_stop(origin, trip.origin), f"the route begins at {origin.text!r}")
+    yield Check(same_stop(origin, trip.origin), f"the route starts at {origin.text!r}")
     yield from _leg_checks(rides[:_MAX_LEGS_SHOWN], trip)
     if len(rides) > _MAX_LEGS_SHOWN:
         yield Check(right, f"… and {len(rides) - _MAX_LEGS_SHOWN} more legs")
@@ -210,7 +214,7 @@ def _route_checks(rides: Sequence[Ride], trip: Trip, right: bool) -> Iterator[Ch
 
 
 def _length(legs: int, trip: Trip) -> str:
-    return f"{legs} of {trip.allowed} allowed legs; {trip.required} are needed at least"
+    return f"{legs} legs; {trip.allowed} allowed, {trip.required} required"
 
 
 def _leg_checks(rides: Sequence[Ride], trip: Trip) -> Iterator[Check]:
@@ -225,14 +229,14 @@ def _leg_checks(rides: Sequence[Ride], trip: Trip) -> Iterator[Check]:
 
 
 def _way(on_it: bool) -> str:
-    return ", on a best way" if on_it else ""
+    return ", on a best route" if on_it else ""
 
 
 def _ride(ride: Ride) -> str:
     if ride.line is None:
         return f"there is no line {ride.leg.line!r}"
     if ride.is_real:
-        stays = ", which is no ride" if ride.stays else ""
+        stays = ", which goes nowhere" if ride.stays else ""
         return f"{ride.line.name} from {ride.departure.text!r} to {ride.arrival.text!r}{stays}"
     ends = ((ride.departure, ride.boards), (ride.arrival, ride.alights))
     missing = " and ".join(repr(place.text) for place, there in ends if not there)

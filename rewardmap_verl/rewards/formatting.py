@@ -1,4 +1,4 @@
-"""How well an answer keeps to the asked form: 1 exactly, less when readable, 0 when not."""
+"""Format share of an answer: 1 if exact, less if readable, 0 if unreadable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["route_form", "short_form"]
 def short_form(answer: ShortAnswer, config: RewardConfig) -> float:
     """Return the share of the format reward of a short answer, 0 to 1.
 
-    The box is what is asked for: without one there is none, however clear the answer.
+    The question asks for a box, so an answer without one earns nothing here.
     """
     if answer.value is None or answer.source is not AnswerSource.BOX:
         return 0.0
@@ -23,7 +23,8 @@ def short_form(answer: ShortAnswer, config: RewardConfig) -> float:
 def route_form(answer: RouteAnswer, config: RewardConfig) -> float:
     """Return the share of the format reward of a route, 0 to 1.
 
-    Each of the four kinds of :class:`~rewardmap_verl.rewards.routes.FormFault` costs the same.
+    Each of the four kinds of :class:`~rewardmap_verl.rewards.routes.FormFault` costs an equal
+    share.
     """
     if not answer.legs:
         return 0.0

@@ -1,8 +1,8 @@
-"""What is known about a question when its answer is scored: the gold answer and its surroundings.
+"""Ground truth of a question: the gold answer and everything else that scoring needs.
 
-It travels as a JSON string in the parquet's ``reward_model.ground_truth``. Its faults are faults of
-the data and are found when data is loaded or prepared, not in the middle of training:
-:meth:`GroundTruth.from_row` checks the fields, :func:`check_against_network` the names.
+It is stored as a JSON string in the parquet column ``reward_model.ground_truth``. Invalid data is
+reported when it is loaded or prepared, not during training: :meth:`GroundTruth.from_row` checks
+the fields and :func:`check_against_network` the names.
 """
 
 from __future__ import annotations
@@ -21,15 +21,20 @@ from rewardmap_verl.transit.network import Network
 __all__ = ["FORMS", "GroundTruth", "check_against_network"]
 
 FORMS: Final = ("", *wording.FORMS)
-"""Forms of a planning question; "" when the data does not say."""
+"""Forms of a planning question; "" if the data does not specify one."""
 
-_MOST: Final = 10_000
-"""Largest count of lines, stops or transfers that can be meant."""
+_TRANSFERS_HINT: Final = "Give the number of transfers as an integer of 0 or more."
+
+_MAX_COUNT: Final = 10_000
+"""Largest accepted number of lines, stops or transfers."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroundTruth:
-    """The gold answer to one question, and what weighs it. See ``Question`` for the fields."""
+    """The gold answer to one question and what determines its weight.
+
+    The fields are those of :class:`~rewardmap_verl.questions.types.Question`.
+    """
 
     type: QuestionType
     country: str
@@ -46,63 +51,63 @@ class GroundTruth:
 
     @classmethod
     def from_question(cls, question: Question) -> GroundTruth:
-        """Return what is needed to score answers to a question.
+        """Return the ground truth of a generated question.
 
         Raises:
-            DataError: A field holds what the type does not allow.
+            DataError: A field has a value that the type does not allow.
         """
         values = {name: getattr(question, name) for name in cls.__slots__}
         return cls.from_row({**values, "type": str(question.type)})
 
     @classmethod
     def from_json(cls, text: str, where: str = "ground_truth") -> GroundTruth:
-        """Read what :meth:`to_json` wrote.
+        """Parse the output of :meth:`to_json`.
 
         Raises:
-            DataError: It is not JSON, not an object, or a field is at fault.
+            DataError: The text is not JSON, not an object, or has an invalid field.
         """
         try:
             row = json.loads(text)
         except (TypeError, ValueError, RecursionError) as error:
-            hint = f"It must be JSON ({error})."
+            hint = f"The value must be JSON ({error})."
             raise DataError(where, "ground_truth", text, hint) from None
         return cls.from_row(row, where)
 
     @classmethod
     def from_row(cls, row: object, where: str = "") -> GroundTruth:
-        """Read and check a row: of a parquet's ``extra_info``, of a JSONL file, of ReasonMap.
+        """Read and check a row of a parquet's ``extra_info``, a JSONL file or ReasonMap.
 
-        Fields that scoring does not need may be missing; unknown ones are passed over.
+        Fields that scoring does not need may be missing; unknown fields are ignored.
 
         Args:
             row: The fields by name.
-            where: What to call the row in an error, beside its city.
+            where: Location of the row for error messages, in addition to its city.
 
         Raises:
-            DataError: Naming city, row and field.
+            DataError: A field is invalid; the error names city, row and field.
         """
         if not isinstance(row, Mapping):
-            raise DataError(where or "row", found=row, hint="A question is an object with fields.")
+            raise DataError(where or "row", found=row, hint="A question must be a JSON object.")
         return _Reader(row, where).truth()
 
     def to_json(self) -> str:
-        """Write it as one line of JSON; equal truths give equal text."""
+        """Return one line of JSON; equal ground truths give equal text."""
         values = {**asdict(self), "type": str(self.type)}
         return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
     @property
     def is_planning(self) -> bool:
-        """True for the type whose answer is a route."""
+        """True if the answer is a route."""
         return self.type is QuestionType.PLANNING
 
     def place(self, where: str = "") -> str:
-        """Name the question in an error: city and row."""
+        """Return city and row, for error messages."""
         return f"{self.country}/{self.city}" + (f", {where}" if where else "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads the fields of one row, each with its own complaint."""
+    """Reader of one row's fields, with an error message for each."""
 
     row: Mapping[str, Any]
     where: str
@@ -139,14 +144,14 @@ class _Reader:
             if self.row.get("type") == type.value:
                 return type
         known = ", ".join(type.value for type in QuestionType)
-        raise self.fault("type", f"The types are {known}.")
+        raise self.fault("type", f"Use one of {known}.")
 
     def name(self, field: str) -> str:
         value = self.row.get(field)
         if not isinstance(value, str) or not value.strip():
-            raise self.fault(field, "Give the name that the folder of networks uses.")
+            raise self.fault(field, "Give the name used in the folder of networks.")
         if value != value.strip() or "/" in value or "\\" in value or value in (".", ".."):
-            raise self.fault(field, "It names a file; it may not hold a path.")
+            raise self.fault(field, "It is used as a file name and must not contain a path.")
         return value
 
     def text(self, field: str) -> str:
@@ -162,11 +167,11 @@ class _Reader:
         if field not in type.spec.stops:
             return value if isinstance(value, str) else ""
         if not isinstance(value, str) or not value.strip():
-            raise self.fault(field, f"A {type} question needs the name of a stop here.")
+            raise self.fault(field, f"A {type} question needs a stop name here.")
         return value
 
     def number(self, field: str, low: int, high: int, hint: str) -> int:
-        """Read a whole number, also when another tool has written it as 3.0, "3" or true."""
+        """Read an integer, also if another tool wrote it as 3.0, "3" or true."""
         value = self.row.get(field)
         if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
             value = int(value) if len(value) <= 9 else None
@@ -183,15 +188,15 @@ class _Reader:
             return self.number("answer", 0, 1, "Give 1 for yes or 0 for no.")
         if type.reading is Reading.OPTION:
             return self.number("answer", 0, 3, "Give the index of the right option, 0 to 3.")
-        return self.number("answer", 0, _MOST, "Give the number as an integer from 0.")
+        return self.number("answer", 0, _MAX_COUNT, "Give an integer of 0 or more.")
 
     def transfers(self, type: QuestionType) -> int:
         if type is not QuestionType.PLANNING:
             return 0
         field = "question_transfer_count"
         if isinstance(self.row.get(field), str | bool):
-            raise self.fault(field, "Give the number of transfers as an integer from 0.")
-        return self.number(field, 0, _MOST, "Give the number of transfers as an integer from 0.")
+            raise self.fault(field, _TRANSFERS_HINT)
+        return self.number(field, 0, _MAX_COUNT, _TRANSFERS_HINT)
 
     def difficulty(self) -> MapDifficulty:
         try:
@@ -202,7 +207,7 @@ class _Reader:
     def form(self) -> str:
         value = self.text("form")
         if value not in FORMS:
-            raise self.fault("form", "The forms are short, long_count and long_via.")
+            raise self.fault("form", "Use short, long_count or long_via.")
         return value
 
     def plans(self) -> tuple[tuple[dict[str, Any], ...], ...]:
@@ -217,7 +222,7 @@ class _Reader:
     def annotation(self) -> dict[str, Any]:
         value = self.row.get("annotation") or {}
         if not isinstance(value, dict):
-            raise self.fault("annotation", "It must be an object.")
+            raise self.fault("annotation", "It must be a JSON object.")
         return value
 
 
@@ -225,24 +230,24 @@ def check_against_network(truth: GroundTruth, network: Network | None, where: st
     """Check that the network has the stops and the line that a question names.
 
     Args:
-        truth: The question.
-        network: Its city's network; ``None`` when there is none.
-        where: What to call the row in an error, beside its city.
+        truth: The ground truth of the question.
+        network: Network of its city, ``None`` if unknown.
+        where: Location of the row for error messages, in addition to its city.
 
     Raises:
-        DataError: Naming city, row and field.
+        DataError: A name is missing; the error names city, row and field.
     """
     place = truth.place(where)
     if network is None:
         raise DataError(
-            place, "city", truth.city, "No network of this city is known; add its file."
+            place, "city", truth.city, "There is no network for this city; add its file."
         )
     if (network.country, network.city) != (truth.country, truth.city):
         found = f"{network.country}/{network.city}"
-        raise DataError(place, "network", found, "Give the network of the question's own city.")
+        raise DataError(place, "network", found, "Give the network of the question's city.")
     for name in truth.type.spec.stops:
         spelling = getattr(truth, name)
         if not network.find_stops(spelling):
-            raise DataError(place, name, spelling, "No stop of the network has this name.")
+            raise DataError(place, name, spelling, "The network has no stop with this name.")
     if truth.type.spec.names_line and truth.line and network.find_line(truth.line) is None:
-        raise DataError(place, "line", truth.line, "No line of the network has this name.")
+        raise DataError(place, "line", truth.line, "The network has no line with this name.")

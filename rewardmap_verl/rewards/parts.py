@@ -1,10 +1,10 @@
-"""The parts of a reward, and how they make one number. Nothing here knows about transit maps.
+"""The parts of a reward and how they combine. Independent of transit maps.
 
 ``R = W · (format + correctness + α · detail)``
 
-A task says what it found in an answer (:class:`Judgment`); :func:`combine` turns that into a
-:class:`Score`. Detail is a list of :class:`CreditItem` s, each with what it is worth and what the answer
-earned. See docs/add-a-task.md for a task of another kind, written in one file.
+A task returns a :class:`Judgment` of an answer; :func:`combine` converts it to a :class:`Score`.
+The detail reward is a list of :class:`CreditItem`, each with its worth and the credit earned.
+docs/add-a-task.md shows a complete task in one file.
 """
 
 from __future__ import annotations
@@ -19,51 +19,51 @@ __all__ = ["CreditItem", "Judgment", "Score", "combine", "detail_value", "form_s
 
 @dataclass(frozen=True, slots=True)
 class CreditItem:
-    """One thing that a good answer gets right."""
+    """One component of the detail reward."""
 
     name: str
     credit: float
-    """What the answer earned for it; below 0 for a deduction."""
+    """Credit earned; negative for a deduction."""
     worth: float
-    """Most that can be earned for it; 0 for a deduction."""
+    """Maximum credit; 0 for a deduction."""
     reason: str = ""
-    """Why, for a person."""
+    """Explanation for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """What a task found in an answer."""
+    """A task's verdict on one answer."""
 
     readable: bool
     correct: bool
     form: float
     """Share of the format reward, 0 to 1."""
     detail: float | None
-    """0 to the cap; ``None`` where the task gives no partial credit."""
+    """0 to ``detail_cap``; ``None`` if the task has no partial credit."""
     weight: float = 1.0
-    """W, the weight of the question; above 0."""
+    """Weight W of the question, above 0."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """Further figures for the training metrics; a task always gives the same keys."""
+    """Additional training metrics, with the same keys for every answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The reward of one answer and its parts. Only ``score`` is weighed; the parts are as they are
-    before W and α."""
+    """The reward of one answer and its parts, before they are multiplied by W and α."""
 
     score: float
+    """The total reward R."""
     acc: float
-    """1 for a right answer, else 0."""
+    """1 for a correct answer, else 0."""
     format: float
     correctness: float
     detail: float | None
     weight: float
     readable: float
-    """1 when an answer could be read, else 0."""
+    """1 if an answer could be read, else 0."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, float | None]:
-        """Return all figures flat, under the same keys for every answer of a task."""
+        """Return all values in a flat dict with the same keys for every answer of a task."""
         return {
             "score": self.score,
             "acc": self.acc,
@@ -79,17 +79,22 @@ class Score:
 def form_share(faults: int, kinds: int, config: RewardConfig) -> float:
     """Return the share of the format reward for a readable answer.
 
-    1 for the exact form; each of the ``kinds`` of fault that it has takes away an equal part, down
-    to ``format_floor``. Kinds are counted and not occurrences, so that well-formed padding cannot
-    make good for a fault.
+    The share is 1 for the exact format and falls linearly to ``format_floor`` with the number of
+    different faults. Kinds of faults are counted, not occurrences, so well-formed padding cannot
+    dilute a fault.
+
+    Args:
+        faults: Number of different faults in the answer.
+        kinds: Number of different faults that exist, at least 1.
+        config: Settings of the reward.
     """
     return 1.0 - (1.0 - config.format_floor) * min(faults, kinds) / kinds
 
 
 def detail_value(items: Iterable[CreditItem], right: bool, config: RewardConfig) -> float:
-    """Scale the credit of a readable answer so that the sum of all worths becomes the cap.
+    """Scale the credit of a readable answer so that full credit equals ``detail_cap``.
 
-    A right answer keeps at least the floor; a wrong one stays at or below ``wrong_cap``.
+    The result is at least ``detail_floor``, and at most ``wrong_cap`` for a wrong answer.
     """
     gathered = tuple(items)
     worth = sum(item.worth for item in gathered)
@@ -99,7 +104,7 @@ def detail_value(items: Iterable[CreditItem], right: bool, config: RewardConfig)
 
 
 def combine(judgment: Judgment, config: RewardConfig) -> Score:
-    """Compute R from what was found (RewardMap, arXiv 2510.02240, section 4.2)."""
+    """Compute R from a judgment (RewardMap, arXiv 2510.02240, section 4.2)."""
     form = config.format_value * judgment.form if judgment.readable else 0.0
     correctness = config.correctness if judgment.correct else 0.0
     detail = judgment.detail

@@ -1,4 +1,4 @@
-"""What a perfect answer to a question is: for explanations, audits and checks of data."""
+"""Perfect answers to questions, for explanations, audits and data checks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from rewardmap_verl.transit.planner import Plan, Planner
 __all__ = ["perfect_answer", "perfect_legs", "write_route"]
 
 _LEG_KEYS: Final = frozenset({"route_name", "departure_stop", "arrival_stop"})
-"""What each leg of a reference route says."""
+"""Keys that every leg of a reference route must have."""
 
 
 def write_route(legs: Sequence[LegText], form: str = "") -> str:
-    """Write a route exactly in the asked form."""
+    """Write a route exactly in the requested format."""
     rows = [
         {
             "route_name": leg.line,
@@ -37,7 +37,7 @@ def write_route(legs: Sequence[LegText], form: str = "") -> str:
 
 
 def _referenced(truth: GroundTruth) -> list[tuple[LegText, ...]]:
-    """Return the reference routes that travel with the question."""
+    """Return the reference routes stored with the question."""
     return [
         tuple(_referenced_leg(leg) for leg in plan)
         for plan in truth.plans
@@ -73,15 +73,15 @@ def _planned(network: Network, plan: Plan) -> tuple[LegText, ...]:
 def perfect_legs(
     truth: GroundTruth, network: Network, planner: Planner | None = None
 ) -> tuple[LegText, ...]:
-    """Return a best route: a reference of the question, or else one that is planned here.
+    """Return a best route: a reference of the question if it has one, otherwise a planned route.
 
     Args:
-        truth: A planning question.
-        network: Its city.
-        planner: Kept by a caller who asks often; planning anew takes a while in a large network.
+        truth: Ground truth of a planning question.
+        network: Network of its city.
+        planner: Planner of the network to reuse; building one is slow for a large network.
 
     Raises:
-        DataError: No route leads from one stop to the other.
+        DataError: The two stops are not connected.
     """
     trip = required_trip(truth, network)
     for legs in sorted(_referenced(truth), key=len):
@@ -97,7 +97,7 @@ def perfect_legs(
         truth.place(),
         "station_2",
         truth.station_2,
-        f"No route of the network leads there from {truth.station_1}.",
+        f"The network has no route to this stop from {truth.station_1}.",
     )
 
 
@@ -109,13 +109,13 @@ def _is_right(legs: Sequence[LegText], trip: Trip) -> bool:
 def perfect_answer(
     truth: GroundTruth, network: Network | None, planner: Planner | None = None
 ) -> str:
-    """Return the perfect response to a question: right, and exactly in the asked form.
+    """Return the perfect response to a question: correct and exactly in the requested format.
 
     Raises:
-        DataError: A planning question has no network, or no route.
+        DataError: A planning question has no network or no route.
     """
     if truth.is_planning:
         if network is None:
-            raise DataError(truth.place(), "network", truth.city, "Give its city's network.")
+            raise DataError(truth.place(), "network", truth.city, "Give the city's network.")
         return write_route(perfect_legs(truth, network, planner), truth.form)
     return short_answer(truth.type.reading, truth.answer)

@@ -1,10 +1,10 @@
-r"""Reading a planned route: blocks of labeled lines, divided by lines of dashes.
+r"""Parser of a planned route: blocks of labeled lines, separated by lines of dashes.
 
 ``"Route Name: Line 1\nDeparture Stop: A Station\nArrival Stop: B Station"`` → one leg.
 
-The labels are read wherever they stand and however they are dressed; what decides is that each
-stands before its value. A leg has all three of route name, departure stop and arrival stop; what
-has less is no leg. Whether the form is as asked is noted in :attr:`RouteAnswer.form_faults`.
+Labels are recognized anywhere and in any markup, as long as each precedes its value. A leg needs
+route name, departure stop and arrival stop; incomplete legs are dropped. Deviations from the
+requested format are collected in :attr:`RouteAnswer.form_faults`.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ __all__ = ["FormFault", "LegText", "RouteAnswer", "read_route"]
 
 
 class FormFault(str, Enum):
-    """In what an answer differs from the asked form."""
+    """Kinds of deviation from the requested format."""
 
     LABELS = "labels"
-    """A label is not spelled as asked at the beginning of its line, or its value is dressed up."""
+    """A label is not spelled as requested at the start of its line, or its value has markup."""
     BLOCKS = "blocks"
-    """The lines of a block are not in the asked order, or no line of dashes divides two blocks."""
+    """The lines of a block are out of order, or two blocks are not separated by dashes."""
     FIELDS = "fields"
-    """A block lacks a line that is asked for, or has one that is not, or one twice."""
+    """A block has a missing, an extra or a repeated line."""
     AROUND = "around"
-    """There is text between the blocks, after them or around them (a fence, a box, a tag)."""
+    """There is text between, after or around the blocks (a fence, a box or a tag)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteAnswer:
-    """What was read."""
+    """The route extracted from a response."""
 
     legs: tuple[LegText, ...]
     form_faults: frozenset[FormFault]
     text: str
-    """The piece of the response that was read."""
+    """The piece of the response that contains the route."""
 
 
 _LINE: Final = "route name"
@@ -63,7 +63,7 @@ _SPELLING: Final = MappingProxyType(
         _VIA_NAMES: "Via Stops: ",
     }
 )
-"""The labels exactly as the question gives them."""
+"""The labels exactly as the question spells them."""
 
 _ASKED_VIA: Final = MappingProxyType(
     {
@@ -73,7 +73,7 @@ _ASKED_VIA: Final = MappingProxyType(
         "long_via": frozenset({frozenset({_VIA_NAMES})}),
     }
 )
-"""Which further lines a block of each form may have; an unknown form allows any of the three."""
+"""Optional lines allowed in a block, by form; an unknown form allows any of the three sets."""
 
 _BY_SPELLING: Final = MappingProxyType({text[:-2]: name for name, text in _SPELLING.items()})
 
@@ -82,7 +82,7 @@ _DASHES: Final = "-–—―−─ \t>"
 
 @dataclass(slots=True)
 class _Block:
-    """The fields of one leg while they are being read."""
+    """The fields of one leg, collected while parsing."""
 
     values: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -94,12 +94,14 @@ class _Block:
 
     @property
     def further(self) -> frozenset[str]:
-        """The fields beside the three of a leg."""
+        """The fields beyond the three required ones."""
         return frozenset(self.values) - frozenset(_REQUIRED)
 
     def put(self, name: str, value: str) -> None:
-        """Take a value. Of two departures the first counts and of two arrivals the last: the leg
-        runs from the first stop that it names to the last."""
+        """Add a value. If repeated, the first departure and the last arrival count.
+
+        The leg then runs from the first stop that it names to the last.
+        """
         self.order.append(name)
         self.twice = self.twice or name in self.values
         if name == _ARRIVAL or name not in self.values:
@@ -118,12 +120,12 @@ class _Block:
 
 
 class _Piece(NamedTuple):
-    """One labeled value, or a line of dashes (``name`` is ``None``)."""
+    """A labeled value, or a line of dashes (``name`` is ``None``)."""
 
     name: str | None
     value: str
     exact: bool
-    """The label stands as asked at the beginning of its line and the value is undressed."""
+    """True if the label is spelled as requested at the start of its line, without markup."""
 
 
 def _kind(label: str) -> str:
@@ -137,7 +139,7 @@ def _is_dashes(line: str) -> bool:
 def _line_pieces(line: str) -> Iterator[_Piece]:
     """Yield the labeled values of one line."""
     spelled, _, rest = line.partition(": ")
-    if spelled in _BY_SPELLING and ":" not in rest:  # exactly as asked, as most lines are
+    if spelled in _BY_SPELLING and ":" not in rest:  # exactly as requested, the common case
         value = clean(rest)
         yield _Piece(_BY_SPELLING[spelled], value, value == rest.strip())
         return
@@ -152,9 +154,9 @@ def _line_pieces(line: str) -> Iterator[_Piece]:
 
 
 def _pieces(text: str) -> tuple[list[_Piece], bool]:
-    """Return labeled values and dashes in order, and whether text stands among or after them."""
+    """Return labeled values and dashes in order, and whether other text follows the first."""
     pieces: list[_Piece] = []
-    waiting = False  # a label without a value on its line: the value may be on the next
+    waiting = False  # the last label has no value on its line, so the next line may be its value
     around = False
     for line in text.split("\n"):
         line = line.strip(" \t")
@@ -181,10 +183,10 @@ def _wrapped(text: str) -> bool:
 
 
 def _blocks(pieces: list[_Piece]) -> tuple[list[_Block], bool]:
-    """Gather pieces into legs, and say whether a line of dashes stands between each two.
+    """Group pieces into legs, and return whether all legs are separated by dashes.
 
-    A leg ends at a line of dashes, and where the next one obviously begins: another route name
-    after a stop, or another label of a leg that is complete.
+    A leg ends at a line of dashes or where the next one clearly starts: at another route name
+    after a stop, or at another departure after a complete leg.
     """
     blocks: list[_Block] = []
     divided = True
@@ -208,7 +210,7 @@ def _begins_anew(block: _Block, name: str) -> bool:
 
 
 def _asked(further: set[frozenset[str]], form: str) -> bool:
-    """Say whether all blocks have the same further lines, and they are those of the form."""
+    """Return whether all blocks have the same optional lines and the form allows them."""
     return len(further) <= 1 and further <= _ASKED_VIA[form]
 
 
@@ -241,11 +243,11 @@ def _read_window(text: str, form: str, max_legs: int) -> RouteAnswer:
 
 
 def _answer_region(text: str) -> str:
-    """Return what stands in the last ``<answer>…</answer>``, if a route does; else the text."""
+    """Return the content of the last ``<answer>…</answer>`` if it has a label, else the text."""
     if "<" not in text:
         return text
     lowered = text.lower()
-    if len(lowered) != len(text):  # a letter whose small form is longer shifts all positions
+    if len(lowered) != len(text):  # lowercasing some characters changes the length
         return text
     begin = lowered.rfind("<answer>")
     if begin < 0:
@@ -260,10 +262,11 @@ def read_route(response: object, form: str, limit: int, max_legs: int) -> RouteA
     """Read a route.
 
     Args:
-        response: What the model returned; anything but a string holds no leg.
-        form: The asked form, see :data:`~rewardmap_verl.rewards.ground_truth.FORMS`.
-        limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
-        max_legs: Legs beyond so many are not read.
+        response: The model's response. Values that are not strings contain no leg.
+        form: Requested form, see :data:`~rewardmap_verl.rewards.ground_truth.FORMS`.
+        limit: Maximum number of characters to read, see
+            :func:`~rewardmap_verl.rewards.text.answer_windows`.
+        max_legs: Maximum number of legs to return.
     """
     for window in answer_windows(response, limit):
         answer = _read_window(window, form, max_legs)

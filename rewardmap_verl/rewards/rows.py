@@ -1,8 +1,8 @@
-"""Saved answers and their questions, from the files that others write.
+"""Read questions and saved answers from files.
 
-Three kinds of file are read: JSON lines with a question and a response in each (the golden cases,
-ReasonMap's rows, and what ``trainer.rollout_data_dir`` dumps), and the parquet files that
-``rewardmap prepare`` wrote, which have questions only.
+Supported are JSON Lines with a question and a response per line (golden cases, ReasonMap's rows,
+and rollout dumps of ``trainer.rollout_data_dir``) and the parquet files of ``rewardmap prepare``,
+which contain questions only.
 """
 
 from __future__ import annotations
@@ -28,64 +28,66 @@ __all__ = [
 ]
 
 MISSING: Final = object()
-"""Stands for a response that a row does not have."""
+"""Sentinel for a row without a response."""
 
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionRow:
-    """One question, and the response to it if there is one."""
+    """One question with its response, if any."""
 
     where: str
-    """What to call it in a message."""
+    """Location for error messages."""
     truth: GroundTruth
     network: Network
     response: object
-    """Whatever the file holds: text, ``null``, a number; ``MISSING`` when it holds nothing."""
+    """Any JSON value, or ``MISSING`` if the row has no response."""
     prompt: str
-    """The text of the question, if the file has it."""
+    """Text of the question; "" if the file does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonLine:
-    """One line of a file of JSON lines."""
+    """One line of a JSON Lines file."""
 
     number: int
-    """From 1."""
+    """1-based line number."""
     values: object
-    """What was decoded; ``None`` beside a fault."""
+    """The decoded value; ``None`` if decoding failed."""
     fault: DataError | None
+    """Why decoding failed."""
 
     @property
     def id(self) -> object:
-        """The row's own name, if it has one."""
+        """The row's ``id``, if it has one."""
         return self.values.get("id") if isinstance(self.values, Mapping) else None
 
 
 @dataclass(slots=True)
 class NetworkFolder:
-    """The networks of a folder ``<country>/<city>.json``, each read once."""
+    """Networks of a folder ``<country>/<city>.json``, each read once."""
 
     folder: Path
     _read: dict[tuple[str, str], Network | DataError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Look whether the folder is there.
+        """Check that the folder exists.
 
         Raises:
-            DataError: It is not.
+            DataError: The folder does not exist.
         """
         if not self.folder.is_dir():
             raise DataError(
-                self.folder, hint="There is no such folder; give one with <country>/<city>.json."
+                self.folder,
+                hint="The folder does not exist; give one with <country>/<city>.json files.",
             )
 
     def get(self, truth: GroundTruth, where: str) -> Network:
         """Return the network of a question's city.
 
         Raises:
-            DataError: Its file is missing or cannot be read.
+            DataError: The file is missing or invalid.
         """
         key = truth.country, truth.city
         if key not in self._read:
@@ -98,16 +100,18 @@ class NetworkFolder:
     def _load(self, truth: GroundTruth, where: str) -> Network | DataError:
         path = self.folder / truth.country / f"{truth.city}.json"
         if not path.is_file():
-            hint = f"The folder of networks has no {truth.country}/{truth.city}.json."
+            hint = f"The networks folder has no {truth.country}/{truth.city}.json."
             return DataError(truth.place(where), "city", truth.city, hint)
         try:
             return read_network(path)
         except DataError as error:
-            return DataError(truth.place(where), "city", truth.city, f"Its network: {error}")
+            return DataError(
+                truth.place(where), "city", truth.city, f"The city's network is invalid: {error}"
+            )
 
 
 def read_json_lines(path: Path) -> Iterator[JsonLine]:
-    """Return the lines of a file one by one; an empty line is none, a broken one has a fault.
+    """Iterate over the lines of a file; empty lines are skipped, invalid ones have a ``fault``.
 
     Raises:
         DataError: The file cannot be read.
@@ -130,9 +134,9 @@ def _decode(raw: bytes, number: int) -> JsonLine:
     try:
         return JsonLine(number, json.loads(raw.decode("utf-8-sig")), None)
     except UnicodeDecodeError as error:
-        reason = f"It is not UTF-8 (byte {error.start})."
+        reason = f"The line is not UTF-8 (byte {error.start})."
     except (ValueError, RecursionError) as error:
-        reason = f"It is not JSON ({error})."
+        reason = f"The line is not JSON ({error})."
     return JsonLine(number, None, DataError(f"line {number}", hint=reason))
 
 
@@ -140,14 +144,14 @@ def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:
     """Read a question and its response.
 
     Raises:
-        DataError: Naming city, row and field.
+        DataError: The row is invalid; the error names city, row and field.
     """
     if line.fault is not None:
         raise line.fault
     where = f"line {line.number}" if line.id is None else f"line {line.number}, id {line.id}"
     values = line.values
     if not isinstance(values, Mapping):
-        raise DataError(where, found=values, hint="A row is an object with fields.")
+        raise DataError(where, found=values, hint="A row must be a JSON object.")
     dumped = "gts" in values
     truth = (
         GroundTruth.from_json(values["gts"], where)
@@ -167,16 +171,18 @@ def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:
 
 
 def read_prepared(folder: Path) -> Iterator[QuestionRow]:
-    """Yield the questions of a prepared folder: ``*.parquet`` beside ``networks/``.
+    """Yield the questions of a prepared folder: ``*.parquet`` files next to ``networks/``.
 
     Raises:
-        DataError: The folder is not one that ``rewardmap prepare`` wrote.
+        DataError: The folder was not written by ``rewardmap prepare``.
     """
-    import pyarrow.parquet as parquet  # here, for only this needs it and it takes a second
+    import pyarrow.parquet as parquet  # slow to import and only needed here
 
     files = sorted(folder.glob("*.parquet"))
     if not files:
-        raise DataError(folder, hint="It holds no parquet file; write one with rewardmap prepare.")
+        raise DataError(
+            folder, hint="The folder has no parquet file; create it with rewardmap prepare."
+        )
     networks = NetworkFolder(folder / "networks")
     for file in files:
         table = parquet.read_table(file, columns=["prompt", "reward_model"])

@@ -1,6 +1,6 @@
-"""Score one answer: the reward, 0 at the least and at most what :func:`bounds` says.
+r"""Score one answer. The reward is at least 0 and at most the upper value of :func:`bounds`.
 
->>> score_answer("\\\\boxed{yes}", truth, None, RewardConfig()).score   # a TorF1 question, easy map
+>>> score_answer("\\boxed{yes}", truth, None, RewardConfig()).score   # TorF1 on an easy map
 11.0
 """
 
@@ -33,15 +33,15 @@ __all__ = [
 ]
 
 ROUTE_METRICS = ("legs", "leg_surplus", "origin", "destination", "lines", "transfers")
-"""Figures of a route beside its reward: its legs, those beyond the allowed ones, and the share that
-each item earned, 0 to 1. ``None`` where one does not apply: to other types, to the transfers of a
-direct trip, and to a route that cannot be read."""
+"""Additional metrics of a route: its legs, its surplus legs, and the share of each item's worth
+that it earned, 0 to 1. ``None`` if not applicable: for other types, for the transfers of a direct
+trip, and for an unreadable route."""
 
 
 def judge(
     response: object, truth: GroundTruth, network: Network | None, config: RewardConfig
 ) -> Judgment:
-    """Read an answer and judge it, without weighing the parts."""
+    """Read and judge an answer, without combining the parts."""
     if truth.is_planning:
         return _judge_route(response, truth, network, config)
     answer = read_short_answer(response, truth.type, config.max_characters)
@@ -60,7 +60,7 @@ def _judge_route(
 ) -> Judgment:
     if network is None:
         raise DataError(
-            truth.place(), "network", truth.city, "A planning question needs its city's network."
+            truth.place(), "network", truth.city, "A planning question needs the city's network."
         )
     answer = read_route(response, truth.form, config.max_characters, config.max_legs)
     weight = difficulty_weight(truth, config)
@@ -87,23 +87,20 @@ def score_answer(
     """Score one answer of a model.
 
     Args:
-        response: What the model returned. Nothing that it can be raises an error: what cannot be
-            read, and what is no string, scores 0.
-        truth: The gold answer, checked when the data was loaded.
-        network: The network of the question's city; only planning needs it.
-        config: The reward's numbers.
+        response: The model's response. No value raises an error: unreadable text and values that
+            are not strings score 0.
+        truth: Ground truth, validated when the data was loaded.
+        network: Network of the question's city; required for planning only.
+        config: Settings of the reward.
 
     Raises:
-        DataError: The data is at fault: a planning question without its network.
+        DataError: A planning question has no network.
     """
     return combine(judge(response, truth, network, config), config)
 
 
 def bounds(truth: GroundTruth, config: RewardConfig) -> tuple[float, float]:
-    """Return the least and the greatest reward that any answer to a question can have.
-
-    The greatest is what a perfect answer has.
-    """
+    """Return the minimum and maximum reward of a question. A perfect answer earns the maximum."""
     detail = config.detail_weight * config.detail_cap if truth.is_planning else 0.0
     highest = config.format_value + config.correctness + detail
     return 0.0, difficulty_weight(truth, config) * highest

@@ -1,11 +1,11 @@
-r"""Finding a short answer: yes or no, one letter of four, or a whole number.
+r"""Extraction of a short answer: yes or no, one of four letters, or an integer.
 
-``"So I count. \boxed{\text{B) 12}}"`` → option 1 (B), off-form but readable.
+``"So I count. \boxed{\text{B) 12}}"`` → option 1 (B), readable but not in the exact format.
 
-The *last* ``\boxed{…}`` that holds something is the answer. Without a box, the last sentence "the
-answer is X" is, or a text that consists of nothing but X: right, and without credit for its form.
+The *last* non-empty ``\boxed{…}`` is the answer. Without a box, it is the last sentence "the
+answer is X" or a text that consists of X only; these can be correct but earn no format reward.
 
-What a piece of text means is decided in :mod:`rewardmap_verl.rewards.values`.
+:mod:`rewardmap_verl.rewards.values` interprets the extracted text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["AnswerSource", "BoxedText", "ShortAnswer", "last_box", "read_short_a
 
 
 class AnswerSource(str, Enum):
-    """Where the answer was found."""
+    """Part of the response that contains the answer."""
 
     BOX = "box"
     SENTENCE = "sentence"
@@ -34,15 +34,15 @@ class AnswerSource(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class ShortAnswer:
-    """What was read."""
+    """The answer extracted from a response."""
 
     value: int | None
-    """Yes 1, no 0; A to D 0 to 3; the number. ``None`` when nothing readable was found."""
+    """1 for yes, 0 for no; 0 to 3 for A to D; or the number. ``None`` if unreadable."""
     source: AnswerSource
     exact: bool
-    """True when the box and its content are exactly as asked."""
+    """True if the box and its content are exactly in the requested format."""
     text: str
-    """The piece of the response that was read."""
+    """The piece of the response that contains the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,16 @@ class BoxedText:
 
     content: str
     plain: bool
-    r"""True when it is spelled ``\boxed{``, as asked."""
+    r"""True if it is spelled ``\boxed{``, as requested."""
     alone: bool
-    """True when no other box of the text holds something else."""
+    """True if no other box of the text has different content."""
 
 
 _BRACES: Final = re.compile(r"[{}]|\\.", re.DOTALL)
-"""A brace, or an escaped sign, which may be one."""
+"""A brace, or an escaped character, which may be a brace."""
 
 _BOX_BEFORE: Final = re.compile(r"oxed[ \t\n]{0,4}\Z", re.IGNORECASE)
-r"""What makes a box of a brace that follows: ``\boxed``; its backslash may have eaten the b."""
+r"""``\boxed`` before a brace; a string escape may have turned ``\b`` into a control character."""
 
 _STATEMENT: Final = re.compile(
     r"(?:answer|答案)[*_ \t]{0,4}"
@@ -71,9 +71,9 @@ _SENTENCE_END: Final = re.compile(r"\.(?=\s|$)|\.(?=[*\"')\]]{1,3}(?:\s|$))|\n|!
 
 
 def _boxes(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield content and spelling of every box whose braces balance, in the order they close.
+    """Yield (content, plain) of every box with balanced braces, in the order they close.
 
-    Of a content that is too long to be an answer, only so much that it stays too long.
+    Content that is too long for an answer is cut to one character above the maximum.
     """
     stack: list[tuple[int, bool] | None] = []
     for token in _BRACES.finditer(text):
@@ -88,7 +88,7 @@ def _boxes(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def last_box(text: str) -> BoxedText | None:
-    r"""Return the last ``\boxed{…}`` that holds something, or ``None``."""
+    r"""Return the last non-empty ``\boxed{…}``, or ``None``."""
     if "oxed" not in text and "OXED" not in text:
         return None
     last: tuple[str, bool] | None = None
@@ -101,12 +101,12 @@ def last_box(text: str) -> BoxedText | None:
 
 
 def _unboxed_value(text: str, kind: AnswerKind) -> int | None:
-    """Read a value outside of a box; beside a box that is empty or broken there is none."""
+    """Read a value outside a box; text with an empty or broken box has none."""
     return None if len(text) > MAX_VALUE_LENGTH or "oxed" in text.lower() else value_of(text, kind)
 
 
 def _statements(text: str) -> Iterator[tuple[bool, str]]:
-    """Yield what each "the answer is X" states, and whether it says "final"."""
+    """Yield X of each "the answer is X", and whether the sentence says "final"."""
     text = text.lower()
     for match in _STATEMENT.finditer(text):
         rest = text[match.end() : match.end() + MAX_VALUE_LENGTH].lstrip()
@@ -115,7 +115,7 @@ def _statements(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _stated(text: str, kind: AnswerKind) -> tuple[str, int] | None:
-    """Return the last readable statement; one that is called final goes before the others."""
+    """Return the last readable statement; statements with "final" take precedence."""
     best: tuple[str, int] | None = None
     best_final = False
     for final, piece in _statements(text):
@@ -126,7 +126,7 @@ def _stated(text: str, kind: AnswerKind) -> tuple[str, int] | None:
 
 
 def _bare(text: str) -> str:
-    """Return the whole text as an answer: without code fence and without ``<answer>`` around it."""
+    """Return the text without a code fence and without ``<answer>`` tags around it."""
     text = without_fences(text).strip()
     lowered = text[:8].lower(), text[-9:].lower()
     return text[8:-9] if lowered == ("<answer>", "</answer>") else text
@@ -147,12 +147,13 @@ def _read_piece(text: str, kind: AnswerKind) -> ShortAnswer | None:
 
 
 def read_short_answer(response: object, type: QuestionType, limit: int) -> ShortAnswer:
-    """Read the answer to a question of any type but planning.
+    """Read the answer to a question of any type except planning.
 
     Args:
-        response: What the model returned; anything but a string is unreadable.
-        type: The type of the question.
-        limit: Most characters to read, see :func:`~rewardmap_verl.rewards.text.answer_windows`.
+        response: The model's response. Values that are not strings are unreadable.
+        type: Type of the question.
+        limit: Maximum number of characters to read, see
+            :func:`~rewardmap_verl.rewards.text.answer_windows`.
     """
     kind = ANSWER_KINDS[type.reading]
     for window in answer_windows(response, limit):

@@ -1,8 +1,8 @@
-"""A model's text made safe to read: bounded, linear in its length, and never an error.
+"""Preprocessing of a model's text: bounded, linear in its length, and never an error.
 
-What a model writes is hostile input. Whatever it is, :func:`answer_windows` turns it into one or
-two pieces of bounded length that hold the answer, without the model's thinking. All work on the
-whole text is done by searches that run once over it; loops only run over the bounded pieces.
+Model output is hostile input. :func:`answer_windows` reduces any value to one or two pieces of
+bounded length that contain the answer, without the model's thinking. The full text is only
+scanned by single-pass searches; loops run over the bounded pieces.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 __all__ = ["answer_windows", "fold", "without_fences", "without_thinking"]
 
 _HEAD_SHARE: Final = 4
-"""The head of an over-long text is given one part in so many of the characters that are read."""
+"""1 / share of the characters read from an over-long text that come from its beginning."""
 
 _THINK_OPENS: Final = ("<think>", "<thinking>", "<THINK>", "<Think>")
 _THINK_CLOSES: Final = ("</think>", "</thinking>", "</THINK>", "</Think>")
@@ -31,29 +31,29 @@ def _folding() -> dict[int, str | None]:
 
 
 _FOLDING: Final = MappingProxyType(_folding())
-"""Full-width forms to ASCII, every space and line break to one kind, invisible marks to nothing."""
+"""Maps full-width forms to ASCII, unifies spaces and line breaks, and drops invisible marks."""
 
 _FOLDED: Final = re.compile("[" + "".join(map(chr, _FOLDING)) + "]")
 
 
 def fold(text: str) -> str:
-    """Fold what only looks different: line ends, full-width forms, odd spaces, invisible marks."""
+    """Normalize line ends, full-width forms, unusual spaces and invisible marks."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if text.isascii() and "\x0b" not in text and "\x0c" not in text:  # as most answers are
+    if text.isascii() and "\x0b" not in text and "\x0c" not in text:  # the common case
         return text
     return text.translate(_FOLDING) if _FOLDED.search(text) else text
 
 
 def _first(text: str, tags: tuple[str, ...]) -> int:
-    """Return where the first of the tags begins; the length of the text when none is there."""
+    """Return the position of the first of the tags, or the length of the text if none occurs."""
     return min((at for at in map(text.find, tags) if at >= 0), default=len(text))
 
 
 def without_thinking(text: str) -> str:
-    """Leave out what a model only thought.
+    """Remove thinking blocks.
 
-    The answer is what follows the last ``</think>``, and what stands before the first ``<think>``.
-    After a ``<think>`` that nothing closes there is no answer.
+    The answer is the text after the last ``</think>`` and before the first ``<think>``. Nothing
+    after an unclosed ``<think>`` counts.
 
     >>> without_thinking("<think>B? no, C</think>C")
     'C'
@@ -71,14 +71,14 @@ def without_thinking(text: str) -> str:
 
 
 def answer_windows(response: object, limit: int) -> Iterator[str]:
-    """Yield the pieces of a response in which to look for the answer, the likeliest first.
+    """Yield the pieces of a response to search for the answer, the most likely one first.
 
-    A response within the limit is one piece. Of a longer one the end is read first, for there the
-    answer stands, and then the beginning; the middle is not read.
+    A response within the limit is one piece. Of a longer one, the end is read first because the
+    answer is usually there, and then the beginning. The middle is not read.
 
     Args:
-        response: What the model returned. Anything but a string holds no answer.
-        limit: Most characters to read, in both pieces together.
+        response: The model's response. Values that are not strings contain no answer.
+        limit: Maximum number of characters in both pieces together.
     """
     if not isinstance(response, str):
         return
@@ -92,7 +92,7 @@ def answer_windows(response: object, limit: int) -> Iterator[str]:
 
 
 def without_fences(text: str) -> str:
-    """Leave out the lines that open or close a code block; what stands inside stays."""
+    """Remove the lines that open or close a code block, but keep its content."""
     if "```" not in text:
         return text
     return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("```"))

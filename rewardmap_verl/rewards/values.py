@@ -1,9 +1,9 @@
-r"""Reading one value: what does a piece of text mean as yes or no, as a letter, as a number?
+r"""Interpretation of a piece of text as yes or no, an option letter, or a number.
 
-``"\\text{B) 12}"`` is option 1, ``"5 lines."`` is 5, ``"yes or no"`` is nothing.
+``"\\text{B) 12}"`` is option 1, ``"5 lines."`` is 5, ``"yes or no"`` has no value.
 
-Dress is taken off: LaTeX that only changes the look, Markdown, quotes, brackets, final punctuation.
-Nothing is calculated, and what leaves a choice open (two letters, ranges, lists) is not read.
+Presentation is removed: LaTeX that only changes the look, Markdown, quotes, brackets and final
+punctuation. Nothing is computed, and ambiguous text (two letters, ranges, lists) has no value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rewardmap_verl.questions.types import Reading
 __all__ = ["ANSWER_KINDS", "MAX_VALUE_LENGTH", "AnswerKind", "value_of"]
 
 MAX_VALUE_LENGTH: Final = 200
-"""Characters of a piece that may be an answer; a longer one is prose."""
+"""Maximum length of an answer in characters; longer text is prose."""
 
 _COMMAND: Final = re.compile(r"\\([a-zA-Z]{1,20}|.)", re.DOTALL)
 _LATEX: Final = MappingProxyType(
@@ -31,7 +31,7 @@ _LATEX: Final = MappingProxyType(
     | dict.fromkeys(("left", "right", "displaystyle", "bf", "rm", "it", "large", "Large"), " ")
     | dict.fromkeys(("quad", "qquad", *" ,!;:%$#_&()[]{}~\n\\"), " ")
 )
-"""LaTeX commands that mean nothing for the value, and what stands for them; others are not read."""
+"""LaTeX commands that do not change the value, with their replacement. Others have no value."""
 
 _WRAPPING: Final = MappingProxyType(str.maketrans("{}$*`", "     "))
 
@@ -42,7 +42,7 @@ _NO_UNIT: Final = frozenset(
     | {"minus", "plus", "times", "over", "point", "e", "hundred", "thousand", "million"}
     | {"st", "nd", "rd", "th"}
 )
-"""Words that make something else of the number before them."""
+"""Words that change the meaning of the number before them."""
 
 _LETTER: Final = re.compile(r"([a-d])(?![^\W_])\s*(?:[).:\]、=-]\s*|(?=\d))?(.*)", re.DOTALL)
 _OPTION_WORD: Final = re.compile(
@@ -51,7 +51,7 @@ _OPTION_WORD: Final = re.compile(
 
 
 def _unwrap(text: str) -> str | None:
-    """Take off LaTeX, Markdown and quotes; ``None`` when the LaTeX would have to be calculated."""
+    """Remove LaTeX, Markdown and quotes; ``None`` if the LaTeX would have to be evaluated."""
     if len(text) > MAX_VALUE_LENGTH:
         return None
     if "\\" in text:
@@ -63,7 +63,7 @@ def _unwrap(text: str) -> str | None:
 
 
 def _trim(text: str) -> str:
-    """Take off what is no letter and no digit, at both ends."""
+    """Strip everything except letters and digits from both ends."""
     begin, end = 0, len(text)
     while begin < end and not text[begin].isalnum():
         begin += 1
@@ -73,12 +73,12 @@ def _trim(text: str) -> str:
 
 
 def _sides(text: str) -> list[str]:
-    """Return what stands between equals signs: "x = 3" is 3, "15 = b" is b."""
+    """Split at equals signs: "x = 3" has the side 3, "15 = b" the side b."""
     return text.replace("≈", "=").split("=")
 
 
 def _one(values: list[int | None]) -> int | None:
-    """Return the one value that was read; ``None`` for none and for several."""
+    """Return the only value; ``None`` if there is no value or more than one."""
     found = [value for value in values if value is not None]
     return found[0] if len(found) == 1 else None
 
@@ -88,7 +88,7 @@ def _yes_no_side(text: str) -> int | None:
 
 
 def _is_unit(text: str) -> bool:
-    """Say whether what follows a number only names what was counted: "lines", "km", "(see map)"."""
+    """Return whether the text after a number only names a unit: "lines", "km", "(see map)"."""
     text = text.rstrip(" .,;:!?)]\"'。、")
     if not text:
         return True
@@ -114,7 +114,7 @@ def _number_side(text: str) -> int | None:
 
 
 def _number_begin(text: str) -> str:
-    """Take off the decoration before a number; a sign or a decimal point is none."""
+    """Strip markup before a number, but not its sign or a decimal point."""
     begin = 0
     while begin < len(text) and not (text[begin].isalnum() or text[begin] in "+-."):
         begin += 1
@@ -142,7 +142,7 @@ def _number(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class AnswerKind:
-    """How the answers of one kind are read, and what exactly is asked for."""
+    """How answers of one kind are read, and their exact format."""
 
     read: Callable[[str], int | None]
     asked: re.Pattern[str]
@@ -161,6 +161,6 @@ ANSWER_KINDS: Final = MappingProxyType(
 
 
 def value_of(text: str, kind: AnswerKind) -> int | None:
-    """Return what a piece of text means; ``None`` when it is not one clear value of the kind."""
+    """Return the value of a piece of text; ``None`` if it is not one unambiguous value."""
     plain = _unwrap(text)
     return None if plain is None else kind.read(plain)

@@ -46,7 +46,7 @@ def run(data: Path, *options: str) -> Result:
 def test_every_property_holds(data: Path) -> None:
     shown = run(data, "--show")
     assert shown.exit_code == 0, shown.output
-    for word in ("TorF1", "Counting3", "planning", "margin", "Every property held"):
+    for word in ("TorF1", "Counting3", "planning", "margin", "All guarantees hold"):
         assert word in shown.output
     assert run(data, "--show").output == shown.output
 
@@ -68,7 +68,7 @@ def test_a_faulty_reward_is_found_out(data: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(audit_module, "score_answer", faulty)
     shown = run(data)
     assert shown.exit_code == 1
-    assert "the perfect answer has the highest reward" in shown.output
+    assert "the perfect answer earns the maximum" in shown.output
 
 
 def test_a_reward_that_pays_for_padding_is_found_out(
@@ -101,4 +101,4 @@ def test_faults_are_told(data: Path) -> None:
     (data / "rows.jsonl").write_text('{"type": "TorF1"}\n', encoding="utf-8")
     faulty = run(data)
     assert faulty.exit_code == 2
-    assert "Passed over" in faulty.output
+    assert "Skipped" in faulty.output

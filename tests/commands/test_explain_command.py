@@ -62,12 +62,12 @@ def test_a_wrong_route_is_explained_leg_by_leg(tmp_path: Path, networks: Path) -
     for words in (
         "planning in land/town (easy): Acorn Station → Cedar Station",
         "✓ 2 legs read",
-        "✓ the route begins at 'Acorn Station'",
+        "✓ the route starts at 'Acorn Station'",
         "✗ leg 1: there is no line 'Line 9'",
         "✗ change 1: arrives at 'Birch Station' and departs from 'Cedar Station'",
         "✗ leg 2: Line 1 does not stop at 'Cedar Station' and 'Cedar Station'",
         "✓ it ends at 'Cedar Station'",
-        "the legs are not one simple way",
+        "the legs are not a simple path",
         "wrong: 1.5 of 24 (weight 1.5)",
         "A perfect answer",
         *GOLD.splitlines(),
@@ -77,23 +77,24 @@ def test_a_wrong_route_is_explained_leg_by_leg(tmp_path: Path, networks: Path) -
 
 def test_a_perfect_answer_needs_no_better_one(tmp_path: Path, networks: Path) -> None:
     shown = run(tmp_path, networks, [{**QUESTION, "response": GOLD}])
-    assert "right: 24 of 24 (weight 1.5)" in shown.output
-    assert "✓ leg 1: Line 1 from 'Acorn Station' to 'Birch Station', on a best way" in shown.output
-    assert "✓ change 1: at 'Birch Station', on a best way" in shown.output
+    assert "correct: 24 of 24 (weight 1.5)" in shown.output
+    leg = "✓ leg 1: Line 1 from 'Acorn Station' to 'Birch Station', on a best route"
+    assert leg in shown.output
+    assert "✓ change 1: at 'Birch Station', on a best route" in shown.output
     assert "A perfect answer" not in shown.output
 
 
 @pytest.mark.parametrize(
     ("response", "words"),
     [
-        (r"\boxed{two}", ["✗ it is not one clear answer", "it means nothing", "wrong: 0 of 11"]),
+        (r"\boxed{two}", ["✗ it is not one unambiguous", "it means nothing", "wrong: 0 of 11"]),
         (
             r"\boxed{2 lines}",
-            ["readable, not in the exact form", "it means 2", "right: 10.5 of 11"],
+            ["readable, but not in the exact format", "it means 2", "correct: 10.5 of 11"],
         ),
-        ("The answer is 2.", ["without a box", "right: 10 of 11"]),
+        ("The answer is 2.", ["without a box", "correct: 10 of 11"]),
         ("", ["no box and no answer in 0 characters"]),
-        (None, ["the response is no text but None"]),
+        (None, ["the response is not text but None"]),
         ("\ud800 [bold]2[/bold]", ["no box and no answer", "[bold]2[/bold]"]),
     ],
 )
@@ -109,7 +110,7 @@ def test_short_answers_are_explained(
 
 def test_rows_are_found_by_number_and_id(tmp_path: Path, networks: Path) -> None:
     rows = [{**QUESTION, "id": "2", "response": GOLD}, {**QUESTION, "id": "b", "response": BROKEN}]
-    assert "right" in run(tmp_path, networks, rows, "--row", "2").output  # the id goes first
+    assert "correct" in run(tmp_path, networks, rows, "--row", "2").output  # the id goes first
     assert "wrong: " in run(tmp_path, networks, rows, "--row", "b").output
     missing = run(tmp_path, networks, rows, "--row", "9")
     assert missing.exit_code == 2
@@ -120,14 +121,14 @@ def test_another_answer_can_be_explained(tmp_path: Path, networks: Path) -> None
     file = tmp_path / "answer.txt"
     file.write_text(GOLD, encoding="utf-8")
     rows = [{**QUESTION, "response": BROKEN}]
-    assert "right: 24" in run(tmp_path, networks, rows, "--response", str(file)).output
+    assert "correct: 24" in run(tmp_path, networks, rows, "--response", str(file)).output
     missing = run(tmp_path, networks, rows, "--response", str(tmp_path / "no.txt"))
     assert missing.exit_code == 2
 
 
 def test_a_row_of_a_rollout_dump_is_explained(tmp_path: Path, networks: Path) -> None:
     dump = {"input": "?", "output": GOLD, "gts": json.dumps(QUESTION), "score": 24.0, "step": 3}
-    assert "right: 24 of 24" in run(tmp_path, networks, [dump]).output
+    assert "correct: 24 of 24" in run(tmp_path, networks, [dump]).output
 
 
 def test_a_question_without_an_answer_asks_for_one(tmp_path: Path, networks: Path) -> None:

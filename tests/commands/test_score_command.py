@@ -138,7 +138,7 @@ def test_settings_come_from_options_and_files(tmp_path: Path, networks: Path) ->
         (["--set", "alpha=-1"], "reward.rewardmap.alpha: found -1"),
         (["--set", "alfa=1"], "reward.rewardmap.alfa"),
         (["--set", "alpha"], "KEY=VALUE"),
-        (["--set", "alpha=[1"], "not YAML"),
+        (["--set", "alpha=[1"], "not valid YAML"),
         (["--config", "missing.yaml"], "missing.yaml"),
     ],
 )
@@ -153,7 +153,7 @@ def test_faulty_settings_are_told(
 def test_missing_files_are_told(tmp_path: Path, networks: Path) -> None:
     found = Score(tmp_path, tmp_path / "nowhere", [ROW])
     assert found.result.exit_code == 2
-    assert "There is no such folder" in found.result.output
+    assert "The folder does not exist" in found.result.output
     command = ["score", str(tmp_path / "no.jsonl"), "--networks", str(networks)]
     missing = CliRunner().invoke(app, command)
     assert missing.exit_code == 2

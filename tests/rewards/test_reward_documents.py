@@ -1,4 +1,4 @@
-"""What docs/ says about the reward is so: the tables, the worked example."""
+"""The tables and the worked example in docs/ match the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def table() -> ModuleType:
     )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["reward_table"] = module  # its dataclasses look themselves up
+    sys.modules["reward_table"] = module  # dataclasses look up their own module
     spec.loader.exec_module(module)
     return module
 
@@ -32,9 +32,9 @@ def test_the_tables_are_what_the_code_computes(table: ModuleType) -> None:
         assert one in text
 
 
-def test_the_released_figures_are_the_measured_ones(table: ModuleType, shared_data: Path) -> None:
+def test_the_released_values_match_the_golden_cases(table: ModuleType, shared_data: Path) -> None:
     rows = (shared_data / "cases_public.jsonl").read_text(encoding="utf-8").splitlines()
-    kinds = {kind.tag: kind for kind in table.KINDS if kind.tag}
+    kinds = {kind.tag: kind for kind in table.CASES if kind.tag}
     compared = set()
     for row in map(json.loads, rows):
         kind, transfers = kinds.get(row["tag"]), row["question_transfer_count"]
@@ -42,10 +42,10 @@ def test_the_released_figures_are_the_measured_ones(table: ModuleType, shared_da
             continue
         released = row["expected"]
         assert released["detail"] == kind.released[transfers], row["id"]
-        assert released["acc"] == kind.right, row["id"]
+        assert released["acc"] == kind.correct, row["id"]
         weight = table.MAP_WEIGHTS[row["difficulty_city"]] + (0.5 if transfers else 0.0)
         assert released["score"] == pytest.approx(
-            weight * (10 * kind.right + 0.5 * released["detail"])
+            weight * (10 * kind.correct + 0.5 * released["detail"])
         )
         compared.add((kind.name, transfers))
     assert len(compared) >= 28
