@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,6 @@ from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Leg, Planner
 from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
 
-IMAGES = Path(__file__).parent / "images"
 SETTINGS = SyntheticSettings(lines=(6, 6), stops=(42, 42))
 COLORS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
 WIDTH = 1400
@@ -178,10 +178,13 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 
 def main() -> None:
-    """Write the pictures to docs/images and print the table."""
+    """Draw the pictures of docs/reward-pictures.md and print its table as Markdown."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="folder for the two PNG files: docs/images")
+    folder = parser.parse_args().folder
     drawn, network, _, answers = five_answers()
-    draw_bars(answers, IMAGES / "reward-parts.png")
-    draw_routes(drawn, network, answers, IMAGES / "reward-routes.png")
+    draw_bars(answers, folder / "reward-parts.png")
+    draw_routes(drawn, network, answers, folder / "reward-routes.png")
     print(table(answers))
 
 

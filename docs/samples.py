@@ -1,7 +1,8 @@
-"""Makes what the README shows: the picture of a map, and one question of each type about it."""
+"""Make the samples in the README: the picture of a map, and one question of each type."""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from rewardmap_verl.drawing import draw_map, standard_style
@@ -14,17 +15,19 @@ ONE_OF_EACH = Quotas(1, 1, 1, 1, 1, 2, forms=("short",))
 
 
 def main() -> None:
-    """Write the picture beside this file and print the questions as Markdown."""
+    """Draw the sample map and print one question of each type as rows of a Markdown table."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("picture", type=Path, help="PNG file to write: docs/images/map.png")
+    picture = parser.parse_args().picture
     placed = generate_network(seed=7, index=1, settings=SETTINGS)
-    picture = Path(__file__).parent / "images" / "map.png"
     image = draw_map(placed, standard_style(), width=1600).image.convert("RGB")
     image.quantize(64).save(picture, optimize=True)
     questions = generate_questions(placed.network, "middle", 1, ONE_OF_EACH)
     hardest = {q.type: q for q in sorted(questions, key=lambda q: q.question_transfer_count)}
     for kind, question in hardest.items():
-        asked = question.text.replace("\n", "<br>")
+        text = question.text.replace("\n", "<br>")
         answer = gold_answer(question).replace("\n", "<br>")
-        print(f"| {kind.value} | {asked} | {answer} |")
+        print(f"| {kind.value} | {text} | {answer} |")
 
 
 if __name__ == "__main__":

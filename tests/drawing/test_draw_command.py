@@ -1,4 +1,4 @@
-"""``rewardmap draw``: one map as PNG or SVG, and the knobs of invented maps."""
+"""``rewardmap draw``: one map as PNG or SVG, and the options of generated maps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(*arguments: object) -> Result:
 
 
 @pytest.mark.parametrize("width", [333, 1000, 6000])
-def test_a_picture_has_the_width_that_was_asked_for(tmp_path: Path, width: int) -> None:
+def test_a_png_has_the_requested_width(tmp_path: Path, width: int) -> None:
     out, positions = tmp_path / "map.png", tmp_path / "map.json"
     result = run(out, *SMALL, "--width", width, "--positions", positions)
     assert result.exit_code == 0, result.output
@@ -35,7 +35,7 @@ def test_a_picture_has_the_width_that_was_asked_for(tmp_path: Path, width: int) 
         assert all(0 < x < image.width and 0 < y < image.height for x, y in places["stops"])
 
 
-def test_vectors_hold_every_name(tmp_path: Path) -> None:
+def test_an_svg_contains_every_name(tmp_path: Path) -> None:
     out, positions = tmp_path / "map.svg", tmp_path / "map.json"
     assert run(out, *SMALL, "--positions", positions, "--language", "greek").exit_code == 0
     text = "".join(ElementTree.parse(out).getroot().itertext())
@@ -49,7 +49,7 @@ def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
+def test_invalid_arguments_are_reported(tmp_path: Path) -> None:
     assert "NAME.png or NAME.svg" in run(tmp_path / "map.gif", *SMALL).output
     result = run(tmp_path / "map.png", "--difficulty", 1, "--language", "short")
     assert result.exit_code == 2 and "another language" in result.output
@@ -69,7 +69,7 @@ def test_chinese_names_without_their_font(tmp_path: Path, monkeypatch: pytest.Mo
     assert "pip install justmytype-intl-cjk" in result.output
 
 
-def test_every_language_can_be_asked_for() -> None:
+def test_every_language_is_accepted() -> None:
     for language in Language:
         settings = SyntheticSettings(stops=(20, 30)).with_languages((language.value,))
         assert settings.languages == (language.value,)

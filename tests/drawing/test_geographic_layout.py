@@ -1,4 +1,4 @@
-"""Laying out a network by the coordinates of its stops."""
+"""Layout of a network by the coordinates of its stops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Coordinates = list[tuple[float, float]]
 
 
 def make_network(*lines: Sequence[Sequence[int]]) -> Network:
-    """A network of lines, each given by its paths."""
+    """Return a network of lines, each given by its paths."""
     names = [f"Line {n + 1}" for n in range(len(lines))]
     calls = [{stop for path in paths for stop in path} for paths in lines]
     stops = tuple(
@@ -39,7 +39,7 @@ def make_network(*lines: Sequence[Sequence[int]]) -> Network:
 
 
 def as_on_earth(placed: PlacedNetwork, seed: int) -> Coordinates:
-    """Positions with some noise, and suburbs far out, as latitude and longitude."""
+    """Return noisy positions with distant suburbs, as latitude and longitude."""
     rng = random.Random(seed)
     left, top, right, bottom = placed.extent()
     found = []
@@ -78,14 +78,14 @@ def cities() -> list[tuple[PlacedNetwork, Coordinates]]:
     return [(placed, as_on_earth(placed, n)) for n, placed in enumerate(networks)]
 
 
-def test_layouts_are_octilinear_and_true(cities):
+def test_layouts_are_octilinear_and_match_the_network(cities):
     for original, coordinates in cities:
         placed = layout_from_coordinates(original.network, coordinates)
         assert_true_of_network(placed)
         assert is_octilinear(placed)
 
 
-def test_layouts_are_drawn_with_a_place_for_every_name(cities):
+def test_layouts_leave_room_for_every_label(cities):
     original, coordinates = cities[0]
     placed = layout_from_coordinates(original.network, coordinates, "By coordinates")
     drawn = draw_map(placed, standard_style())
@@ -95,8 +95,8 @@ def test_layouts_are_drawn_with_a_place_for_every_name(cities):
         assert set(calls) == set(stop.lines)
 
 
-def test_directions_are_kept(cities):
-    """Of two stops that are far apart, the northern one stays north and the eastern one east."""
+def test_compass_directions_are_kept(cities):
+    """Of two distant stops, the northern one stays north and the eastern one east."""
     for original, coordinates in cities:
         placed = layout_from_coordinates(original.network, coordinates)
         latitudes, longitudes = zip(*coordinates, strict=True)
@@ -117,7 +117,7 @@ def test_same_coordinates_same_layout(cities):
     assert layout_from_coordinates(original.network, list(coordinates)) == first
 
 
-def test_an_express_line_runs_on_the_track_of_the_slow_one():
+def test_an_express_line_follows_the_local_line():
     network = make_network([range(7)], [(0, 3, 6)], [(3, 7)])
     coordinates = [(0.0, n / 100) for n in range(7)] + [(0.05, 0.03)]
     placed = layout_from_coordinates(network, coordinates)
@@ -127,7 +127,7 @@ def test_an_express_line_runs_on_the_track_of_the_slow_one():
 
 
 def test_no_line_passes_through_a_junction_without_calling():
-    """Line 3 crosses at the stop that line 2 leaves out, so line 2 goes around it."""
+    """Line 3 crosses at the stop that line 2 skips, so line 2 goes around it."""
     network = make_network([range(5)], [(0, 4)], [(5, 2, 6)])
     coordinates = [(0.0, n / 100) for n in range(5)] + [(0.02, 0.02), (-0.02, 0.02)]
     placed = layout_from_coordinates(network, coordinates)
@@ -135,7 +135,7 @@ def test_no_line_passes_through_a_junction_without_calling():
     assert placed.positions[2] not in placed.courses[1][0]
 
 
-def test_a_fast_line_far_from_the_slow_one_gets_its_own_track():
+def test_a_distant_express_line_gets_separate_track():
     network = make_network([(0, 1, 2)], [(0, 2)])
     placed = layout_from_coordinates(network, [(0.0, 0.0), (0.05, 0.03), (0.0, 0.06)])
     assert placed.positions[1] not in placed.courses[1][0]
@@ -150,8 +150,7 @@ def test_a_loop_is_closed():
     assert is_octilinear(placed)
 
 
-def test_a_bowed_line_keeps_its_shape():
-    """A horseshoe is not pulled straight."""
+def test_a_horseshoe_line_keeps_its_shape():
     network = make_network([range(9)])
     shape = [(0, 0), (1, 0), (2, 0), (3, 0), (3, 1), (3, 2), (2, 2), (1, 2), (0, 2)]
     placed = layout_from_coordinates(network, [(a / 50, b / 50) for a, b in shape])
@@ -159,7 +158,7 @@ def test_a_bowed_line_keeps_its_shape():
     assert min(ys) == min(ys[3:6]) and ys[0] - min(ys) > 2 and ys[8] - min(ys) > 2
 
 
-def test_stops_at_one_place_are_set_apart():
+def test_stops_with_equal_coordinates_are_separated():
     network = make_network([(0, 1, 2)], [(3, 1, 4)])
     same = [(50.0, 8.0)] * 5
     placed = layout_from_coordinates(network, same)
@@ -174,7 +173,7 @@ def test_separate_lines_need_not_meet():
     assert not set(placed.courses[0][0]) & set(placed.courses[1][0])
 
 
-def test_the_last_resort_is_straight_track_and_still_true(cities, monkeypatch):
+def test_the_fallback_layout_is_straight_and_matches_the_network(cities, monkeypatch):
     monkeypatch.setattr(geographic_layout, "_STEPS_PER_STOP", ())
     original, coordinates = cities[0]
     placed = layout_from_coordinates(original.network, coordinates)
@@ -183,7 +182,7 @@ def test_the_last_resort_is_straight_track_and_still_true(cities, monkeypatch):
     assert len(drawn.labels) == len(placed.network.stops)
 
 
-def test_lines_without_a_color_get_their_own():
+def test_lines_without_a_color_get_distinct_colors():
     network = make_network([(0, 1)], [(1, 2)], [(2, 3)])
     placed = layout_from_coordinates(network, [(0.0, n / 10) for n in range(4)])
     colors = draw_map(placed, standard_style()).colors
@@ -199,12 +198,12 @@ def test_lines_without_a_color_get_their_own():
         ([(float("nan"), 0.0), (0.0, 0.1), (0.0, 0.2)], "Stop A"),
     ],
 )
-def test_wrong_coordinates_are_named(coordinates, says):
+def test_invalid_coordinates_are_reported(coordinates, says):
     with pytest.raises(DataError, match=says):
         layout_from_coordinates(make_network([(0, 1, 2)]), coordinates)
 
 
-def test_the_last_resort_gives_the_center_room():
+def test_the_fallback_layout_spreads_the_center():
     spread = geographic_layout._even_out([0.0, 1.0, 2.0, 100.0])
     assert spread == sorted(spread)
     assert (spread[0], spread[-1]) == (0.0, 100.0)

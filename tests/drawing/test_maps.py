@@ -1,6 +1,6 @@
-"""Drawn maps: everything in its place, readable, true, and the same bytes for the same seed.
+"""Drawn maps: legible, faithful to the network, and the same bytes for the same seed.
 
-The geometry of these tests is their own, so that an error in the package's cannot hide itself.
+These tests have separate geometry, so that an error in the package's geometry cannot hide itself.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def inside(polygon: Polygon, p: Point) -> bool:
 
 
 def gap(polygon: Polygon, p: Point) -> float:
-    """Distance of a point from a convex polygon."""
+    """Return the distance of a point from a convex polygon."""
     return 0.0 if inside(polygon, p) else min(point_to_segment(p, a, b) for a, b in sides(polygon))
 
 
@@ -70,7 +70,7 @@ def cross(a: Point, b: Point, c: Point, d: Point) -> bool:
 
 
 def collide(first: Polygon, second: Polygon) -> bool:
-    """Whether two convex polygons overlap."""
+    """Return whether two convex polygons overlap."""
     if any(inside(first, p) for p in second) or any(inside(second, p) for p in first):
         return True
     return any(cross(*s, *t) for s in sides(first) for t in sides(second))
@@ -85,7 +85,7 @@ def near_each_other(first: Polygon, second: Polygon) -> bool:
 
 
 def drawn_words(drawn: DrawnMap) -> dict[str, Polygon]:
-    """Everything with words on it that must stay legible."""
+    """Return everything with words that must stay legible."""
     words = {f"name {label.text}": label.corners for label in drawn.labels}
     words |= {f"badge {i}": box_corners(badge.box) for i, badge in enumerate(drawn.badges)}
     words |= {f"scenery {i}": box_corners(box) for i, box in enumerate(drawn.words)}
@@ -107,7 +107,7 @@ def tiny_maps() -> list[Pair]:
 
 @pytest.fixture(scope="module")
 def full_maps() -> list[Pair]:
-    """Smaller standard maps with all that can be on a map, and two by the knob."""
+    """Return small standard maps with every feature, and two by difficulty."""
     style = standard_style().model_copy(update={"scenery": ("zones", "water", "grid")})
     plain = SyntheticSettings(lines=(5, 6), stops=(30, 36))
     special = SyntheticSettings(
@@ -151,7 +151,7 @@ def test_each_name_is_nearest_to_its_own_stop(every_map):
             assert sorted(distances)[1] > distances[label.stop], label.text
 
 
-def test_no_line_and_no_symbol_runs_through_a_word(every_map):
+def test_no_line_or_symbol_crosses_a_word(every_map):
     for placed, drawn in every_map:
         half = (18 if drawn.badges == () else 12) / 2
         for what, corners in drawn_words(drawn).items():
@@ -165,7 +165,7 @@ def test_no_line_and_no_symbol_runs_through_a_word(every_map):
 
 
 def darkest(image: Image.Image, corners: Polygon, low: float, high: float) -> int:
-    """The darkest pixel of a part of a label, from ``low`` to ``high`` along the text."""
+    """Return the darkest pixel of a label between ``low`` and ``high`` along the text."""
     (ax, ay), (bx, by), (_cx, cy), (dx, dy) = corners
     if ay == by:
         box = (ax + (bx - ax) * low, ay, ax + (bx - ax) * high, cy)
@@ -182,8 +182,8 @@ def darkest(image: Image.Image, corners: Polygon, low: float, high: float) -> in
     )
 
 
-def test_names_are_really_printed(every_map):
-    """A name that is hidden or clipped would leave a part of its box without ink."""
+def test_labels_are_visible(every_map):
+    """A hidden or clipped label would leave part of its box without ink."""
     for _, drawn in every_map:
         grey = drawn.image.convert("L")
         for label in drawn.labels:
@@ -202,7 +202,7 @@ def test_legend_shows_each_line_once_in_its_color(every_map):
 
 
 def test_lines_are_drawn_in_their_color_between_stops(full_maps):
-    """The middle of a straight piece of each line shows the color of the line."""
+    """The middle of a straight piece of each line has the color of the line."""
     for placed, drawn in full_maps:
         for line, paths in zip(placed.network.lines, drawn.curves, strict=True):
             pieces = [piece for path in paths for piece in pairwise(path)]
@@ -211,8 +211,8 @@ def test_lines_are_drawn_in_their_color_between_stops(full_maps):
             assert drawn.image.getpixel(middle) == ImageColor.getrgb(line.color), line.name
 
 
-def test_a_symbol_stands_where_a_line_calls_and_nowhere_else(every_map):
-    """True of the network: each line passes its own stops in order, and no other stop's symbol."""
+def test_lines_pass_exactly_their_own_stop_symbols(every_map):
+    """Each line passes its own stops and no other stop's symbol."""
     for placed, drawn in every_map:
         for stop, calls in zip(placed.network.stops, drawn.calls, strict=True):
             assert set(calls) == set(stop.lines)
@@ -245,7 +245,7 @@ def test_interchanges_have_a_larger_symbol(tiny_maps):
             assert (large and dark) == (len(stop.lines) > 1), stop.name
 
 
-def test_badges_stand_at_ends_of_their_line(full_maps):
+def test_badges_are_at_the_ends_of_their_line(full_maps):
     for placed, drawn in full_maps:
         for badge in drawn.badges:
             line = placed.network.lines[badge.line]
@@ -255,7 +255,7 @@ def test_badges_stand_at_ends_of_their_line(full_maps):
             assert distances[badge.stop] == min(distances)
 
 
-def test_scenery_changes_nothing_of_the_network(full_maps):
+def test_scenery_does_not_change_the_network(full_maps):
     placed, drawn = full_maps[0]
     plain = draw_map(placed, standard_style())
     assert [label.text for label in plain.labels] == [label.text for label in drawn.labels]
@@ -278,14 +278,14 @@ def test_same_seed_same_bytes(tiny_maps):
     assert again.to_json() == drawn.to_json()
 
 
-def test_png_holds_the_image(tiny_maps):
+def test_the_png_contains_the_image(tiny_maps):
     _, drawn = tiny_maps[0]
     opened = Image.open(io.BytesIO(drawn.png()))
     assert opened.size == drawn.size and opened.mode == "RGB"
     assert opened.tobytes() == drawn.image.tobytes()
 
 
-def test_wished_width_scales_everything(tiny_maps):
+def test_width_scales_everything(tiny_maps):
     placed, drawn = tiny_maps[1]
     large = draw_map(placed, tiny_style(), width=2 * drawn.size[0])
     assert large.image.size == large.size == (2 * drawn.size[0], 2 * drawn.size[1])

@@ -1,4 +1,4 @@
-"""Generated networks: the same everywhere, connected, of the wished size, named apart."""
+"""Generated networks: reproducible, connected, of the requested size, with distinct names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def sample(request: pytest.FixtureRequest) -> tuple[SyntheticSettings, list[Plac
     return settings, [generate_network(11, index, settings) for index in range(8)]
 
 
-def test_sizes_lie_in_the_wished_ranges(sample):
+def test_sizes_are_within_the_requested_ranges(sample):
     settings, networks = sample
     for placed in networks:
         lines = len(placed.network.lines)
@@ -87,7 +87,7 @@ def test_steps_are_octilinear_and_bends_at_most_square(sample):
 
 
 def test_lines_that_meet_share_a_stop_there(sample):
-    """Two lines on one node always call there, unless both run on the same track."""
+    """Two lines on one node always call there, unless both use the same track."""
     for placed in sample[1]:
         stops = set(placed.positions)
         users: dict = {}
@@ -100,7 +100,7 @@ def test_lines_that_meet_share_a_stop_there(sample):
             assert len(ways) == 1 or node in stops
 
 
-def test_names_stay_apart(sample):
+def test_names_are_distinguishable(sample):
     for placed in sample[1]:
         keys = [normalize(stop.name) for stop in placed.network.stops]
         assert len(set(keys)) == len(keys) and all(keys)
@@ -131,7 +131,7 @@ def test_other_seeds_and_indexes_give_other_networks():
 
 
 @pytest.mark.parametrize("language", sorted(NAME_PARTS))
-def test_every_language_names_the_largest_network(language):
+def test_every_language_has_names_for_the_largest_network(language):
     names = generate_stop_names(random.Random(1), 401, language)
     keys = [normalize(name) for name in names]
     assert len(set(keys)) == 401 and all(keys)
@@ -139,23 +139,23 @@ def test_every_language_names_the_largest_network(language):
     assert generate_stop_names(random.Random(1), 401, language) == names
 
 
-def test_a_stock_that_is_too_small_is_named():
+def test_too_few_names_are_reported():
     with pytest.raises(ConfigError, match="short names for 500"):
         generate_stop_names(random.Random(1), 500, "short")
 
 
-def test_short_names_are_enough_for_what_the_settings_allow():
+def test_short_names_suffice_for_the_allowed_stops():
     assert all(len(generate_stop_names(random.Random(n), 41, "short")) == 41 for n in range(50))
 
 
 @pytest.mark.parametrize("language", ["greek", "french", "short"])
-def test_city_is_a_plain_file_name(language):
+def test_the_city_is_a_plain_file_name(language):
     settings = SyntheticSettings(languages=(language,), stops=(30, 40))
     city = generate_network(2, 5, settings).network.city
     assert city.isascii() and city.replace("_", "").isalnum() and city.endswith("_2_5")
 
 
-def test_the_knob_goes_from_small_to_large():
+def test_difficulty_scales_the_size():
     levels = [settings_at(knob / 4) for knob in range(5)]
     for easy, hard in pairwise(levels):
         assert easy.lines < hard.lines and easy.stops < hard.stops
@@ -172,8 +172,8 @@ def test_large_networks_are_generated():
     assert nx.is_connected(graph_of(placed))
 
 
-def test_specialities_are_built():
-    """Over some networks there are loops, branches, shared track and express lines."""
+def test_every_line_feature_occurs():
+    """Several networks together have loops, branches, shared track and express lines."""
     settings = SyntheticSettings(
         shapes=("ring", "grown"), branches=(1, 2), shared=(1, 2), express=(1, 1), stops=(50, 70)
     )
@@ -206,12 +206,12 @@ def test_specialities_are_built():
         ({"languages": ("short",)}, "at most 40 stops"),
     ],
 )
-def test_wrong_settings_are_named(wrong, says):
+def test_invalid_settings_are_reported(wrong, says):
     with pytest.raises(ValidationError, match=says):
         SyntheticSettings(**wrong)
 
 
-def test_a_network_that_cannot_be_is_an_error_with_a_way_out(monkeypatch):
+def test_an_impossible_network_is_an_error_with_a_fix(monkeypatch):
     monkeypatch.setattr(synthetic, "_ATTEMPTS", 2)
     crammed = SyntheticSettings(lines=(20, 20), stops=(60, 60), express=(0, 0))
     with pytest.raises(ConfigError, match=r"20 lines and 60 stops.*Ask for more stops"):

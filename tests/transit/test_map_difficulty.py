@@ -1,4 +1,4 @@
-"""Grading maps, and the one word for a level."""
+"""Map difficulty: grading, and the names of levels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rewardmap_verl.transit.reader import parse_network, read_network
     ("text", "level"),
     [("easy", "easy"), ("medium", "middle"), ("Middle", "middle"), (" HARD ", "hard")],
 )
-def test_levels_have_one_word(text: str, level: str) -> None:
+def test_difficulty_names_are_canonical(text: str, level: str) -> None:
     assert canonical_difficulty(text) == level
 
 
 @pytest.mark.parametrize("value", ["", "difficult", None, 1, ["easy"], float("nan")])
-def test_other_levels_are_named_with_the_place(value: object) -> None:
+def test_unknown_levels_are_reported_with_their_location(value: object) -> None:
     with pytest.raises(DataError, match="row 7"):
         canonical_difficulty(value, "row 7")
 
@@ -42,13 +42,13 @@ def test_more_lines_and_then_more_interchanges_are_harder() -> None:
         assert {key[1]: level for key, level in grade_maps(order).items()} == expected
 
 
-def test_few_maps_and_none() -> None:
+def test_fewer_than_three_maps_and_no_maps() -> None:
     assert grade_maps([]) == {}
     assert set(grade_maps([city("a", 2, 0)]).values()) == {"easy"}
     assert len(set(grade_maps(city(f"{i}", i + 1, 0) for i in range(4)).values())) == 3
 
 
-def test_thirty_maps_are_ten_a_level(shared_data: Path) -> None:
+def test_thirty_maps_give_ten_per_level(shared_data: Path) -> None:
     networks = [read_network(p) for p in sorted((shared_data / "stations").glob("*/*.json"))]
     levels = grade_maps(networks)
     assert Counter(levels.values()) == {"easy": 10, "middle": 10, "hard": 10}

@@ -1,4 +1,4 @@
-"""Names: one key for all spellings of a name, different keys for different names."""
+"""Names: all spellings of a name share a key, different names have different keys."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_different_names_keep_different_keys(one: str, other: str) -> None:
     assert normalize(one) != normalize(other)
 
 
-def test_a_name_of_nothing_but_a_suffix_is_kept() -> None:
+def test_a_name_that_is_only_a_suffix_is_kept() -> None:
     assert normalize("Station") == "station"
     assert normalize("站") == "站"
     assert normalize("") == normalize(" -- ") == ""
@@ -97,7 +97,7 @@ def test_a_name_of_nothing_but_a_suffix_is_kept() -> None:
 @example("(站)X")
 @example("ǅ站站 station")
 @example("ﷺ ½ ⅷ")
-def test_normalizing_twice_changes_nothing(text: str) -> None:
+def test_normalization_is_idempotent_for_any_text(text: str) -> None:
     key = normalize(text)
     assert normalize(key) == key
     assert line_key(line_key(text)) == line_key(text)
@@ -107,7 +107,7 @@ _WORDS = st.text("abkS1 7站(St)（）·/-'.’öØ", max_size=30)
 
 
 @given(_WORDS)
-def test_normalizing_twice_changes_nothing_for_texts_like_names(text: str) -> None:
+def test_normalization_is_idempotent_for_names(text: str) -> None:
     assert normalize(normalize(text)) == normalize(text)
     assert normalize(f" {text} ") == normalize(text)
 
@@ -121,7 +121,7 @@ def test_case_spaces_and_suffix_do_not_matter(word: str) -> None:
 @pytest.mark.parametrize(
     "unit", ["(", ")", "站", "station ", "1 a ", "（换乘站）", "é", "ﷺ", "((a)"]
 )
-def test_cost_grows_linearly(unit: str) -> None:
+def test_normalization_time_is_linear(unit: str) -> None:
     def seconds(size: int) -> float:
         text = unit * (size // len(unit))
         best = float("inf")
@@ -155,9 +155,7 @@ def test_cost_grows_linearly(unit: str) -> None:
         ("Cathedral Pkwy Station (110 St)", "Cathedral Pkwy Station (110 St)", set()),
     ],
 )
-def test_markers_are_taken_off_and_names_are_left(
-    listed: str, name: str, markers: set[str]
-) -> None:
+def test_markers_are_stripped_and_names_are_kept(listed: str, name: str, markers: set[str]) -> None:
     assert strip_markers(listed) == (name, markers)
 
 

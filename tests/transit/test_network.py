@@ -1,4 +1,4 @@
-"""Looking up stops and lines by what a person or a model may write."""
+"""Lookup of stops and lines by the spellings that people and models use."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def names(network: Network, text: str) -> list[str]:
     return [stop.name for stop in network.find_stops(text)]
 
 
-def test_stops_know_their_lines_and_interchanges_are_what_lines_share(network: Network) -> None:
+def test_stops_list_their_lines_and_interchanges_have_several(network: Network) -> None:
     assert [stop.name for stop in network.interchanges()] == ["Bell Station", "Dora Station"]
     assert network.find_stops("bell")[0].lines == ("Line 1", "Line 2")
     assert network.find_stops("bell")[0].marked
     assert not network.find_stops("dora")[0].marked
 
 
-def test_find_stops_prefers_the_whole_name(network: Network) -> None:
+def test_find_stops_prefers_the_full_name(network: Network) -> None:
     assert names(network, "cole (docks)") == ["Cole (Docks) Station"]
     assert names(network, "Cole") == ["Cole (Docks) Station"]
     assert names(network, "Docks") == ["Cole (Docks) Station"]
@@ -45,12 +45,12 @@ def test_find_stops_prefers_the_whole_name(network: Network) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  ", "()", "--", "Station", "\ud800", "\0", "🚇"])
-def test_texts_that_name_nothing_find_nothing(network: Network, text: str) -> None:
+def test_unknown_texts_find_nothing(network: Network, text: str) -> None:
     assert network.find_stops(text) == ()
     assert network.find_line(text) is None
 
 
-def test_texts_too_long_for_a_name_are_not_looked_up(network: Network) -> None:
+def test_overlong_texts_are_not_looked_up(network: Network) -> None:
     assert network.find_stops(" " * LONGEST_NAME + "Ada") == ()
     assert network.find_line(" " * LONGEST_NAME + "1") is None
     assert names(network, " " * (LONGEST_NAME - 3) + "Ada") == ["Ada Station"]
@@ -74,7 +74,7 @@ def test_find_line(network: Network, text: str, line: str | None) -> None:
     assert (found.name if found else None) == line
 
 
-def test_find_stop_on_needs_the_line_to_call_there(network: Network) -> None:
+def test_find_stop_on_requires_that_the_line_calls_there(network: Network) -> None:
     first, second, azul = network.lines
     assert network.find_stop_on("Ada", first) == network.stops[0]
     assert network.find_stop_on("Ada", second) is None
@@ -89,7 +89,7 @@ def test_line_by_exact_name(network: Network) -> None:
         network.line("azul")
 
 
-def test_a_network_is_immutable_hashable_and_survives_pickling(network: Network) -> None:
+def test_a_network_is_immutable_hashable_and_picklable(network: Network) -> None:
     network.find_stops("Ada")
     copy = pickle.loads(pickle.dumps(network))
     assert copy == network

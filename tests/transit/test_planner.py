@@ -1,4 +1,4 @@
-"""Best routes: fewest transfers, then fewest stops, all ties, along true neighbors."""
+"""Route planning: fewest transfers, then fewest stops, all ties, along adjacent stops."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_direct_ride_beats_a_shorter_trip_with_a_transfer() -> None:
     assert ask(build(x="abcdefg", y="ah", z="hg"), "ag") == ["x:abcdefg"]
 
 
-def test_among_equal_transfers_the_fewest_stops_win() -> None:
+def test_with_equal_transfers_the_fewest_stops_win() -> None:
     assert ask(build(x="abc", y="cde", z="bfghe"), "ae") == ["x:abc y:cde"]
     assert ask(build(x="abc", y="cdhe", z="bfe"), "ae") == ["x:ab z:bfe"]
 
@@ -62,7 +62,7 @@ def test_all_ties_are_found_in_a_fixed_order_up_to_the_limit() -> None:
     assert sorted(ask(both_ways, "ac")) == ["loop:abc", "loop:adc"]
 
 
-def test_loops_are_ridden_the_shorter_way() -> None:
+def test_loops_are_ridden_in_the_shorter_direction() -> None:
     network = build(loop="abcdefa")
     assert ask(network, "ae") == ["loop:afe"]
     assert ask(network, "ac") == ["loop:abc"]
@@ -75,7 +75,7 @@ def test_branches_are_reached_through_their_junction() -> None:
     assert ask(network, "cd") == ["x:cbjd"]
 
 
-def test_no_way_no_plan() -> None:
+def test_unreachable_stops_have_no_plan() -> None:
     network = build(x="ab", y="cd")
     assert ask(network, "ac") == ask(network, "aa") == []
     assert fewest_transfers(network, 0, 2) is None
@@ -92,7 +92,7 @@ def test_a_plan_counts_its_transfers_and_rides() -> None:
     assert plan.legs[0].via == (1,)
 
 
-def test_a_planner_answers_the_same_whatever_was_asked_before() -> None:
+def test_results_do_not_depend_on_earlier_calls() -> None:
     network = build(x="abcd", y="dcea", z="fbe")
     fresh = {
         pair: best_plans(network, *pair)
@@ -120,7 +120,7 @@ def small_networks(draw: st.DrawFn) -> Network:
 
 
 def by_search(network: Network, origin: int, destination: int) -> tuple[int, int] | None:
-    """Find (transfers, rides) of the best route the slow way, over (line, stop) pairs."""
+    """Return (transfers, rides) of the best route by exhaustive search over (line, stop) pairs."""
     best: dict[tuple[str, int], tuple[int, int]] = {
         (line, origin): (0, 0) for line in network.stops[origin].lines
     }
@@ -139,7 +139,7 @@ def by_search(network: Network, origin: int, destination: int) -> tuple[int, int
 
 
 def check_plan(network: Network, plan: Plan, origin: int, destination: int) -> None:
-    """A plan leads from stop to neighboring stop, and changes lines where a leg ends."""
+    """Check that a plan moves between adjacent stops and changes lines where a leg ends."""
     assert plan.legs[0].departure == origin
     assert plan.legs[-1].arrival == destination
     for leg, following in itertools.pairwise(plan.legs):
@@ -153,7 +153,7 @@ def check_plan(network: Network, plan: Plan, origin: int, destination: int) -> N
 
 @given(small_networks())
 @settings(max_examples=40, deadline=None)
-def test_plans_are_the_best_there_are(network: Network) -> None:
+def test_plans_match_an_exhaustive_search(network: Network) -> None:
     planner = Planner(network)
     for origin, destination in itertools.permutations(range(len(network.stops)), 2):
         plans = planner.best_plans(origin, destination, 50)
@@ -165,7 +165,7 @@ def test_plans_are_the_best_there_are(network: Network) -> None:
             check_plan(network, plan, origin, destination)
 
 
-def test_real_plans_are_found_fast_and_follow_the_tracks(shared_data: Path) -> None:
+def test_real_plans_are_fast_and_follow_the_lines(shared_data: Path) -> None:
     seconds = []
     for city in ("china/beijing", "america/new_york", "norway/oslo", "italy/rome"):
         network = read_network(shared_data / "stations" / f"{city}.json")
@@ -183,7 +183,7 @@ def test_real_plans_are_found_fast_and_follow_the_tracks(shared_data: Path) -> N
     assert sorted(seconds)[len(seconds) // 2] < 0.05
 
 
-def test_real_trips_that_a_false_joint_or_an_open_loop_would_spoil(shared_data: Path) -> None:
+def test_real_trips_across_branches_and_loops(shared_data: Path) -> None:
     def trip(city: str, here: str, there: str) -> Plan:
         network = read_network(shared_data / "stations" / f"{city}.json")
         stops = [network.find_stops(name)[0].index for name in (here, there)]
@@ -202,7 +202,7 @@ def between(network: Network, trip: str, line: int = 0) -> str | None:
     return None if stops is None else "".join(network.stops[i].name for i in stops)
 
 
-def test_stops_between_are_given_when_there_is_one_way_to_count() -> None:
+def test_stops_between_for_unambiguous_rides() -> None:
     network = build(x="abcde", loop="fghf")
     assert between(network, "ae") == "bcd"
     assert between(network, "db") == "c"
@@ -212,7 +212,7 @@ def test_stops_between_are_given_when_there_is_one_way_to_count() -> None:
     assert between(network, "fg", line=1) is None
 
 
-def test_stops_between_are_not_given_across_a_junction_or_on_a_doubtful_line() -> None:
+def test_no_stops_between_across_a_junction_or_on_a_doubtful_line() -> None:
     rows = ["a", "j (Branch-starting Station)", "b", "c", "j", "d", "e"]
     network = parse_network({"x": rows}, "no", "where")
     assert between(network, "ac") == "jb"
@@ -222,7 +222,7 @@ def test_stops_between_are_not_given_across_a_junction_or_on_a_doubtful_line() -
     assert between(doubtful, "ab") is None
 
 
-def test_stops_between_see_a_line_that_returns_to_a_stop() -> None:
+def test_stops_between_on_a_line_that_returns_to_a_stop() -> None:
     network = build(x="abcdbe")
     assert between(network, "ab") == ""
     assert between(network, "bd") is None

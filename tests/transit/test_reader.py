@@ -1,4 +1,4 @@
-"""Reading station lists: shape, markers, branches, loops, and what is said about bad ones."""
+"""Station lists: shape, markers, branches, loops, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def paths(network: Network, line: int = 0) -> list[str]:
     return [" ".join(network.stops[i].name for i in p) for p in network.lines[line].paths]
 
 
-def test_markers_are_not_part_of_names_and_white_space_is_tidied() -> None:
+def test_markers_are_not_part_of_names_and_white_space_is_normalized() -> None:
     network = parse({"1": ["  A\u00a0b (Transfer Station) ", "C（支线起始站） ", "D"]})
     assert [stop.name for stop in network.stops] == ["A b", "C", "D"]
     assert network.stops[0].marked
 
 
-def test_spellings_of_one_stop_are_gathered() -> None:
+def test_spellings_of_one_stop_are_collected() -> None:
     network = parse({"1": ["Union Station", "B"], "2": ["Union Station Station", "C"]})
     assert network.stops[0].spellings == ("Union Station", "Union Station Station")
     assert network.stops[0].lines == ("1", "2")
@@ -60,7 +60,7 @@ def test_two_branches_at_one_junction() -> None:
     assert paths(network) == ["A J B", "J C", "J D"]
 
 
-def test_a_branch_that_nothing_explains_makes_the_line_doubtful() -> None:
+def test_an_unexplained_branch_makes_the_line_doubtful() -> None:
     network = parse({"1": ["A", "J" + BRANCH, "B", "C"], "2": ["A", "C" + BRANCH]})
     assert network.lines[0].doubtful
     assert not network.lines[1].doubtful  # nothing can be appended after the last stop
@@ -72,7 +72,7 @@ def test_a_stop_that_a_line_passes_twice_is_one_stop() -> None:
     assert len(network.stops) == 5
 
 
-def test_notes_of_a_city_apply_where_they_fit() -> None:
+def test_city_notes_apply_where_they_match() -> None:
     lists = {
         "Line B": ["Termini", "Bologna" + BRANCH, "Rebibbia", "S. Agnese Annibaliano", "Jonio"]
     }
@@ -83,7 +83,7 @@ def test_notes_of_a_city_apply_where_they_fit() -> None:
     assert paths(small) == ["Here There"]
 
 
-def test_a_list_that_was_already_repaired_is_read_as_it_stands() -> None:
+def test_a_corrected_list_is_read_unchanged() -> None:
     joint = ["Termini", "Bologna", "Rebibbia", "Bologna", "S. Agnese Annibaliano", "Jonio"]
     marked = [name + BRANCH if name == "Bologna" else name for name in joint]
     rome = parse_network({"Line B": marked}, "italy", "rome")
@@ -120,7 +120,7 @@ def test_a_list_that_was_already_repaired_is_read_as_it_stands() -> None:
         ({"rewardmap_network": 1}, ["again"]),
     ],
 )
-def test_wrong_shapes_are_named(source: object, parts: list[str]) -> None:
+def test_invalid_shapes_are_reported(source: object, parts: list[str]) -> None:
     with pytest.raises(DataError) as caught:
         parse(source)
     for part in ["nowhere/testville", *parts]:
@@ -151,7 +151,7 @@ def test_country_and_city_come_from_the_path(tmp_path: Path) -> None:
         ("{} {}", ["line 1, column 4"]),
     ],
 )
-def test_broken_files_are_named_with_the_place(
+def test_broken_files_are_reported_with_their_location(
     tmp_path: Path, content: str | bytes, parts: list[str]
 ) -> None:
     path = write(tmp_path, content)
@@ -174,18 +174,18 @@ def test_missing_file_folder_and_huge_file_are_reported(
         read_network(path)
 
 
-def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert read_network(write(tmp_path, b'\xef\xbb\xbf{"1": ["A", "B"]}')).lines[0].name == "1"
 
 
-def test_the_exact_form_reads_back_the_same() -> None:
+def test_the_exact_form_round_trips() -> None:
     network = parse({"1": ["A", "J" + BRANCH, "B", "J", "C"], "2": ["C (Transfer Station)", "D"]})
     copy = parse_network(json.loads(json.dumps(network_to_json(network))), "x", "y")
     assert copy == network
 
 
 @pytest.mark.parametrize("stop", [-1, 3, True, "0", None])
-def test_the_exact_form_is_checked(stop: object) -> None:
+def test_the_exact_form_is_validated(stop: object) -> None:
     source = network_to_json(parse({"1": ["A", "B", "C"]}))
     source["lines"][0]["listed"][0] = stop
     with pytest.raises(DataError, match="Prepare the data again"):

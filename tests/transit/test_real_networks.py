@@ -1,4 +1,4 @@
-"""The 30 real networks: every stop and line can be named, and no two are taken for one."""
+"""The 30 real networks: every stop and line is found by name, and none are confused."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def lists(shared_data: Path) -> dict[str, dict[str, list[str]]]:
     return {path.stem: json.loads(path.read_text("utf-8")) for path in files}
 
 
-def test_there_are_thirty(networks: dict[str, Network]) -> None:
+def test_there_are_thirty_networks(networks: dict[str, Network]) -> None:
     assert len(networks) == 30
 
 
-def test_every_listed_spelling_means_the_stop_at_its_place(
+def test_every_listed_spelling_means_the_listed_stop(
     networks: dict[str, Network], lists: dict[str, dict[str, list[str]]]
 ) -> None:
     settled = set()
@@ -43,7 +43,7 @@ def test_every_listed_spelling_means_the_stop_at_its_place(
                     assert stop in network.find_stops_on(text, line), (city, line.name, text)
                 if network.find_stop_on(row, line) != stop:
                     settled.add((city, line.name, normalize(row)))
-    # The only two names that the line does not settle: it calls at both of the homonyms.
+    # The only two names that the line does not disambiguate: it calls at both homonyms.
     assert settled == {("new_york", "B", "7 av"), ("new_york", "R", "36 st")}
 
 
@@ -62,7 +62,7 @@ def test_only_homonyms_share_a_key(networks: dict[str, Network]) -> None:
         assert doubled == noted
 
 
-def test_aliases_take_no_other_name(networks: dict[str, Network]) -> None:
+def test_aliases_do_not_shadow_other_names(networks: dict[str, Network]) -> None:
     for network in networks.values():
         for stop in network.stops:
             for alias in stop.aliases:
@@ -71,7 +71,7 @@ def test_aliases_take_no_other_name(networks: dict[str, Network]) -> None:
         assert len(set(keys)) == len(keys)
 
 
-def test_every_note_says_something_about_its_city(networks: dict[str, Network]) -> None:
+def test_every_note_applies_to_its_city(networks: dict[str, Network]) -> None:
     for city, network in networks.items():
         notes = city_notes(network.country, city)
         named = [*notes.separate, *notes.stop_aliases, *(n for group in notes.same for n in group)]
@@ -103,7 +103,7 @@ def test_spelling_variants_are_one_stop(networks: dict[str, Network]) -> None:
     assert central[0].lines == ("4", "5", "6", "7")
 
 
-def test_misprints_of_the_lists_are_answerable_both_ways(networks: dict[str, Network]) -> None:
+def test_misprints_match_in_both_spellings(networks: dict[str, Network]) -> None:
     dubai = networks["dubai"]
     assert dubai.find_stops("Ibn Battuta Station") == dubai.find_stops("lbn Battuta Station")
     assert dubai.find_stops("UAE Exchange") == dubai.find_stops("UAE Exchange Staton")
@@ -192,7 +192,7 @@ def test_branches_and_loops(
     assert edge(strangers) not in edges(found)
 
 
-def test_no_line_of_the_thirty_is_doubtful_and_all_paths_cover_the_lists(
+def test_no_real_line_is_doubtful_and_paths_cover_the_lists(
     networks: dict[str, Network],
 ) -> None:
     for network in networks.values():
@@ -208,6 +208,6 @@ def test_every_network_is_connected(networks: dict[str, Network]) -> None:
         assert None not in reached, network.city
 
 
-def test_the_exact_form_keeps_all_thirty(networks: dict[str, Network]) -> None:
+def test_all_real_networks_round_trip(networks: dict[str, Network]) -> None:
     for network in networks.values():
         assert parse_network(network_to_json(network), "", "") == network
