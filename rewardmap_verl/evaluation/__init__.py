@@ -1,1 +1,1 @@
-"""Evaluation: the papers' figures of a model or of saved answers, with intervals and baselines."""
+"""Evaluation: the papers' metrics of a model or of saved answers, with intervals and baselines."""

@@ -1,8 +1,8 @@
-"""The file that answers are appended to while a model works: what is in it is never lost.
+"""Append-only log of a model's answers, which survives a crash.
 
-The first line says which questions and which model; each further line is one answer. Every batch
-reaches the disk before the next begins. When the program starts again it reads what is there,
-passes over a line that a crash cut off, and asks only what has no answer yet.
+The first line identifies questions, model and settings; each further line is one answer. Every
+batch is on disk before the next one starts. A new run reads the log, drops a line that a crash cut
+off, and asks only the questions without an answer. One process at a time writes a log.
 """
 
 from __future__ import annotations
@@ -20,36 +20,38 @@ from rewardmap_verl.errors import DataError, shorten
 __all__ = ["HEADER", "VERSION", "AnswerLog", "LoggedAnswer", "check_version"]
 
 HEADER: Final = "rewardmap_answers"
-"""The key that makes a line a header; its value is the version."""
+"""The key that marks the header line; its value is the version of the format."""
 VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedAnswer:
-    """One answer as it is written."""
+    """One answer, as logged."""
 
     key: str
     index: int
     response: str | None
     tokens: int
     finish: str
-    """Why the model stopped: "stop", or "length" when it ran out of tokens."""
+    """Why generation stopped: "stop", or "length" at the maximum number of tokens."""
 
 
 def check_version(header: Mapping[str, Any], path: Path) -> None:
-    """Check that this version can read a file.
+    """Check that this version can read a log.
 
     Raises:
-        DataError: Another version wrote it.
+        DataError: The log has another version.
     """
     if header.get(HEADER) != VERSION:
-        hint = f"Version {VERSION} is read here; evaluate again, or with the version that wrote it."
+        hint = f"Only version {VERSION} can be read. Evaluate again, or use the older release."
         raise DataError(path, HEADER, header.get(HEADER), hint)
 
 
 def _essence(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what must be equal for answers to belong together: not where the data lie, and of a
-    model in a folder not how the folder is called."""
+    """Return the part of a header that must be equal for answers to be mixed.
+
+    The path of the data is left out, and so is the folder's name of a local model.
+    """
     kept = {name: header.get(name) for name in ("questions", "model", "settings")}
     model = kept["model"]
     if isinstance(model, Mapping) and model.get("files"):
@@ -59,15 +61,15 @@ def _essence(header: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class AnswerLog:
-    """Appends answers to a file; use it as a context manager."""
+    """Append-only file of answers; use it as a context manager."""
 
     path: Path
     header: Mapping[str, Any]
-    """``questions``: their fingerprint; ``model``; ``settings``: of the generation."""
+    """``questions`` (their fingerprint), ``model``, and ``settings`` of the generation."""
     known: set[str] = field(default_factory=set)
-    """Keys of the questions that are answered."""
+    """Keys of the questions that have an answer."""
     cut: int = 0
-    """Bytes of an unfinished last line that were dropped."""
+    """Bytes of an incomplete last line that were dropped."""
     _file: BinaryIO | None = None
 
     def __enter__(self) -> AnswerLog:
@@ -86,21 +88,22 @@ class AnswerLog:
             self._file.close()
 
     def open(self) -> None:
-        """Open the file for appending, after what it holds was read and checked.
+        """Check the existing file, if any, and open it for appending.
 
         Raises:
-            DataError: It is of other questions, another model or other settings, or not ours.
+            DataError: It belongs to other questions, another model or other settings, or it is no
+                answer log.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self._read() if self.path.is_file() else 0
+        complete = self._read() if self.path.is_file() else 0
         self._file = self.path.open("r+b" if self.path.is_file() else "w+b")
-        self._file.truncate(whole)
-        self._file.seek(whole)
-        if not whole:
+        self._file.truncate(complete)
+        self._file.seek(complete)
+        if not complete:
             self._write([{HEADER: VERSION, **self.header}])
 
     def append(self, answers: Iterable[LoggedAnswer]) -> None:
-        """Write answers; they are on the disk when this returns."""
+        """Append answers; they are on disk when this returns."""
         answers = list(answers)
         self._write(
             {
@@ -122,38 +125,38 @@ class AnswerLog:
         os.fsync(self._file.fileno())
 
     def _read(self) -> int:
-        """Read what is there, and return how many bytes of it are whole lines."""
+        """Read the existing answers, and return the number of bytes in complete lines."""
         content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        self.cut = len(content) - whole
-        lines = content[:whole].splitlines()
+        complete = content.rfind(b"\n") + 1
+        self.cut = len(content) - complete
+        lines = content[:complete].splitlines()
         if not lines:
             return 0
         self._check_header(self._decode(lines[0], 1))
         for number, line in enumerate(lines[1:], 2):
             self.known.add(str(self._decode(line, number).get("key")))
-        return whole
+        return complete
 
     def _decode(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             values = json.loads(line)
         except ValueError as error:
-            hint = f"It is not JSON ({error}). Fix or remove the line, or give another --answers."
+            hint = f"Not valid JSON ({error}). Fix or remove the line, or give another --answers."
             raise DataError(f"{self.path}, line {number}", found=line, hint=hint) from None
         if not isinstance(values, dict):
-            hint = "It is no answer. Give another --answers."
+            hint = "A line of an answer log is a JSON object. Give another --answers."
             raise DataError(f"{self.path}, line {number}", found=values, hint=hint)
         return values
 
     def _check_header(self, found: Mapping[str, Any]) -> None:
         if HEADER not in found:
-            hint = "It does not begin with this program's header. Give another --answers."
+            hint = "The header of an answer log is missing. Give another --answers."
             raise DataError(f"{self.path}, line 1", HEADER, "nothing", hint)
         check_version(found, self.path)
         for name, due in _essence(self.header).items():
             if _essence(found).get(name) != due:
                 hint = (
-                    f"Now it is {shorten(due)}. Answers of two kinds may not be mixed: give "
+                    f"This evaluation has {shorten(due)}. Answers of both cannot be mixed: give "
                     "another --answers, or remove the file."
                 )
                 raise DataError(self.path, name, _essence(found).get(name), hint)

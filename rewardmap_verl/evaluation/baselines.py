@@ -1,12 +1,12 @@
-"""Answers that need no model, so that a score has a scale.
+"""Baselines: answers without a model, as a reference for scores.
 
 =========  =================================================================================
-random     any of the possible answers; a route of one leg on any line
-majority   the most frequent answer of each type in the training split; a direct trip on the
-           line at stop 1 that most stops lie on
-gold       the gold answer, in the asked form
-planner    worked out from the network, without the map and without the gold answer: what a
-           model could reach that reads maps perfectly; of the papers' types only
+random     a uniformly drawn answer; for planning, a route of one leg on a random line
+majority   the most frequent answer of each type in the training split; for planning, a
+           direct trip on the line with the most stops at stop 1
+gold       the gold answer, in the requested form
+planner    computed from the network, without map and gold answer: the upper bound for a
+           model that reads maps perfectly; the papers' question types only
 =========  =================================================================================
 """
 
@@ -35,7 +35,7 @@ BASELINES: Final = ("random", "majority", "planner", "gold")
 _OPTION: Final = re.compile(r"\b([A-D])\)[ \t]{0,4}(\d{1,6})")
 
 _Answerer = Callable[[EvalQuestion], str | None]
-"""``None`` where a baseline has no answer to a type."""
+"""Returns ``None`` where a baseline does not answer a question type."""
 
 
 def _spelled(type: QuestionType, value: int) -> str:
@@ -63,7 +63,7 @@ def _random(seed: int) -> _Answerer:
 
 
 def frequent_answers(training: Iterable[EvalQuestion]) -> Mapping[QuestionType, int]:
-    """Return the most frequent gold answer of each type; of several the smallest."""
+    """Return the most frequent gold answer of each type; of a tie, the smallest."""
     counts: dict[QuestionType, Counter[int]] = defaultdict(Counter)
     for question in training:
         counts[question.truth.type][question.truth.answer] += 1
@@ -132,7 +132,7 @@ def _route(question: EvalQuestion, planner: Planner) -> str:
 
 
 def _choice(question: EvalQuestion) -> str:
-    """Choose the option that says the counted number, the nearest one if none does."""
+    """Choose the option with the counted number, or the nearest option."""
     truth = question.truth
     counted = _between(question.network, truth.station_1, truth.station_2)
     options = {letter: int(number) for letter, number in _OPTION.findall(question.text)}
@@ -178,13 +178,13 @@ def _gold(question: EvalQuestion) -> str:
 def baseline_answers(
     name: str, questions: EvalSet, frequent: Mapping[QuestionType, int], seed: int = 0
 ) -> dict[str, tuple[Answer, ...]]:
-    """Return a baseline's answers by the questions' keys.
+    """Return a baseline's answers by question key.
 
     Args:
         name: One of :data:`BASELINES`.
         questions: The questions to answer.
-        frequent: What :func:`frequent_answers` found in the training split.
-        seed: Of the random answers.
+        frequent: The result of :func:`frequent_answers` for the training split.
+        seed: Seed of the random answers.
     """
     answerers: dict[str, Callable[[], _Answerer]] = {
         "random": lambda: _random(seed),

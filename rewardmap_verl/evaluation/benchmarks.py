@@ -1,8 +1,8 @@
 """The six other benchmarks of RewardMap's table 2, measured by VLMEvalKit.
 
-VLMEvalKit has the data and the scoring; here a trained model is entered into it
-(:func:`write_entry`), and what it found is read back as the paper's row (:func:`read_results`).
-Names of data sets, classes and result files are those of VLMEvalKit at commit e8e78f0.
+VLMEvalKit provides the data and the scoring. :func:`write_entry` writes its configuration for a
+trained model, and :func:`read_results` reads its results as a row of the paper's table. Names of
+data sets, classes and result files are those of VLMEvalKit at commit e8e78f0.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ _Table = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One data set of VLMEvalKit and the figure of it that the paper shows."""
+    """One data set of VLMEvalKit and the metric that the paper reports for it."""
 
     name: str
     """VLMEvalKit's name of the data set."""
     key: str
-    """Its name among the published figures."""
+    """Its name in ``published.yaml``."""
     head: str
     """The paper's heading."""
     dataset_class: str
     """VLMEvalKit's class."""
     metric: Callable[[_Table, Path], float]
-    """Takes the figure, in percent, from the result file's rows."""
+    """Returns the metric, in percent, from the rows of the result file."""
 
 
 def _number(row: Mapping[str, str], column: str, path: Path, scale: float) -> float:
     found = {name.strip().casefold(): name for name in row if name}
     name = found.get(column.casefold())
     if name is None:
-        hint = f"VLMEvalKit writes the columns {', '.join(row)} here; is it the right file?"
+        hint = f"The columns are {', '.join(row)}. Is it a result file of VLMEvalKit?"
         raise DataError(path, column, "no such column", hint)
     try:
         value = scale * float(row[name])
     except (TypeError, ValueError):
         raise DataError(path, column, row[name], "It must be a number.") from None
     if not 0.0 <= value <= 100.0:
-        raise DataError(path, column, row[name], "It must lie between 0 and 100 percent.")
+        raise DataError(path, column, row[name], "It must be between 0 and 100 percent.")
     return value
 
 
 def _share(column: str) -> Callable[[_Table, Path], float]:
-    """A share of a multiple-choice data set, 0 to 1 in the file."""
+    """Return a reader of a share, 0 to 1 in the file."""
     return lambda rows, path: _number(rows[0], column, path, 100.0)
 
 
 def _percent(column: str) -> Callable[[_Table, Path], float]:
-    """A figure that is percent in the file."""
+    """Return a reader of a metric that is in percent in the file."""
     return lambda rows, path: _number(rows[0], column, path, 1.0)
 
 
 def _hr_bench(rows: _Table, path: Path) -> float:
-    """HRBench: the mean over the four orders of the options, all questions."""
+    """Return HRBench's accuracy: the mean over the four orders of the options."""
     for row in rows:
         if (row.get("cycle"), row.get("type")) == ("Average", "all"):
             return _number(row, "accuracy", path, 100.0)
-    hint = "Its result has a row with the cycle Average and the type all."
+    hint = "Expected a row with the cycle Average and the type all."
     raise DataError(path, "cycle", sorted({str(row.get("cycle")) for row in rows}), hint)
 
 
@@ -92,7 +92,7 @@ BENCHMARKS: Final = (
 _MODEL_CLASS: Final = "Qwen2VLChat"
 _MIN_PIXELS: Final = 1280 * 28 * 28
 _MAX_PIXELS: Final = 16384 * 28 * 28
-"""The range of image sizes in which RewardMap's authors measured."""
+"""The range of image sizes of RewardMap's own evaluation."""
 
 
 def benchmark_columns() -> tuple[Column, ...]:
@@ -120,7 +120,7 @@ def entry(name: str, model: Path) -> dict[str, Any]:
 _SCRIPT: Final = """\
 #!/usr/bin/env bash
 # Measures {name} on the six benchmarks with VLMEvalKit (github.com/open-compass/VLMEvalKit).
-# VLMEVALKIT is its folder, LMUData where it keeps its data sets, GPUS how many processes to start.
+# VLMEVALKIT is its folder, LMUData the folder of its data sets, GPUS the number of processes.
 # Afterwards: rewardmap benchmarks results {work_dir}
 set -euo pipefail
 : "${{VLMEVALKIT:?Set VLMEVALKIT to the folder of VLMEvalKit.}}"
@@ -137,14 +137,14 @@ def write_entry(model: Path, target: Path, name: str) -> list[Path]:
         The two files.
 
     Raises:
-        DataError: The folder holds no model, the name cannot be a folder, or nothing can be
-            written.
+        DataError: The folder holds no model, the name cannot be a folder name, or the target
+            cannot be written.
     """
     if not (model / "config.json").is_file():
         hint = "Give the folder of a merged model, with a config.json (make merge RUN=…)."
         raise DataError(model, found="no config.json", hint=hint)
     if not name or "/" in name or name.startswith("."):
-        raise DataError("--name", found=name, hint="VLMEvalKit makes a folder of this name.")
+        raise DataError("--name", found=name, hint="VLMEvalKit creates a folder of this name.")
     config, script = target / f"{name}.json", target / f"{name}.sh"
     text = json.dumps(entry(name, model.resolve()), indent=2) + "\n"
     lines = _SCRIPT.format(
@@ -160,17 +160,17 @@ def write_entry(model: Path, target: Path, name: str) -> list[Path]:
 
 
 def read_results(work_dir: Path, names: Sequence[str] = ()) -> tuple[list[TableRow], list[str]]:
-    """Read what VLMEvalKit found: ``<work dir>/<model>/…/<model>_<data set>_acc.csv``.
+    """Read VLMEvalKit's results, ``<work dir>/<model>/…/<model>_<data set>_acc.csv``.
 
     Args:
         work_dir: VLMEvalKit's ``--work-dir``, or the folder of one model in it.
-        names: Models to read; all of them when empty.
+        names: Models to read; empty for all.
 
     Returns:
-        A row for each model, and sentences about what is missing.
+        A row per model, and notes about missing results.
 
     Raises:
-        DataError: There is no result, or a file is not what VLMEvalKit writes.
+        DataError: There is no result, or a file is not in VLMEvalKit's format.
     """
     folders = _model_folders(work_dir, names)
     rows, notes = [], []
@@ -179,7 +179,7 @@ def read_results(work_dir: Path, names: Sequence[str] = ()) -> tuple[list[TableR
         known = [value for value in found if value is not None]
         absent = [one.name for one, value in zip(BENCHMARKS, found, strict=True) if value is None]
         if absent:
-            notes.append(f"{folder.name}: no result of {', '.join(absent)}; no mean is given.")
+            notes.append(f"{folder.name}: no result of {', '.join(absent)}, so no mean.")
         mean = None if absent else sum(known) / len(known)
         rows.append(TableRow(folder.name, (*found, mean)))
     return rows, notes
@@ -208,7 +208,7 @@ def _has_results(folder: Path, model: str) -> bool:
 
 
 def _result_file(folder: Path, model: str, dataset: str) -> Path | None:
-    """Return the newest result: beside the model's runs (links), else in the newest run."""
+    """Return the newest result: VLMEvalKit's link beside the runs, else the newest run's file."""
     pattern = f"{model}_{dataset}_acc"
     direct = [p for suffix in (".csv", ".json") if (p := folder / f"{pattern}{suffix}").is_file()]
     runs = sorted(p for suffix in (".csv", ".json") for p in folder.glob(f"*/{pattern}{suffix}"))
@@ -226,7 +226,7 @@ def _rows(path: Path) -> _Table:
         text = path.read_text(encoding="utf-8-sig")
         rows = _json_rows(json.loads(text)) if path.suffix == ".json" else _csv_rows(text)
     except (OSError, ValueError) as error:
-        raise DataError(path, found=str(error), hint="Is the file whole?") from None
+        raise DataError(path, found=str(error), hint="Is the file complete?") from None
     if not rows:
         raise DataError(path, found="no row", hint="VLMEvalKit has not finished this data set.")
     return rows
@@ -237,7 +237,7 @@ def _csv_rows(text: str) -> _Table:
 
 
 def _json_rows(values: object) -> _Table:
-    """Read a table as pandas writes it: a list of rows, or columns with values by row number."""
+    """Read a table in pandas' format: a list of rows, or columns with values by row number."""
     if isinstance(values, dict) and all(isinstance(v, dict) for v in values.values()):
         numbers: Mapping[str, object] = next(iter(values.values()), {})
         return [{k: str(v[n]) for k, v in values.items()} for n in numbers]

@@ -1,4 +1,4 @@
-"""Finding the question of every saved answer; whatever does not fit is an error or is counted."""
+"""Match saved answers to questions; answers without a match are errors, or are counted."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from rewardmap_verl.evaluation.verdicts import Answer
 __all__ = ["Gathered", "gather"]
 
 _FAILURES: Final = ("failed to obtain answer via api",)
-"""What VLMEvalKit writes in place of an answer when a model has failed."""
+"""VLMEvalKit's text in place of an answer when a model failed."""
 
 _SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The answers by question, and what was noticed on the way."""
+    """The answers by question, and notes for the reader."""
 
     answers: Mapping[str, tuple[Answer, ...]]
-    """By the question's key; a question that is not there has no answer."""
+    """By question key; a question without an entry has no answer."""
     notes: tuple[str, ...] = ()
-    """Sentences for the reader: what is missing, double, empty, foreign or broken."""
+    """Sentences about missing, duplicate, empty, foreign and broken answers."""
 
 
 @dataclass
 class _Finder:
-    """Finds the question that a row means."""
+    """Finds the question of a row."""
 
     questions: EvalSet
     by_key: dict[str, EvalQuestion] = field(init=False)
@@ -40,7 +40,7 @@ class _Finder:
     by_gold: dict[str, list[EvalQuestion]] = field(init=False)
     by_text: dict[str, list[EvalQuestion]] = field(init=False)
     given: Counter[str] = field(default_factory=Counter)
-    """Answers that were found for each key: questions that are alike to the letter take turns."""
+    """Answers found for each key; questions of identical text take turns."""
 
     def __post_init__(self) -> None:
         items = self.questions.split
@@ -52,7 +52,7 @@ class _Finder:
             self.by_text[_squeeze(item.text)].append(item)
 
     def find(self, row: SavedRow) -> EvalQuestion | str:
-        """Return the question, or in words why there is none."""
+        """Return the question, or a phrase that says why there is none."""
         if row.key is not None:
             return self.by_key.get(row.key) or f"key {row.key}"
         if row.gold is not None:
@@ -67,7 +67,7 @@ class _Finder:
         return "neither key nor index nor question"
 
     def _of(self, row: SavedRow, found: list[EvalQuestion], contains: bool) -> EvalQuestion | str:
-        """Narrow questions that share a gold answer or a text by the rest of what the row says."""
+        """Choose among questions that share a gold answer or a text by the row's other fields."""
         if contains and row.question and len(found) > 1:
             question = _squeeze(row.question)
             found = [item for item in found if _squeeze(item.text) in question] or found
@@ -84,7 +84,7 @@ def _squeeze(text: str) -> str:
 
 
 def _difference(row: SavedRow, item: EvalQuestion, text: bool = True) -> str:
-    """Say in what a row and a question differ; "" when they do not."""
+    """Return how a row and a question differ; "" when they agree."""
     for name, said in row.facts.items():
         if said != str(getattr(item.truth, name)):
             return f"index {row.index}, {name} {said!r} for {getattr(item.truth, name)!r}"
@@ -97,19 +97,19 @@ def gather(saved: SavedAnswers, questions: EvalSet, lenient: bool = False) -> Ga
     """Find the question of every answer.
 
     Args:
-        saved: What a file holds.
+        saved: The answers of a file.
         questions: The questions of the evaluation.
-        lenient: Count answers to other questions, and of two answers take the later one, where
-            otherwise the first such row is an error. If no answer belongs to any of the questions
-            it is an error all the same.
+        lenient: Count answers to other questions, and take the later of two answers to one
+            question; by default the first such row is an error. It is always an error if no answer
+            belongs to any of the questions.
 
     Raises:
-        DataError: Naming file and row.
+        DataError: A row cannot be matched; names file and row.
     """
     if saved.fingerprint and saved.fingerprint != questions.fingerprint and not lenient:
         hint = (
-            f"{questions.name} has the fingerprint {questions.fingerprint}: the answers are to "
-            "other questions. Give the data they were made for, or --lenient to take what fits."
+            f"{questions.name} has the fingerprint {questions.fingerprint}, so the answers are to "
+            "other questions. Give the data they were made for, or --lenient to keep what matches."
         )
         raise DataError(saved.path, "questions", saved.fingerprint, hint)
     finder = _Finder(questions)
@@ -147,14 +147,14 @@ def gather(saved: SavedAnswers, questions: EvalSet, lenient: bool = False) -> Ga
 def _foreign(row: SavedRow, found: str, questions: EvalSet) -> DataError:
     hint = (
         f"{questions.name} has no such question. Give the data that the answers were made for, or "
-        "--lenient to pass such rows over."
+        "--lenient to skip such rows."
     )
     return DataError(row.where, "question", found, hint)
 
 
 def _double(earlier: SavedRow, row: SavedRow) -> DataError:
     hint = (
-        f"The same question is answered otherwise in {earlier.where}. Remove one of the rows, or "
+        f"{earlier.where} has another answer to this question. Remove one of the rows, or "
         "take the later one with --lenient."
     )
     return DataError(row.where, "response", row.answer.response, hint)
@@ -168,9 +168,9 @@ def _notes_of_rows(
         yield f"{len(saved.broken)} lines could not be read and count as missing: {shown}"
     if foreign:
         shown = "; ".join(foreign[:_SHOWN])
-        yield f"{len(foreign)} answers belong to other questions and were passed over: {shown}"
+        yield f"{len(foreign)} answers belong to other questions and were skipped: {shown}"
     if again:
-        yield f"{again} rows repeat an earlier row word by word and were counted once."
+        yield f"{again} rows repeat an earlier row and were counted once."
     if other:
         yield f"{other} questions were answered twice; the later answer counts."
 
@@ -189,7 +189,7 @@ def _notes_of_answers(
     for section, items in sections.items():
         missing = [item for item in items if item.key not in answers]
         if len(missing) == len(items):
-            yield f"None of the {len(items)} {section} questions was answered; they are left out."
+            yield f"None of the {len(items)} {section} questions was answered; they are not scored."
         elif missing:
             rows = ", ".join(str(item.index) for item in missing[:_SHOWN])
             yield (
@@ -200,6 +200,6 @@ def _notes_of_answers(
     if empty := sum(answer.empty for answer in given):
         yield f"{empty} of {len(given)} answers are empty and count as wrong."
     if cut := sum(answer.cut for answer in given):
-        yield f"{cut} of {len(given)} answers were cut off at the most tokens; see --max-tokens."
+        yield f"{cut} of {len(given)} answers were cut off at the token limit (--max-tokens)."
     if failed := sum(map(_failed, given)):
-        yield f"{failed} of {len(given)} answers say that the model failed, and count as wrong."
+        yield f"{failed} of {len(given)} answers report a failed model call and count as wrong."

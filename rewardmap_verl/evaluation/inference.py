@@ -1,8 +1,8 @@
-"""Having a model answer the questions, batch by batch, with nothing lost on the way.
+"""Generate answers with a model, batch by batch, and log every batch.
 
-An engine turns a batch of questions into answers; :class:`VllmEngine` is the one that is used.
-Prompts are made as verl makes them in training: the chat template of the model's own processor,
-the prepared image as it is, no sampling.
+An engine turns a batch of questions into answers; :class:`VllmEngine` is the only implementation.
+Prompts are built as verl builds them in training: the chat template of the model's processor and
+the prepared image, unchanged. Decoding is greedy.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ __all__ = [
 _WEIGHTS: Final = ("*.safetensors", "pytorch_model*.bin")
 _CHECKPOINTS: Final = "latest_checkpointed_iteration.txt"
 _HASHED: Final = 1 << 20
-"""Bytes of each end of a weight file that go into its hash: a whole 7B model takes a minute."""
+"""Bytes of each end of a weight file that are hashed; hashing a full 7B model takes a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How answers are generated; always the most likely token."""
+    """Settings of the generation; decoding is greedy."""
 
     max_tokens: int = 2048
-    """Most tokens of an answer; what is longer is cut."""
+    """Maximum tokens of an answer; longer ones are cut."""
     dtype: str = "auto"
-    """``auto`` takes the model's own on a GPU and float32 on a CPU."""
+    """``auto`` is the model's dtype on a GPU and float32 on a CPU."""
     max_model_len: int | None = None
-    """Most tokens of prompt and answer; by itself what the prepared prompts need."""
+    """Maximum tokens of prompt and answer; by default what the prepared prompts need."""
     gpu_memory_utilization: float = 0.9
     tensor_parallel_size: int = 1
 
 
 class Engine(Protocol):
-    """Something that answers questions."""
+    """Protocol of everything that answers questions."""
 
     def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
-        """Answer a batch, in its order."""
+        """Answer a batch, in order."""
 
 
 def answer_questions(
@@ -62,17 +62,17 @@ def answer_questions(
     batch_size: int,
     progress: Callable[[int], object] = lambda count: None,
 ) -> int:
-    """Have every question answered that the log does not hold; a batch is logged when it is done.
+    """Answer every question that the log does not have; each batch is logged when it is done.
 
     Args:
-        questions: What to ask.
-        start_engine: Called once, and not at all when everything is answered.
+        questions: The questions.
+        start_engine: Called once, or not at all when every question has an answer.
         log: An open log.
-        batch_size: Questions at a time. An interruption costs at most one batch.
-        progress: Called with the number of questions that are done, first with those of the log.
+        batch_size: Questions per batch. An interruption loses at most one batch.
+        progress: Called with the number of finished questions, first with those of the log.
 
     Returns:
-        How many questions were asked.
+        The number of questions that were asked.
     """
     due = [item for item in questions.items if item.key not in log.known]
     progress(len(questions.items) - len(due))
@@ -90,10 +90,10 @@ def _batches(items: Sequence[EvalQuestion], size: int) -> Iterator[Sequence[Eval
 
 
 def check_model(name: str) -> None:
-    """Check that a folder holds a model; anything that is no path is taken for a hub name.
+    """Check that a folder holds a model; a name that is no path counts as a hub name.
 
     Raises:
-        DataError: The folder holds something else, such as a run's checkpoints.
+        DataError: The folder has other contents, such as a run's checkpoints.
     """
     folder = Path(name)
     if not folder.exists():
@@ -106,11 +106,11 @@ def check_model(name: str) -> None:
             raise DataError(folder, found="no weights", hint=f"It needs {' or '.join(_WEIGHTS)}.")
         return
     if (folder / "merged" / "config.json").is_file():
-        hint = f"It is the folder of a run; its model is {folder / 'merged'}."
+        hint = f"This is the folder of a run; its model is {folder / 'merged'}."
     elif any(folder.glob(f"**/{_CHECKPOINTS}")):
-        hint = "It holds checkpoints; merge them into a model with `make merge RUN=…` first."
+        hint = "These are checkpoints; merge them into a model with `make merge RUN=…` first."
     else:
-        hint = "A model's folder has a config.json."
+        hint = "The folder of a model has a config.json."
     raise DataError(folder, found="no config.json", hint=hint)
 
 
@@ -129,7 +129,7 @@ def _hash_ends(path: Path) -> str:
 
 
 def model_name(source: str) -> str:
-    """Return how a model is called in a table: by its folder, with the run's where it says more."""
+    """Return a model's name for tables: its folder, after the run's folder if that says more."""
     if not Path(source).is_dir():
         return source
     folder = Path(source).resolve()
@@ -138,9 +138,9 @@ def model_name(source: str) -> str:
 
 
 def model_identity(name: str) -> dict[str, str]:
-    """Return what tells one model from another: its name and, of a folder, a hash of its files.
+    """Return a model's identity: its name and, for a folder, a hash of its files.
 
-    A folder that was moved is the same model; a folder with other weights is another.
+    A moved folder is the same model; a folder with other weights is not.
     """
     folder = Path(name)
     if not folder.is_dir():
@@ -151,13 +151,13 @@ def model_identity(name: str) -> dict[str, str]:
 
 
 class VllmEngine:
-    """vLLM inside this process, on a GPU or on the CPU, whichever vLLM was built for."""
+    """vLLM inside this process, on the device that vLLM was built for (GPU or CPU)."""
 
     def __init__(self, model: str, generation: Generation, questions: EvalSet) -> None:
         """Load a model.
 
         Raises:
-            ConfigError: vLLM is not installed, or cannot load the model with these settings.
+            ConfigError: vLLM is not installed, or fails to load the model with these settings.
         """
         try:
             import vllm
@@ -174,13 +174,13 @@ class VllmEngine:
             self._model = vllm.LLM(model, **engine_options(generation, questions, on_cpu))
         except (ValueError, OSError, RuntimeError) as error:
             hint = (
-                "Is it a folder here, or a name of the hub that can be reached? Otherwise "
-                "--max-model-len, --max-tokens or --dtype may help."
+                "Check that the folder exists, or that the hub can be reached. Otherwise try "
+                "--max-model-len, --max-tokens or --dtype."
             )
             raise ConfigError(f"vLLM, {model}", found=str(error), hint=hint) from error
 
     def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
-        """Answer a batch, in its order."""
+        """Answer a batch, in order."""
         prompts = [self._prompt(question) for question in batch]
         try:
             outputs = self._model.generate(prompts, self._sampling, use_tqdm=False)
@@ -212,7 +212,7 @@ class VllmEngine:
 
 
 def chat_messages(prompt: str) -> list[dict[str, Any]]:
-    """Return a prompt as a conversation, with the map where ``<image>`` stands, as verl does."""
+    """Return a prompt as a conversation, with the map in place of ``<image>``, as verl does."""
     before, mark, after = prompt.partition("<image>")
     parts = [before, mark, after] if mark else [before]
     content = [
@@ -226,7 +226,7 @@ def chat_messages(prompt: str) -> list[dict[str, Any]]:
 def engine_options(generation: Generation, questions: EvalSet, on_cpu: bool) -> dict[str, Any]:
     """Return vLLM's settings for a generation.
 
-    On a CPU numbers are kept in float32, as in training there, and nothing is compiled.
+    On a CPU the model runs in float32, as in training there, and without compilation.
     """
     longest = generation.max_model_len
     if longest is None and questions.prompt_tokens:
@@ -252,7 +252,7 @@ def engine_options(generation: Generation, questions: EvalSet, on_cpu: bool) -> 
 
 
 def log_header(questions: EvalSet, model: str, generation: Generation) -> dict[str, Any]:
-    """Return what an answer log says about itself; two logs may be mixed when it is equal."""
+    """Return the header of an answer log; answers may be mixed when their headers are equal."""
     settings = {k: v for k, v in asdict(generation).items() if k in ("max_tokens", "dtype")}
     return {
         "questions": questions.fingerprint,

@@ -1,8 +1,8 @@
-"""Which line of the network a reference route means by its line's name.
+"""Resolve the line names of reference routes.
 
-Reference routes come from map services, which have names of their own: "地铁5号线(南湖东--姑娘桥)",
-"M4-es Metróvonal", "MRT Kajang Line". They are looked up in a table for each city
-(``line_names.yaml``) and then like any other name of a line. The answer plays no part in it.
+Reference routes come from map services, whose names differ from the station lists:
+"地铁5号线(南湖东--姑娘桥)", "M4-es Metróvonal", "MRT Kajang Line". They are looked up in a
+table per city (``line_names.yaml``), then as any other line name. The model's answer is not used.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _by_key(country: str, city: str) -> Mapping[str, str]:
 
 
 def reference_line(network: Network, name: str) -> Line | None:
-    """Return the line that a reference route means, ``None`` when the network has no such line."""
+    """Return the line of a reference route; ``None`` when the network has no such line."""
     listed = _by_key(network.country, network.city)
     for key in (line_key(name), loose_line_key(name)):
         if key in listed:

@@ -1,10 +1,12 @@
-"""How much of a reference route an answer has: ReasonMap's map score, by its algorithm 2.
+"""ReasonMap's map score (algorithm 2): partial credit of a route against reference routes.
 
-A right answer to a question whose one plan is a direct trip: 1 (ends) + 2 (line) + 2 (stops) = 5,
-and 10 for being right: 15 of 20. A long question adds what is said of the stops between: 20 of 40.
+Example: a correct answer to a short question with one reference route of one leg has 1 (ends) +
+2 (line) + 2 (stops) = 5, plus 10 for correctness: 15 of 20. A long question adds credit for the
+stops between, up to 40.
 
-Source: ReasonMap, arXiv 2505.18675, appendix B. The released script departs from it; where, and
-why we do not, is listed in ``tests/evaluation/test_metric_agreement.py`` and docs/evaluation.md.
+Source: ReasonMap, arXiv 2505.18675, appendix B. The released script differs from the paper;
+``tests/evaluation/test_metric_agreement.py`` and docs/evaluation.md list where, and why this module
+follows the paper.
 """
 
 from __future__ import annotations
@@ -27,39 +29,39 @@ ENDS: Final = 1
 LINE: Final = 2
 STOP: Final = 1
 VIA_COUNT: Final = 4
-"""Most for the number of stops between of one leg."""
+"""Maximum for the number of stops between, per leg."""
 VIA_CAP: Final = 10
-"""Most for what is said of the stops between, of all legs together."""
+"""Maximum for the stops between, over all legs."""
 
 _Stop = tuple[int, ...] | str
-"""A stop between: the stops of the network that are meant, or the key of a name it has not."""
+"""A stop between: its indices in the network, or the normalized name if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class MapScore:
-    """The map score of one answer and its parts, as compared with the plan that gives the most."""
+    """The map score of one answer and its parts, against the plan with the highest score."""
 
     total: float = 0.0
     """0 to 20 for short questions, 0 to 40 for long ones."""
     ends: float = 0.0
-    """1 when the answer leads from stop 1 to stop 2; without that nothing is compared."""
+    """1 when the route leads from stop 1 to stop 2; otherwise every part is 0."""
     lines: float = 0.0
-    """2 for each leg on the plan's line."""
+    """2 per leg on the plan's line."""
     stops: float = 0.0
-    """1 for each departure and 1 for each arrival that is the plan's."""
+    """1 per departure and 1 per arrival that matches the plan."""
     via_count: float = 0.0
-    """0 to 10: how near the numbers of stops between are."""
+    """0 to 10: agreement in the number of stops between."""
     via_names: float = 0.0
-    """0 to 10: how much of the stops between is named."""
+    """0 to 10: agreement in the names of the stops between."""
     bonus: float = 0.0
-    """10 (short) or 20 (long) for a right answer."""
+    """10 (short) or 20 (long) for a correct answer."""
 
 
 PARTS: Final = tuple(field.name for field in fields(MapScore) if field.name != "total")
 
 
 def highest(form: str) -> float:
-    """Return the most that an answer to a question of a form can have: 20 or 40."""
+    """Return the maximum map score of a question form: 20 or 40."""
     return 2.0 * _cap(form)
 
 
@@ -69,7 +71,7 @@ def _cap(form: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceLeg:
-    """One leg of a reference route, looked up in the network."""
+    """One leg of a reference route, resolved in the network."""
 
     line: Line | None
     """``None`` when the network has no such line."""
@@ -82,10 +84,11 @@ class ReferenceLeg:
 def reference_plans(
     truth: GroundTruth, network: Network, where: str = ""
 ) -> tuple[tuple[ReferenceLeg, ...], ...]:
-    """Look the reference routes of a question up.
+    """Resolve the reference routes of a question in its network.
 
     Raises:
-        DataError: A leg has no line, departure or arrival, or its number of stops between is none.
+        DataError: A leg has no line, departure or arrival, or its number of stops between is not a
+            number.
     """
     place = truth.place(where)
     return tuple(tuple(_leg(leg, network, place) for leg in plan) for plan in truth.plans)
@@ -94,7 +97,7 @@ def reference_plans(
 def _leg(leg: Mapping[str, Any], network: Network, where: str) -> ReferenceLeg:
     for name in ("route_name", "departure_stop", "arrival_stop"):
         if not isinstance(leg.get(name), str):
-            raise DataError(where, f"plans.{name}", leg.get(name), "Each leg of a plan names it.")
+            raise DataError(where, f"plans.{name}", leg.get(name), "Each leg of a plan needs it.")
     line = reference_line(network, leg["route_name"])
     names = leg.get("via_stops")
     via = [str(name) for name in names] if isinstance(names, list | tuple) else []
@@ -108,7 +111,7 @@ def _leg(leg: Mapping[str, Any], network: Network, where: str) -> ReferenceLeg:
 
 
 def _count(value: object, named: int, where: str) -> int:
-    """Read a number of stops; where it is missing, the stops that are named are counted."""
+    """Read a number of stops; if it is missing, count the named stops."""
     if value is None:
         return named
     if isinstance(value, str) and value.strip().isdecimal():
@@ -119,21 +122,21 @@ def _count(value: object, named: int, where: str) -> int:
 
 
 def _stop(network: Network, name: str, line: Line | None) -> _Stop:
-    """Return what a name of a stop between means, on its line where it is there."""
+    """Resolve the name of a stop between, on its line if the line serves it."""
     found = network.find_stops(name)
     on_line = tuple(s.index for s in found if line is not None and network.serves(line, s.index))
     return on_line or tuple(stop.index for stop in found) or normalize(name)
 
 
 def _same(one: NamedStop, other: NamedStop) -> bool:
-    """Compare stops; by their names where a map service has a stop that the list has not."""
+    """Compare stops; by name if the station list has neither (a map service's stops)."""
     return same_stop(one, other) or (
         not one.namesakes and not other.namesakes and normalize(one.text) == normalize(other.text)
     )
 
 
 def _via_count(said: int | None, due: int) -> float:
-    """Credit for a number of stops, 4 when it is right, less in proportion to the error."""
+    """Return the credit for a number of stops: 4, less the relative error."""
     if said is None:
         return 0.0
     if said == due:
@@ -144,8 +147,11 @@ def _via_count(said: int | None, due: int) -> float:
 def _via_names(
     said: Sequence[frozenset[_Stop]], plan: Sequence[ReferenceLeg], same_line: Sequence[bool]
 ) -> float:
-    """The mean of two measures from 0 to 10: stops that are named rightly, and the overlap (IoU)
-    of all stops between on the legs whose line is right."""
+    """Return the mean of two measures from 0 to 10.
+
+    They are the number of correctly named stops, and the overlap (IoU) of all stops between on the
+    legs whose line is correct.
+    """
     named = sum(len(stops & leg.via) for stops, leg in zip(said, plan, strict=False))
     both: set[_Stop] = set()
     either: set[_Stop] = set()
@@ -160,7 +166,7 @@ def _via_names(
 def _against(
     rides: Sequence[Ride], plan: Sequence[ReferenceLeg], network: Network, form: str, right: bool
 ) -> MapScore:
-    """Compare an answer that has the right ends with one plan, leg by leg."""
+    """Compare a route with correct ends with one plan, leg by leg."""
     pairs = list(zip(rides, plan, strict=False))
     same_line = [r.line is not None and r.line == leg.line for r, leg in pairs]
     lines = LINE * sum(same_line)
@@ -190,15 +196,14 @@ def map_score(
     network: Network,
     plans: Sequence[Sequence[ReferenceLeg]],
 ) -> MapScore:
-    """Return the map score of a route; of several plans the one that gives the most counts.
+    """Return the map score of a route: the maximum over the reference plans.
 
     Args:
-        legs: The route as it was read.
-        right: Whether it is right by algorithm 1.
-        truth: The question; its form says what is compared.
-        network: Its city.
-        plans: What :func:`reference_plans` returned. Without a plan nothing can be compared, and
-            the score is 0.
+        legs: The route, as read.
+        right: Whether it is correct by algorithm 1.
+        truth: The ground truth; its form decides what is compared.
+        network: Network of the city.
+        plans: The result of :func:`reference_plans`; the score is 0 without a plan.
     """
     if not legs or not plans:
         return MapScore()

@@ -1,4 +1,4 @@
-"""Published figures, as data with their source (``published.yaml``)."""
+"""Published metrics, as data with their source (``published.yaml``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Block(BaseModel):
 
 
 class RouteMetrics(_Block):
-    """Figures of ReasonMap's short or long questions."""
+    """Metrics of ReasonMap's short or long questions."""
 
     accuracy: float
     """Weighted, in percent."""
@@ -65,9 +65,9 @@ class PublishedModel(_Block):
     benchmarks: BenchmarkMetrics | None = None
 
     def metric(self, section: str, name: str) -> float | None:
-        """Return a figure by the name that our summaries give it; ``None`` where it is not stated.
+        """Return a metric by its name in our summaries; ``None`` if it was not published.
 
-        ``accuracy/count`` is the accuracy of a kind of question in a section.
+        ``accuracy/count`` is the accuracy of one kind of question in a section.
         """
         part = getattr(self, section, None)
         found: float | None = getattr(part, name.removeprefix("accuracy/"), None)
@@ -82,12 +82,12 @@ class Published(_Block):
 
     @property
     def source(self) -> str:
-        """Where the figures stand, as one sentence without its full stop."""
+        """The sources, as a sentence without its full stop."""
         return "; ".join(self.sources)
 
 
 @cache
 def published_metrics() -> Published:
-    """Return the published figures of ReasonMap and RewardMap."""
+    """Return the published metrics of ReasonMap and RewardMap."""
     file = files("rewardmap_verl.evaluation").joinpath("published.yaml")
     return Published.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

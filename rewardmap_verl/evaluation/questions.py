@@ -1,7 +1,7 @@
-"""The questions that a model is evaluated on, as a prepared folder holds them.
+"""The questions of an evaluation, read from a prepared folder.
 
-Each has a key made of its content, and all together have a fingerprint: answers that were saved for
-other questions are found out, wherever they come from.
+Each question has a key derived from its content, and each set a fingerprint, so that answers to
+other questions are detected wherever they come from.
 """
 
 from __future__ import annotations
@@ -33,28 +33,31 @@ class EvalQuestion:
     index: int
     """Its row in the split, from 0."""
     key: str
-    """Hash of its text and gold answer; the same in every folder that holds it."""
+    """Hash of its text and gold answer; equal in every folder with this question."""
     truth: GroundTruth
     network: Network = field(repr=False)
     plans: tuple[tuple[ReferenceLeg, ...], ...] = field(repr=False)
-    """The reference routes, looked up; empty for types other than planning."""
+    """The reference routes, resolved; empty for types other than planning."""
     prompt: str
-    """As it is asked, with ``<image>`` where the map goes."""
+    """The prompt, with ``<image>`` in place of the map."""
     gold: str
-    """The gold answer as the data has it: verl's dumps name a question by it."""
+    """The ground truth as stored in the data; verl's dumps identify a question by it."""
     image: Path | None = None
     data_source: str = ""
-    """verl's name for the question's kind, under which its validation reports accuracies."""
+    """verl's name of the question type, under which its validation logs accuracies."""
 
     @property
     def text(self) -> str:
-        """The question without the mark for the map."""
+        """The prompt without ``<image>``."""
         return self.prompt.replace("<image>", "").strip()
 
     @property
     def section(self) -> str:
-        """Where it counts: ``"short"`` or ``"long"`` for a route, by the asked form; ``"plus"`` for
-        ReasonMap-Plus; ``"further"`` for a type that the papers do not have."""
+        """The section of the results that it counts for.
+
+        ``"short"`` or ``"long"`` for planning, by the requested form; ``"plus"`` for
+        ReasonMap-Plus; ``"further"`` for types beyond the papers.
+        """
         if not self.truth.is_planning:
             return "further" if self.truth.type.spec.beyond_papers else "plus"
         return "long" if self.truth.form.startswith("long") else "short"
@@ -65,29 +68,29 @@ class EvalSet:
     """All questions of one evaluation."""
 
     name: str
-    """The folder and split, for messages."""
+    """Folder and split, for messages."""
     items: tuple[EvalQuestion, ...]
     folder: Path | None = None
     prompt_tokens: int = 0
-    """Upper bound of the longest prompt; 0 when the folder does not say."""
+    """Upper bound of the longest prompt in tokens; 0 if unknown."""
     source: str = ""
-    """What the folder was prepared from: reasonmap, synthetic, local, …"""
+    """Source of the prepared folder: reasonmap, synthetic, local, …"""
     others: tuple[EvalQuestion, ...] = ()
-    """Further questions of the split, which a limit leaves out: answers to them are not foreign."""
+    """Questions of the split beyond the limit; answers to them are not foreign."""
 
     @property
     def split(self) -> tuple[EvalQuestion, ...]:
-        """All questions of the split, whatever the limit."""
+        """All questions of the split, regardless of the limit."""
         return self.items + self.others
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the split's keys in order; equal means the same questions."""
+        """Hash of the split's keys in order; equal for equal questions."""
         digest = hashlib.sha256("\n".join(item.key for item in self.split).encode())
         return digest.hexdigest()[:16]
 
     def first(self, limit: int | None) -> EvalSet:
-        """Return the first questions only; what is answered of them counts for all later."""
+        """Return the first ``limit`` questions; the fingerprint stays that of the split."""
         if limit is None or limit >= len(self.items):
             return self
         kept, others = self.items[:limit], self.items[limit:]
@@ -106,15 +109,15 @@ def make_questions(
     networks: NetworkFolder,
     folder: Path | None = None,
 ) -> EvalSet:
-    """Check rows in verl's form and gather them.
+    """Build an evaluation set from rows in verl's format.
 
     Raises:
-        DataError: Naming city, row and field.
+        DataError: A row cannot be used; names city, row and field.
     """
     seen: Counter[str] = Counter()
     items = tuple(_question(i, row, networks, folder, name, seen) for i, row in enumerate(rows))
     if not items:
-        raise DataError(name, hint=f"It holds no question. {_AGAIN}")
+        raise DataError(name, hint=f"It has no questions. {_AGAIN}")
     return EvalSet(name, items, folder)
 
 
@@ -150,10 +153,10 @@ def _question(
 
 
 def read_questions(folder: Path, split: str = "test") -> EvalSet:
-    """Read one split of a folder that ``rewardmap prepare`` wrote.
+    """Read one split of a prepared folder.
 
     Raises:
-        DataError: The folder is not whole, the split is missing, or a row cannot be used.
+        DataError: The folder is incomplete, the split is missing, or a row cannot be used.
     """
     manifest = read_manifest(folder)
     path = folder / f"{split}.parquet"

@@ -1,10 +1,10 @@
-"""An evaluation from its questions to the files that are written: JSON, Markdown, LaTeX."""
+"""Results of an evaluation, and the files they are written to: JSON, Markdown, LaTeX."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,14 +26,7 @@ from rewardmap_verl.evaluation.weights import Weights
 from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 from rewardmap_verl.rewards.config import RewardConfig
 
-__all__ = [
-    "FORMAT",
-    "Evaluation",
-    "evaluate_answers",
-    "result_rows",
-    "write_results",
-    "write_table",
-]
+__all__ = ["FORMAT", "Evaluation", "Results", "evaluate_answers", "write_results", "write_table"]
 
 FORMAT: Final = 2
 """Version of ``results.json``."""
@@ -46,9 +39,30 @@ class Evaluation:
     name: str
     questions: EvalSet
     verdicts: tuple[Verdict, ...]
-    """One for each question, in order."""
+    """One per question, in order."""
     summary: MetricSummary
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything that an evaluation shows and writes."""
+
+    evaluations: Sequence[Evaluation]
+    """The source, and the source that it is compared with if there is one."""
+    baselines: Sequence[Evaluation] = ()
+    compared: Mapping[tuple[str, str], PairedComparison] = field(default_factory=dict)
+    """First minus second, by section and metric."""
+    published: bool = False
+    """Whether rows of published metrics are shown."""
+    seed: int = 0
+
+    def rows(self) -> list[TableRow]:
+        """Return the rows of the table: models, baselines, published models."""
+        rows = [summary_row(one.name, one.summary) for one in self.evaluations]
+        rows += [summary_row(f"baseline: {one.name}", one.summary) for one in self.baselines]
+        sections = {name for one in self.evaluations for name in one.summary.sections}
+        return rows + (published_rows(published_metrics(), sections) if self.published else [])
 
 
 def evaluate_answers(
@@ -61,22 +75,12 @@ def evaluate_answers(
     notes: tuple[str, ...] = (),
     breakdown: bool = True,
 ) -> Evaluation:
-    """Judge the answers to all questions and compute every figure; see :func:`summarize`."""
+    """Judge the answers to all questions and compute every metric; see :func:`summarize`."""
     verdicts = tuple(
         judge_answers(question, answers.get(question.key, ()), weights, config)
         for question in questions.items
     )
     return Evaluation(name, questions, verdicts, summarize(verdicts, seed, breakdown), notes)
-
-
-def result_rows(
-    evaluations: Sequence[Evaluation], baselines: Sequence[Evaluation], published: bool
-) -> list[TableRow]:
-    """Return the rows of the table: models, baselines, and what was published."""
-    rows = [summary_row(one.name, one.summary) for one in evaluations]
-    rows += [summary_row(f"baseline: {one.name}", one.summary) for one in baselines]
-    sections = {name for one in evaluations for name in one.summary.sections}
-    return rows + (published_rows(published_metrics(), sections) if published else [])
 
 
 def _metrics(summary: MetricSummary) -> list[dict[str, Any]]:
@@ -98,15 +102,39 @@ def _evaluation(one: Evaluation, verdicts: bool) -> dict[str, Any]:
     return found | ({"questions": [asdict(v) for v in one.verdicts]} if verdicts else {})
 
 
-def write_results(
-    folder: Path,
-    evaluations: Sequence[Evaluation],
-    baselines: Sequence[Evaluation],
-    compared: Mapping[tuple[str, str], PairedComparison],
-    published: bool,
-    seed: int,
-) -> list[Path]:
-    """Write ``results.json``, ``table.md`` and ``table.tex``; each is whole or not there.
+def _as_json(results: Results) -> dict[str, Any]:
+    questions = results.evaluations[0].questions
+    return {
+        "rewardmap_results": FORMAT,
+        "questions": {"name": questions.name, "fingerprint": questions.fingerprint},
+        "seed": results.seed,
+        "models": [_evaluation(one, verdicts=True) for one in results.evaluations],
+        "baselines": [_evaluation(one, verdicts=False) for one in results.baselines],
+        "comparison": [
+            {"section": section, "metric": name, **asdict(one)}
+            for (section, name), one in results.compared.items()
+        ],
+        "published": published_metrics().model_dump(mode="json") if results.published else None,
+    }
+
+
+def _as_markdown(results: Results) -> str:
+    parts = [
+        markdown_table(results.rows()),
+        "\nWeighted by difficulty, with 95% bootstrap intervals.\n\n",
+    ]
+    if results.published:
+        parts.append(f"In italics: {published_metrics().source}.\n")
+    for one in results.evaluations:
+        parts += [f"- {one.name}: {note}\n" for note in one.notes]
+    if results.compared:
+        first, second = (one.name for one in results.evaluations)
+        parts.append(f"\n{first} minus {second}:\n\n{markdown_comparison(results.compared)}")
+    return "".join(parts)
+
+
+def write_results(folder: Path, results: Results) -> list[Path]:
+    """Write ``results.json``, ``table.md`` and ``table.tex``, each atomically.
 
     Returns:
         The files.
@@ -114,46 +142,12 @@ def write_results(
     Raises:
         DataError: The folder cannot be written.
     """
-    questions = evaluations[0].questions
-    rows = result_rows(evaluations, baselines, published)
-    found = {
-        "rewardmap_results": FORMAT,
-        "questions": {"name": questions.name, "fingerprint": questions.fingerprint},
-        "seed": seed,
-        "models": [_evaluation(one, verdicts=True) for one in evaluations],
-        "baselines": [_evaluation(one, verdicts=False) for one in baselines],
-        "comparison": [
-            {"section": section, "metric": name, **asdict(one)}
-            for (section, name), one in compared.items()
-        ],
-        "published": published_metrics().model_dump(mode="json") if published else None,
-    }
     contents = {
-        "results.json": json.dumps(found, ensure_ascii=False, indent=1) + "\n",
-        "table.md": _markdown(rows, evaluations, compared, published),
-        "table.tex": latex_table(rows),
+        "results.json": json.dumps(_as_json(results), ensure_ascii=False, indent=1) + "\n",
+        "table.md": _as_markdown(results),
+        "table.tex": latex_table(results.rows()),
     }
-    with disk_errors(folder):
-        for name, text in contents.items():
-            write_bytes(folder / name, text.encode("utf-8", "backslashreplace"))
-    return [folder / name for name in contents]
-
-
-def _markdown(
-    rows: Sequence[TableRow],
-    evaluations: Sequence[Evaluation],
-    compared: Mapping[tuple[str, str], PairedComparison],
-    published: bool,
-) -> str:
-    parts = [markdown_table(rows), "Weighted by difficulty, with 95% bootstrap intervals.\n"]
-    if published:
-        parts.append(f"In italics: {published_metrics().source}.\n")
-    for one in evaluations:
-        parts += [f"- {one.name}: {note}\n" for note in one.notes]
-    if compared:
-        first, second = evaluations[0].name, evaluations[1].name
-        parts.append(f"\n{first} minus {second}:\n\n{markdown_comparison(compared)}")
-    return "\n".join(parts[:2]) + "".join(["\n", *parts[2:]])
+    return _write_files(folder, contents)
 
 
 def write_table(
@@ -174,7 +168,11 @@ def write_table(
         f"{name}.tex": latex_table(rows, columns),
         f"{name}.json": json.dumps(values, ensure_ascii=False, indent=1) + "\n",
     }
+    return _write_files(folder, contents)
+
+
+def _write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
     with disk_errors(folder):
-        for file, text in contents.items():
-            write_bytes(folder / file, text.encode())
-    return [folder / file for file in contents]
+        for name, text in contents.items():
+            write_bytes(folder / name, text.encode("utf-8", "backslashreplace"))
+    return [folder / name for name in contents]

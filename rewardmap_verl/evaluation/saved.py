@@ -1,15 +1,15 @@
-"""Answers that were saved before, from the files that hold them.
+"""Read saved answers from files.
 
 =================  ========================================================================
 file               written by
 =================  ========================================================================
 ``*.jsonl``        ``rewardmap evaluate`` (a header, then one answer a line)
 ``<step>.jsonl``   verl, into ``trainer.validation_data_dir``
-``*.jsonl``        anybody: objects with ``index`` or ``key``, and ``response``
+``*.jsonl``        any program: objects with ``index`` or ``key``, and ``response``
 ``*.xlsx`` …       VLMEvalKit (xlsx, tsv, json, csv): ``index``, ``question``, ``prediction``
 =================  ========================================================================
 
-A row only says which question it means; :mod:`rewardmap_verl.evaluation.gather` finds it.
+A row only describes its question; :mod:`rewardmap_verl.evaluation.gather` finds the question.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _FACTS: Final = ("country", "city", "type", "station_1", "station_2")
 _TABLES: Final = (".xlsx", ".tsv", ".csv", ".json")
 _RESPONSES: Final = ("response", "prediction", "output", "answer_text")
 VLMEVALKIT_SET: Final = "ReasonMap-Plus"
-"""VLMEvalKit's name of the data set, which ends the names of its files."""
+"""VLMEvalKit's name of the data set, the suffix of its file names."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedRow:
-    """One answer and what the file says about its question; ``None`` where it says nothing."""
+    """One answer and the file's description of its question; ``None`` for missing fields."""
 
     where: str
     answer: Answer
@@ -45,36 +45,36 @@ class SavedRow:
     gold: str | None = None
     """verl's ``gts``."""
     question: str | None = None
-    """The text of the question, or verl's ``input``, which contains it."""
+    """The question's text, or verl's ``input``, which contains it."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Fields of the question that the row repeats."""
     rollout: str = ""
-    """Rows of one question with different rollouts are several answers, not one answer twice."""
+    """Rows of one question with different rollouts are separate answers, not duplicates."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedAnswers:
-    """Everything that a file holds."""
+    """The contents of one file of answers."""
 
     path: Path
     format: str
-    """In words, for the report."""
+    """Name of the format, for the report."""
     rows: tuple[SavedRow, ...]
     fingerprint: str = ""
-    """Of the questions that were answered; "" when the file does not say."""
+    """Fingerprint of the answered questions; "" if the file has none."""
     model: str = ""
     broken: tuple[DataError, ...] = ()
     """Lines that could not be read."""
 
 
 def find_saved(path: Path) -> Path:
-    """Return the file that is meant by a file or folder.
+    """Return the file of answers in a folder, or the file itself.
 
-    A folder of verl's dumps means its newest step, a folder of VLMEvalKit's the file of
+    In a folder of verl's dumps it is the newest step, in one of VLMEvalKit the file of
     ReasonMap-Plus.
 
     Raises:
-        DataError: Nothing is there that holds answers.
+        DataError: There are no answers.
     """
     if path.is_file():
         return path
@@ -94,10 +94,10 @@ def find_saved(path: Path) -> Path:
 
 
 def read_saved(path: Path) -> SavedAnswers:
-    """Read a file of answers of any of the formats.
+    """Read a file of answers in any of the formats.
 
     Raises:
-        DataError: It cannot be read, is of another version, or holds no answer.
+        DataError: The file cannot be read, has another version, or has no answers.
     """
     path = find_saved(path)
     if path.suffix == ".jsonl":
@@ -105,9 +105,11 @@ def read_saved(path: Path) -> SavedAnswers:
     elif path.suffix in _TABLES:
         saved = _read_table(path)
     else:
-        raise DataError(path, found=path.suffix, hint="Known are .jsonl, .xlsx, .tsv, .csv, .json.")
+        raise DataError(
+            path, found=path.suffix, hint="Supported: .jsonl, .xlsx, .tsv, .csv, .json."
+        )
     if not saved.rows:
-        hint = "It holds no answer."
+        hint = "It has no answers."
         if saved.broken:
             hint += f" The first of {len(saved.broken)} broken lines: {saved.broken[0]}"
         raise DataError(path, hint=hint)
@@ -122,7 +124,7 @@ def _read_lines(path: Path) -> SavedAnswers:
     for line in read_json_lines(path):
         where = f"{path}, line {line.number}"
         if line.fault is not None or not isinstance(line.values, Mapping):
-            hint = line.fault.hint if line.fault else "A row is an object with fields."
+            hint = line.fault.hint if line.fault else "A row is a JSON object."
             broken.append(DataError(where, hint=hint))
         elif HEADER in line.values:
             header = line.values
@@ -146,10 +148,10 @@ def _read_lines(path: Path) -> SavedAnswers:
 
 
 def _plain(values: Mapping[str, Any], where: str) -> SavedRow:
-    """Read a row of ours, or anybody's."""
+    """Read a row of ours, or of any other program."""
     name = next((n for n in _RESPONSES if n in values), None)
     if name is None:
-        hint = 'Give the model\'s answer as "response"; null for a model that failed.'
+        hint = 'Give the model\'s answer as "response", or null if the model failed.'
         raise DataError(where, "response", f"the fields {', '.join(map(str, values))}", hint)
     tokens = values.get("tokens")
     return SavedRow(
@@ -169,7 +171,7 @@ def _plain(values: Mapping[str, Any], where: str) -> SavedRow:
 
 def _dumped(values: Mapping[str, Any], where: str) -> SavedRow:
     if not isinstance(values.get("gts"), str):
-        hint = "verl writes the gold answer here; the dump is of data that were not prepared here."
+        hint = "Expected verl's ground truth; these data were not prepared by `rewardmap prepare`."
         raise DataError(where, "gts", values.get("gts"), hint)
     return SavedRow(
         where,
@@ -181,8 +183,10 @@ def _dumped(values: Mapping[str, Any], where: str) -> SavedRow:
 
 
 def _last_outputs(rows: list[SavedRow]) -> list[SavedRow]:
-    """Keep the last output of each rollout, the one that verl judges; their names are
-    ``<uid>_<rollout>_<output>``."""
+    """Keep the last output of each rollout, which is the one that verl scores.
+
+    Outputs are named ``<uid>_<rollout>_<output>``.
+    """
     last: dict[str, tuple[int, SavedRow]] = {}
     for row in rows:
         rollout, _, output = row.rollout.rpartition("_")
@@ -211,7 +215,7 @@ def _read_table(path: Path) -> SavedAnswers:
     for number, values in enumerate(_table(path), 2 if path.suffix != ".json" else 0):
         where = f"{path}, row {number}"
         if "prediction" not in values:
-            hint = "VLMEvalKit writes answers here; give the file that its inference wrote."
+            hint = "VLMEvalKit's column of answers is missing. Give the file of its inference."
             raise DataError(where, "prediction", f"columns {', '.join(values)}", hint)
         rows.append(
             SavedRow(
@@ -227,14 +231,14 @@ def _read_table(path: Path) -> SavedAnswers:
 
 
 def _cell(value: object) -> object:
-    """Return the text of a cell: a number is the text it was, an empty cell is no answer."""
+    """Return the text of a cell; ``None`` for an empty cell."""
     if isinstance(value, float) and value != value:
         return None
     return str(value) if isinstance(value, int | float) else value
 
 
 def _table(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table; what is a number in a column of answers stays the text it was."""
+    """Yield the rows of a table; answers stay text, also those that look like numbers."""
     import pandas as pd
 
     text: dict[Any, Any] = {"prediction": str}
@@ -256,7 +260,7 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
         raise DataError(
             path, hint="Reading Excel files needs openpyxl: pip install openpyxl."
         ) from None
-    except Exception as error:  # pandas and openpyxl raise anything, zipfile's errors among it
-        hint = "Is it whole? VLMEvalKit writes xlsx, tsv or json (PRED_FORMAT)."
+    except Exception as error:  # pandas and openpyxl raise many types, also zipfile's
+        hint = "Is it complete? VLMEvalKit writes xlsx, tsv or json (PRED_FORMAT)."
         raise DataError(path, found=f"{type(error).__name__}: {error}", hint=hint) from None
     yield from table.to_dict("records")

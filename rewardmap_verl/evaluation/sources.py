@@ -1,4 +1,4 @@
-"""What ``rewardmap evaluate`` is given: a model, saved answers, or the name of a baseline."""
+"""Sources of answers for ``rewardmap evaluate``: a model, saved answers, or a baseline."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ __all__ = ["AnswerSources", "is_model", "prepare_environment"]
 
 
 def is_model(source: str) -> bool:
-    """Say whether a source is a model that has to be asked: a folder with a ``config.json``, or a
-    name of the hub. Folders that hold answers are not."""
+    """Return whether a source is a model: a folder with a ``config.json``, or a hub name.
+
+    A folder of answers is not.
+    """
     path = Path(source)
     if path.is_file() or source in BASELINES:
         return False
@@ -38,15 +40,15 @@ def is_model(source: str) -> bool:
     try:
         find_saved(path)
     except ValueError:
-        return True  # check_model says what is wrong with it
+        return True  # check_model reports what is wrong with it
     return False
 
 
 def prepare_environment() -> None:
-    """Set what vLLM needs on a machine without a GPU; call it before vLLM is imported.
+    """Set vLLM's environment variables; call it before vLLM is imported.
 
-    It is what training on the CPU sets (``cpu/environment.py``), so that a model answers
-    here as in its own validation; only the number of threads is left to torch.
+    On a CPU they are those of training (``cpu/environment.py``), so that a model answers as in its
+    own validation; only the number of threads is left to torch.
     """
     import torch
 
@@ -61,7 +63,7 @@ def prepare_environment() -> None:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSources:
-    """Gets the answers of any source."""
+    """Reads or generates the answers of any source."""
 
     questions: EvalSet
     generation: Generation
@@ -71,7 +73,7 @@ class AnswerSources:
     progress: Callable[[int], object] = lambda count: None
 
     def default_name(self, source: str) -> str:
-        """Return how a source is called in a table."""
+        """Return the name of a source in tables."""
         if source in BASELINES:
             return source
         if is_model(source):
@@ -82,7 +84,7 @@ class AnswerSources:
         return read_saved(path).model or path.stem
 
     def answers(self, source: str, log: Path) -> Gathered:
-        """Return the answers of a source; a model is asked what the log does not hold yet.
+        """Return the answers of a source; a model answers what its log does not have yet.
 
         Raises:
             DataError, ConfigError: The source, its answers or the log cannot be used.
@@ -107,7 +109,7 @@ class AnswerSources:
 
 
 def training_answers(questions: EvalSet) -> Mapping[QuestionType, int]:
-    """Return the most frequent answers of the training split; nothing where there is none."""
+    """Return the most frequent answers of the training split; empty without such a split."""
     if questions.folder is None or not (questions.folder / "train.parquet").is_file():
         return {}
     return frequent_answers(read_questions(questions.folder, "train").items)

@@ -121,8 +121,10 @@ def _generator(seed: int, name: str) -> np.random.Generator:
 
 
 def _cluster_names(samples: Sequence[Sample]) -> tuple[list[tuple[str, ...]], str]:
-    """Return the cluster of each question, and what a cluster is: a map, or a question where there
-    are fewer than :data:`MIN_MAPS` maps."""
+    """Return the cluster of each question, and the kind of cluster.
+
+    A cluster is a map, or a question if there are fewer than :data:`MIN_MAPS` maps.
+    """
     if len({place for sample in samples for place in sample.places}) >= MIN_MAPS:
         return [sample.places for sample in samples], "maps"
     names = [tuple(f"{place} #{i}" for i, place in enumerate(one.places)) for one in samples]

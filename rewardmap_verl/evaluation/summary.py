@@ -1,4 +1,4 @@
-"""The figures of one model: every weighted mean of the papers' tables, and what lies beneath it."""
+"""The metrics of one model: the weighted means of the papers' tables, and their breakdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 SECTIONS: Final = ("short", "long", "plus", "further")
-"""ReasonMap's short and long questions, ReasonMap-Plus, and types that the papers do not have."""
+"""ReasonMap's short and long questions, ReasonMap-Plus, and types beyond the papers."""
 
 _COUNTING: Final = ("Counting1", "Counting2", "Counting3")
 _TRUE_FALSE: Final = ("TorF1", "TorF2")
@@ -36,12 +36,12 @@ _SHORT_PARTS: Final = tuple(part for part in PARTS if not part.startswith("via")
 
 _Value = Callable[[Verdict], float | None]
 _Key = tuple[str, str, bool]
-"""Section, name, and whether weighted."""
+"""Section, name, weighted or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number of a table: which questions, which of their values, weighted or not."""
+    """One metric, with the values that it averages."""
 
     section: str
     name: str
@@ -83,7 +83,7 @@ def _metric(
 
 
 def _metrics(section: str, verdicts: Sequence[Verdict]) -> Iterator[Metric]:
-    """Yield a section's figures: accuracy, map score, types, readable answers, tokens."""
+    """Yield a section's metrics: accuracy, map score, types, readable answers, tokens."""
     yield from _metric(section, "accuracy", verdicts, _accuracy, True)
     yield from _metric(section, "accuracy", verdicts, _accuracy, False)
     if section == "plus":
@@ -120,30 +120,30 @@ def _breakdown(section: str, verdicts: Sequence[Verdict]) -> Iterator[Metric]:
 
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
-    """All figures of one model."""
+    """All metrics of one model."""
 
     sections: tuple[str, ...]
-    """Those of which at least one question was answered."""
+    """Sections with at least one answer."""
     metrics: dict[_Key, Interval]
     """By section, name and whether weighted."""
     by_data_source: dict[str, float]
-    """Unweighted accuracy under verl's names: what validation logs as ``acc/mean@1``."""
+    """Unweighted accuracy by verl's names, as its validation logs it (``acc/mean@1``)."""
     reward: float | None
     """Mean reward of all answers."""
 
     def get(self, section: str, name: str, weighted: bool = True) -> Interval | None:
-        """Return a figure, ``None`` when the section was not asked or has no such figure."""
+        """Return a metric; ``None`` when the section has no answers or no such metric."""
         return self.metrics.get((section, name, weighted))
 
 
 def answered_sections(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
-    """Return the sections of which at least one question has an answer, in order."""
+    """Return the sections with at least one answer, in order."""
     found = {v.section for v in verdicts if v.answers}
     return tuple(section for section in SECTIONS if section in found)
 
 
 def accuracy_by_data_source(verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """Return the accuracy under each of verl's names, which its validation logs as acc/mean@1."""
+    """Return the accuracy by verl's names, as its validation logs it (``acc/mean@1``)."""
     rights: dict[str, list[float]] = {}
     for verdict in verdicts:
         rights.setdefault(verdict.data_source, []).append(verdict.right)
@@ -157,15 +157,15 @@ def _intervals(metrics: Iterable[Metric], seed: int, draws: int) -> Iterator[tup
 
 
 def summarize(verdicts: Sequence[Verdict], seed: int = 0, breakdown: bool = True) -> MetricSummary:
-    """Compute every figure with its interval.
+    """Compute every metric with its interval.
 
-    A section of which no question was answered was not asked, and is left out; in the others a
-    question without an answer counts as wrong.
+    A section without any answer is omitted; in the others a question without an answer counts as
+    wrong.
 
     Args:
-        verdicts: One for each question.
-        seed: Of the intervals.
-        breakdown: Also by level and by map, with intervals of fewer draws.
+        verdicts: One per question.
+        seed: Seed of the intervals.
+        breakdown: Also by level and by map, with intervals of a tenth of the draws.
     """
     sections = answered_sections(verdicts)
     counted = [v for v in verdicts if v.section in sections]
@@ -190,10 +190,7 @@ _COMPARED: Final = ("accuracy", "map_score", "accuracy/count", "accuracy/true_fa
 def compare_verdicts(
     first: Sequence[Verdict], second: Sequence[Verdict], seed: int = 0
 ) -> dict[tuple[str, str], PairedComparison]:
-    """Compare two models on the questions of one data set, figure by figure.
-
-    Both are compared in the sections that both answered.
-    """
+    """Compare two models on one data set, in the sections that both answered."""
     both = [s for s in answered_sections(first) if s in answered_sections(second)]
     found = {}
     for section in both:

@@ -1,4 +1,4 @@
-"""The papers' table: the same rows for the terminal, for Markdown and for LaTeX."""
+"""The papers' results table, for the terminal, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: a figure, how it is headed and how it is written."""
+    """One column: a metric, its heading and its number format."""
 
     section: str
     name: str
@@ -53,8 +53,8 @@ COLUMNS: Final = (
     Column("plus", "accuracy", "Plus"),
     Column("further", "accuracy", "Further", weighted=False),
 )
-"""ReasonMap's table and RewardMap's table 1, weighted by difficulty but for the tokens; and the
-plain accuracy of types that the papers do not have, where there are any."""
+"""ReasonMap's table and RewardMap's table 1, weighted by difficulty except for the tokens; and the
+unweighted accuracy of types beyond the papers, if there are any."""
 
 _GROUPS: Final = {
     "short": "ReasonMap",
@@ -64,19 +64,19 @@ _GROUPS: Final = {
 }
 _NAME_WIDTH: Final = 20
 _CELL_WIDTH: Final = 12
-"""Characters of a terminal for the name of a row and for a figure with its interval."""
+"""Width in characters of a row's name, and of a metric with its interval."""
 _ABSENT: Final = "–"
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One model's cells; ``None`` where it has no such figure."""
+    """One model's cells; ``None`` for a missing metric."""
 
     name: str
     cells: tuple[float | None, ...]
     intervals: tuple[tuple[float, float] | None, ...] = ()
     published: bool = False
-    """True for a figure that others measured."""
+    """Whether the values were published by others."""
 
 
 def _scaled(column: Column, value: float) -> float:
@@ -99,7 +99,7 @@ def summary_row(name: str, summary: MetricSummary) -> TableRow:
 def published_rows(
     published: Published, sections: Iterable[str], columns: Sequence[Column] = COLUMNS
 ) -> list[TableRow]:
-    """Return the published rows that have a figure in one of the sections."""
+    """Return the published rows with a metric in one of the sections."""
     wanted = set(sections)
     rows = [_published_row(model, wanted, columns) for model in published.models]
     return [row for row in rows if any(cell is not None for cell in row.cells)]
@@ -128,7 +128,7 @@ def _with_interval(column: Column, row: TableRow, i: int) -> str:
 
 
 def _lines(column: Column, row: TableRow, i: int) -> list[str]:
-    """Return a cell for a terminal: the figure, and its interval below it."""
+    """Return a cell for the terminal: the metric, and its interval below it."""
     lines = [_cell(column, row.cells[i])]
     if row.intervals and column.digits and (bounds := row.intervals[i]) is not None:
         digits = 0 if column.percent else max(0, column.digits - 1)
@@ -137,13 +137,15 @@ def _lines(column: Column, row: TableRow, i: int) -> list[str]:
 
 
 def _shown(rows: Sequence[TableRow], columns: Sequence[Column]) -> list[int]:
-    """Return the columns in which a row has something."""
+    """Return the columns that are not empty in every row."""
     return [i for i in range(len(columns)) if any(row.cells[i] is not None for row in rows)]
 
 
 def main_tables(rows: Sequence[TableRow], title: str, width: int) -> list[Table]:
-    """Return the table for a terminal of some width: in one piece, or routes and short answers
-    apart, so that no number is broken."""
+    """Return the table for a terminal of a given width.
+
+    It is split by benchmark where it would be too wide, so that no number is broken.
+    """
     shown = _shown(rows, COLUMNS)
     if width >= _NAME_WIDTH + _CELL_WIDTH * len(shown):
         return [main_table(rows, title)]
@@ -164,7 +166,7 @@ def _part(row: TableRow, chosen: Sequence[int]) -> TableRow:
 
 
 def main_table(rows: Sequence[TableRow], title: str, columns: Sequence[Column] = COLUMNS) -> Table:
-    """Return the table for a terminal; intervals stand below the figures."""
+    """Return the table for the terminal; intervals are below the metrics."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", overflow="fold", min_width=10)
     shown = _shown(rows, columns)
@@ -179,7 +181,7 @@ def main_table(rows: Sequence[TableRow], title: str, columns: Sequence[Column] =
 
 
 def markdown_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS) -> str:
-    """Return the table in Markdown, with the intervals in the cells."""
+    """Return the table in Markdown, with intervals in the cells."""
     shown = _shown(rows, columns)
     heads = ["model", *(columns[i].head for i in shown)]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(shown)]
@@ -207,7 +209,7 @@ _LATEX: Final = str.maketrans(
 
 
 def latex_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS) -> str:
-    """Return the table in LaTeX (needs booktabs), ours above what was published."""
+    """Return the table in LaTeX (needs booktabs), published rows below a rule."""
     shown = _shown(rows, columns)
     groups: list[tuple[str, int]] = []
     for i in shown:
@@ -241,7 +243,7 @@ _NAMES: Final = {
 
 
 def detail_table(summary: MetricSummary) -> Table:
-    """Return every figure with its interval and the number of questions behind it."""
+    """Return a table of every metric, its interval and its number of questions."""
     table = Table(title="In detail", title_justify="left", box=box.SIMPLE_HEAD)
     for head in ("section", "metric", "mean", "95% interval", "questions"):
         left = head in ("section", "metric")
@@ -289,7 +291,7 @@ _COMPARED: Final = ("section", "metric", "difference", "95% interval", "p", "+ /
 def comparison_table(
     first: str, second: str, compared: Mapping[tuple[str, str], PairedComparison]
 ) -> Table:
-    """Return the comparison of two models for a terminal."""
+    """Return the comparison of two models for the terminal."""
     table = Table(title=f"{first} minus {second}", title_justify="left", box=box.SIMPLE_HEAD)
     for head in _COMPARED:
         left = head in ("section", "metric")

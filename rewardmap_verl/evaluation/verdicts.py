@@ -1,7 +1,7 @@
-"""What an answer is worth in the papers' figures: right or wrong, map score, weight.
+"""Verdicts on answers: correctness, map score and weight, as the papers' metrics need them.
 
-Reading and correctness are those of the reward (:mod:`rewardmap_verl.rewards`), so that training,
-validation and evaluation judge alike; the map score is added here.
+Parsing and correctness are those of the reward (:mod:`rewardmap_verl.rewards`), so that training,
+validation and evaluation agree; the map score is computed here.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ class Answer:
     """One answer of a model."""
 
     response: object
-    """Whatever the file holds; what is no text is wrong."""
+    """The response as stored; anything but text is wrong."""
     tokens: int | None = None
-    """Tokens that the model wrote, where known."""
+    """Generated tokens, if known."""
     cut: bool = False
-    """True when the model ran out of tokens before it had finished."""
+    """Whether generation stopped at the maximum number of tokens."""
 
     @property
     def empty(self) -> bool:
-        """True when there is no text at all."""
+        """Whether there is no text."""
         return not isinstance(self.response, str) or not self.response.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All figures of one question; of several answers to it the means."""
+    """The results of one question: means over its answers."""
 
     key: str
     index: int
@@ -53,7 +53,7 @@ class Verdict:
     """By transfers; "easy" for types other than planning."""
     weight: float
     answers: int
-    """Answers that were judged; 0 when the question was not answered, which counts as wrong."""
+    """Number of judged answers; 0 for an unanswered question, which counts as wrong."""
     right: float
     readable: float
     reward: float
@@ -81,13 +81,13 @@ def _mean_map_score(scores: Sequence[MapScore]) -> MapScore:
 def judge_answers(
     question: EvalQuestion, answers: Sequence[Answer], weights: Weights, config: RewardConfig
 ) -> Verdict:
-    """Judge the answers to one question; an answer that is missing is wrong.
+    """Judge the answers to one question; without an answer it counts as wrong.
 
     Args:
-        asked: The question.
-        answers: Usually one; a validation with several rollouts gives more.
-        weights: The benchmarks' weights.
-        config: The reward's settings, which also bound what is read of an answer.
+        question: The question.
+        answers: Usually one; a validation with several rollouts has more.
+        weights: The benchmarks' difficulty weights.
+        config: The reward's settings, which also limit the length of a parsed answer.
     """
     truth = question.truth
     scores = [score_answer(one.response, truth, question.network, config) for one in answers]

@@ -1,7 +1,7 @@
-"""What a question weighs: nine weights by (question, map) level for routes, three by map level
-for short answers.
+"""Difficulty weights of the benchmarks' weighted metrics.
 
-The weights are data, ``weights.yaml``, which says where they come from.
+Planning questions have nine weights by (question, map) level, all others three by map level. The
+weights are data (``weights.yaml``), with their source.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Block(BaseModel):
 
 
 class ByMap(_Block):
-    """One weight for each level of the map."""
+    """One weight per level of the map."""
 
     easy: PositiveFloat
     middle: PositiveFloat
@@ -33,7 +33,7 @@ class ByMap(_Block):
 
 
 class ByQuestionAndMap(_Block):
-    """One weight for each level of the question and of the map."""
+    """One weight per level of the question and of the map."""
 
     easy: ByMap
     middle: ByMap
@@ -47,7 +47,7 @@ class Weights(_Block):
     reasonmap_plus: ByMap
 
     def of(self, truth: GroundTruth) -> float:
-        """Return the weight of a question in its benchmark's weighted figures."""
+        """Return the weight of a question in its benchmark's weighted metrics."""
         by_map: ByMap = self.reasonmap_plus
         if truth.is_planning:
             by_map = getattr(self.reasonmap, question_level(truth))
@@ -56,8 +56,10 @@ class Weights(_Block):
 
 
 def question_level(truth: GroundTruth) -> MapDifficulty:
-    """Return the level of a planning question: 0 transfers easy, 1 middle, 2 or more hard
-    (ReasonMap, arXiv 2505.18675, 3.2). Questions of other types are easy."""
+    """Return the level of a planning question: 0 transfers easy, 1 middle, 2 or more hard.
+
+    Source: ReasonMap, arXiv 2505.18675, section 3.2. Questions of other types are easy.
+    """
     return LEVELS[min(truth.question_transfer_count, 2)]
 
 
@@ -68,7 +70,7 @@ def _shipped() -> Weights:
 
 
 def load_weights(path: Path | None = None) -> Weights:
-    """Return the weights of a file, or the ones that ship.
+    """Return the weights of a file, or the papers' weights.
 
     Raises:
         ConfigError: The file cannot be read, or a weight is missing or not above 0.
@@ -78,7 +80,7 @@ def load_weights(path: Path | None = None) -> Weights:
     try:
         return Weights.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(path, found=str(error), hint="Give a readable YAML file.") from None
+        raise ConfigError(path, found=str(error), hint="Give a valid YAML file.") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

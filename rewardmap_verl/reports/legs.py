@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewardmap_verl.drawing.line_geometry import Point, LineGeometry, stops_of_ride
+from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, stops_of_ride
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.correctness import Ride, resolve_leg
 from rewardmap_verl.rewards.ground_truth import GroundTruth

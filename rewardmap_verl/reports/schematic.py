@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 
 from rewardmap_verl.drawing.colors import line_colors
-from rewardmap_verl.drawing.line_geometry import Point, LineGeometry
+from rewardmap_verl.drawing.line_geometry import LineGeometry, Point
 from rewardmap_verl.transit.network import Line, Network
 
 __all__ = ["MOST_STOPS", "Schematic", "draw_schematic"]
