@@ -111,8 +111,8 @@ def _breakdown(section: str, verdicts: Sequence[Verdict]) -> Iterator[Metric]:
         chosen = [v for v in verdicts if v.map_level == level]
         yield from _metric(section, f"accuracy/map {level}", chosen, _accuracy, False)
         if section != "plus":
-            question = [v for v in verdicts if v.question_level == level]
-            yield from _metric(section, f"accuracy/question {level}", question, _accuracy, False)
+            chosen = [v for v in verdicts if v.question_level == level]
+            yield from _metric(section, f"accuracy/question {level}", chosen, _accuracy, False)
     for place in sorted({v.place for v in verdicts}):
         chosen = [v for v in verdicts if v.place == place]
         yield from _metric(section, f"accuracy/{place}", chosen, _accuracy, False)

@@ -146,10 +146,10 @@ def test_a_renamed_folder_goes_on(tmp_path: Path, twelve: EvalSet) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"rewardmap_answers": 2}\n', "Version 1 is read here"),
-        (b'{"key": "k"}\n', "does not begin with this program's header"),
-        (b"hello\n", "line 1.*not JSON"),
-        (b"[]\n", "no answer"),
+        (b'{"rewardmap_answers": 2}\n', "Only version 1 can be read"),
+        (b'{"key": "k"}\n', "The header of an answer log is missing"),
+        (b"hello\n", "line 1.*Not valid JSON"),
+        (b"[]\n", "is a JSON object"),
     ],
 )
 def test_a_file_that_is_not_ours_is_left_alone(

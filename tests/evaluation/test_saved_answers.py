@@ -162,7 +162,7 @@ def test_double_rows(write: Write, five: EvalSet) -> None:
     assert responses(gathered, five) == EXPECTED
     assert any("1 rows repeat an earlier row" in note for note in gathered.notes)
     other = [*plain(five), {**plain(five)[3], "response": "no"}]
-    with pytest.raises(DataError, match=r"a\.jsonl, line 6: response: .*otherwise in .*line 4"):
+    with pytest.raises(DataError, match=r"a\.jsonl, line 6: response: .*.*line 4 has another answer"):
         found(write("a.jsonl", other), five)
 
 
@@ -175,14 +175,14 @@ def test_missing_and_empty_answers_are_counted(write: Write, five: EvalSet) -> N
     notes = "\n".join(gathered.notes)
     assert "1 of 4 plus questions have no answer and count as wrong (rows 4)" in notes
     assert "2 of 4 answers are empty" in notes
-    assert "1 of 4 answers were cut off at the most tokens" in notes
+    assert "1 of 4 answers were cut off at the token limit" in notes
     assert "1 of 4 answers say that the model failed" in notes
 
 
 def test_a_kind_of_question_that_nobody_asked_is_left_out(write: Write, five: EvalSet) -> None:
     rows = [row for row in plain(five) if row["index"] != 2]
     gathered = found(write("a.jsonl", rows), five)
-    assert gathered.notes == ("None of the 1 short questions was answered; they are left out.",)
+    assert gathered.notes == ("None of the 1 short questions was answered; they are not scored.",)
 
 
 def test_broken_lines_are_counted(write: Write, five: EvalSet) -> None:
@@ -194,16 +194,16 @@ def test_broken_lines_are_counted(write: Write, five: EvalSet) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", "", "holds no answer"),
+        ("a.jsonl", "", "has no answers"),
         ("a.jsonl", "no json\n", "1 broken lines"),
         ("a.jsonl", '{"index": 1}\n', 'Give the model\'s answer as "response"'),
         ("a.jsonl", '{"index": "one", "response": ""}\n', "row in the split"),
-        ("a.jsonl", '{"rewardmap_answers": 7}\n{"index": 0, "response": ""}\n', "Version 1"),
-        ("4.jsonl", '{"gts": null, "output": ""}\n', "verl writes the gold answer here"),
-        ("a.tsv", "index\tanswer\n0\tx\n", "VLMEvalKit writes answers here"),
-        ("a.xlsx", "no workbook", "Is it whole"),
-        ("a.json", "{", "Is it whole"),
-        ("a.txt", "x", "Known are .jsonl"),
+        ("a.jsonl", '{"rewardmap_answers": 7}\n{"index": 0, "response": ""}\n', "Only version 1"),
+        ("4.jsonl", '{"gts": null, "output": ""}\n', "Expected verl.s ground truth"),
+        ("a.tsv", "index\tanswer\n0\tx\n", "column of answers is missing"),
+        ("a.xlsx", "no workbook", "Is it complete"),
+        ("a.json", "{", "Is it complete"),
+        ("a.txt", "x", "Supported: .jsonl"),
     ],
 )
 def test_unusable_files(tmp_path: Path, name: str, content: str, message: str) -> None:
