@@ -176,7 +176,7 @@ def test_missing_and_empty_answers_are_counted(write: Write, five: EvalSet) -> N
     assert "1 of 4 plus questions have no answer and count as wrong (rows 4)" in notes
     assert "2 of 4 answers are empty" in notes
     assert "1 of 4 answers were cut off at the token limit" in notes
-    assert "1 of 4 answers say that the model failed" in notes
+    assert "1 of 4 answers report a failed model call" in notes
 
 
 def test_a_kind_of_question_that_nobody_asked_is_left_out(write: Write, five: EvalSet) -> None:
