@@ -148,15 +148,11 @@ def make_processor(row: dict[str, Any]) -> Any:
     return processor
 
 
-def make_worker(name: str, processor: Any) -> Any:
+def make_worker(processor: Any) -> Any:
     """A worker of agent loops, as far as it prepares what was answered."""
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
-    from rewardmap_verl.verl_plugin.agent_loop_worker import SharesPrompts
-
-    bases = (SharesPrompts, AgentLoopWorker) if name == "rewardmap" else (AgentLoopWorker,)
-    kind = type("Worker", bases, {})
-    worker: Any = object.__new__(kind)
+    worker: Any = object.__new__(AgentLoopWorker)
     worker.processor, worker.tokenizer = processor, processor.tokenizer
     worker.mm_processor_kwargs = {}
     return worker
@@ -177,7 +173,7 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
     columns = {**row, "raw_prompt": [{"role": "user", "content": [message, question]}]}
     columns.pop("images")
     costs.bytes["row to the agent loop"] = len(pickle.dumps(columns))
-    worker = make_worker(name, processor)
+    worker = make_worker(processor)
     queue: list[list[bytes]] = []
     for _ in range(rollouts):
         before = sum(costs.seconds.values())
@@ -201,7 +197,7 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
     with costs.on("actor: decode and processor"):
         for pixels in received:
             if isinstance(pixels, PixelReference):
-                pixels.parts()
+                pixels.patches()
     for _ in range(PASSES):
         for frames in queue:
             with costs.on("actor: pixels of a micro-batch"):

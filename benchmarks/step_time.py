@@ -40,7 +40,6 @@ MILESTONES = (
     ("validated", "step:0 - "),
     ("first step is done", "step:1 - "),
 )
-FORKS = "rewardmap_verl.cpu.prefork.server"
 STEP = re.compile(r"step:(\d+) - (.*)")
 TIMING = re.compile(r"timing_s/([\w/]+):(?:np\.float64\()?([0-9.e+-]+)")
 
@@ -185,8 +184,6 @@ def name_of(process: psutil.Process) -> str:
         return re.split(r"[.(\s]", title)[0]
     if "verl.trainer.main_ppo" in arguments:
         return "main_ppo"
-    if FORKS in arguments:
-        return "prefork"
     scripts = [Path(part).name for part in arguments[1:3] if part.endswith(".py")]
     return scripts[0] if scripts else Path(title.split()[0]).name
 

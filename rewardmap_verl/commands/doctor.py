@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -30,6 +30,8 @@ def doctor() -> None:
     with console.status("Checking the installation (importing verl takes some seconds)"):
         results = list(examine_installation())
     console.print(report_table(results))
+    for line in patch_lines():
+        console.print(line, markup=False, soft_wrap=True)
     if not can_train(results):
         console.print("[red]Training cannot run here; fix what is marked missing.[/red]")
         raise typer.Exit(1)
@@ -48,3 +50,13 @@ def report_table(results: Sequence[CheckResult]) -> Table:
         state = Text(result.state.value, style=STYLES[result.state.value])
         table.add_row(result.name, Text(result.value), state, Text(result.hint))
     return table
+
+
+def patch_lines() -> Iterator[str]:
+    """Yield the runtime patches of other libraries as text; none is applied for it."""
+    from rewardmap_verl.verl_plugin.patches import ALL_PATCHES, active_on
+
+    yield f"Runtime patches: {len(ALL_PATCHES)}"
+    for patch in ALL_PATCHES:
+        yield f"  {patch.name} ({active_on(patch)})"
+        yield f"    {patch.reason} Can go when: {patch.upstream}"

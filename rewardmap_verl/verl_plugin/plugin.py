@@ -1,8 +1,9 @@
-"""What verl loads in every process, at the end of ``import verl`` (entry point ``verl.plugins``).
+"""The module that verl loads in every process at the end of ``import verl``.
 
-verl reports a plugin that fails only at debug level, so this module catches and reports its own
-failures, and :mod:`rewardmap_verl.preflight.callback` refuses to train when there was one. It imports
-only what it registers: a module that needs verl while verl is still being imported fails unseen.
+It is registered as entry point ``verl.plugins``. verl logs a failing plugin only at debug level, so
+this module catches and logs its own errors, and :mod:`rewardmap_verl.preflight.callback` refuses to
+train after one. It imports only what it registers: a module that needs verl while verl is still
+being imported would fail unseen.
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ __all__ = ["PROBLEM"]
 
 
 def load() -> str:
-    """Register what verl must know, and say what went wrong; empty when nothing did."""
+    """Apply the patches and register the CPU platform.
+
+    Returns:
+        What went wrong; empty if nothing did.
+    """
     try:
         from rewardmap_verl import cpu
+        from rewardmap_verl.patching import apply
+        from rewardmap_verl.verl_plugin.patches import EVERY_PLATFORM
 
+        for patch in EVERY_PLATFORM:
+            apply(patch)
         cpu.activate()
-    except Exception as error:  # verl would swallow it; nothing may stay unsaid
+    except Exception as error:  # verl would swallow it
         problem = f"{type(error).__name__}: {error}"
         logging.getLogger(__name__).error("rewardmap-verl could not be loaded: %s", problem)
         return problem
@@ -27,4 +36,4 @@ def load() -> str:
 
 
 PROBLEM: Final = load()
-"""Why loading failed in this process; empty when it did not."""
+"""Why loading failed in this process; empty if it did not."""

@@ -1,13 +1,16 @@
-"""The reward, as verl's reward workers call it (``reward.reward_manager``, source ``importlib``).
+"""The reward manager that verl's reward workers call (``reward.reward_manager``).
 
-verl runs ``reward.num_workers`` Ray actors; each holds one manager and asks it for one answer at a
-time, many at once. All the thinking is in :mod:`rewardmap_verl.rewards`; here are only the way in
-and out, and what a process keeps: networks and gold answers, read once.
+verl runs ``reward.num_workers`` Ray actors. Each holds one manager and awaits one answer per call,
+with many calls in flight. Scoring itself is in :mod:`rewardmap_verl.rewards`; the manager unpacks
+verl's batch, and caches networks and gold answers.
 """
 
 from __future__ import annotations
 
+import asyncio
+
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -19,23 +22,22 @@ from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.score import score_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
-from rewardmap_verl.verl_plugin.batches import BatchedThread
 
 __all__ = ["RewardMapRewardManager"]
 
-NETWORKS_KEPT = 256
-"""Networks that a process keeps. Real ones take up to a few MB; there are 30 in ReasonMap."""
+CACHED_NETWORKS = 256
+"""Networks per process. Real ones take up to a few MB; ReasonMap has 30."""
 
-TRUTHS_KEPT = 4096
-"""Gold answers that a process keeps; the rollouts of a group follow one another."""
+CACHED_TRUTHS = 4096
+"""Gold answers per process; all rollouts of a group share one."""
 
 
 class RewardMapRewardManager(RewardManagerBase):
-    """Scores answers about transit maps.
+    """Reward manager for answers about transit maps.
 
-    Settings are in ``reward.rewardmap``. A row must have ``reward_model.ground_truth`` and
+    It is configured by ``reward.rewardmap``. A row needs ``reward_model.ground_truth`` and
     ``extra_info.network``, an absolute path, as
-    :class:`~rewardmap_verl.verl_plugin.dataset.CurriculumDataset` gives it.
+    :class:`~rewardmap_verl.verl_plugin.dataset.CurriculumDataset` provides it.
     """
 
     def __init__(
@@ -45,29 +47,32 @@ class RewardMapRewardManager(RewardManagerBase):
         block: Any = config.reward.get("rewardmap") or {}
         plain: Any = OmegaConf.to_container(block, resolve=True) if block else None
         self._settings = load_reward_config(plain)
-        self._network = lru_cache(maxsize=NETWORKS_KEPT)(read_network)
-        self._truth = lru_cache(maxsize=TRUTHS_KEPT)(GroundTruth.from_json)
-        # One thread: scoring holds the interpreter lock, more threads would only take turns. It
-        # keeps the event loop free to take further calls, and it loads no network twice.
-        self._scorer = BatchedThread(self._score, "rewardmap")
+        self._network = lru_cache(maxsize=CACHED_NETWORKS)(read_network)
+        self._truth = lru_cache(maxsize=CACHED_TRUTHS)(GroundTruth.from_json)
+        # Scoring holds the interpreter lock, so more threads would only take turns. One thread
+        # keeps the event loop responsive and reads no network twice.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rewardmap")
 
     async def run_single(self, data: Any) -> dict[str, Any]:
         """Score one answer.
 
         Args:
-            data: verl's DataProto of one rollout; of several outputs the last one counts.
+            data: verl's ``DataProto`` of one rollout. If it holds several outputs, the last one is
+                scored.
 
         Returns:
-            ``reward_score`` and, as ``reward_extra_info``, the parts: the same keys every time.
+            ``reward_score``, and the parts of the reward as ``reward_extra_info``. The keys are the
+            same for every answer.
 
         Raises:
-            DataError: The row cannot be scored, whatever the answer. The dataset has checked all
-                rows before training, so this means that a file has changed since.
+            DataError: The row cannot be scored, whatever the answer. The dataset checks every row
+                before training, so a file has changed since.
         """
-        return await self._scorer.run(data)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._score, data)
 
     def _score(self, data: Any) -> dict[str, Any]:
-        # The row is taken apart by hand: verl's data[-1:] takes longer than to score the answer.
+        # Indexing each column is much cheaper than verl's data[-1:].
         row = {name: column[-1] for name, column in data.non_tensor_batch.items()}
         answer = self.tokenizer.decode(answer_tokens(data.batch), skip_special_tokens=True)
         truth = self._truth(row["reward_model"]["ground_truth"])
@@ -78,7 +83,7 @@ class RewardMapRewardManager(RewardManagerBase):
 
 
 def answer_tokens(batch: Mapping[str, Any]) -> Any:
-    """The token ids of the last output of a rollout, without the filling behind them."""
+    """Return the token ids of a rollout's last output, without its padding."""
     answer = batch["responses"][-1]
     length = int(batch["attention_mask"][-1, -answer.shape[-1] :].sum())
     return answer[:length]

@@ -69,18 +69,3 @@ def test_children_compile_once(tmp_path: Path) -> None:
     assert Path(prefix).parent == tmp_path
     assert Path(cached).is_file()
     assert not (tmp_path / "__pycache__").exists()
-
-
-def test_garbage_is_looked_for_less_often_and_never_more_often() -> None:
-    import gc
-
-    from rewardmap_verl.cpu.gc_tuning import NEW_OBJECTS, collect_rarely
-
-    before = gc.get_threshold()
-    try:
-        for wanted, expected in ((700, NEW_OBJECTS), (10**6, 10**6), (0, 0)):
-            gc.set_threshold(wanted, 7, 8)
-            collect_rarely()
-            assert gc.get_threshold() == (expected, 7, 8)
-    finally:
-        gc.set_threshold(*before)

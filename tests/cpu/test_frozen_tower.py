@@ -7,11 +7,9 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 import torch
 
-from rewardmap_verl.cpu import sharding
-from rewardmap_verl.cpu.frozen_tower import KEY, freeze_if_asked
+from rewardmap_verl.cpu.frozen_tower import KEY, PATCH, freeze_if_configured
 
 
 def model(**config: bool) -> SimpleNamespace:
@@ -21,35 +19,29 @@ def model(**config: bool) -> SimpleNamespace:
 
 def test_only_the_tower_is_frozen() -> None:
     asked = model(**{KEY: True})
-    assert freeze_if_asked(asked) == 2
+    assert freeze_if_configured(asked) == 2
     assert not any(weight.requires_grad for weight in asked.model.visual.parameters())
     assert all(weight.requires_grad for weight in asked.model.language_model.parameters())
 
 
-def test_nothing_is_frozen_unasked() -> None:
+def test_nothing_is_frozen_by_default() -> None:
     for unasked in (model(), model(**{KEY: False})):
-        assert freeze_if_asked(unasked) == 0
+        assert freeze_if_configured(unasked) == 0
         assert all(weight.requires_grad for weight in unasked.model.visual.parameters())
 
 
-def test_towers_are_prepared_before_verl_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    fsdp_utils = pytest.importorskip("verl.utils.fsdp_utils")
+def test_the_tower_is_frozen_before_verl_shards() -> None:
     seen = []
 
-    def shard(given: Any, *rest: object) -> None:
-        weights = list(given.model.visual.parameters())
-        seen.append((weights[0].requires_grad, len(given.model.visual._forward_pre_hooks), rest))
+    def shard(model: Any, fsdp_kwargs: Any, config: Any) -> None:
+        weights = list(model.model.visual.parameters())
+        seen.append((weights[0].requires_grad, fsdp_kwargs, config))
 
-    monkeypatch.setattr(fsdp_utils, "apply_fsdp2", shard)
-    sharding.apply()
-    sharding.apply()  # twice is harmless
-    asked = model(**{KEY: True})
-    asked.model.visual.spatial_merge_size = 2
-    fsdp_utils.apply_fsdp2(asked, "options")
-    assert seen == [(False, 1, ("options",))]
+    PATCH.replacement(shard)(model(**{KEY: True}), "options", config="config")
+    assert seen == [(False, "options", "config")]
 
 
-def test_verls_engine_shards_through_it_on_the_cpu() -> None:
+def test_verls_engine_calls_the_patched_function_on_the_cpu() -> None:
     code = (
         "import verl\n"
         "from rewardmap_verl.verl_plugin import plugin\n"

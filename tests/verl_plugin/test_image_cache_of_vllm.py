@@ -23,7 +23,7 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.inputs import TokensPrompt
 from vllm.renderers import renderer_from_config
 from vllm.v1.engine.input_processor import InputProcessor
-from rewardmap_verl.verl_plugin.image_references.image_source import decoded_images
+from rewardmap_verl.verl_plugin.image_references.image_source import image_cache
 
 model, requests = sys.argv[1:]
 settings = AsyncEngineArgs(
@@ -37,7 +37,7 @@ for number, (tokens, images) in enumerate(pickle.loads(pathlib.Path(requests).re
     processor.process_inputs(str(number), prompt, SamplingParams(max_tokens=4), ("generate",))
     renderer.update_mm_cache_stats()  # as vLLM does when it has accepted a request
 counted = renderer.stat_mm_cache()
-print("counted", counted.queries, counted.hits, decoded_images(2**20).made)
+print("counted", counted.queries, counted.hits, image_cache(2**20).cache_info().misses)
 """
 MAPS, ANSWERS = 3, 8
 

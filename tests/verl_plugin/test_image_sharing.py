@@ -28,8 +28,8 @@ from rewardmap_verl.tiny_model.build import (
 )
 from rewardmap_verl.verl_plugin.agent_loop import MapAgentLoop, prepared_images
 from rewardmap_verl.verl_plugin.image_references.color_codes import color_table, make_patches
-from rewardmap_verl.verl_plugin.image_references.image_source import decoded_images, source_of
-from rewardmap_verl.verl_plugin.image_references.pixel_reference import PixelReference, kept_patches
+from rewardmap_verl.verl_plugin.image_references.image_source import image_cache, source_of
+from rewardmap_verl.verl_plugin.image_references.pixel_reference import PixelReference, patch_cache
 from rewardmap_verl.verl_plugin.image_references.prepared_image import PreparedImage
 from rewardmap_verl.verl_plugin.image_references.processor import refer_to_pixels
 
@@ -252,13 +252,13 @@ def test_a_process_decodes_and_processes_a_map_once(make_ours: Any, tmp_path: Pa
     messages = messages_of(noise(tmp_path / "map.png", 112, 112, 7), max_pixels=112 * 112)
     limit = 3 * LIMIT
     fields, server = rollouts(MapAgentLoop, make_ours, messages, 8, images={"cache_megabytes": 3})
-    decoded, patches = decoded_images(limit), kept_patches(limit)
-    assert (decoded.made, patches.made) == (0, 0), "the agent loop needs no pixels"
+    images, patches = image_cache(limit), patch_cache(limit)
+    assert (images.cache_info().misses, patches.cache_info().misses) == (0, 0), "the agent loop needs no pixels"
     for data in server.images:
         pickle.loads(data).load()
     for _ in range(3):
         model_inputs(fields)
-    assert (decoded.made, patches.made) == (1, 1)
+    assert (images.cache_info().misses, patches.cache_info().misses) == (1, 1)
 
 
 def test_kept_pixels_are_an_eighth_of_the_tensor(make_ours: Any, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_kept_pixels_are_an_eighth_of_the_tensor(make_ours: Any, tmp_path: Path)
     )
     output = make_ours.image_processor(images, return_tensors="pt")
     reference = output["pixel_values"]
-    assert reference._part(reference.sources[0]).nbytes * 8 == reference.tensor().nbytes
+    assert reference.patches()[0].nbytes * 8 == reference.tensor().nbytes
 
 
 def test_a_processor_whose_order_is_unknown_keeps_its_numbers(processor: Any) -> None:
@@ -345,7 +345,7 @@ def test_shared_pixels_are_not_written_to(tmp_path: Path) -> None:
 def test_another_file_under_the_path_is_refused(tmp_path: Path) -> None:
     image = image_at(noise(tmp_path / "map.png", 56, 56, 3))
     noise(tmp_path / "map.png", 56, 56, 4)
-    with pytest.raises(DataError, match=r"map\.png.*another content.*same on every node"):
+    with pytest.raises(DataError, match=r"map\.png.*differs from the one.*identical on all nodes"):
         image.load()
 
 
@@ -460,4 +460,4 @@ def test_the_memory_of_texts_is_bounded(make_ours: Any, tmp_path: Path) -> None:
     images = prepared_images(messages_of(noise(tmp_path / "map.png", 56, 56)), 14, LIMIT)
     make_ours(text=["<|image_pad|>" + "Question " * 500], images=images, return_tensors="pt")
     tokens = 500
-    assert tokens * 8 <= outputs.used <= outputs.limit <= 2**27
+    assert tokens * 8 <= outputs.cache.currsize <= outputs.cache.maxsize <= 2**27

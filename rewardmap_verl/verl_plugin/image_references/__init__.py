@@ -1,1 +1,1 @@
-"""One copy of a map where verl would hold one per rollout; :mod:`.agent_loop` is the way in."""
+"""Image references: a map travels as its path, and each process decodes it once."""

@@ -1,4 +1,4 @@
-"""Where the pixels of a map come from, in a form that is cheap to send to another process."""
+"""Source of a map's pixels, cheap to send to another process."""
 
 from __future__ import annotations
 
@@ -13,46 +13,49 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.verl_plugin.image_references.cache import ByteCache
+from rewardmap_verl.verl_plugin.image_references.byte_cache import byte_cache
 
-__all__ = ["ImageSource", "decoded_images", "source_of"]
+__all__ = ["ImageSource", "image_cache", "source_of"]
 
 _SIZE_OPTIONS = ("min_pixels", "max_pixels")
-"""Keys of an image's message that bound its size; with any other the image is left to verl."""
+"""Keys of an image message that bound its size. An image with any other key is left to verl."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """A prepared image and what verl would do with it on loading.
+    """A prepared image file, and how verl would load it.
 
-    Two sources are equal when their pixels are: the content of the file is part of it, so that a
-    process on another node, with another file under this path, says so and does not train on it.
+    Two sources are equal if and only if their pixels are: the source includes the file's digest, so
+    a process on another node that finds a different file under the same path raises an error
+    instead of training on it.
     """
 
     path: str
-    """Absolute; on a cluster, on shared storage, as the rows ask for anyway."""
+    """Absolute path; on a cluster, a path on shared storage."""
     digest: str
     """SHA-256 of the file."""
     options: tuple[tuple[str, int], ...]
-    """Bounds on the number of pixels, by name, as the row has them."""
+    """Bounds on the number of pixels, by name, from the row."""
     patch_size: int
-    """Pixels of a patch's side, by the model's processor: the size is rounded to twice of it."""
+    """Side of a patch of the model's processor, in pixels. Image sides are rounded to multiples of
+    twice this size."""
     cache_bytes: int
-    """Bytes of images that a process may keep."""
+    """Bytes of images that a process may cache."""
 
     def image(self) -> Image.Image:
-        """The image as verl would hand it to a rollout, decoded once per process.
+        """Return the image that verl would pass to a rollout, decoded once per process.
 
         Raises:
-            DataError: As for :meth:`decode`.
+            DataError: As :meth:`decode`.
         """
-        return decoded_images(self.cache_bytes).get(self, self.decode)
+        image: Image.Image = image_cache(self.cache_bytes)(self, self.decode)
+        return image
 
     def decode(self) -> Image.Image:
-        """The image as verl would hand it to a rollout, which nobody keeps.
+        """Decode the image that verl would pass to a rollout, without caching it.
 
         Raises:
-            DataError: The file is not there, or is another one than when the source was made.
+            DataError: The file is missing, or has changed since this source was created.
         """
         from qwen_vl_utils.vision_process import fetch_image
 
@@ -60,8 +63,9 @@ class ImageSource:
         if hashlib.sha256(content).hexdigest() != self.digest:
             raise DataError(
                 self.path,
-                found="another content than where the prompt was read",
-                hint="The prepared folder must not change in a run, and be the same on every node.",
+                found="a file that differs from the one the prompt was built from",
+                hint="Do not change the prepared folder during a run, and keep it identical on "
+                "all nodes.",
             )
         image: Image.Image = fetch_image(
             {"image": Image.open(BytesIO(content)), **dict(self.options)},
@@ -70,7 +74,7 @@ class ImageSource:
         return image
 
     def size(self) -> tuple[int, int]:
-        """Width and height of :meth:`image` in pixels, from the head of the file alone."""
+        """Return width and height of :meth:`image` in pixels, from the file's header alone."""
         from qwen_vl_utils import vision_process
 
         factor = self.patch_size * vision_process.SPATIAL_MERGE_SIZE
@@ -86,15 +90,19 @@ class ImageSource:
 
 
 def source_of(item: Mapping[str, Any], patch_size: int, cache_bytes: int) -> ImageSource | None:
-    """The source of an image in a message; ``None`` where it is not a local file with known keys.
+    """Return the source of an image in a message.
 
     Args:
-        item: Such as ``{"type": "image", "image": "/data/images/4d05.png", "max_pixels": 401408}``.
-        patch_size: Of the model's processor.
-        cache_bytes: Bytes of images that a process may keep.
+        item: For example ``{"type": "image", "image": "/data/images/4d05.png",
+            "max_pixels": 401408}``.
+        patch_size: Side of a patch of the model's processor, in pixels.
+        cache_bytes: Bytes of images that a process may cache.
+
+    Returns:
+        ``None`` if the image is not a local file, or has keys other than the pixel bounds.
 
     Raises:
-        DataError: There is no such file.
+        DataError: The file does not exist.
     """
     path = item.get("image")
     options = {key: value for key, value in item.items() if key not in ("type", "image")}
@@ -109,9 +117,12 @@ def source_of(item: Mapping[str, Any], patch_size: int, cache_bytes: int) -> Ima
 
 
 @cache
-def decoded_images(limit: int) -> ByteCache[Image.Image]:
-    """The images that this process keeps; a run has one limit, so a process has one cache."""
-    return ByteCache(limit, lambda image: image.width * image.height * len(image.getbands()))
+def image_cache(limit: int) -> Any:
+    """Return this process's cache of decoded images (:func:`~.byte_cache.byte_cache`).
+
+    A run has one limit, so a process has one cache.
+    """
+    return byte_cache(limit, lambda image: image.width * image.height * len(image.getbands()))
 
 
 @cache
@@ -132,5 +143,5 @@ def _read(path: str) -> bytes:
         raise DataError(
             path,
             found=error.strerror,
-            hint="Prepared images must lie at the same path on every node.",
+            hint="Prepared images must exist under the same path on every node.",
         ) from None

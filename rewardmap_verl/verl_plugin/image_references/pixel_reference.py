@@ -1,11 +1,11 @@
-"""``pixel_values`` that are computed where a model needs them, and travel as paths.
+"""``pixel_values`` that travel as paths and are computed where a model needs them.
 
-verl's agent loop gives every trajectory its own tensor: 305 MB in fp32 for 16,000 visual tokens,
-which it sends to a storage process and from there to every worker, for each of three passes. A
-:class:`PixelReference` takes its place in ``multi_modal_inputs``. verl makes a micro-batch of those
-with ``torch.cat`` (``verl/utils/model.py: extract_multi_modal_inputs``), which torch lets any class
-take part in that has ``__torch_function__``: there, and not before, the pixels come into being, for
-one micro-batch at a time.
+verl's agent loop gives every trajectory its own tensor: 305 MB in fp32 for 16,000 visual tokens. It
+is sent to a storage process, and from there to every worker for each of three passes. A
+:class:`PixelReference` takes its place in ``multi_modal_inputs``. verl assembles a micro-batch with
+``torch.cat`` (``extract_multi_modal_inputs`` in ``verl/utils/model.py``), and torch dispatches that
+call to any class with ``__torch_function__``. Only then are the pixels computed, for one
+micro-batch at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch.utils._pytree import tree_map
 
-from rewardmap_verl.verl_plugin.image_references.cache import ByteCache
+from rewardmap_verl.verl_plugin.image_references.byte_cache import byte_cache
 from rewardmap_verl.verl_plugin.image_references.color_codes import (
     ColorTable,
     Patches,
@@ -30,34 +30,34 @@ from rewardmap_verl.verl_plugin.image_references.color_codes import (
 )
 from rewardmap_verl.verl_plugin.image_references.image_source import ImageSource
 
-__all__ = ["PixelReference", "ProcessorRecipe", "kept_patches"]
+__all__ = ["PixelReference", "ProcessorSpec", "patch_cache"]
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessorRecipe:
-    """How to build the image processor of a model, and how verl calls it."""
+class ProcessorSpec:
+    """How to build a model's image processor, and the arguments that verl calls it with."""
 
     kind: str
     """``module:class``."""
     settings: str
-    """Its settings as JSON."""
+    """Settings of the processor as JSON."""
     options: tuple[tuple[str, Any], ...] = ()
-    """Arguments of the call."""
+    """Keyword arguments of the call."""
 
     @classmethod
-    def of(cls, processor: Any, kind: type, options: dict[str, Any]) -> ProcessorRecipe:
-        """Describe a processor of transformers, taken for one of class ``kind``."""
+    def of(cls, processor: Any, kind: type, options: dict[str, Any]) -> ProcessorSpec:
+        """Describe an image processor of transformers, to be built as class ``kind``."""
         settings = json.dumps(processor.to_dict(), sort_keys=True)
         return cls(
             f"{kind.__module__}:{kind.__qualname__}", settings, tuple(sorted(options.items()))
         )
 
     def run(self, images: list[Image.Image]) -> Any:
-        """The processor's whole output."""
+        """Return the processor's output for ``images``."""
         return _processor(self.kind, self.settings)(images, **dict(self.options))
 
     def patches(self, source: ImageSource) -> Patches:
-        """The pixels of one image, as few bytes as give the processor's output."""
+        """Return the pixels of one image in the smallest form that reproduces them exactly."""
         return make_patches(self._pixel_values, _table(self), source.decode())
 
     def _pixel_values(self, image: Image.Image, **options: Any) -> torch.Tensor:
@@ -68,34 +68,35 @@ class ProcessorRecipe:
 
 
 class PixelReference:
-    """Stands for the ``pixel_values`` of a prompt until a torch function is called on them."""
+    """Placeholder for the ``pixel_values`` of a prompt until a torch function is called on it."""
 
-    __slots__ = ("recipe", "sources")
+    __slots__ = ("sources", "spec")
 
-    def __init__(self, sources: tuple[ImageSource, ...], recipe: ProcessorRecipe) -> None:
+    def __init__(self, sources: tuple[ImageSource, ...], spec: ProcessorSpec) -> None:
         self.sources = sources
-        self.recipe = recipe
+        self.spec = spec
 
     def tensor(self) -> torch.Tensor:
-        """The pixels, a new tensor; the process keeps what makes them (``data.images``)."""
-        return joined([self])
+        """Return the pixels as a new tensor, patches × values per patch."""
+        return concatenate([self])
 
-    def parts(self) -> list[Patches]:
-        """What the process keeps of each image."""
-        return [self._part(source) for source in self.sources]
+    def patches(self) -> list[Patches]:
+        """Return the cached patches of each image."""
+        return [self._patches_of(source) for source in self.sources]
 
-    def _part(self, source: ImageSource) -> Patches:
-        cache_of_process = kept_patches(source.cache_bytes)
-        return cache_of_process.get((source, self.recipe), lambda: self.recipe.patches(source))
+    def _patches_of(self, source: ImageSource) -> Patches:
+        cached = patch_cache(source.cache_bytes)
+        patches: Patches = cached((source, self.spec), lambda: self.spec.patches(source))
+        return patches
 
     @property
     def shape(self) -> torch.Size:
-        """Patches × numbers of a patch."""
-        shapes = [part.shape for part in self.parts()]
+        """Patches × values per patch."""
+        shapes = [patches.shape for patches in self.patches()]
         return torch.Size((sum(rows for rows, _ in shapes), shapes[0][1]))
 
     def to(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """The pixels on another device or of another type, as for a tensor."""
+        """Return the pixels on another device or with another dtype, as ``Tensor.to``."""
         return self.tensor().to(*args, **kwargs)
 
     @classmethod
@@ -106,9 +107,9 @@ class PixelReference:
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call a torch function with the pixels in place of the references."""
-        if function is torch.cat and _joins_references(*args, **(kwargs or {})):
-            return joined(args[0])
+        """Call a torch function with tensors in place of the references."""
+        if function is torch.cat and _is_cat_of_references(*args, **(kwargs or {})):
+            return concatenate(args[0])
 
         def tensor_of(value: Any) -> Any:
             return value.tensor() if isinstance(value, PixelReference) else value
@@ -116,53 +117,56 @@ class PixelReference:
         return function(*tree_map(tensor_of, args), **tree_map(tensor_of, kwargs or {}))
 
     def __reduce__(self) -> Any:
-        return PixelReference, (self.sources, self.recipe)
+        return PixelReference, (self.sources, self.spec)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PixelReference) and (self.sources, self.recipe) == (
+        return isinstance(other, PixelReference) and (self.sources, self.spec) == (
             other.sources,
-            other.recipe,
+            other.spec,
         )
 
     def __hash__(self) -> int:
-        return hash((self.sources, self.recipe))
+        return hash((self.sources, self.spec))
 
     def __repr__(self) -> str:
         return f"PixelReference({', '.join(source.path for source in self.sources)})"
 
 
-def joined(references: Sequence[PixelReference]) -> torch.Tensor:
-    """The pixels of several prompts, one after the other, written once into one tensor.
+def concatenate(references: Sequence[PixelReference]) -> torch.Tensor:
+    """Return the pixels of several prompts as one tensor, each part written once.
 
-    Rollouts of a prompt have equal references: the second one is copied from the first.
+    Rollouts of one prompt have equal references; the second is copied from the first.
     """
-    parts = [part for reference in references for part in reference.parts()]
-    rows = [part.shape[0] for part in parts]
+    parts = [patches for reference in references for patches in reference.patches()]
+    rows = [patches.shape[0] for patches in parts]
     output = torch.empty((sum(rows), parts[0].shape[1]), dtype=parts[0].dtype)
     written: dict[int, torch.Tensor] = {}
-    for part, place in zip(parts, output.split(rows), strict=True):
-        if id(part) in written:
-            place.copy_(written[id(part)])
+    for patches, target in zip(parts, output.split(rows), strict=True):
+        if id(patches) in written:
+            target.copy_(written[id(patches)])
         else:
-            part.write(place)
-            written[id(part)] = place
+            patches.write(target)
+            written[id(patches)] = target
     return output
 
 
-def _joins_references(tensors: Any, dim: int = 0, **others: Any) -> bool:
-    """Whether a call of ``torch.cat`` is the one that makes a micro-batch."""
+def _is_cat_of_references(tensors: Any, dim: int = 0, **others: Any) -> bool:
+    """Return whether a call of ``torch.cat`` is the one that assembles a micro-batch."""
     return not others and dim == 0 and all(isinstance(one, PixelReference) for one in tensors)
 
 
 @cache
-def kept_patches(limit: int) -> ByteCache[Patches]:
-    """The pixels that this process keeps; a run has one limit, so a process has one cache."""
-    return ByteCache(limit, lambda patches: patches.nbytes)
+def patch_cache(limit: int) -> Any:
+    """Return this process's cache of patches (:func:`~.byte_cache.byte_cache`).
+
+    A run has one limit, so a process has one cache.
+    """
+    return byte_cache(limit, lambda patches: patches.nbytes)
 
 
 @cache
-def _table(recipe: ProcessorRecipe) -> ColorTable | None:
-    return color_table(_processor(recipe.kind, recipe.settings), recipe._pixel_values)
+def _table(spec: ProcessorSpec) -> ColorTable | None:
+    return color_table(_processor(spec.kind, spec.settings), spec._pixel_values)
 
 
 @cache

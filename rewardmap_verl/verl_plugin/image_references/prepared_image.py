@@ -1,4 +1,4 @@
-"""An image that is decoded where somebody looks at its pixels, and travels as its path."""
+"""PIL image that travels as its path and is decoded on first access to its pixels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ __all__ = ["PreparedImage"]
 
 
 class PreparedImage(Image.Image):
-    """A PIL image of an :class:`ImageSource`, in RGB.
+    """RGB image of an :class:`ImageSource`, decoded lazily.
 
-    verl sends every rollout's image from its agent loop to vLLM's server: with pixels that is
-    38 MB for 16,000 visual tokens, each decoded and hashed anew. This one is pickled as its source,
-    names its content to vLLM's cache without a look at it, and shares the pixels that its process
-    has decoded.
+    verl sends the image of every rollout from the agent loop to vLLM's server. With pixels that is
+    38 MB for 16,000 visual tokens, hashed again each time. This image pickles as its source,
+    provides vLLM's cache key without decoding, and shares the pixels that its process has decoded.
     """
 
     def __init__(self, source: ImageSource) -> None:
@@ -26,10 +25,10 @@ class PreparedImage(Image.Image):
         self.source = source
         self._mode = "RGB"
         self._size = source.size()
-        self.readonly = 1  # the pixels are shared: PIL copies them before it writes
+        self.readonly = 1  # the pixels are shared, so PIL must copy them before it writes
 
     def load(self) -> Any:
-        """Decode the pixels, unless this process has them; called by whatever in PIL needs them."""
+        """Decode the pixels unless this process has them. PIL calls this before it reads pixels."""
         if self._im is None:
             image = self.source.image()
             image.load()
@@ -38,13 +37,13 @@ class PreparedImage(Image.Image):
         return super().load()
 
     def getexif(self) -> Image.Exif:
-        """An identity in place of the camera's data: vLLM takes it for the hash of the image."""
+        """Return an ``ImageID`` in place of camera data: vLLM uses it as the hash of the image."""
         exif = Image.Exif()
         exif[ExifTags.Base.ImageID] = self.identity()
         return exif
 
     def identity(self) -> uuid.UUID:
-        """Of the pixels: equal for equal files and sizes, in every process."""
+        """Return an identifier of the pixels, the same for equal files and sizes in all processes."""
         source = self.source
         return uuid.uuid5(
             uuid.NAMESPACE_OID, f"{source.digest} {source.options} {source.patch_size}"

@@ -1,4 +1,4 @@
-"""The model's image processor, with references in place of pixels where an image allows it."""
+"""The model's processor, with pixel references in place of pixels for prepared images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from transformers import BatchFeature
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
-from rewardmap_verl.verl_plugin.image_references.cache import ByteCache
+from rewardmap_verl.verl_plugin.image_references.byte_cache import byte_cache
 from rewardmap_verl.verl_plugin.image_references.image_source import ImageSource
 from rewardmap_verl.verl_plugin.image_references.pixel_reference import (
     PixelReference,
-    ProcessorRecipe,
+    ProcessorSpec,
 )
 from rewardmap_verl.verl_plugin.image_references.prepared_image import PreparedImage
 
@@ -23,78 +23,77 @@ __all__ = ["refer_to_pixels"]
 PIXELS = "pixel_values"
 _SIDE_OUTPUT_BYTES = 16 * 2**20
 _TEXT_BYTES = 64 * 2**20  # a prompt of 16,000 tokens takes half a megabyte
-_REMEMBERED = "_rewardmap_outputs"
+_OUTPUTS = "_rewardmap_outputs"
 
 
-class RefersToPixels:
-    """Mixed into the class of an image processor: prepared images give references to pixels."""
+class ReferencingImageProcessor:
+    """Mixin for an image processor: prepared images give references instead of pixels."""
 
     def __call__(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
-        """As the processor's own, with a :class:`PixelReference` where all images are prepared."""
-        found = tuple(flat(images))
-        if args or not all(isinstance(one, PreparedImage) for one in found) or not plain(kwargs):
+        """Process images; if all are prepared, return a :class:`PixelReference` for their pixels."""
+        found = tuple(flatten(images))
+        if args or not are_prepared(found) or not are_scalars(kwargs):
             return super().__call__(images, *args, **kwargs)  # type: ignore[misc]
-        recipe = ProcessorRecipe.of(self, own_class(self), kwargs)
+        spec = ProcessorSpec.of(self, original_class(self), kwargs)
         sources = tuple(image.source for image in found)
         grid = grid_of(self, sources)
-        others = {"image_grid_thw": grid} if grid is not None else side_outputs(recipe, sources)
-        return BatchFeature({PIXELS: PixelReference(sources, recipe), **others})
+        others = {"image_grid_thw": grid} if grid is not None else side_outputs(spec, sources)
+        return BatchFeature({PIXELS: PixelReference(sources, spec), **others})
 
 
-class RemembersTexts:
-    """Mixed into the class of a model's processor: a text with its maps is processed once.
+class CachingProcessor:
+    """Mixin for a model's processor: a text with its maps is processed once.
 
-    verl 0.9.1 has each rollout of a group process the same prompt, and then its prompt with its
+    In verl 0.9.1 each rollout of a group processes the same prompt, and then its prompt with its
     answer twice, for the reward and for the queue.
     """
 
     def __call__(self, images: Any = None, text: Any = None, **kwargs: Any) -> BatchFeature:
-        """As the processor's own."""
-        found, texts = tuple(flat(images)), tuple(flat(text))
+        """Process images and text, from the cache where all images are prepared."""
+        found, texts = tuple(flatten(images)), tuple(flatten(text))
         options = {key: value for key, value in kwargs.items() if value is not None}
         if not (
             found
-            and all(isinstance(one, PreparedImage) for one in found)
+            and are_prepared(found)
             and all(isinstance(one, str) for one in texts)
-            and plain(options)
+            and are_scalars(options)
         ):
             return super().__call__(images=images, text=text, **kwargs)  # type: ignore[misc]
         key = (texts, tuple(image.source for image in found), tuple(sorted(options.items())))
-        outputs: ByteCache[BatchFeature] = self.__dict__[_REMEMBERED]
-        output = outputs.get(
+        output = self.__dict__[_OUTPUTS](
             key,
-            lambda: super(RemembersTexts, self).__call__(images=images, text=text, **kwargs),  # type: ignore[misc]
+            lambda: super(CachingProcessor, self).__call__(images=images, text=text, **kwargs),  # type: ignore[misc]
         )
-        return BatchFeature(dict(output))  # verl takes parts out of what it gets
+        return BatchFeature(dict(output))  # a copy: verl removes entries from it
 
 
 def refer_to_pixels(processor: Any) -> None:
-    """Let a model's processor refer to pixels, and remember texts; a second call does nothing.
+    """Make a model's processor return pixel references and cache texts. Idempotent.
 
-    verl's agent loops and the worker that runs them share one processor, which is used for a
-    prompt's tokens once and for its pixels twice per rollout.
+    verl's agent loops and the worker that runs them share one processor. Per rollout it is used
+    once for the prompt's tokens and twice for its pixels.
     """
     inner = getattr(processor, "image_processor", None)
-    if inner is None or isinstance(inner, RefersToPixels):
+    if inner is None or isinstance(inner, ReferencingImageProcessor):
         return
-    referring: Any = _behind(RefersToPixels, "Referring", type(inner))  # type: ignore[arg-type]
-    changed = referring.__new__(referring)
+    referencing: Any = _subclass(ReferencingImageProcessor, "Referencing", type(inner))  # type: ignore[arg-type]
+    changed = referencing.__new__(referencing)
     changed.__dict__.update(inner.__dict__)
     processor.image_processor = changed
-    processor.__dict__[_REMEMBERED] = ByteCache(_TEXT_BYTES, output_bytes)
-    processor.__class__ = _behind(RemembersTexts, "", type(processor))  # type: ignore[arg-type]
+    processor.__dict__[_OUTPUTS] = byte_cache(_TEXT_BYTES, output_bytes)
+    processor.__class__ = _subclass(CachingProcessor, "", type(processor))  # type: ignore[arg-type]
 
 
 @cache
-def _behind(ours: Hashable, prefix: str, kind: Hashable) -> type:
-    """A class of a like name behind ours: verl and transformers look at names of classes."""
-    assert isinstance(ours, type)
+def _subclass(mixin: Hashable, prefix: str, kind: Hashable) -> type:
+    """Return a subclass of ``kind`` with a mixin; verl and transformers check class names."""
+    assert isinstance(mixin, type)
     assert isinstance(kind, type)
-    return type(f"{prefix}{kind.__name__}", (ours, kind), {"__module__": kind.__module__})
+    return type(f"{prefix}{kind.__name__}", (mixin, kind), {"__module__": kind.__module__})
 
 
 def output_bytes(output: BatchFeature) -> int:
-    """Bytes of a processor's output: tensors, and lists of token ids."""
+    """Return the size of a processor's output: tensors, and lists of token ids."""
     return sum(
         value.nbytes if isinstance(value, torch.Tensor) else 64 * (1 + sum(map(len, rows(value))))
         for value in output.values()
@@ -102,63 +101,75 @@ def output_bytes(output: BatchFeature) -> int:
 
 
 def rows(value: Any) -> list[Any]:
-    """Lists in a list."""
+    """Return the lists in a list; empty for anything else."""
     return [one for one in value if isinstance(one, list)] if isinstance(value, list) else []
 
 
-def own_class(processor: Any) -> type:
-    """The class that transformers made the processor of."""
-    return next(kind for kind in type(processor).__mro__[1:] if kind is not RefersToPixels)
+def original_class(processor: Any) -> type:
+    """Return the class that transformers gave the processor."""
+    return next(
+        kind for kind in type(processor).__mro__[1:] if kind is not ReferencingImageProcessor
+    )
 
 
-def flat(images: Any) -> Iterator[Any]:
-    """Images of any nesting of lists, in order."""
+def flatten(images: Any) -> Iterator[Any]:
+    """Yield the images of arbitrarily nested lists in order."""
     if isinstance(images, (list, tuple)):
         for one in images:
-            yield from flat(one)
+            yield from flatten(one)
     else:
         yield images
 
 
-def plain(options: dict[str, Any]) -> bool:
-    """Whether arguments can be sent along: numbers, words and nothing else."""
+def are_prepared(images: tuple[Any, ...]) -> bool:
+    """Return whether all images are prepared files."""
+    return all(isinstance(one, PreparedImage) for one in images)
+
+
+def are_scalars(options: dict[str, Any]) -> bool:
+    """Return whether all options are numbers, strings, booleans or ``None``."""
     return all(
         value is None or isinstance(value, (bool, int, float, str)) for value in options.values()
     )
 
 
 def grid_of(processor: Any, sources: tuple[ImageSource, ...]) -> torch.Tensor | None:
-    """``image_grid_thw`` of prepared images without their pixels: 1, patches down, patches across.
+    """Return ``image_grid_thw`` of prepared images without decoding them.
 
     Returns:
-        ``None`` where the processor is of another family, or would resize an image.
+        Images × (1, patches down, patches across). ``None`` if the processor is of another family
+        or would resize an image.
     """
     if not isinstance(processor, Qwen2VLImageProcessor):
         return None
     side = processor.patch_size
-    rows = []
+    unit = side * processor.merge_size
+    grid = []
     for width, height in (source.size() for source in sources):
         across, down = width // side, height // side
-        whole = width % (side * processor.merge_size) == height % (side * processor.merge_size) == 0
-        if not whole or processor.get_number_of_image_patches(height, width, {}) != across * down:
+        is_aligned = width % unit == height % unit == 0
+        if (
+            not is_aligned
+            or processor.get_number_of_image_patches(height, width, {}) != across * down
+        ):
             return None
-        rows.append([1, down, across])
-    return torch.tensor(rows, dtype=torch.long)
+        grid.append([1, down, across])
+    return torch.tensor(grid, dtype=torch.long)
 
 
-def side_outputs(recipe: ProcessorRecipe, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
-    """What a processor gives beside pixels, computed once per process; small."""
-    return dict(_side_outputs().get((recipe, sources), lambda: _compute_side(recipe, sources)))
+def side_outputs(spec: ProcessorSpec, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
+    """Return a processor's outputs other than pixels, computed once per process."""
+    return dict(_side_output_cache()((spec, sources), lambda: _side_outputs(spec, sources)))
 
 
-def _compute_side(recipe: ProcessorRecipe, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
-    output = recipe.run([source.image() for source in sources])
+def _side_outputs(spec: ProcessorSpec, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
+    output = spec.run([source.image() for source in sources])
     return {key: value for key, value in output.items() if key != PIXELS}
 
 
 @cache
-def _side_outputs() -> ByteCache[dict[str, Any]]:
-    return ByteCache(
+def _side_output_cache() -> Any:
+    return byte_cache(
         _SIDE_OUTPUT_BYTES,
         lambda output: sum(getattr(value, "nbytes", 64) for value in output.values()),
     )

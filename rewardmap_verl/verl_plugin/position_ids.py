@@ -1,21 +1,23 @@
 """Restore the ragged dimension of three-dimensional position ids.
 
-Upstream (not about CPUs; it shows with small uniform batches): a vision-language model has position
-ids of shape ``[4, length]`` per sequence. Once every sequence of a batch has the same length,
-TransferQueue's nested tensor takes the *first* dimension for the ragged one, and verl's
-``maybe_fix_3d_position_ids`` only renames the dimension, which leaves values and offsets that
-disagree; ``compute_log_prob`` then fails in ``chunk_tensordict``. The tensor has to be rebuilt.
-Seen in verl 0.9.1 with TransferQueue 0.1.11 and tensordict 0.10.0.
+A vision-language model has position ids of shape ``[4, length]`` per sequence. If all sequences of
+a batch have the same length, TransferQueue's nested tensor takes the *first* dimension for the
+ragged one. verl's ``maybe_fix_3d_position_ids`` then only renames the dimension, which leaves values
+and offsets that disagree, and ``compute_log_prob`` fails in ``chunk_tensordict``. The tensor has to
+be rebuilt. The fault does not depend on the platform; small uniform batches show it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
+from rewardmap_verl.patching import Patch
 
 if TYPE_CHECKING:
+    import torch
     from tensordict import TensorDict
+
+__all__ = ["PATCH", "fix_position_ids"]
 
 RAGGED_DIMENSION = 2
 
@@ -23,7 +25,7 @@ RAGGED_DIMENSION = 2
 def fix_position_ids(data: TensorDict) -> None:
     """Make the length the ragged dimension of ``data["position_ids"]``, in place.
 
-    Does nothing to a batch without position ids, or with dense or two-dimensional ones.
+    Leaves a batch without position ids, or with dense or two-dimensional ones, unchanged.
     """
     if "position_ids" not in data.keys():  # noqa: SIM118  (a TensorDict iterates over its batch)
         return
@@ -37,16 +39,16 @@ def fix_position_ids(data: TensorDict) -> None:
 
 
 def _is_packed_along_axes(position_ids: torch.Tensor) -> bool:
-    """Whether the values are ``[sequences x axes, length]`` and not ``[axes, total length]``.
+    """Return whether the values are ``[sequences x axes, length]``, not ``[axes, total length]``.
 
-    The offsets count whatever is packed. (Both can only be true of four tokens in all.)
+    The offsets count what is packed. (Both can hold only for four tokens in total.)
     """
     values, offsets = position_ids._values, position_ids._offsets
     return values.shape[0] == int(offsets[-1])
 
 
 def _repack_along_length(position_ids: torch.Tensor) -> torch.Tensor:
-    """A nested tensor with the same sequences whose ragged dimension is the length."""
+    """Return a nested tensor of the same sequences whose ragged dimension is the length."""
     from verl.utils.tensordict_utils import nested_tensor_from_tensor_list
 
     values, offsets = position_ids._values, position_ids._offsets
@@ -55,8 +57,11 @@ def _repack_along_length(position_ids: torch.Tensor) -> torch.Tensor:
     return nested_tensor_from_tensor_list(list(per_sequence.unbind(0)), ragged_idx=RAGGED_DIMENSION)
 
 
-def apply() -> None:
-    """Replace verl's function; modules that import it by name are loaded after the plugins."""
-    from verl.utils import tensordict_utils
-
-    tensordict_utils.maybe_fix_3d_position_ids = fix_position_ids
+PATCH = Patch(
+    target="verl.utils.tensordict_utils:maybe_fix_3d_position_ids",
+    signature="(data)",
+    replacement=lambda _original: fix_position_ids,
+    reason="Batches whose sequences all have one length fail in compute_log_prob.",
+    upstream="verl: rebuild the nested tensor in maybe_fix_3d_position_ids.",
+    seen_in="verl 0.9.1 with TransferQueue 0.1.11 and tensordict 0.10.0",
+)

@@ -9,7 +9,7 @@ pytest.importorskip("verl")
 
 from tensordict import TensorDict
 
-from rewardmap_verl.cpu.position_ids import fix_position_ids
+from rewardmap_verl.verl_plugin.position_ids import fix_position_ids
 
 AXES = 4
 
