@@ -1,8 +1,8 @@
 """Runtime patches: the only way in which this package replaces a name of another library.
 
 A :class:`Patch` declares what it replaces, why, and what would have to change upstream to remove
-it. :func:`apply` refuses to replace a target that is missing or whose signature differs from the one
-that the patch was written for, so an upgrade that renames or changes a target fails with a message.
+it. :func:`apply` refuses to replace a target that is missing or whose signature differs from the
+declared one, so an upgrade that renames or changes a target fails with a message.
 :mod:`rewardmap_verl.verl_plugin.patches` lists all patches of the package.
 """
 

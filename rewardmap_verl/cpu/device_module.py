@@ -1,8 +1,8 @@
-"""The CPU in the shape of ``torch.cuda``: what verl calls on ``get_torch_device()``.
+"""The interface of ``torch.cuda`` for the CPU, as verl calls it on ``get_torch_device()``.
 
-``torch.cpu`` lacks most of these (torch 2.11.0): ``max_memory_allocated``, ``ipc_collect``,
-``mem_get_info``, ``get_rng_state``, … Waiting and freeing have no meaning on a CPU, where every
-operation is finished when its call returns, so those do nothing. Amounts of memory are bytes.
+``torch.cpu`` lacks most of it (torch 2.11.0): ``max_memory_allocated``, ``ipc_collect``,
+``mem_get_info``, ``get_rng_state`` and others. Operations on a CPU are complete when the call
+returns, so functions that wait or free memory do nothing. Memory sizes are in bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEVICE = torch.device("cpu")
 
 
 class Stream(contextlib.nullcontext[None]):
-    """A queue of operations; on a CPU there is one, and it is always empty."""
+    """Queue of operations; the CPU has one, and it is always empty."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
@@ -26,14 +26,14 @@ class Stream(contextlib.nullcontext[None]):
         """Do nothing: ``stream`` has finished."""
 
     def wait_event(self, event: Event) -> None:
-        """Do nothing: ``event`` has happened."""
+        """Do nothing: ``event`` has been reached."""
 
     def synchronize(self) -> None:
         """Do nothing: this stream has finished."""
 
 
 class Event:
-    """A mark in a stream; on a CPU it has always been reached."""
+    """Marker in a stream; on the CPU it has always been reached."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
@@ -49,19 +49,19 @@ class Event:
 
 
 def is_available() -> bool:
-    """Whether the device can be used; a CPU always can."""
+    """Return whether the device can be used; a CPU always can."""
     return True
 
 
 def device_count() -> int:
-    """How many devices this process sees: one, however many cores it has."""
+    """Return the number of devices of this process: one, regardless of its cores."""
     return 1
 
 
 def current_device() -> torch.device:
-    """The device to put tensors on.
+    """Return the device for tensors.
 
-    A ``torch.device`` and not an index: torch reads the integer 0 as ``cuda:0``.
+    It is a ``torch.device``, because torch reads the integer 0 as ``cuda:0``.
     """
     return DEVICE
 
@@ -71,7 +71,7 @@ def set_device(device: Any) -> None:
 
 
 def get_device_name(device: Any = None) -> str:
-    """The name of the device for log lines."""
+    """Return the device's name for log lines."""
     return "cpu"
 
 
@@ -88,37 +88,37 @@ def ipc_collect() -> None:
 
 
 def memory_allocated(device: Any = None) -> int:
-    """Device memory in use: none, there is no device memory."""
+    """Return 0: there is no device memory."""
     return 0
 
 
 def max_memory_allocated(device: Any = None) -> int:
-    """Peak of device memory in use: none, there is no device memory."""
+    """Return 0: there is no device memory."""
     return 0
 
 
 def memory_reserved(device: Any = None) -> int:
-    """Device memory held by the allocator: none, there is no device memory."""
+    """Return 0: there is no device memory."""
     return 0
 
 
 def max_memory_reserved(device: Any = None) -> int:
-    """Peak of device memory held by the allocator: none, there is no device memory."""
+    """Return 0: there is no device memory."""
     return 0
 
 
 def reset_peak_memory_stats(device: Any = None) -> None:
-    """Do nothing: no peak is kept."""
+    """Do nothing: no peak is recorded."""
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
-    """Free and total memory of the host in bytes."""
+    """Return free and total memory of the host in bytes."""
     memory = psutil.virtual_memory()
     return memory.available, memory.total
 
 
 def get_rng_state(device: Any = None) -> torch.Tensor:
-    """The state of torch's CPU generator."""
+    """Return the state of torch's CPU generator."""
     return torch.get_rng_state()
 
 
@@ -133,15 +133,15 @@ def manual_seed(seed: int) -> None:
 
 
 def manual_seed_all(seed: int) -> None:
-    """Seed every generator of the device: there is one."""
+    """Seed torch's CPU generator, the only one."""
     torch.manual_seed(seed)
 
 
 def stream(stream: Stream | None) -> contextlib.AbstractContextManager[None]:
-    """Run the block on ``stream``, that is, run the block."""
+    """Run the block; there is only one stream."""
     return contextlib.nullcontext()
 
 
 def current_stream(device: Any = None) -> Stream:
-    """The stream in use."""
+    """Return the current stream."""
     return Stream()

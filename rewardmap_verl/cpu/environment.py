@@ -1,9 +1,8 @@
-"""The environment variables of a run on the CPU, each with its reason.
+"""Environment variables of a CPU run, each with its reason.
 
-The user sets one of them, ``VERL_PLATFORM=cpu``. The others are defaults: :func:`set_defaults`
-puts them into ``os.environ`` while ``import verl`` runs, which is before Ray starts its
-processes, and Ray's processes inherit the environment of the one that started them. A value
-that the user has set stays.
+The user sets ``VERL_PLATFORM=cpu``. The others are defaults: :func:`set_defaults` writes them to
+``os.environ`` during ``import verl``, before Ray starts its processes, which inherit the
+environment. A value that the user has set takes precedence.
 """
 
 from __future__ import annotations
@@ -17,70 +16,66 @@ from pathlib import Path
 SWITCH = "VERL_PLATFORM"
 
 _DEFAULTS: dict[str, str] = {
-    # The switch itself. verl calls get_platform() only after its plugins are loaded, so a name
-    # that a plugin registers is accepted. (verl 0.9.1, plugin/platform/platform_manager.py)
+    # verl calls get_platform() after loading its plugins, so it accepts a name that a plugin
+    # registers. (verl 0.9.1, plugin/platform/platform_manager.py)
     SWITCH: "cpu",
-    # verl registers its FSDP engines for "cuda" and "npu" only and takes this variable in place of
-    # the platform's own name. The engines are device-agnostic. (verl 0.9.1, workers/engine/base.py)
+    # verl registers its FSDP engines for "cuda" and "npu" only, and lets this variable override the
+    # platform's name. The engines are device-agnostic. (verl 0.9.1, workers/engine/base.py)
     "VERL_ENGINE_DEVICE": "cuda",
-    # vLLM compiles its sampler and its warm-up even with enforce_eager: 40 s against 2 s at
-    # start-up for a model of this size. (vLLM 0.24.0)
+    # vLLM compiles its sampler and its warm-up even with enforce_eager: 40 s instead of 2 s at
+    # start-up for a tiny model. (vLLM 0.24.0)
     "TORCHDYNAMO_DISABLE": "1",
-    # GiB of key-value cache; vLLM takes a large share of the host's memory otherwise.
+    # GiB of key-value cache; by default vLLM takes a large share of the host's memory.
     "VLLM_CPU_KVCACHE_SPACE": "1",
-    # vLLM would pin its threads to cores that it picks by NUMA node; the actor runs there as well.
+    # vLLM would pin its threads to cores that the actor uses as well.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    # verl asks Ray for it in each of its processes. vLLM reads it while it is imported, which
-    # happens before Ray is there (prefork/server.py), so it is set from the start.
-    "VLLM_LOGGING_LEVEL": "WARN",
-    # Asks vLLM for its engine inside the calling process. verl's asynchronous server (0.9.1) starts
-    # a process for it all the same; vLLM's own offline use, as in evaluation, has one less.
+    # Runs vLLM's engine inside the calling process in offline inference (rewardmap evaluate).
+    # verl's asynchronous server (0.9.1) starts a process for it anyway.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # Several processes share two cores; one thread each is faster than oversubscription. Two for
-    # the worker of actor and reference model, for which all others wait, brought nothing.
+    # Several processes share two cores, so one thread each is faster than oversubscription. Two
+    # threads for the worker of actor and reference model did not help.
     "OMP_NUM_THREADS": "1",
-    # TransferQueue asks for eight threads and warns at every call when there are fewer cores.
+    # TransferQueue asks for eight threads and warns at every call if there are fewer cores.
     "TQ_NUM_THREADS": "1",
-    # Ray empties CUDA_VISIBLE_DEVICES in actors without a GPU and warns that it will stop doing so.
+    # Ray empties CUDA_VISIBLE_DEVICES in actors without a GPU, and warns that it will stop that.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Ray starts a worker per core ahead of time. They lack the run's environment, so that verl's
-    # processes cannot take their place: they would only be in the way. (Ray 2.60)
+    # Ray prestarts a worker per core. They lack the run's runtime environment, so verl's actors
+    # cannot use them. (Ray 2.60)
     "RAY_prestart_worker_first_driver": "0",
     "RAY_enable_worker_prestart": "0",
-    # A training run on one machine should not report to anybody.
+    # No usage statistics.
     "RAY_USAGE_STATS_ENABLED": "0",
     "VLLM_NO_USAGE_STATS": "1",
 }
 
 
 def cpu_is_selected(environ: MutableMapping[str, str] | None = None) -> bool:
-    """Whether ``VERL_PLATFORM`` (in any case) names the CPU."""
+    """Return whether ``VERL_PLATFORM`` is ``cpu``, in upper or lower case."""
     values = os.environ if environ is None else environ
     return values.get(SWITCH, "").strip().lower() == "cpu"
 
 
 def bytecode_folder() -> Path:
-    """Where compiled modules go when the user forbids them beside the sources.
+    """Return the folder for bytecode if the user forbids it next to the sources.
 
-    A folder of the current user under the system's temporary folder, the same for every run, so
-    that the second process of a run profits from the first.
+    It is the same for every run of a user, so all processes of a run share it.
     """
     return Path(tempfile.gettempdir()) / f"rewardmap-verl-bytecode-{os.getuid()}"
 
 
 def cpu_environment(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
-    """The variables that a CPU run needs and that ``environ`` does not set yet.
+    """Return the variables that a CPU run needs and that ``environ`` does not set.
 
-    With ``PYTHONDONTWRITEBYTECODE`` set, each of the eight or so processes compiles torch, vLLM
-    and verl from source: 22 s against 7 s for verl's trainer imports alone. So in that case the
-    result asks for bytecode in a temporary folder: ``PYTHONPYCACHEPREFIX`` names it and an empty
-    ``PYTHONDONTWRITEBYTECODE`` (empty means unset to Python) allows it.
+    With ``PYTHONDONTWRITEBYTECODE`` set, each of about ten processes compiles torch, vLLM and verl
+    from source: 22 s instead of 7 s for verl's trainer imports alone. In that case the result
+    enables bytecode in a separate folder: ``PYTHONPYCACHEPREFIX`` is its path, and
+    ``PYTHONDONTWRITEBYTECODE`` is empty, which Python reads as unset.
 
     Args:
-        environ: the environment to complete; ``os.environ`` when left out.
+        environ: Environment to complete; ``os.environ`` by default.
 
     Returns:
-        Name to value, only for what must change.
+        Variables to change, by name.
     """
     values = os.environ if environ is None else environ
     missing = {name: value for name, value in _DEFAULTS.items() if name not in values}
@@ -92,10 +87,10 @@ def cpu_environment(environ: MutableMapping[str, str] | None = None) -> dict[str
 
 
 def set_defaults() -> None:
-    """Complete ``os.environ`` with :func:`cpu_environment`, for this process and its children.
+    """Add :func:`cpu_environment` to ``os.environ``, for this process and its children.
 
-    This interpreter has read its bytecode settings already, so those are set on ``sys`` as well;
-    that speeds up what it imports from here on.
+    This interpreter has already read its bytecode settings, so they are set on ``sys`` as well, for
+    the imports that follow.
     """
     os.environ.update(cpu_environment())
     prefix = os.environ.get("PYTHONPYCACHEPREFIX")

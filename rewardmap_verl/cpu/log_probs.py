@@ -2,8 +2,8 @@
 
 Upstream: without flash-attn verl computes ``logsumexp`` in a Python loop over the first dimension
 of the logits to save memory (``logprobs_from_logits_v2`` in ``verl/utils/torch_functional.py``).
-The FSDP engines pass packed logits ``[tokens, vocabulary]``, so the loop creates a tensor and a node
-of the backward graph per token: with a tiny model and 10,000 tokens per pass, a quarter of the
+The FSDP engines pass packed logits ``[tokens, vocabulary]``, so the loop creates a tensor and a
+node of the backward graph per token: with a tiny model and 10,000 tokens per pass, a quarter of the
 actor's time. Blocks of rows bound the memory just as well.
 """
 

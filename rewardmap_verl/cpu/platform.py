@@ -1,7 +1,7 @@
-"""The ``cpu`` platform of verl (its registry is meant for platforms from outside).
+"""The ``cpu`` platform, registered through verl's registry of platforms.
 
 Upstream: verl 0.9.1 registers ``nvidia``, ``rocm`` and ``huawei`` and falls back to ``nvidia``
-on a machine without an accelerator; CPU training is asked for in verl issue 3266.
+on a machine without an accelerator. verl issue 3266 asks for training on CPUs.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ NAME = "cpu"
 
 
 class CpuPlatform(PlatformBase):
-    """One host CPU, seen by verl as one device per worker."""
+    """The host CPU as one device per worker."""
 
     @property
     def device_name(self) -> str:
-        """The device type that torch knows."""
+        """Device type of torch."""
         return NAME
 
     @property
     def vendor_name(self) -> str:
-        """Any maker's CPU."""
+        """Name of the vendor; the same for all CPUs."""
         return NAME
 
     @property
     def device_module(self) -> ModuleType:
-        """What verl uses where it would use ``torch.cuda``."""
+        """Module that verl uses in place of ``torch.cuda``."""
         return device_module
 
     def is_available(self) -> bool:
-        """A CPU is always there."""
+        """Return True: a CPU is always available."""
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        """Take part in auto-detection only when the user asked for the CPU.
+        """Return whether the user selected the CPU; it is never auto-detected.
 
-        The head node of a GPU cluster often has no GPU; picking the CPU there by itself would give
-        the driver another platform than its workers.
+        The head node of a GPU cluster often has no GPU. Detecting the CPU there would give the
+        driver another platform than its workers.
         """
         return cpu_is_selected()
 
     def current_device(self) -> Any:
-        """The ``torch.device`` of the CPU; an int, as verl annotates it, means CUDA to torch."""
+        """Return the ``torch.device`` of the CPU; torch would read an int as a CUDA device."""
         return device_module.current_device()
 
     def device_count(self) -> int:
-        """One device per process."""
+        """Return 1: one device per process."""
         return device_module.device_count()
 
     def set_device(self, device_index: int) -> None:
@@ -73,26 +73,26 @@ class CpuPlatform(PlatformBase):
         torch.manual_seed(seed)
 
     def set_allocator_settings(self, settings: str) -> None:
-        """Do nothing: the settings are those of the CUDA allocator."""
+        """Do nothing: the settings are for the CUDA allocator."""
 
     def empty_cache(self) -> None:
         """Do nothing: torch keeps no cache of CPU memory."""
 
     def get_device_capability(self, device_index: int = 0) -> tuple[int | None, int | None]:
-        """No compute capability."""
+        """Return no compute capability."""
         return None, None
 
     def communication_backend_name(self) -> str:
-        """The backend of torch.distributed that works on CPUs."""
+        """Return the backend of torch.distributed for CPUs."""
         return "gloo"
 
     def visible_devices_envvar(self) -> str:
-        """The variable that goes with the Ray resource below; verl writes it, nobody reads it."""
+        """Return the variable that belongs to the Ray resource below; verl only writes it."""
         return "CUDA_VISIBLE_DEVICES"
 
     @contextlib.contextmanager
     def nvtx_range(self, msg: str) -> Iterator[None]:
-        """Run the block: there is no NVIDIA profiler to mark it for."""
+        """Run the block: there is no NVIDIA profiler."""
         yield
 
     def profiler_start(self) -> None:
@@ -102,27 +102,27 @@ class CpuPlatform(PlatformBase):
         """Do nothing: there is no device profiler."""
 
     def ray_resource_name(self) -> str:
-        """``GPU``, of which the recipe tells Ray that the host has some (``ray_init.num_gpus``).
+        """Return ``GPU``; the recipe declares a number of them to Ray (``ray_init.num_gpus``).
 
-        verl reads ``get_accelerator_ids()[resource][0]`` in every worker, and Ray hands such ids
-        out for the accelerators that it knows, not for CPUs or custom resources. (Ray 2.60)
+        verl reads ``get_accelerator_ids()[resource][0]`` in every worker. Ray 2.60 assigns such ids
+        for known accelerators only, not for CPUs or custom resources.
         """
         return "GPU"
 
     def ray_noset_envvars(self) -> list[str]:
-        """No variable keeps Ray from setting visible devices: it may."""
+        """Return no variables: Ray may set the visible devices."""
         return []
 
     def is_ipc_supported(self) -> bool:
-        """Without CUDA IPC verl sends new weights to vLLM through POSIX shared memory."""
+        """Return False, so that verl transfers weights to vLLM through POSIX shared memory."""
         return False
 
     def cudart(self) -> None:
-        """No CUDA runtime."""
+        """Return None: there is no CUDA runtime."""
 
 
 def register() -> None:
-    """Make ``VERL_PLATFORM=cpu`` known to verl, once."""
+    """Register ``VERL_PLATFORM=cpu`` with verl. Idempotent."""
     if PlatformRegistry.get(NAME) is CpuPlatform:
         return
     PlatformRegistry.register(platform=NAME)(CpuPlatform)

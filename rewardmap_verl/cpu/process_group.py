@@ -1,8 +1,8 @@
 """Initialize torch.distributed with a single backend.
 
 Upstream: ``verl/utils/distributed.py`` builds ``f"cpu:gloo,{device}:{backend}"``. On the CPU that
-is ``"cpu:gloo,cpu:gloo"``, which torch rejects ("Duplicate device type"). The trainer's workers call
-``initialize_global_process_group_ray``, the SFT trainer ``initialize_global_process_group``.
+is ``"cpu:gloo,cpu:gloo"``, which torch rejects ("Duplicate device type"). The trainer's workers
+call ``initialize_global_process_group_ray``, the SFT trainer ``initialize_global_process_group``.
 """
 
 from __future__ import annotations

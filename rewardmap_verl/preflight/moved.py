@@ -30,7 +30,7 @@ MOVED_PATHS: Mapping[str, str] = MappingProxyType(
         ),
         "rewardmap_verl.training.nodes": "rewardmap_verl.preflight.wait_for_nodes",
         "rewardmap_verl.training.cold_start_rows": "rewardmap_verl.tiny_model.sft_dataset",
-        "rewardmap_verl.training.cpu.start_up": "rewardmap_verl.cpu.gc_tuning",
+        "rewardmap_verl.training.cpu.start_up": "",
         "rewardmap_verl.training.cpu": "rewardmap_verl.cpu",
     }
 )

@@ -1,19 +1,19 @@
-"""verl's single-turn agent loop, for prompts whose images lie prepared on disk.
+"""verl's single-turn agent loop for prompts whose images are prepared files.
 
-Stock verl 0.9.1 decodes and resizes the image of each rollout, runs the processor on it three times
-(for the prompt's tokens, for the reward's position ids, for the actor), sends its pixels to vLLM
-and keeps a tensor of them per trajectory. Here an image is its path until a process looks at its
-pixels, and a process decodes it once:
+For each rollout, stock verl 0.9.1 decodes and resizes the image, runs the processor on it three
+times (for the prompt's tokens, for the reward's position ids, for the actor), sends its pixels to
+vLLM and keeps a tensor of them. With this loop an image stays a path until a process needs its
+pixels, and each process decodes it once:
 
-- vLLM's server gets :class:`~.prepared_image.PreparedImage`, whose identity hits vLLM's cache for
-  all rollouts of a group but the first;
-- trajectories carry a :class:`~.pixels.PixelReference`; actor and reference workers compute
-  ``pixel_values`` from the file, one micro-batch at a time.
+- vLLM's server receives a :class:`~.prepared_image.PreparedImage`, whose identity hits vLLM's cache
+  for all rollouts of a group except the first.
+- Trajectories carry a :class:`~.pixel_reference.PixelReference`. Actor and reference workers
+  compute ``pixel_values`` from the file, one micro-batch at a time.
 
-vLLM is asked for token ids and for no text (:func:`token_ids_alone`).
+vLLM is asked for token ids only, without text (:func:`without_text`).
 
-Chosen by ``actor_rollout_ref.rollout.agent.default_agent_loop: rewardmap``; verl's own is
-``single_turn_agent``. Prompts without images, and images in another form, take verl's way.
+``actor_rollout_ref.rollout.agent.default_agent_loop: rewardmap`` selects this loop; verl's own is
+``single_turn_agent``. Prompts without images, and images in any other form, are left to verl.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class ImageSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cache_megabytes: int = Field(default=1024, ge=0)
-    """What a process keeps, in MiB: vLLM's server decoded images, an actor the model's pixels.
-    A map of 16,000 visual tokens takes 37 MiB either way, so that a step's 16 maps fit."""
+    """Cache per process in MiB: decoded images in vLLM's server, pixels in an actor. A map of
+    16,000 visual tokens takes 37 MiB in either form, so the 16 maps of a step fit."""
 
 
 @register(NAME)
 class MapAgentLoop(SingleTurnAgentLoop):
-    """One question about prepared maps, one answer."""
+    """Single-turn agent loop that passes prepared maps by path."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,13 +56,13 @@ class MapAgentLoop(SingleTurnAgentLoop):
         refer_to_pixels(self.processor)
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> Any:
-        """Have one answer generated, as verl's loop does (its ``AgentLoopOutput``)."""
+        """Generate one answer and return verl's ``AgentLoopOutput``."""
         if self.rollout_config.get("name") == "vllm":
-            sampling_params = token_ids_alone(sampling_params)
+            sampling_params = without_text(sampling_params)
         return await super().run(sampling_params, **kwargs)
 
     async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """The images of a prompt, without pixels where they are prepared files."""
+        """Return the images of a prompt, without pixels if all of them are prepared files."""
         if self.processor is not None:
             patch_size = getattr(self.processor.image_processor, "patch_size", 14)
             images = prepared_images(messages, patch_size, self._cache_bytes)
@@ -72,11 +72,11 @@ class MapAgentLoop(SingleTurnAgentLoop):
         return data
 
 
-def token_ids_alone(sampling_params: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling parameters with which vLLM makes no text of an answer, token by token.
+def without_text(sampling_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return sampling parameters with which vLLM skips detokenization.
 
-    Nobody reads that text: verl takes token ids, and the reward makes its own text of them. Where
-    the user has strings that end an answer, vLLM must compare texts and goes on to make them.
+    The text would be unused: verl takes token ids, and the reward decodes them itself. If the user
+    has set stop strings, vLLM needs the text and the parameters stay as they are.
     """
     if sampling_params.get("stop"):
         return dict(sampling_params)
@@ -86,7 +86,7 @@ def token_ids_alone(sampling_params: Mapping[str, Any]) -> dict[str, Any]:
 def prepared_images(
     messages: Sequence[Mapping[str, Any]], patch_size: int, cache_bytes: int
 ) -> list[PreparedImage] | None:
-    """The images of a prompt; ``None`` if there is anything but texts and prepared images."""
+    """Return the images of a prompt; ``None`` unless all content is text or prepared images."""
     images = []
     for item in contents(messages):
         kind = item.get("type")
@@ -100,7 +100,7 @@ def prepared_images(
 
 
 def contents(messages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The parts of all messages that are more than a string."""
+    """Yield the content parts of all messages whose content is a list."""
     for message in messages:
         content = message.get("content")
         if isinstance(content, (list, tuple)):

@@ -1,9 +1,9 @@
-"""verl's training data in the order of a curriculum (``data.custom_cls``).
+"""verl's training data in curriculum order (``data.custom_cls``).
 
-verl 0.9.1 has no curriculum sampler any more (removed in 0.8). What it offers is a dataset class of
-one's own, read in order when ``data.shuffle=false``, by a dataloader whose position is saved and
-restored exactly. So the whole order is laid out here, once: position ``i`` of the dataset is
-:attr:`Schedule.slots` ``[i]``, and one epoch of the trainer is the whole curriculum.
+verl removed its curriculum sampler in 0.8. verl 0.9.1 offers a custom dataset class, read in order
+when ``data.shuffle=false`` by a dataloader whose position is saved and restored exactly. The
+complete order is therefore computed here, once: position ``i`` of the dataset is
+:attr:`Schedule.slots` ``[i]``, and one epoch of the trainer is the complete curriculum.
 """
 
 from __future__ import annotations
@@ -31,23 +31,26 @@ __all__ = ["VALIDATION_STAGE", "CurriculumDataset"]
 logger = logging.getLogger(__name__)
 
 VALIDATION_STAGE = "validation"
-_FOLDER = "data_folder"  # column added to the rows: index of the folder that their paths start from
+_FOLDER = (
+    "data_folder"  # column added to the rows: index of the folder that their paths are relative to
+)
 
 
 class CurriculumDataset(RLHFDataset):
-    """verl's dataset; the training rows come in the order of the curriculum.
+    """verl's dataset with the training rows in curriculum order.
 
-    verl builds it twice, for training and for validation, and says nowhere which is which; the one
-    whose files are ``data.train_files`` is the training set. Validation rows keep their own order.
+    verl builds it twice, for training and for validation, without saying which is which. The
+    instance whose files are ``data.train_files`` is the training set. Validation rows keep the
+    order of their files.
 
     Every row gets these keys in ``extra_info``: ``stage``, ``stage_epoch`` (from 0), ``slot``
-    (its place in the training order, from 0), ``row`` (its number in the data files, from 0),
-    ``repeat`` (True where it only fills the last batch of a stage). Paths of images and networks,
-    relative to the parquet file's folder on disk, become absolute.
+    (position in the training order, from 0), ``row`` (row number in the data files, from 0),
+    ``repeat`` (True if the row only fills the last batch of a stage). Paths of images and networks
+    are relative to the parquet file's folder on disk and become absolute.
 
     Raises:
-        ConfigError: The settings do not fit the data or each other.
-        DataError: A row that training could not use.
+        ConfigError: The settings contradict the data or each other.
+        DataError: Training could not use a row.
     """
 
     dataframe: Any  # datasets.Dataset
@@ -62,8 +65,8 @@ class CurriculumDataset(RLHFDataset):
     ) -> None:
         run = root_of(config) or OmegaConf.create({"data": config})
         check_run(run)
-        # Kept apart from RLHFDataset.data_files, which may point at copies in a cache or in
-        # /dev/shm, where no image lies beside them.
+        # Separate from RLHFDataset.data_files, which may point at copies in a cache or in /dev/shm
+        # without the images.
         self.files = Files.from_names(file_names(data_files))
         super().__init__(data_files, tokenizer, config, processor, max_samples)
         check_rows(each_row(self.dataframe), self.files, self.max_prompt_length)
@@ -77,11 +80,14 @@ class CurriculumDataset(RLHFDataset):
             self._stages = layout.settings.stages
             if layout.settings.is_adaptive:
                 self._adaptive = AdaptiveOrder(layout.settings, layout.schedule)
-                self._read_in_this_process(config)
+                self._disable_loader_workers(config)
 
-    def _read_in_this_process(self, config: DictConfig) -> None:
-        """Have verl, which builds its loader next, start no loader processes: they would read rows
-        ahead and not hear of answers. A row is a short text, so they would not be faster either."""
+    def _disable_loader_workers(self, config: DictConfig) -> None:
+        """Make verl, which builds its dataloader next, start no worker processes for it.
+
+        They would prefetch rows before the answers that decide the order. Rows are short texts, so
+        workers would not be faster either.
+        """
         if config.get("dataloader_num_workers", 0):
             logger.warning("data.dataloader_num_workers=0: the curriculum depends on answers")
             with open_dict(config):
@@ -96,7 +102,7 @@ class CurriculumDataset(RLHFDataset):
         return len(self.dataframe) if self.schedule is None else len(self.schedule.slots)
 
     def __getitem__(self, item: int) -> dict[str, Any]:
-        """The row at a position of the training order, or of the validation data."""
+        """Return the row at a position of the training order, or of the validation data."""
         slot = self._slot(item)
         row: dict[str, Any] = super().__getitem__(item if slot is None else slot.row)
         folder = row.pop(_FOLDER)
@@ -104,7 +110,7 @@ class CurriculumDataset(RLHFDataset):
             row["__rollout_n__"] = rollouts  # read by AgentLoopWorkerTQ._run_prompt
         info = row["extra_info"]
         info["network"] = self.files.resolve(folder, info["network"])
-        info.update(self._place(item, slot))
+        info.update(self._position_info(item, slot))
         return row
 
     def _slot(self, item: int) -> Slot | None:
@@ -113,17 +119,17 @@ class CurriculumDataset(RLHFDataset):
         return None if self.schedule is None else self.schedule.slots[item]
 
     def stage_number(self, name: str) -> int:
-        """Place of a stage among the stages of the curriculum, from 1; 0 for none of them."""
+        """Return the position of a stage in the curriculum, from 1; 0 if it is not part of it."""
         names = [stage.name for stage in self.schedule.stages] if self.schedule else []
         return names.index(name) + 1 if name in names else 0
 
     def observe(self, step: int, groups: Sequence[Group]) -> None:
-        """Hear what was answered in a training step; the order may depend on it."""
+        """Take in the scores of a training step; an adaptive order depends on them."""
         if self._adaptive is not None:
             self._adaptive.observe(step, groups)
 
-    def _place(self, item: int, slot: Slot | None) -> dict[str, Any]:
-        """What the metrics and the record need to know about where a row stands."""
+    def _position_info(self, item: int, slot: Slot | None) -> dict[str, Any]:
+        """Return a row's position in the training order, for metrics and record."""
         if slot is None or self.schedule is None:
             return {
                 "stage": VALIDATION_STAGE,
@@ -141,7 +147,7 @@ class CurriculumDataset(RLHFDataset):
         }
 
     def _build_messages(self, example: dict[str, Any], key: str) -> list[dict[str, Any]]:
-        """verl's messages, with each image as an absolute path: no pixel travels with a row."""
+        """Return verl's messages with each image as an absolute path, without pixels."""
         folder = example[_FOLDER]
         example[self.image_key] = [
             {name: value for name, value in image.items() if value is not None}
@@ -151,17 +157,17 @@ class CurriculumDataset(RLHFDataset):
         return super()._build_messages(example, key)
 
     def state_dict(self) -> dict[str, Any]:
-        """What torchdata saves beside the position: what gives it its meaning."""
+        """Return what torchdata saves with the position: the fingerprint of the order."""
         if self.schedule is None:
             return {}
         order = {} if self._adaptive is None else {"adaptive": self._adaptive.state_dict()}
         return {"fingerprint": self._fingerprint, **order}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Check that the saved position still means the same rows, and go on from there.
+        """Check that the saved position still refers to the same rows, and restore the order.
 
         Raises:
-            ConfigError: The run that saved it had another order.
+            ConfigError: The saved run had a different order.
         """
         if self.schedule is None or "fingerprint" not in state:
             return

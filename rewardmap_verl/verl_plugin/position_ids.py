@@ -2,9 +2,9 @@
 
 A vision-language model has position ids of shape ``[4, length]`` per sequence. If all sequences of
 a batch have the same length, TransferQueue's nested tensor takes the *first* dimension for the
-ragged one. verl's ``maybe_fix_3d_position_ids`` then only renames the dimension, which leaves values
-and offsets that disagree, and ``compute_log_prob`` fails in ``chunk_tensordict``. The tensor has to
-be rebuilt. The fault does not depend on the platform; small uniform batches show it.
+ragged one. verl's ``maybe_fix_3d_position_ids`` then only renames the dimension, which leaves
+values and offsets that disagree, and ``compute_log_prob`` fails in ``chunk_tensordict``. The tensor
+has to be rebuilt. The fault does not depend on the platform; small uniform batches show it.
 """
 
 from __future__ import annotations

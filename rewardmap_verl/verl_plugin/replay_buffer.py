@@ -1,13 +1,13 @@
 """Training metrics per stage and question type, which stock verl 0.9.1 does not report.
 
-verl shows a reward's parts (``reward_extra_info``) in validation only. Its replay buffer is where a
-whole batch lies together with them: ``PPOTrainer._step_once`` adds what ``sample()`` returns beside
-the batch to the metrics of the step, which go to every logger of ``trainer.logger``. So a replay
-buffer of one's own (``trainer.v1.sampler.custom_sampler``) is all that it takes.
+verl reports the parts of a reward (``reward_extra_info``) in validation only. Its replay buffer is
+where a complete batch is available together with them: ``PPOTrainer._step_once`` adds the metrics
+that ``sample()`` returns to those of the step, which go to every logger of ``trainer.logger``. A
+custom replay buffer (``trainer.v1.sampler.custom_sampler``) is therefore sufficient.
 
-It is also where verl's trainer waits for rollouts, without end: see
-:mod:`rewardmap_verl.verl_plugin.watchdog`. And it is called before each checkpoint, when room is made for
-it: see :mod:`rewardmap_verl.checkpoints.retention`.
+The replay buffer is also where verl's trainer waits for rollouts, without a timeout: see
+:mod:`rewardmap_verl.verl_plugin.watchdog`. And it is called before each checkpoint, when old
+checkpoints are removed: see :mod:`rewardmap_verl.checkpoints.retention`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from rewardmap_verl.curriculum.record import RecordWriter
 from rewardmap_verl.verl_plugin.dataset import CurriculumDataset
 from rewardmap_verl.verl_plugin.watchdog import (
     Deadline,
-    Progress,
-    Stall,
+    RolloutCounts,
+    StallDetector,
     failed_groups,
     failed_validation,
 )
@@ -46,19 +46,19 @@ class SamplerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     poll_interval: float = Field(default=2.0, gt=0)
-    """Seconds between two looks for finished rollouts. verl's 2 s is most of a step on a CPU."""
+    """Seconds between two polls for finished rollouts. verl's 2 s are most of a step on a CPU."""
     record: Path | None = None
-    """Where to keep what each group of each step scored; nowhere when empty."""
+    """File for the scores of every group of every step; ``None`` writes none."""
     stall_seconds: float = Field(default=1800.0, gt=0)
-    """The run is stopped when no answer comes for so long."""
+    """Seconds without a new answer after which the run is stopped."""
     step_seconds: float = Field(default=7200.0, gt=0)
-    """The run is stopped when so long passes between the rollouts of one step and of the next."""
+    """Seconds between the rollouts of two steps after which the run is stopped."""
     start_seconds: float = Field(default=7200.0, gt=0)
-    """The run is stopped when its first rollouts are not asked for within so long."""
+    """Seconds until the first rollouts are requested after which the run is stopped."""
 
 
-class _Recording:
-    """What both replay buffers do: measure what they sample, and write it down."""
+class _RecordingMixin:
+    """Part that both replay buffers share: metrics and record of what they sample."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         settings = read_block(
@@ -69,10 +69,10 @@ class _Recording:
         if settings.record:
             write_run_metadata(settings.record.absolute().parent, kwargs.get("sampler_kwargs"))
         self._stall_seconds = settings.stall_seconds
-        self._stall = Stall(settings.stall_seconds, time.monotonic)
+        self._stall = StallDetector(settings.stall_seconds, time.monotonic)
         self._step_seconds = settings.step_seconds
         self._deadline = Deadline()
-        self._deadline.push("the start of the run", settings.start_seconds, "start_seconds")
+        self._deadline.restart("the start of the run", settings.start_seconds, "start_seconds")
         self._step = 0
 
     refill_fn: Any
@@ -85,28 +85,28 @@ class _Recording:
     def sample(
         self, global_steps: int, partition_id: str, batch_size: int
     ) -> tuple[KVBatchMeta, dict[str, Any]]:
-        """verl's batch and metrics, with ours added to those of a training step.
+        """Return verl's batch and metrics; a training step gets this package's metrics as well.
 
         Raises:
-            RunStoppedError: Answers have failed (in a validation, all), or none come any more; or
-                the disk is too full for the checkpoint of this step.
+            RunStoppedError: An answer failed (in a validation: all answers), no answer arrives any
+                more, or the disk cannot hold the checkpoint of this step.
         """
-        self._deadline.stop()
+        self._deadline.cancel()
         self._step = global_steps
         is_validation = partition_id == "val"
-        self._stall = Stall(self._stall_seconds, time.monotonic)
+        self._stall = StallDetector(self._stall_seconds, time.monotonic)
         batch, metrics = super().sample(  # type: ignore[misc]
             global_steps=global_steps, partition_id=partition_id, batch_size=batch_size
         )
         if is_validation and not batch.keys:
             raise failed_validation(batch_size)
-        # Not before: while answers may still fail, every checkpoint stays that is there.
+        # Only now: while answers may still fail, no checkpoint is removed.
         saving = save_policy(getattr(self.refill_fn, "__self__", None))
         if saving is not None and not is_validation:
             saving.prepare(global_steps)
         groups = fetch_groups(batch)
-        doing = f"step {global_steps}, after its answers were there,"
-        self._deadline.push(doing, self._step_seconds, "step_seconds")
+        phase = f"step {global_steps}, after its rollouts,"
+        self._deadline.restart(phase, self._step_seconds, "step_seconds")
         if self._record is not None:
             self._record.write("val" if is_validation else "train", global_steps, groups)
         if is_validation:
@@ -114,18 +114,18 @@ class _Recording:
         return batch, {
             **metrics,
             **training_metrics(groups),
-            **tell_curriculum(self.refill_fn, global_steps, groups),
+            **observe_step(self.refill_fn, global_steps, groups),
         }
 
     def _wait_for_next_poll(self, partition_id: str, last_debug_time: float) -> float:
-        self._stall.look(self._progress(partition_id))
+        self._stall.check(self._counts(partition_id))
         waited: float = super()._wait_for_next_poll(  # type: ignore[misc]
             partition_id, last_debug_time
         )
         return waited
 
-    def _progress(self, partition_id: str) -> Progress:
-        return Progress(
+    def _counts(self, partition_id: str) -> RolloutCounts:
+        return RolloutCounts(
             finished=len(self.finished_keys[partition_id]),
             failed=len(self.failure_keys[partition_id]),
             waiting=len(self.pending_keys[partition_id]) + len(self.running_keys[partition_id]),
@@ -133,35 +133,37 @@ class _Recording:
         )
 
 
-class RewardMapReplayBuffer(_Recording, ReplayBuffer):
+class RewardMapReplayBuffer(_RecordingMixin, ReplayBuffer):
     """verl's replay buffer of synchronous training, with training metrics and a record."""
 
     def _sync_metadata_from_transfer_queue(self) -> None:
-        """verl's look at the queue, after which it decides whether it has enough; so failures are
-        seen before they are trained on.
+        """Read the queue's metadata as verl does, and stop the run on failures.
+
+        verl decides afterwards whether it has a full batch, so no failed group is trained.
         """
         super()._sync_metadata_from_transfer_queue()
-        now = self._progress("train")
-        if now.failed:
-            raise failed_groups(self._step, now)
+        counts = self._counts("train")
+        if counts.failed:
+            raise failed_groups(self._step, counts)
 
 
-class RewardMapReplayBufferAsync(_Recording, ReplayBufferAsync):
+class RewardMapReplayBufferAsync(_RecordingMixin, ReplayBufferAsync):
     """verl's replay buffer of asynchronous training, with training metrics and a record."""
 
 
-def tell_curriculum(refill: Any, step: int, groups: Sequence[Group]) -> dict[str, float]:
-    """Let the training data hear what was answered, where their order depends on it.
+def observe_step(refill: Any, step: int, groups: Sequence[Group]) -> dict[str, float]:
+    """Pass a step's scores to the training data, whose order may depend on them.
 
     Args:
-        refill: The function that verl's trainer hands to its replay buffer, a method of the
-            trainer (``PPOTrainer._build_replay_buffer``); the way to its ``train_dataset``.
+        refill: The function that verl's trainer passes to its replay buffer. It is a method of the
+            trainer (``PPOTrainer._build_replay_buffer``), and so gives access to its
+            ``train_dataset``.
         step: The training step.
-        groups: What was answered.
+        groups: The scores of the step.
 
     Returns:
-        ``rewardmap/stage``, the number of the stage that the step trained, from 1. It shows
-        promotions in every logger; warnings would not, for importing vLLM's server sets the root
+        ``rewardmap/stage``: the number of the stage that the step trained, from 1. It shows
+        promotions in every logger. Warnings would not: importing vLLM's server sets the root
         logger's level to ERROR (verl 0.9.1, workers/rollout/vllm_rollout/vllm_async_server.py).
     """
     dataset = getattr(getattr(refill, "__self__", None), "train_dataset", None)
@@ -173,7 +175,7 @@ def tell_curriculum(refill: Any, step: int, groups: Sequence[Group]) -> dict[str
 
 
 def fetch_groups(batch: KVBatchMeta) -> list[Group]:
-    """Read what the rollouts of a sampled batch scored, in the training order."""
+    """Return the scores of a sampled batch's rollouts in training order."""
     keys = final_keys(batch.keys, batch.tags)
     if not keys:
         return []
@@ -185,6 +187,6 @@ def fetch_groups(batch: KVBatchMeta) -> list[Group]:
 
 
 def plain_values(column: Any) -> Iterator[Any]:
-    """Items of a column of the transfer queue, which wraps what is no tensor (by backend)."""
+    """Yield the items of a column; some backends of the transfer queue wrap non-tensors."""
     for item in column.tolist() if hasattr(column, "tolist") else column:
         yield getattr(item, "data", item)

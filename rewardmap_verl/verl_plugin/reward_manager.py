@@ -8,7 +8,6 @@ verl's batch, and caches networks and gold answers.
 from __future__ import annotations
 
 import asyncio
-
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Hydra's way to the recipes: a search path plugin, active in every program that uses Hydra."""
+"""Search path plugin that lets every Hydra program find the recipes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ RECIPES = "pkg://rewardmap_verl.recipes"
 
 
 class RewardMapSearchPath(SearchPathPlugin):
-    """Appends the folder of recipes, which makes the group ``recipe`` known to Hydra."""
+    """Adds the folder of recipes to Hydra's search path, which provides the group ``recipe``."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the recipes after the configuration of the program, so that they never hide it.
+        """Append the recipes after the program's own configuration, which takes precedence.
 
         Raises:
-            SystemExit: The command line names our recipe in a way that Hydra would take for a
-                plain key. Hydra would report any other exception as a fault of its own.
+            SystemExit: The command line selects the recipe in a way that Hydra would read as a
+                plain key. Hydra would report any other exception as an error in the plugin.
         """
         search_path.append(provider=PROVIDER, path=RECIPES)
         found = list(mistakes(sys.argv[1:]))
         if found:
-            raise SystemExit(
-                f"rewardmap: the command line cannot be what you mean:\n{format_diagnostics(found)}"
-            )
+            raise SystemExit(f"rewardmap: wrong command line:\n{format_diagnostics(found)}")

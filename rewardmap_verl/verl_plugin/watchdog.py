@@ -1,11 +1,15 @@
-"""Ends a run that would hang, or that would train on what a failure left over.
+"""Abort a run that stalls, or that would train on an incomplete batch.
 
-What stock verl 0.9.1 does: its trainer looks for finished rollouts without end, so a vLLM engine
-that hangs stops the run for good without a word. A group of which an answer failed (its reward
-worker has died, its engine raised) is trained all the same, filled up with sequences that have no
-image, on which Qwen2.5-VL crashes. A validation of which all answers failed ends with "Received an
-empty list as keys". Here they end the run with what happened and what to do; the
-last checkpoint is whole, for verl names it as the last only after it is written.
+In stock verl 0.9.1:
+
+- The trainer polls for finished rollouts without a timeout, so a vLLM engine that hangs blocks the
+  run forever, without a message.
+- A group with a failed answer (a reward worker died, an engine raised) is trained anyway, padded
+  with sequences that have no image, on which Qwen2.5-VL crashes.
+- A validation in which every answer failed ends with "Received an empty list as keys".
+
+This module ends the run with the cause and a hint instead. The last checkpoint is complete, because
+verl records a checkpoint as the last one only after it has been written.
 """
 
 from __future__ import annotations
@@ -20,90 +24,87 @@ from dataclasses import dataclass
 
 from rewardmap_verl.errors import RESUME_HINT, RunStoppedError
 
-__all__ = [
-    "Deadline",
-    "Progress",
-    "Stall",
-    "failed_groups",
-    "failed_validation",
-]
+__all__ = ["Deadline", "RolloutCounts", "StallDetector", "failed_groups", "failed_validation"]
+
+EXIT_CODE = 70
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the rollouts of a step are, as the transfer queue shows it."""
+class RolloutCounts:
+    """Progress of a step's rollouts, from the metadata of the transfer queue."""
 
     finished: int
     """Groups with all their answers."""
     failed: int
-    """Groups with an answer that failed."""
+    """Groups with a failed answer."""
     waiting: int
-    """Groups that are not begun, or not finished."""
+    """Groups that are pending or running."""
     answers: int
-    """Answers that are there, of all groups."""
+    """Finished answers of all groups."""
 
 
-class Stall:
-    """Notices that nothing happens any more.
+class StallDetector:
+    """Detects that the counts have stopped changing.
 
     Args:
-        seconds: How long nothing may happen.
-        clock: Seconds that only grow.
+        seconds: Time without a change after which the run is stopped.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._last: Progress | None = None
+        self._last: RolloutCounts | None = None
         self._since = clock()
 
-    def look(self, now: Progress) -> None:
-        """Compare with the last look.
+    def check(self, counts: RolloutCounts) -> None:
+        """Compare the counts with those of the previous call.
 
         Raises:
-            RunStoppedError: Nothing has changed for too long.
+            RunStoppedError: They have not changed for too long.
         """
-        if now != self._last:
-            self._last, self._since = now, self._clock()
+        if counts != self._last:
+            self._last, self._since = counts, self._clock()
         elif self._clock() - self._since >= self._seconds:
             raise RunStoppedError(
-                f"rewardmap: no answer has come for {self._seconds:g} s: {now.finished} groups are "
-                f"finished, {now.waiting} wait, {now.answers} answers are there. A vLLM engine or "
-                f"an agent loop hangs or has died; its log is above. {RESUME_HINT} If answers only take "
-                "long, raise trainer.v1.sampler.sampler_kwargs.stall_seconds."
+                f"rewardmap: no answer for {self._seconds:g} s: {counts.finished} groups finished, "
+                f"{counts.waiting} waiting, {counts.answers} answers received. A vLLM engine or an "
+                f"agent loop hangs or has died; see its log above. {RESUME_HINT} If answers just "
+                "take long, raise trainer.v1.sampler.sampler_kwargs.stall_seconds."
             )
 
 
-def failed_groups(step: int, now: Progress) -> RunStoppedError:
-    """The error for a step of which groups failed."""
+def failed_groups(step: int, counts: RolloutCounts) -> RunStoppedError:
+    """Return the error for a step with failed groups."""
+    total = counts.failed + counts.finished + counts.waiting
     return RunStoppedError(
-        f"rewardmap: {now.failed} of {now.failed + now.finished + now.waiting} groups of step "
-        f"{step} have an answer that failed; the agent loop's error is above (a reward worker or a "
-        "vLLM engine that died, or an answer that raised). Training on the rest would fill the "
-        f"batch with sequences without an image, on which Qwen2.5-VL crashes. {RESUME_HINT}"
+        f"rewardmap: {counts.failed} of {total} groups of step {step} have a failed answer; see "
+        "the agent loop's error above (a reward worker or an engine died, or an answer raised). "
+        "Training on the rest would pad the batch with sequences without an image, on which "
+        f"Qwen2.5-VL crashes. {RESUME_HINT}"
     )
 
 
 def failed_validation(questions: int) -> RunStoppedError:
-    """The error for a validation of which no question has an answer."""
+    """Return the error for a validation without a single answer."""
     return RunStoppedError(
-        f"rewardmap: none of {questions} questions of a validation was answered; the agent loop's "
-        "error is above (a vLLM engine or a reward worker that died, or something about a row, the "
-        f"model or a setting that stops every answer). {RESUME_HINT}"
+        f"rewardmap: none of the {questions} questions of a validation was answered; see the agent "
+        "loop's error above (a vLLM engine or a reward worker died, or every answer fails because "
+        f"of a row, the model or a setting). {RESUME_HINT}"
     )
 
 
 class Deadline:
-    """Ends the process when something else than rollouts hangs: an update, the hand-over of weights
-    to vLLM, a checkpoint.
+    """Ends the process if anything other than rollouts hangs.
 
-    No exception reaches a main thread that waits inside Ray, so the process itself ends, after it
-    has shown where each of its threads stands. Ray then ends the run.
+    That is an update, the transfer of weights to vLLM, or a checkpoint. An exception would not
+    reach a main thread that waits inside Ray, so the process exits, after it has dumped the
+    tracebacks of all threads. Ray then ends the run.
 
     Args:
-        end: What ends the process, with its exit code.
-        linger: Seconds between the message and the end: Ray collects what its workers write, and
-            shows it no more when the run has ended.
+        end: Function that ends the process with an exit code.
+        linger: Seconds between the message and the exit. Ray forwards the output of its workers and
+            drops what has not arrived when the run ends.
     """
 
     def __init__(self, end: Callable[[int], object] = os._exit, linger: float = 3.0) -> None:
@@ -111,32 +112,32 @@ class Deadline:
         self._end = end
         self._timer: threading.Timer | None = None
 
-    def push(self, doing: str, seconds: float, setting: str) -> None:
-        """Begin to wait anew.
+    def restart(self, phase: str, seconds: float, setting: str) -> None:
+        """Start a new countdown.
 
         Args:
-            doing: What is going on, for the message.
-            seconds: How long may pass until the next call.
-            setting: The key that says so, for the message.
+            phase: The phase of the run, for the message.
+            seconds: Time until the deadline expires.
+            setting: The key that sets this time, for the message.
         """
-        self.stop()
-        self._timer = threading.Timer(seconds, self._expire, [doing, seconds, setting])
+        self.cancel()
+        self._timer = threading.Timer(seconds, self._expire, [phase, seconds, setting])
         self._timer.daemon = True
         self._timer.start()
 
-    def stop(self) -> None:
-        """Wait no longer."""
+    def cancel(self) -> None:
+        """Stop the countdown."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _expire(self, doing: str, seconds: float, setting: str) -> None:
+    def _expire(self, phase: str, seconds: float, setting: str) -> None:
         sys.stderr.write(
-            f"rewardmap: {doing} has not ended within {seconds:g} s; the run is stopped. A process "
-            "of it hangs or has died, in an update, the hand-over of weights to a vLLM engine or a "
-            f"checkpoint. {RESUME_HINT} If it only takes long, raise "
-            f"trainer.v1.sampler.sampler_kwargs.{setting}. Where each thread stands:\n"
+            f"rewardmap: {phase} did not finish within {seconds:g} s; stopping the run. One of its "
+            "processes hangs or has died, in an update, a transfer of weights to vLLM or a "
+            f"checkpoint. {RESUME_HINT} If it just takes long, raise "
+            f"trainer.v1.sampler.sampler_kwargs.{setting}. Tracebacks of all threads:\n"
         )
         faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
         sys.stderr.flush()
         time.sleep(self._linger)
-        self._end(70)
+        self._end(EXIT_CODE)

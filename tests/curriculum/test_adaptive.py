@@ -167,7 +167,7 @@ def test_runs_that_cannot_hear_answers_are_refused(
 
 
 def test_the_replay_buffer_tells_the_data(config: DictConfig, processor: Any) -> None:
-    from rewardmap_verl.verl_plugin.replay_buffer import tell_curriculum
+    from rewardmap_verl.verl_plugin.replay_buffer import observe_step
 
     dataset, loader = make_loader(config, processor)
     iterator = iter(loader)
@@ -177,9 +177,9 @@ def test_the_replay_buffer_tells_the_data(config: DictConfig, processor: Any) ->
 
     trainer = Trainer(train_dataset=dataset)
     groups = groups_of(next(iterator), 1, answers_at_random)
-    assert tell_curriculum(trainer.refill, 1, groups) == {"rewardmap/stage": 1.0}
+    assert observe_step(trainer.refill, 1, groups) == {"rewardmap/stage": 1.0}
     next(iterator)
-    assert tell_curriculum(None, 1, groups) == {}
+    assert observe_step(None, 1, groups) == {}
 
 
 def make_order(rows: int = 8, epochs: int = 3, **settings: Any) -> AdaptiveOrder:

@@ -58,7 +58,7 @@ def cut_off(checkpoint: Path) -> None:
 def test_an_engine_that_hangs_stops_the_run(engine_stopped: Any, stack: Any) -> None:
     """While it is handed weights, or while it should answer."""
     assert engine_stopped.code not in (0, None), engine_stopped.output[-4000:]
-    says = (f"no answer has come for {STALL} s", f"has not ended within {STEP} s")
+    says = (f"no answer for {STALL} s", f"did not finish within {STEP} s")
     assert any(text in engine_stopped.output for text in says), engine_stopped.output[-4000:]
     assert "Start the same command again" in engine_stopped.output
     assert set(engine_stopped.steps) <= {1, 2}

@@ -60,7 +60,7 @@ def test_a_reward_worker_that_is_killed(stack: Any, command: list[str], run: Pat
     done = stack.train(*command, stop_when=stack.after("run", 1, die))
     assert stopped_whole(done, run) == 1
     assert sorted(done.steps) == [1], "nothing is trained on what is left"
-    assert "groups of step 2 have an answer that failed" in done.output, done.output[-4000:]
+    assert "groups of step 2 have a failed answer" in done.output, done.output[-4000:]
 
 
 def test_maps_that_are_lost(stack: Any, command: list[str], run: Path) -> None:
@@ -78,7 +78,7 @@ def test_maps_that_are_lost(stack: Any, command: list[str], run: Path) -> None:
     finally:
         aside.rename(images)
     assert 1 <= stopped_whole(done, run) < 8
-    words = ("have an answer that failed", "own/images/")
+    words = ("have a failed answer", "own/images/")
     assert any(word in done.output for word in words), done.output[-4000:]
 
 

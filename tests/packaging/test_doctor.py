@@ -107,7 +107,7 @@ def test_platform_without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_runtime_patches_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     from rewardmap_verl.verl_plugin.patches import ALL_PATCHES
 
-    _, output = doctor(monkeypatch, Item("Python", "3.11"))
+    _, output = doctor(monkeypatch, CheckResult("Python", "3.11"))
     assert f"Runtime patches: {len(ALL_PATCHES)}" in output
     for patch in ALL_PATCHES:
         assert f"{patch.name} (" in output

@@ -78,7 +78,9 @@ def test_a_missing_target_is_an_error(library: ModuleType, target: str) -> None:
 
 
 def test_another_signature_is_an_error(library: ModuleType) -> None:
-    expected = r"cannot patch a_library\.greet: its signature is \(name, \*, loud=False\), not \(who\)"
+    expected = (
+        r"cannot patch a_library\.greet: its signature is \(name, \*, loud=False\), not \(who\)"
+    )
     with pytest.raises(PatchError, match=expected):
         apply(declare(signature="(who)"))
     assert library.greet is greet
@@ -187,9 +189,10 @@ def replaced_names(tree: ast.Module) -> Iterator[str]:
             root = target
             while isinstance(root, (ast.Attribute, ast.Subscript)):
                 root = root.value
-            if isinstance(target, ast.Attribute) and isinstance(root, ast.Name):
-                if root.id in foreign:
-                    yield ast.unparse(target)
+            if not (isinstance(target, ast.Attribute) and isinstance(root, ast.Name)):
+                continue
+            if root.id in foreign:
+                yield ast.unparse(target)
 
 
 SETTINGS_OF_THE_INTERPRETER = {"sys.pycache_prefix", "sys.dont_write_bytecode"}

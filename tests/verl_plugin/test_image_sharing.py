@@ -253,7 +253,9 @@ def test_a_process_decodes_and_processes_a_map_once(make_ours: Any, tmp_path: Pa
     limit = 3 * LIMIT
     fields, server = rollouts(MapAgentLoop, make_ours, messages, 8, images={"cache_megabytes": 3})
     images, patches = image_cache(limit), patch_cache(limit)
-    assert (images.cache_info().misses, patches.cache_info().misses) == (0, 0), "the agent loop needs no pixels"
+    assert (images.cache_info().misses, patches.cache_info().misses) == (0, 0), (
+        "the agent loop needs no pixels"
+    )
     for data in server.images:
         pickle.loads(data).load()
     for _ in range(3):

@@ -14,8 +14,8 @@ from rewardmap_verl.verl_plugin import replay_buffer
 from rewardmap_verl.verl_plugin.replay_buffer import RewardMapReplayBuffer
 from rewardmap_verl.verl_plugin.watchdog import (
     Deadline,
-    Progress,
-    Stall,
+    RolloutCounts,
+    StallDetector,
     failed_groups,
 )
 
@@ -29,56 +29,54 @@ class Clock:
         return self.now
 
 
-def progress(**changes: int) -> Progress:
-    return Progress(**{"finished": 3, "failed": 0, "waiting": 5, "answers": 30, **changes})
+def counts(**changes: int) -> RolloutCounts:
+    return RolloutCounts(**{"finished": 3, "failed": 0, "waiting": 5, "answers": 30, **changes})
 
 
-def test_nothing_for_too_long_stops_the_run() -> None:
+def test_a_stall_stops_the_run() -> None:
     clock = Clock()
-    stall = Stall(60, clock)
-    stall.look(progress())
+    stall = StallDetector(60, clock)
+    stall.check(counts())
     clock.now = 59
-    stall.look(progress())
+    stall.check(counts())
     clock.now = 60
-    with pytest.raises(
-        RunStoppedError, match=r"no answer has come for 60 s: 3 groups are finished, 5"
-    ):
-        stall.look(progress())
+    with pytest.raises(RunStoppedError, match=r"no answer for 60 s: 3 groups finished, 5 waiting"):
+        stall.check(counts())
 
 
-def test_every_answer_begins_the_wait_anew() -> None:
+def test_every_answer_restarts_the_wait() -> None:
     clock = Clock()
-    stall = Stall(60, clock)
+    stall = StallDetector(60, clock)
     for answers in range(10):
         clock.now += 59
-        stall.look(progress(answers=answers))
+        stall.check(counts(answers=answers))
 
 
-def test_the_message_of_a_failure_says_how_to_go_on() -> None:
-    text = str(failed_groups(7, progress(failed=1)))
+def test_the_message_of_a_failure_says_how_to_resume() -> None:
+    text = str(failed_groups(7, counts(failed=1)))
     assert "1 of 9 groups of step 7" in text
     assert "Start the same command again" in text
 
 
-def test_a_step_that_does_not_end_ends_the_process(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_step_that_hangs_ends_the_process(capfd: pytest.CaptureFixture[str]) -> None:
     ended = threading.Event()
     codes: list[int] = []
     deadline = Deadline(lambda code: (codes.append(code), ended.set()), linger=0)
-    deadline.push("step 3, after its answers were there,", 0.05, "step_seconds")
+    deadline.restart("step 3, after its rollouts,", 0.05, "step_seconds")
     assert ended.wait(20)
     assert codes == [70]
     text = capfd.readouterr().err
-    assert "step 3, after its answers were there, has not ended within 0.05 s" in text
+    assert "step 3, after its rollouts, did not finish within 0.05 s" in text
     assert "raise trainer.v1.sampler.sampler_kwargs.step_seconds" in text
-    assert "test_a_step_that_does_not_end" in text, "where the main thread stands"
+    assert "test_a_step_that_hangs" in text, "where the main thread stands"
 
 
 def test_a_step_that_ends_in_time_is_left_alone() -> None:
     codes: list[int] = []
     deadline = Deadline(end=codes.append)
-    deadline.push("one", 0.2, "step_seconds")
-    deadline.push("two", 0.2, "step_seconds")
-    deadline.stop()
+    deadline.restart("one", 0.2, "step_seconds")
+    deadline.restart("two", 0.2, "step_seconds")
+    deadline.cancel()
     threading.Event().wait(0.4)
     assert codes == []
 
@@ -108,13 +106,13 @@ def buffer(tmp_path: Path) -> Any:
         sampler_kwargs=settings,
     )
     yield made
-    made._deadline.stop()
+    made._deadline.cancel()
 
 
 def test_rollouts_that_never_end(buffer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stock verl waits here without end."""
     monkeypatch.setattr("verl.trainer.ppo.v1.replay_buffer.tq", Queue(a="finished", b="running"))
-    with pytest.raises(RunStoppedError, match="1 groups are finished, 1 wait"):
+    with pytest.raises(RunStoppedError, match="1 groups finished, 1 waiting"):
         buffer.sample(global_steps=1, partition_id="train", batch_size=2)
 
 
@@ -137,11 +135,12 @@ def test_a_validation_without_an_answer(buffer: Any, monkeypatch: pytest.MonkeyP
 
     failed = Failed(a="failure", b="failure")
     monkeypatch.setattr("verl.trainer.ppo.v1.replay_buffer.tq", failed)
-    with pytest.raises(RunStoppedError, match="none of 2 questions of a validation was answered"):
+    with pytest.raises(
+        RunStoppedError, match="none of the 2 questions of a validation was answered"
+    ):
         buffer.sample(global_steps=0, partition_id="val", batch_size=2)
 
 
-def test_the_watch_is_what_verl_looks_through() -> None:
-    """The methods that are overridden must be the ones that verl calls."""
+def test_overridden_methods_are_those_that_verl_calls() -> None:
     stock = replay_buffer.ReplayBuffer
     assert {"_sync_metadata_from_transfer_queue", "_wait_for_next_poll"} <= set(vars(stock))

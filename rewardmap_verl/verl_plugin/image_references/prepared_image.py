@@ -43,7 +43,7 @@ class PreparedImage(Image.Image):
         return exif
 
     def identity(self) -> uuid.UUID:
-        """Return an identifier of the pixels, the same for equal files and sizes in all processes."""
+        """Return an identifier of the pixels, equal for equal files and sizes in all processes."""
         source = self.source
         return uuid.uuid5(
             uuid.NAMESPACE_OID, f"{source.digest} {source.options} {source.patch_size}"
