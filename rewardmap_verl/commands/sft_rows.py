@@ -7,29 +7,30 @@ from typing import Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import DataError
+from rewardmap_verl.commands.failure import readable_errors
 
 __all__ = ["sft_rows"]
 
 
 def sft_rows(
-    data: Annotated[Path, typer.Argument(help="Prepared data folder.")],
+    data: Annotated[Path, typer.Argument(help="Folder that `rewardmap prepare` wrote.")],
     output: Annotated[
         Path | None,
-        typer.Argument(help="Parquet file to write; beside the folder when left out."),
+        typer.Argument(help="Parquet file to write. [default: DATA-sft.parquet, beside DATA]"),
     ] = None,
 ) -> None:
-    """Write the training questions with their perfect answers, for `+recipe=rewardmap_sft`."""
+    """Write the training questions with their perfect answers, for `+recipe=rewardmap_sft`.
+
+    Example: **rewardmap sft-rows data/synthetic**
+    """
     from rich.console import Console
 
+    from rewardmap_verl.preparation.atomic import disk_errors
     from rewardmap_verl.tiny_model.cold_start import write_conversations
     from rewardmap_verl.tiny_model.conversations import read_conversations
 
     folder = data.absolute()
     path = output or folder.with_name(f"{folder.name}-sft.parquet")
-    try:
+    with readable_errors(), disk_errors(path):
         count = write_conversations(read_conversations(folder), path)
-    except DataError as error:
-        fail(error)
     Console().print(f"{path}: {count:,} conversations", highlight=False)

@@ -1,4 +1,4 @@
-"""``rewardmap validate``: is a prepared folder whole, and is every gold answer right?"""
+"""``rewardmap validate``: check that a prepared folder is complete and its gold answers right."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ from rewardmap_verl.preparation.validate import faults
 
 __all__ = ["validate"]
 
-_SHOWN = 20
+_FAULTS_SHOWN = 20
 
 
 def validate(
     folder: Annotated[Path, typer.Argument(help="Folder that `rewardmap prepare` wrote.")],
     answers: Annotated[
-        bool, typer.Option(help="Score the perfect answer of every row, too; no model is needed.")
+        bool, typer.Option(help="Score the perfect answer of every row; this needs no model.")
     ] = True,
 ) -> None:
     """Check a prepared folder.
 
-    Every file must have the bytes that the manifest recorded, every row an image and a network, and
-    the perfect answer of every row must earn the highest reward that its question allows. Exit code
-    0 when all is well, 1 otherwise.
+    Every file must have the bytes that the manifest recorded, every row must have an image and a
+    network, and its perfect answer must earn the highest reward that the question allows. The exit
+    code is 0 without faults and 1 otherwise.
+
+    Example: **rewardmap validate data/synthetic**
     """
     console = Console()
     with readable_errors():
         found = list(faults(folder, answers))
         manifest = read_manifest(folder)
-    for fault in found[:_SHOWN]:
+    for fault in found[:_FAULTS_SHOWN]:
         console.print(f"[red]✗[/] {escape(fault)}", soft_wrap=True)
-    if len(found) > _SHOWN:
-        console.print(f"… and {len(found) - _SHOWN:,} more")
+    if len(found) > _FAULTS_SHOWN:
+        console.print(f"… and {len(found) - _FAULTS_SHOWN:,} more")
     if found:
         console.print(f"{len(found):,} faults. Prepare the folder again with `rewardmap prepare`.")
         raise typer.Exit(1)
     rows = " and ".join(f"{count:,} {split} rows" for split, count in manifest.rows.items())
-    console.print(f"[green]✓[/] {escape(str(folder))} is whole: {rows}, {len(manifest.maps)} maps.")
+    name = escape(str(folder))
+    console.print(f"[green]✓[/] {name} is complete: {rows}, {len(manifest.maps)} maps.")

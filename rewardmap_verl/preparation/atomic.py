@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from rewardmap_verl.errors import DataError
 __all__ = [
     "disk_errors",
     "exclusive_lock",
+    "json_bytes",
     "remove_folder",
     "replace_folder",
     "staging_folder",
@@ -52,6 +54,11 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def json_bytes(value: object) -> bytes:
+    """Serialize readable JSON with sorted keys: equal values give equal bytes."""
+    return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
 def remove_folder(path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Map images: read whatever people have, resize once to the pixel budget, store once.
+"""Map images: read common formats, resize once to the pixel budget, store once.
 
-Qwen2-VL and Qwen2.5-VL see an image as square patches of 28 x 28 pixels, one visual token each.
-Their processor resizes every image to that grid; an image that already lies on the grid and inside
-the budget passes through unchanged, so training only has to decode it.
+Qwen2-VL and Qwen2.5-VL split an image into square patches of 28 x 28 pixels, one visual token each.
+Their processor resizes every image to that grid. An image that is already on the grid and within
+the budget passes unchanged, so training only has to decode it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import write_bytes
-from rewardmap_verl.preparation.png_strips import read_header, strips
+from rewardmap_verl.preparation.png_strips import read_header, read_strips
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -37,58 +37,58 @@ __all__ = [
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
-# Only plain raster formats: Pillow would hand an EPS file to Ghostscript.
+# Raster formats only: Pillow would pass an EPS file to Ghostscript.
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 
-# Pillow keeps 4 bytes a pixel and converting makes a second copy: 100 Mpx stay below 1 GB.
-_WHOLE_PIXELS = 100_000_000
+# Pillow needs 4 bytes per pixel, and a conversion makes a copy: 100 Mpx stay below 1 GB.
+_MAX_DECODED_PIXELS = 100_000_000
 
-_LEAST_TOKENS = 4
+_MIN_TOKENS = 4
 
 _ORIENTATION_TAG = 0x0112
-_LONGEST_ASPECT = 200  # the model's own processor refuses anything longer
+_MAX_ASPECT = 200  # limit of the model's processor
 
 
 @dataclass(frozen=True, slots=True)
 class PixelBudget:
-    """How many pixels of a map the model gets to see.
+    """Limits on the pixels of a map image.
 
     Raises:
-        ConfigError: The limits are not positive or contradict each other.
+        ConfigError: A limit is too small, or the limits contradict each other.
     """
 
     max_pixels: int = 12_845_056
-    """At most this many pixels; the default is 16,384 visual tokens, what Qwen2.5-VL takes."""
+    """Maximum pixels; the default is 16,384 visual tokens, the maximum of Qwen2.5-VL."""
 
     min_pixels: int = 3_136
-    """Smaller images are enlarged to this many pixels; the default is 4 visual tokens."""
+    """Minimum pixels; smaller images are enlarged. The default is 4 visual tokens."""
 
     patch: int = 28
-    """Side of the square that becomes one visual token: 14-pixel patches merged 2 x 2."""
+    """Side of the square of one visual token in pixels: 14-pixel patches merged 2 x 2."""
 
     pixel_limit: int = 300_000_000
-    """Safety limit on the pixels of a source image (decompression bombs); the largest map of
-    ReasonMap has 278 million."""
+    """Safety limit on the pixels of a source image, against decompression bombs. The largest map of
+    ReasonMap has 278 million pixels."""
 
     def __post_init__(self) -> None:
-        if self.patch < 1 or self.min_pixels < _LEAST_TOKENS * self.patch**2:
-            # Below that, the loader of Qwen2.5-VL enlarges the image again.
+        if self.patch < 1 or self.min_pixels < _MIN_TOKENS * self.patch**2:
+            # Below this minimum, the image loader of Qwen2.5-VL enlarges the image again.
             raise ConfigError(
                 "images",
                 "min_pixels",
                 self.min_pixels,
-                f"It is at least {_LEAST_TOKENS} visual tokens ({_LEAST_TOKENS * self.patch**2} "
-                "pixels), and patch is at least 1.",
+                f"It must be at least {_MIN_TOKENS} visual tokens ({_MIN_TOKENS * self.patch**2} "
+                "pixels), and patch at least 1.",
             )
         if self.max_pixels < self.min_pixels:
             raise ConfigError(
                 "images",
                 "max_pixels",
                 self.max_pixels,
-                f"It is at least {self.min_pixels}, min_pixels.",
+                f"It must be at least min_pixels ({self.min_pixels}).",
             )
         if self.pixel_limit < 1:
-            raise ConfigError("images", "pixel_limit", self.pixel_limit, "It is at least 1.")
+            raise ConfigError("images", "pixel_limit", self.pixel_limit, "It must be at least 1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,23 @@ class StoredImage:
 def grid_size(
     width: int, height: int, budget: PixelBudget, where: object = "image"
 ) -> tuple[int, int]:
-    """Return the (width, height) on the patch grid closest to the image and inside the budget.
+    """Return the size on the patch grid that is closest to the image and within the budget.
 
-    The result is a fixed point: asked again for it, the function, like the processor of Qwen2-VL,
-    returns the same size.
+    The result is a fixed point: for it, this function and the processor of Qwen2-VL return the same
+    size.
+
+    Args:
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        budget: The limits.
+        where: The image, for the error message.
+
+    Returns:
+        Width and height in pixels, multiples of the patch.
 
     Raises:
-        DataError: The image is empty or longer than 200 times its breadth, or no size of its shape
-            fits between the two limits.
+        DataError: The image is empty, one side is more than 200 times the other, or no size of its
+            shape is between the two limits.
     """
     _check_aspect(width, height, where)
     size = _rounded(width, height, budget.patch)
@@ -126,15 +135,15 @@ def grid_size(
             "size",
             f"{width}x{height}",
             f"No size of this shape on a {budget.patch}-pixel grid has between {budget.min_pixels} "
-            f"and {budget.max_pixels} pixels; widen the pixel budget.",
+            f"and {budget.max_pixels} pixels. Widen the pixel budget.",
         )
     return size
 
 
 def _check_aspect(width: int, height: int, where: object) -> None:
-    if min(width, height) < 1 or max(width, height) > _LONGEST_ASPECT * min(width, height):
-        fault = f"One side is more than {_LONGEST_ASPECT} times the other."
-        raise DataError(where, "size", f"{width}x{height}", fault)
+    if min(width, height) < 1 or max(width, height) > _MAX_ASPECT * min(width, height):
+        hint = f"No side may be more than {_MAX_ASPECT} times the other."
+        raise DataError(where, "size", f"{width}x{height}", hint)
 
 
 def _rounded(width: int, height: int, patch: int) -> tuple[int, int]:
@@ -148,15 +157,15 @@ def _scaled_up(width: int, height: int, budget: PixelBudget) -> tuple[int, int]:
 
 
 def _scaled_down(width: int, height: int, budget: PixelBudget) -> tuple[int, int]:
-    """Round each side up or down, so that the coarser side keeps as much detail as possible.
+    """Round each side up or down so that the side with the lower resolution keeps most detail.
 
-    Rounding both down, as the processor does, would squash a 9,921 x 9,908 map to 6 x 5 patches.
+    Rounding both down, as the processor does, would distort a 9,921 x 9,908 map to 6 x 5 patches.
     """
     cells = budget.max_pixels // budget.patch**2
     scale = math.sqrt(cells / (width * height))
     exact = (width * scale, height * scale)
     sides = [sorted({max(1, math.floor(side)), math.ceil(side)}) for side in exact]
-    # A side that is raised to one patch takes from the other.
+    # A side that is raised to one patch leaves fewer patches for the other.
     sizes = [(a, b) for a in (*sides[0], cells) for b in (*sides[1], cells) if a * b <= cells]
     across, down = max(
         sizes, key=lambda size: (min(size[0] / exact[0], size[1] / exact[1]), -size[0] * size[1])
@@ -165,20 +174,24 @@ def _scaled_down(width: int, height: int, budget: PixelBudget) -> tuple[int, int
 
 
 def pixel_count(source: Path | io.BytesIO) -> int:
-    """Return the pixels of an image by its header; 0 when it cannot be read."""
+    """Return the number of pixels from the header of an image; 0 if it cannot be read."""
     try:
         with _no_pillow_limit(), Image.open(source, formats=_FORMATS) as image:
             return image.width * image.height
-    except Exception:  # as in :func:`read_map`, which will say what is wrong
+    except Exception:  # :func:`read_map` reports the reason
         return 0
 
 
 def read_map(path: Path, budget: PixelBudget) -> Image.Image:
-    """Read a map image of any common kind and resize it (Lanczos) to the pixel budget.
+    """Read a map image of a common format and resize it (Lanczos) to the pixel budget.
 
-    Palette, grey, 16-bit, CMYK and transparent images (on white) become 8-bit RGB; the orientation
-    of a photograph is applied. A large PNG is read in strips, so that memory stays far below what
-    the whole image would take.
+    Palette, gray, 16-bit, CMYK and transparent images (on white) become 8-bit RGB. The orientation
+    tag of a photograph is applied. A PNG is read in strips, which needs far less memory than the
+    decoded image.
+
+    Args:
+        path: The image file.
+        budget: The limits.
 
     Returns:
         An RGB image of :func:`grid_size`.
@@ -196,8 +209,8 @@ def read_map(path: Path, budget: PixelBudget) -> Image.Image:
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(path, hint="The map image is not there.") from error
-    # Decoders of damaged files raise nearly anything (OSError, SyntaxError, struct.error, ...).
+        raise DataError(path, hint="The map image does not exist.") from error
+    # Decoders raise many kinds of errors for damaged files (OSError, SyntaxError, struct.error).
     except Exception as error:
         raise DataError(
             path,
@@ -214,45 +227,45 @@ def fit(image: Image.Image, budget: PixelBudget, where: object = "image") -> Ima
 
 
 def _check(image: Image.Image, path: Path, budget: PixelBudget) -> None:
-    """Refuse, before a pixel is decoded, what is too large or has no single picture."""
+    """Reject an image that is too large or animated, before any pixel is decoded."""
     pixels = image.width * image.height
     if pixels > budget.pixel_limit:
         raise DataError(
             path,
             "size",
             f"{image.width}x{image.height}",
-            f"That is {pixels:,} pixels and the safety limit is {budget.pixel_limit:,}; raise "
+            f"It has {pixels:,} pixels and the safety limit is {budget.pixel_limit:,}. Raise "
             "pixel_limit if you trust the file.",
         )
     frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # MPO: a photograph with its preview
-        raise DataError(path, "frames", frames, "It is animated; save one frame as PNG.")
+    if frames > 1 and image.format != "MPO":  # MPO: a photograph with a preview
+        raise DataError(path, "frames", frames, "The image is animated. Save one frame as PNG.")
 
 
 def _must_stream(image: Image.Image, path: Path) -> bool:
-    """Whether to read the image in strips: a PNG that allows it and is not rotated."""
+    """Whether to read the image in strips: an 8-bit PNG that is not interlaced and not rotated."""
     header = read_header(path) if image.format == "PNG" else None
     return header is not None and header.streamable and not _is_rotated(image)
 
 
 def _is_rotated(image: Image.Image) -> bool:
-    exif = Image.Exif()  # ``image.getexif()`` would decode the whole PNG to look for it at the end
+    exif = Image.Exif()  # ``image.getexif()`` would decode the whole PNG first
     exif.load(image.info.get("exif", b""))
     return exif.get(_ORIENTATION_TAG, 1) != 1
 
 
 def _load(image: Image.Image, path: Path, budget: PixelBudget) -> Image.Image:
-    """Decode an image in one piece; a large JPEG at a half, a quarter or an eighth of its size."""
-    if image.width * image.height > _WHOLE_PIXELS:
+    """Decode an image at once; a large JPEG at a half, a quarter or an eighth of its size."""
+    if image.width * image.height > _MAX_DECODED_PIXELS:
         target = grid_size(image.width, image.height, budget, path)
         image.draft("RGB", (2 * target[0], 2 * target[1]))
-    if image.width * image.height > _WHOLE_PIXELS:
+    if image.width * image.height > _MAX_DECODED_PIXELS:
         raise DataError(
             path,
             "size",
             f"{image.width}x{image.height}",
-            f"Above {_WHOLE_PIXELS:,} pixels only JPEG and plain PNG (8 bits a channel, not "
-            "interlaced) can be read in little memory; save it as one of these.",
+            f"Above {_MAX_DECODED_PIXELS:,} pixels, only JPEG and PNG (8 bits per channel, not "
+            "interlaced) can be read with little memory. Save it as one of these.",
         )
     image.load()
     return ImageOps.exif_transpose(image)
@@ -261,16 +274,16 @@ def _load(image: Image.Image, path: Path, budget: PixelBudget) -> Image.Image:
 def _png_strips(path: Path) -> Iterator[Image.Image]:
     header = read_header(path)
     assert header is not None
-    for strip in strips(path, header):
+    for strip in read_strips(path, header):
         yield _to_rgb(strip, path)
 
 
 def _resize_strips(
     parts: Iterator[Image.Image], size: tuple[int, int], target: tuple[int, int]
 ) -> Image.Image:
-    """Resize strip by strip: across first, then the narrow whole downwards.
+    """Resize the width strip by strip, and then the height of the joined strips.
 
-    Lanczos is separable, so the result is that of one piece, up to the rounding between the passes.
+    Lanczos is separable, so the result is the same except for rounding between the passes.
     """
     narrow = Image.new("RGB", (target[0], size[1]))
     top = 0
@@ -281,22 +294,22 @@ def _resize_strips(
 
 
 def _lanczos(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resize; averaging whole pixels first where that leaves at least twice the size for Lanczos.
+    """Resize, after box averaging down to no less than twice the target size.
 
-    On a map of four times the size that is three times as fast and differs by 53 dB.
+    For a map of four times the target size this is three times as fast, at a PSNR of 53 dB.
     """
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
 def _to_rgb(image: Image.Image, where: object) -> Image.Image:
-    """Convert to 8-bit RGB; transparent parts become white, as paper would be."""
+    """Convert to 8-bit RGB on a white background."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
         high_bytes = np.asarray(image).astype(np.uint32) // 257
         return Image.fromarray(high_bytes.clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        raise DataError(where, "mode", image.mode, "Save it with 8 bits for each color channel.")
+        raise DataError(where, "mode", image.mode, "Save it with 8 bits per color channel.")
     if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
         opaque = Image.new("RGB", image.size, "white")
         rgba = image.convert("RGBA")
@@ -307,21 +320,22 @@ def _to_rgb(image: Image.Image, where: object) -> Image.Image:
 
 @contextlib.contextmanager
 def _no_pillow_limit() -> Iterator[None]:
-    """Lift Pillow's own limit, which real maps exceed; :func:`_check` applies ours instead."""
+    """Disable Pillow's pixel limit, which real maps exceed; :func:`_check` applies our own."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # oddities in metadata that do not touch the pixels
+            warnings.simplefilter("ignore")  # metadata faults that do not affect the pixels
             yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Encode as PNG; the same pixels give the same bytes.
+    """Encode as PNG. The same pixels give the same bytes.
 
-    Level 4 of 9: a real map is 4 % larger than with Pillow's own 6 and done in two thirds the time.
+    With compression level 4, a real map is 4 % larger than with Pillow's default of 6 and takes two
+    thirds of the time.
     """
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=4)
@@ -329,10 +343,10 @@ def encode_png(image: Image.Image) -> bytes:
 
 
 def store(image: Image.Image, folder: Path, patch: int) -> StoredImage:
-    """Write an image to ``folder/images`` under a hash of its pixels; a second time costs nothing.
+    """Write an image to ``folder/images`` under a hash of its pixels, unless it exists.
 
-    The name comes from the pixels and not from the file: compressors differ between machines, and
-    the rows that name the image should not.
+    The hash covers the pixels and not the file, because compressors differ between machines and the
+    rows that refer to the image should not.
     """
     header = f"{image.mode} {image.width}x{image.height} ".encode()
     name = f"images/{hashlib.sha256(header + image.tobytes()).hexdigest()[:16]}.png"

@@ -1,13 +1,12 @@
-"""The manifest of a prepared folder: what is in it, what it was made from, a hash of every file.
+"""The manifest of a prepared folder: its contents, their origin, and a hash of every file.
 
-It is written last, so a folder with a manifest is whole. It holds neither times nor names of
-machines: the same input gives the same manifest, to the byte.
+It is written last, so a folder with a manifest is complete. It contains no times and no names of
+machines: the same input gives the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.atomic import write_bytes
+from rewardmap_verl.preparation.atomic import json_bytes, write_bytes
 
 __all__ = [
     "MANIFEST_NAME",
@@ -31,35 +30,35 @@ __all__ = [
 ]
 
 MANIFEST_NAME = "manifest.json"
-_LARGEST_MANIFEST = 64 * 1024 * 1024
-_BLOCK = 1 << 20
+_MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+_BLOCK_BYTES = 1 << 20
 
 
-class _Record(BaseModel):
+class _ManifestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FileRecord(_Record):
+class FileRecord(_ManifestModel):
     """One file of the folder."""
 
     bytes: int
     sha256: str
 
 
-class MapRecord(_Record):
-    """One map and where it came from."""
+class MapRecord(_ManifestModel):
+    """One map of the folder."""
 
     country: str
     city: str
     splits: tuple[str, ...]
-    """Splits that hold its questions; two only where one city is all there is."""
+    """Splits with questions about it; both only if it is the only city."""
     difficulty: str
     """easy, middle or hard."""
     lines: int
     stops: int
     identity: str
-    """Hash of the source image, the pixel budget and the code that resizes it: what decides
-    whether a finished image can be used again."""
+    """Hash of the source image, the pixel budget and the code that resizes it; equal means that the
+    finished image can be reused."""
     image: str
     """Path in the folder."""
     width: int
@@ -71,29 +70,29 @@ class MapRecord(_Record):
     network: str
     """Path in the folder."""
     positions: str = ""
-    """Path of the pixel positions of stops and labels; "" for a map that was not drawn here."""
+    """Path of the pixel positions of stops and labels; "" if this package did not draw the map."""
 
 
-class Skipped(_Record):
-    """A city that the source has and the folder has not."""
+class Skipped(_ManifestModel):
+    """A city of the source that is not in the folder."""
 
     country: str
     city: str
     reason: str
 
 
-class Manifest(_Record):
-    """Everything that a prepared folder says about itself."""
+class Manifest(_ManifestModel):
+    """Description of a prepared folder."""
 
     format: Literal[1] = 1
     source: str
-    """local, synthetic, …"""
+    """local, synthetic, reasonmap or gtfs."""
     seed: int
     fingerprint: str
-    """Hash of settings, inputs and code; equal means that preparing again would change nothing."""
+    """Hash of settings, inputs and code; if it is equal, preparing again would change nothing."""
     settings: dict[str, Any]
     versions: dict[str, str]
-    """Versions of the packages that shape the bytes."""
+    """Versions of the packages that influence the bytes."""
     rows: dict[str, int]
     """Rows by split."""
     rows_by_type: dict[str, dict[str, int]]
@@ -103,32 +102,34 @@ class Manifest(_Record):
     rows_by_city: dict[str, dict[str, int]]
     """Rows by split and "country/city"."""
     longest_prompt: dict[str, int]
-    """By split, the most prompt tokens of a row, counted as ``settings`` say."""
+    """Maximum prompt length in tokens by split, exact or an upper bound as ``settings`` say."""
     maps: tuple[MapRecord, ...]
     skipped: tuple[Skipped, ...] = ()
+    dropped: dict[str, dict[str, int]] = {}
+    """Number of rows of the source that are not in the folder, by split and reason."""
     notes: tuple[str, ...] = ()
-    """Things that the user should know: quotas that a map could not fill, a split by question."""
+    """Remarks for the user, such as quotas that a map could not fill or rows that were dropped."""
     files: dict[str, FileRecord]
-    """Every other file of the folder, by its path in it."""
+    """All other files of the folder, by path."""
 
     @property
     def bytes(self) -> int:
-        """Size of all files together, without the manifest."""
+        """Total size of all files except the manifest."""
         return sum(record.bytes for record in self.files.values())
 
 
 def hash_file(path: Path) -> FileRecord:
-    """Return size and SHA-256 of a file, read block by block."""
+    """Return size and SHA-256 of a file. It is read in blocks of 1 MiB."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
+        while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
             size += len(block)
     return FileRecord(bytes=size, sha256=digest.hexdigest())
 
 
 def record_files(folder: Path) -> dict[str, FileRecord]:
-    """Return a record of every file below ``folder`` but the manifest, sorted by path."""
+    """Return a record of every file below ``folder`` except the manifest, sorted by path."""
     paths = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
@@ -136,23 +137,20 @@ def record_files(folder: Path) -> dict[str, FileRecord]:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest atomically; call it when everything else is in its place."""
-    text = json.dumps(
-        manifest.model_dump(mode="json"), ensure_ascii=False, indent=1, sort_keys=True
-    )
-    write_bytes(folder / MANIFEST_NAME, f"{text}\n".encode())
+    """Write the manifest atomically. All other files must be in place."""
+    write_bytes(folder / MANIFEST_NAME, json_bytes(manifest.model_dump(mode="json")))
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a prepared folder.
 
     Raises:
-        DataError: There is none, or it is not one of this version's.
+        DataError: There is no manifest, or it does not have the format of this version.
     """
     path = folder / MANIFEST_NAME
     again = "Prepare the data again with `rewardmap prepare`."
     try:
-        if path.stat().st_size > _LARGEST_MANIFEST:
+        if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise DataError(path, "size", path.stat().st_size, again)
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -164,11 +162,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def differences(manifest: Manifest, folder: Path) -> Iterable[str]:
-    """Yield one sentence for each file that is missing, changed or not in the manifest."""
+    """Yield one message for each file that is missing, changed or not in the manifest."""
     for name, record in manifest.files.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
-            yield f"{name}: leads out of the folder"
+            yield f"{name}: leads outside the folder"
         elif not path.is_file():
             yield f"{name}: missing"
         elif path.stat().st_size != record.bytes or hash_file(path) != record:

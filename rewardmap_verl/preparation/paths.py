@@ -1,42 +1,47 @@
-"""Paths that come with data: they may not leave the folder that the data lives in.
+"""Paths in data: they must not lead outside the folder of the data.
 
-A data set is input from outside. ``../../etc/passwd``, an absolute path or a symbolic link that
-points out of the root would otherwise let it read any file of the user who prepares it.
+A data set is untrusted input. Without this check, ``../../etc/passwd``, an absolute path or a
+symbolic link could make the program read any file of the user.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path, PurePosixPath
 
 from rewardmap_verl.errors import DataError
 
-__all__ = ["inside", "safe_name"]
+__all__ = ["fold_name", "image_inside", "inside", "safe_name"]
 
-_LONGEST = 1000  # characters of a path; systems allow 4,096 bytes with the root before it
-_FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|\0\n\r\t')
+_MAX_PATH_LENGTH = 1000  # characters; systems allow 4,096 bytes including the root
+_IMAGE_PATH = re.compile(r"(?:\./)?(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.(?:png|jpe?g|webp)")
+_FORBIDDEN_CHARACTERS = frozenset('/\\:*?"<>|\0\n\r\t')
 
 
 def inside(root: Path, relative: str, where: object = "path", field: str = "") -> Path:
-    """Resolve a relative path from the data and make sure that it stays inside ``root``.
+    """Resolve a relative path from the data and check that it stays inside ``root``.
 
     Args:
-        root: The folder that the data may use; it may itself be reached through a link.
-        relative: A path as the data spells it; a leading ``./`` is fine.
-        where: What to name in the error, such as the file or row that holds the path.
-        field: The field of the row that holds the path.
+        root: The folder that the data may use. It can be a symbolic link.
+        relative: The path in the data; a leading ``./`` is allowed.
+        where: The file or row with the path, for the error message.
+        field: The field with the path, for the error message.
 
     Returns:
-        The path with all links resolved. It need not exist.
+        The path with all symbolic links resolved. The file may be missing.
 
     Raises:
-        DataError: The path is empty or absolute, climbs out with ``..``, goes through a link that
-            leaves ``root``, or holds a character that no file name may have.
+        DataError: The path is empty or absolute, contains ``..``, follows a link to the outside,
+            or contains a character that is not allowed in file names.
     """
     pure = PurePosixPath(relative.replace("\\", "/"))
-    if not relative.strip() or "\0" in relative or len(relative) > _LONGEST:
+    if not relative.strip() or "\0" in relative or len(relative) > _MAX_PATH_LENGTH:
         raise DataError(where, field, relative, "Give the path of a file below the data root.")
     if pure.is_absolute() or ".." in pure.parts:
-        raise DataError(where, field, relative, f"Paths are relative and stay inside {root}.")
+        raise DataError(
+            where, field, relative, f"The path must be relative and stay inside {root}."
+        )
     resolved_root = root.resolve()
     resolved = _resolve(resolved_root / pure, where, field, relative)
     if not resolved.is_relative_to(resolved_root):
@@ -44,8 +49,8 @@ def inside(root: Path, relative: str, where: object = "path", field: str = "") -
             where,
             field,
             relative,
-            f"It leads to {resolved} through a link, outside {resolved_root}; "
-            "copy the file into the data root or make its real folder the root.",
+            f"It leads to {resolved} through a link, outside {resolved_root}. "
+            "Copy the file into the data root, or use its real folder as the root.",
         )
     return resolved
 
@@ -53,19 +58,36 @@ def inside(root: Path, relative: str, where: object = "path", field: str = "") -
 def _resolve(path: Path, where: object, field: str, relative: str) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a lone surrogate
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a lone surrogate
         raise DataError(where, field, relative, f"The path cannot be followed: {error}.") from error
 
 
 def safe_name(name: str, where: object, field: str) -> str:
-    """Return ``name`` when it can serve as one part of a path in the prepared folder.
+    """Return ``name`` if it is a valid component of a path in the prepared folder.
 
     Raises:
-        DataError: The name is empty, hidden (``.git``, ``..``), or holds a separator or a control
+        DataError: The name is empty, starts with a dot, or contains a separator or a control
             character.
     """
-    if not name.strip() or name.startswith(".") or _FORBIDDEN_IN_NAMES & set(name):
+    if not name.strip() or name.startswith(".") or _FORBIDDEN_CHARACTERS & set(name):
         raise DataError(
-            where, field, name, "Use a plain name, without separators or a leading dot."
+            where, field, name, "Use a plain name without separators and without a leading dot."
         )
     return name
+
+
+def image_inside(root: Path, relative: str, where: object = "image", field: str = "") -> Path:
+    """Resolve the path of a map image in a prepared folder.
+
+    Raises:
+        DataError: The path is not inside ``root``, or is not a plain name of a raster image; pages
+            link to it, so that ``javascript:`` or an SVG file with a script would be dangerous.
+    """
+    if not _IMAGE_PATH.fullmatch(relative):
+        raise DataError(where, field, relative, "Images are PNG, JPEG or WebP with plain names.")
+    return inside(root, relative, where, field)
+
+
+def fold_name(name: str) -> str:
+    """Return a key that is equal for names that differ only in case or Unicode normalization."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

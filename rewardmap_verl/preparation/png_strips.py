@@ -1,9 +1,9 @@
-"""A large PNG read in horizontal strips, so that it never lies in memory as a whole.
+"""Reading a large PNG in horizontal strips, to limit memory.
 
-Pillow decodes a PNG in one piece and keeps four bytes for each pixel: the largest map of ReasonMap
-(14,032 x 19,843) takes 1.1 GB. Here the compressed stream is inflated a few rows at a time; each
-strip, led by the last row of the one before (PNG filters look one row up), is wrapped as a small
-PNG of its own, and Pillow undoes the filters at full speed.
+Pillow decodes a PNG at once with four bytes per pixel: the largest map of ReasonMap (14,032 x
+19,843) takes 1.1 GB. Here the compressed stream is inflated a few rows at a time. Each strip is
+wrapped as a small PNG that starts with the last row of the strip above, because PNG filters refer
+to the row above, and Pillow decodes it at full speed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-__all__ = ["PngHeader", "read_header", "strips"]
+__all__ = ["PngHeader", "read_header", "read_strips"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -27,27 +27,27 @@ _STRIP_PIXELS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class PngHeader:
-    """The IHDR chunk, as far as it matters here."""
+    """The fields of the IHDR chunk that are needed here."""
 
     width: int
     height: int
     depth: int  # bits per channel: 1, 2, 4, 8 or 16
-    color: int  # PNG color type: 0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGBA
+    color: int  # PNG color type: 0 gray, 2 RGB, 3 palette, 4 gray + alpha, 6 RGBA
     interlaced: bool
 
     @property
     def streamable(self) -> bool:
-        """Whether :func:`strips` can read the file: 8 bits a channel and not interlaced."""
+        """Whether :func:`read_strips` supports the file: 8 bits per channel, not interlaced."""
         return self.depth == 8 and not self.interlaced and self.color in _CHANNELS
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row of an 8-bit image, without its filter byte."""
+        """Bytes of one row of an 8-bit image, without the filter byte."""
         return self.width * _CHANNELS[self.color]
 
 
 def read_header(path: Path) -> PngHeader | None:
-    """Read the header of a PNG; None when the file is no PNG."""
+    """Read the header of a PNG; None for other files."""
     with path.open("rb") as stream:
         start = stream.read(33)
     if len(start) < 33 or start[:8] != _SIGNATURE or start[12:16] != b"IHDR":
@@ -56,12 +56,12 @@ def read_header(path: Path) -> PngHeader | None:
     return PngHeader(width, height, depth, color, bool(interlace))
 
 
-def strips(path: Path, header: PngHeader) -> Iterator[Image.Image]:
-    """Yield the image from top to bottom as strips of full width, in the mode of the file.
+def read_strips(path: Path, header: PngHeader) -> Iterator[Image.Image]:
+    """Yield strips of full width from top to bottom, in the color mode of the file.
 
     Args:
         path: A PNG for which ``header.streamable`` holds.
-        header: What :func:`read_header` returned for it.
+        header: The result of :func:`read_header` for it.
 
     Raises:
         ValueError: The file is truncated, or a checksum or the compressed data is wrong.
@@ -80,7 +80,7 @@ def strips(path: Path, header: PngHeader) -> Iterator[Image.Image]:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (type, payload) of each chunk, checksums verified."""
+    """Yield type and payload of each chunk, with verified checksums."""
     stream.seek(len(_SIGNATURE))
     while True:
         head = stream.read(8)
@@ -98,14 +98,14 @@ def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _split(chunks: Iterator[tuple[bytes, bytes]]) -> tuple[bytes, Iterator[bytes]]:
-    """Return the chunks that colors need (PLTE, tRNS) as bytes, and the image data as a stream."""
+    """Return the color chunks (PLTE, tRNS) as bytes, and the image data as a stream."""
     palette = b""
     for kind, payload in chunks:
         if kind in (b"PLTE", b"tRNS"):
             palette += _chunk(kind, payload)
         if kind == b"IDAT":
             return palette, _image_data(payload, chunks)
-    raise ValueError("the file holds no image data")
+    raise ValueError("the file has no image data")
 
 
 def _image_data(first: bytes, rest: Iterator[tuple[bytes, bytes]]) -> Iterator[bytes]:
@@ -116,7 +116,7 @@ def _image_data(first: bytes, rest: Iterator[tuple[bytes, bytes]]) -> Iterator[b
 
 
 class _Inflater:
-    """Inflates a stream on demand and never holds more than what was asked for."""
+    """Decompressor of a stream that never produces more bytes than requested."""
 
     def __init__(self, data: Iterator[bytes]) -> None:
         self._data = data
@@ -124,7 +124,7 @@ class _Inflater:
         self._waiting = b""
 
     def take(self, count: int) -> bytes:
-        """Return the next ``count`` inflated bytes."""
+        """Return the next ``count`` decompressed bytes."""
         parts: list[bytes] = []
         missing = count
         while missing:
@@ -142,8 +142,8 @@ class _Inflater:
 
 
 def _decode(header: PngHeader, palette: bytes, above: bytes, filtered: bytes) -> Image.Image:
-    """Decode a strip; ``above`` is the raw row over it, empty for the first strip."""
-    rows = b"".join((b"\0", above, filtered)) if above else filtered  # filter type 0: as it is
+    """Decode a strip; ``above`` is the decoded row above it, empty for the first strip."""
+    rows = b"".join((b"\0", above, filtered)) if above else filtered  # filter type 0: unfiltered
     height = len(rows) // (header.row_bytes + 1)
     size = struct.pack(">IIBBBBB", header.width, height, 8, header.color, 0, 0, 0)
     png = b"".join(

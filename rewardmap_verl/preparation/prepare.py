@@ -1,105 +1,87 @@
-"""From a source of maps to the folder that training reads.
+"""Build a prepared folder: maps and networks from a source become the rows that training reads.
 
-Every city is one job: make or reuse its image, generate its questions. Jobs run in parallel and are
-functions of their arguments, so the result does not depend on their number or order. Rows are put
-together in one fixed order, and the manifest is written last.
+Each city is one job, and jobs run in parallel (:mod:`~rewardmap_verl.preparation.map_jobs`). The
+rows are assembled in a fixed order, and the manifest is written last.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 from rewardmap_verl.drawing import MapStyle
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.atomic import disk_errors, staging_folder, write_bytes
-from rewardmap_verl.preparation.images import PixelBudget, store
+from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_folder, write_bytes
+from rewardmap_verl.preparation.fingerprint import fingerprint, package_versions, up_to_date
 from rewardmap_verl.preparation.manifest import (
     MANIFEST_NAME,
     Manifest,
     MapRecord,
-    differences,
-    hash_file,
-    read_manifest,
     record_files,
     write_manifest,
 )
-from rewardmap_verl.preparation.map_cache import Finished, Shelf, code_hash, map_identity
-from rewardmap_verl.preparation.rows import RowPlace, build_row, write_rows
+from rewardmap_verl.preparation.map_cache import MapCache
+from rewardmap_verl.preparation.map_jobs import (
+    FinishedCity,
+    MapProgress,
+    ReportProgress,
+    run_jobs,
+)
+from rewardmap_verl.preparation.rows import RowContext, build_row, write_rows
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.preparation.sources.base import City, Contents
 from rewardmap_verl.preparation.sources.gtfs import read_gtfs
 from rewardmap_verl.preparation.sources.local import check_root, read_local
 from rewardmap_verl.preparation.sources.reasonmap import read_reasonmap
 from rewardmap_verl.preparation.sources.synthetic import read_synthetic
-from rewardmap_verl.preparation.tokens import check_length, text_counter
+from rewardmap_verl.preparation.tokens import TokenCounter, check_length, text_counter
 from rewardmap_verl.preparation.totals import shortfalls
-from rewardmap_verl.questions.sampling import Quotas, generate_questions
+from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.transit.reader import network_to_json
 
-__all__ = ["SPLITS", "Report", "Step", "json_bytes", "prepare"]
+__all__ = ["SPLITS", "prepare"]
 
 SPLITS: Final = ("train", "test")
-_TEST_EVERY: Final = 4  # where one city gives both splits
-_SHAPING_PACKAGES: Final = ("pillow", "pyarrow", "rewardmap-verl")
-_TOKENIZER_FILES: Final = ("tokenizer*", "vocab*", "merges*", "chat_template*", "special_tokens*")
+_SHOWN: Final = 10
+
+_Row = dict[str, Any]
+_Rows = dict[str, list[_Row]]
+"""Rows by split."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A report of progress."""
+def prepare(settings: PrepareSettings, report: ReportProgress = lambda progress: None) -> Manifest:
+    """Build the prepared folder ``settings.out``, unless it is up to date.
 
-    done: int
-    """Maps that are finished."""
-    total: int
-    """Maps in all; 0 when the folder was up to date and nothing was done."""
-    text: str
-    """What has just been finished."""
-
-
-Report = Callable[[Step], None]
-
-
-def prepare(settings: PrepareSettings, report: Report = lambda step: None) -> Manifest:
-    """Make the prepared folder ``settings.out``, or find that it is up to date.
-
-    The folder is built beside its place and moved there as a whole; whatever goes wrong, an earlier
-    folder stays as it was. Images that were finished before an interruption are used again.
+    The folder is built beside its destination and put into place as a whole. After a failure, an
+    earlier folder is unchanged, and the next run reuses the images that were finished.
 
     Args:
         settings: What to prepare.
         report: Called after each map.
 
     Returns:
-        The manifest of the folder, as it stands there.
+        The manifest of the folder.
 
     Raises:
-        DataError: Something in the source cannot be used, or the folder cannot be written.
+        DataError: The source cannot be used, or the folder cannot be written.
         ConfigError: The settings do not fit the source.
     """
     contents = _read_source(settings)
-    fingerprint = _fingerprint(settings, contents)
-    current = None if settings.force else _up_to_date(settings.out, fingerprint)
+    expected = fingerprint(settings, contents)
+    current = None if settings.force else up_to_date(settings.out, expected)
     if current is not None:
-        report(Step(0, 0, "up to date"))
+        report(MapProgress(0, 0, "up to date"))
         return current
     with (
         disk_errors(settings.out, "Finished maps are kept and not made twice."),
         staging_folder(settings.out, MANIFEST_NAME, resume=True) as building,
     ):
-        shelf = Shelf(building, settings.out)
-        done = _make_all(settings, contents, building, shelf, report)
-        return _assemble(settings, contents, done, building, shelf, fingerprint)
+        cache = MapCache(building, settings.out)
+        done = run_jobs(settings, contents.cities, building, cache, report)
+        return _assemble(settings, contents, done, building, cache, expected)
 
 
 def _read_source(settings: PrepareSettings) -> Contents:
@@ -127,192 +109,63 @@ def _read_source(settings: PrepareSettings) -> Contents:
     )
 
 
-def _fingerprint(settings: PrepareSettings, contents: Contents) -> str:
-    """Hash all that decides the bytes of the folder."""
-    tokenizer = [] if settings.tokenizer is None else sorted(_tokenizer_hashes(settings.tokenizer))
-    parts = [
-        settings.that_matter(),
-        dict(contents.inputs),
-        [_city_hash(city) for city in contents.cities],
-        tokenizer,
-        _versions(),
-        code_hash("transit", "drawing", "questions", "rewards", "preparation"),
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _city_hash(city: City) -> str:
-    """Hash what a source says about a city."""
-    questions = None if city.questions is None else [(s, asdict(q)) for s, q in city.questions]
-    network = network_to_json(city.network)
-    content = [city.key, city.difficulty, city.splits, city.picture.identity(), network, questions]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _tokenizer_hashes(folder: Path) -> Iterator[tuple[str, str]]:
-    for pattern in _TOKENIZER_FILES:
-        for path in folder.glob(pattern):
-            if path.is_file():
-                yield path.name, hash_file(path).sha256
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in _SHAPING_PACKAGES}
-
-
-def _up_to_date(folder: Path, fingerprint: str) -> Manifest | None:
-    """Return the manifest of a folder that is whole and was made from the same things."""
-    try:
-        manifest = read_manifest(folder)
-    except DataError:
-        return None
-    same = manifest.fingerprint == fingerprint and not any(differences(manifest, folder))
-    return manifest if same else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    city: City
-    identity: str
-    finished: Finished | None  # the map, when it need not be made again
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    city: City
-    finished: Finished
-    questions: tuple[tuple[str, Question], ...]  # each with its split
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What all jobs share; it crosses to the worker processes."""
-
-    building: Path
-    budget: PixelBudget
-    seed: int
-    quotas: Quotas
-    brief: bool
-
-    def __call__(self, job: _Job) -> _Done:
-        city = job.city
-        finished = job.finished or self._make_map(city, job.identity)
-        questions = city.questions
-        if questions is None:
-            questions = tuple(self._asked(city))
-        return _Done(city, finished, questions)
-
-    def _asked(self, city: City) -> Iterator[tuple[str, Question]]:
-        """Generate questions, each with its split; every fourth of a type is test if both are."""
-        seen: Counter[str] = Counter()
-        for question in generate_questions(
-            city.network, city.difficulty, self.seed, self.quotas, self.brief
-        ):
-            seen[question.type] += 1
-            held_out = seen[question.type] % _TEST_EVERY == 0
-            yield city.splits[-1 if held_out else 0], question
-
-    def _make_map(self, city: City, identity: str) -> Finished:
-        rendered = city.picture.render(self.budget)
-        image = store(rendered.image, self.building, self.budget.patch)
-        positions = ""
-        if rendered.positions is not None:
-            positions = f"positions/{city.key}.json"
-            write_bytes(self.building / positions, json_bytes(rendered.positions))
-        names = [name for name in (image.path, positions) if name]
-        files = {name: hash_file(self.building / name) for name in names}
-        return Finished(identity=identity, image=image, positions=positions, files=files)
-
-
-def _make_all(
-    settings: PrepareSettings,
-    contents: Contents,
-    building: Path,
-    shelf: Shelf,
-    report: Report,
-) -> list[_Done]:
-    """Do every job, and return the results in the order of the cities."""
-    task = _Task(building, settings.budget, settings.seed, settings.quotas, settings.brief)
-    jobs = [_job(city, settings.budget, shelf) for city in contents.cities]
-    # The longest first, so that no process is left alone with one at the end.
-    jobs.sort(key=lambda job: 0 if job.finished else -job.city.picture.effort())
-    done: dict[str, _Done] = {}
-    for result in _run(task, jobs, settings.workers):
-        done[result.city.key] = result
-        shelf.put(result.finished)
-        report(Step(len(done), len(jobs), result.city.key))
-    return [done[city.key] for city in contents.cities]
-
-
-def _job(city: City, budget: PixelBudget, shelf: Shelf) -> _Job:
-    identity = map_identity(f"{city.picture.identity()} {city.key}", budget)
-    return _Job(city, identity, shelf.take(identity))
-
-
-def _run(task: _Task, jobs: Sequence[_Job], workers: int) -> Iterator[_Done]:
-    """Yield results as they come; with one worker, or one job, in this process."""
-    count = min(workers or len(os.sched_getaffinity(0)), len(jobs))
-    if count <= 1:
-        yield from map(task, jobs)
-        return
-    # A fresh process for each worker: forking one that already runs threads may hang.
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(task, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def json_bytes(value: object) -> bytes:
-    """Write JSON for people and for comparison: equal values give equal bytes."""
-    return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
-
-
 def _assemble(
     settings: PrepareSettings,
     contents: Contents,
-    done: Sequence[_Done],
+    done: Sequence[FinishedCity],
     building: Path,
-    shelf: Shelf,
-    fingerprint: str,
+    cache: MapCache,
+    expected: str,
 ) -> Manifest:
-    """Write rows, networks and, last of all, the manifest."""
-    rows = _rows(settings, done)
-    names = {name for item in done for name in item.finished.files}
+    """Write rows and networks, and then the manifest."""
+    rows = _rows(settings, contents, done)
+    written = {name for item in done for name in item.map.files}
     for split in SPLITS:
         write_rows(rows[split], building / f"{split}.parquet")
+        written.add(f"{split}.parquet")
     for item in done:
-        path = building / _network_path(item.city)
-        write_bytes(path, json_bytes(network_to_json(item.city.network)))
-    networks = {_network_path(item.city) for item in done}
-    shelf.clear(keep=names | networks | {f"{split}.parquet" for split in SPLITS})
-    manifest = Manifest(
-        source=settings.source,
-        seed=settings.seed,
-        fingerprint=fingerprint,
-        settings=settings.that_matter(),
-        versions=_versions(),
-        rows={split: len(rows[split]) for split in SPLITS},
-        rows_by_type=_count(rows, lambda info: info["type"]),
-        rows_by_difficulty=_count(rows, lambda info: info["difficulty_city"]),
-        rows_by_city=_count(rows, lambda info: f"{info['country']}/{info['city']}"),
-        longest_prompt={
-            split: max(row["extra_info"]["prompt_tokens"] for row in rows[split])
-            for split in SPLITS
-        },
-        maps=tuple(_map_record(item) for item in done),
-        skipped=contents.skipped,
-        notes=(*contents.notes, *_shortfalls(settings.quotas, done)),
-        files=record_files(building),
-    )
+        name = _network_path(item.city)
+        write_bytes(building / name, json_bytes(network_to_json(item.city.network)))
+        written.add(name)
+    cache.clear(keep=written)
+    manifest = _manifest(settings, contents, done, rows, building, expected)
     write_manifest(manifest, building)
     return manifest
 
 
-def _shortfalls(quotas: Quotas, done: Sequence[_Done]) -> Iterator[str]:
-    """Say which maps gave fewer questions than asked for, if they were asked here."""
+def _manifest(
+    settings: PrepareSettings,
+    contents: Contents,
+    done: Sequence[FinishedCity],
+    rows: _Rows,
+    building: Path,
+    expected: str,
+) -> Manifest:
+    return Manifest(
+        source=settings.source,
+        seed=settings.seed,
+        fingerprint=expected,
+        settings=settings.content_settings(),
+        versions=package_versions(),
+        rows={split: len(rows[split]) for split in SPLITS},
+        rows_by_type=_count(rows, lambda info: info["type"]),
+        rows_by_difficulty=_count(rows, lambda info: info["difficulty_city"]),
+        rows_by_city=_count(rows, lambda info: f"{info['country']}/{info['city']}"),
+        longest_prompt={split: _longest_prompt(rows[split]) for split in SPLITS},
+        maps=tuple(_map_record(item) for item in done),
+        skipped=contents.skipped,
+        dropped={split: dict(counts) for split, counts in contents.dropped.items()},
+        notes=(*contents.notes, *_shortfalls(settings.quotas, done)),
+        files=record_files(building),
+    )
+
+
+def _longest_prompt(rows: Sequence[_Row]) -> int:
+    return max(row["extra_info"]["prompt_tokens"] for row in rows)
+
+
+def _shortfalls(quotas: Quotas, done: Sequence[FinishedCity]) -> Iterator[str]:
+    """Yield notes about maps with fewer questions than their quota; generated questions only."""
     counts = {
         item.city.key: Counter(question.type.value for _, question in item.questions)
         for item in done
@@ -325,8 +178,8 @@ def _network_path(city: City) -> str:
     return f"networks/{city.key}.json"
 
 
-def _map_record(item: _Done) -> MapRecord:
-    city, image = item.city, item.finished.image
+def _map_record(item: FinishedCity) -> MapRecord:
+    city, image = item.city, item.map.image
     return MapRecord(
         country=city.network.country,
         city=city.network.city,
@@ -334,57 +187,72 @@ def _map_record(item: _Done) -> MapRecord:
         difficulty=city.difficulty,
         lines=len(city.network.lines),
         stops=len(city.network.stops),
-        identity=item.finished.identity,
+        identity=item.map.identity,
         image=image.path,
         width=image.width,
         height=image.height,
         image_tokens=image.tokens,
         network=_network_path(city),
-        positions=item.finished.positions,
+        positions=item.map.positions,
     )
 
 
-def _rows(settings: PrepareSettings, done: Iterable[_Done]) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of each split, by city and then in the order of the questions.
+def _rows(settings: PrepareSettings, contents: Contents, done: Iterable[FinishedCity]) -> _Rows:
+    """Return the rows of each split, ordered by city and then by question.
 
     Raises:
         DataError: A prompt is too long, or a split has no row.
     """
     count_text = text_counter(settings.tokenizer)
-    rows: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    rows: _Rows = {split: [] for split in SPLITS}
     for item in done:
-        image = item.finished.image
         for split, question in item.questions:
-            where = f"{item.city.key}, {split} row {len(rows[split])} ({question.type.value})"
-            length = check_length(
-                where,
-                image.tokens,
-                count_text(question.text),
-                settings.max_prompt_length,
-                settings.budget.patch,
-            )
-            place = RowPlace(
-                split=split,
-                index=len(rows[split]),
-                source=settings.source,
-                network=_network_path(item.city),
-                image=image.path,
-                max_pixels=settings.budget.max_pixels,
-                image_tokens=image.tokens,
-                prompt_tokens=length,
-            )
-            rows[split].append(build_row(question, item.city.network, place))
+            index = len(rows[split])
+            rows[split].append(_row(settings, item, split, index, question, count_text))
     for split in SPLITS:
         if not rows[split]:
-            raise DataError(
-                f"{split}.parquet",
-                hint="No question was left for it; raise the quotas or choose other test cities.",
-            )
+            raise DataError(f"{split}.parquet", hint=_no_questions(split, contents))
     return rows
 
 
-def _count(
-    rows: Mapping[str, Sequence[dict[str, Any]]], key: Callable[[dict[str, Any]], str]
-) -> dict[str, dict[str, int]]:
+def _no_questions(split: str, contents: Contents) -> str:
+    """Explain why a split has no question."""
+    cities = [city.key for city in contents.cities if split in city.splits]
+    skipped = [f"{city.country}/{city.city}: {city.reason}" for city in contents.skipped]
+    if cities:
+        reason = f"Its cities gave no question: {', '.join(cities[:_SHOWN])}. Raise the quotas."
+    else:
+        reason = f"No {split} city is left. Choose other test cities."
+    if skipped:
+        reason += f" These cities were skipped: {'; '.join(skipped[:_SHOWN])}."
+    return " ".join((reason, *contents.notes))
+
+
+def _row(
+    settings: PrepareSettings,
+    item: FinishedCity,
+    split: str,
+    index: int,
+    question: Question,
+    count_text: TokenCounter,
+) -> _Row:
+    image, budget = item.map.image, settings.budget
+    where = f"{item.city.key}, {split} row {index} ({question.type.value})"
+    limit, text_tokens = settings.max_prompt_length, count_text(question.text)
+    context = RowContext(
+        split=split,
+        index=index,
+        source=settings.source,
+        network=_network_path(item.city),
+        image=image.path,
+        max_pixels=budget.max_pixels,
+        image_tokens=image.tokens,
+        prompt_tokens=check_length(where, image.tokens, text_tokens, limit, budget.patch),
+    )
+    return build_row(question, item.city.network, context)
+
+
+def _count(rows: _Rows, key: Callable[[Mapping[str, Any]], str]) -> dict[str, dict[str, int]]:
+    """Count rows by split and by a key of their ``extra_info``."""
     counted = {split: Counter(key(row["extra_info"]) for row in rows[split]) for split in rows}
     return {split: dict(sorted(numbers.items())) for split, numbers in counted.items()}

@@ -1,4 +1,4 @@
-"""The rows of the prepared parquet files: verl's row format, one schema for all question types."""
+"""The rows of the prepared parquet files, in verl's format with one schema for all types."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rewardmap_verl.questions.types import Question
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 
-__all__ = ["SCHEMA", "RowPlace", "build_row", "write_rows"]
+__all__ = ["SCHEMA", "RowContext", "build_row", "write_rows"]
 
 ABILITY: Final = "transit_map"
-IMAGE_MARK: Final = "<image>"
-_MEDIA_MARKS: Final = (IMAGE_MARK, "<video>", "<audio>")  # verl splits the prompt at these
+IMAGE_MARKER: Final = "<image>"
+_MEDIA_MARKERS: Final = (IMAGE_MARKER, "<video>", "<audio>")  # verl splits the prompt at these
 
 SCHEMA: Final = pa.schema(
     [
@@ -54,13 +54,13 @@ SCHEMA: Final = pa.schema(
         ),
     ]
 )
-"""What a row holds. Paths are relative to the folder of the parquet file; ``extra_info.index`` is
-the row's number in its split, ``prompt_tokens`` an upper bound unless a tokenizer was given."""
+"""Columns of a row. Paths are relative to the folder of the parquet file. ``extra_info.index`` is
+the row's number in its split; ``prompt_tokens`` is an upper bound unless a tokenizer was given."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowPlace:
-    """What a row says beside its question: where it stands and which files it refers to."""
+class RowContext:
+    """The fields of a row that do not depend on its question."""
 
     split: str
     index: int
@@ -72,39 +72,39 @@ class RowPlace:
     prompt_tokens: int
 
     def __str__(self) -> str:
-        """Name the row in an error."""
+        """Return the name of the row for error messages."""
         return f"{self.split} row {self.index}"
 
 
-def build_row(question: Question, network: Network, place: RowPlace) -> dict[str, Any]:
+def build_row(question: Question, network: Network, context: RowContext) -> dict[str, Any]:
     """Return one row of :data:`SCHEMA`.
 
     Raises:
-        DataError: The question's text holds a marker that verl would take for a picture, the reward
-            does not accept its gold answer, or the network lacks something that it names.
+        DataError: The text contains a marker that verl would replace by a picture, the reward
+            rejects the gold answer, or the question names something that the network lacks.
     """
-    for mark in _MEDIA_MARKS:
-        if mark in question.text:
+    for marker in _MEDIA_MARKERS:
+        if marker in question.text:
             raise DataError(
-                f"{question.country}/{question.city}, {place}",
+                f"{question.country}/{question.city}, {context}",
                 "text",
-                mark,
-                "No name of a stop or line may hold this marker; rename it in the station list.",
+                marker,
+                "Names of stops and lines must not contain it; rename it in the station list.",
             )
-    truth = GroundTruth.from_row({**asdict(question), "type": question.type.value}, str(place))
-    check_against_network(truth, network, str(place))
+    truth = GroundTruth.from_row({**asdict(question), "type": question.type.value}, str(context))
+    check_against_network(truth, network, str(context))
     return {
         "data_source": f"rewardmap/{question.type.value}",
-        "prompt": [{"role": "user", "content": f"{IMAGE_MARK}\n{question.text}"}],
-        "images": [{"image": place.image, "max_pixels": place.max_pixels}],
+        "prompt": [{"role": "user", "content": f"{IMAGE_MARKER}\n{question.text}"}],
+        "images": [{"image": context.image, "max_pixels": context.max_pixels}],
         "ability": ABILITY,
         "reward_model": {
             "style": "rule",
             "ground_truth": truth.to_json(),
         },
         "extra_info": {
-            "index": place.index,
-            "split": place.split,
+            "index": context.index,
+            "split": context.split,
             "type": question.type.value,
             "country": question.country,
             "city": question.city,
@@ -114,16 +114,16 @@ def build_row(question: Question, network: Network, place: RowPlace) -> dict[str
             "question_transfer_count": question.question_transfer_count,
             "difficulty_city": question.difficulty_city,
             "form": question.form,
-            "source": place.source,
-            "network": place.network,
-            "image_tokens": place.image_tokens,
-            "prompt_tokens": place.prompt_tokens,
+            "source": context.source,
+            "network": context.network,
+            "image_tokens": context.image_tokens,
+            "prompt_tokens": context.prompt_tokens,
         },
     }
 
 
 def write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write rows as parquet, atomically; the same rows give the same bytes."""
+    """Write rows as parquet, atomically. The same rows give the same bytes."""
     buffer = io.BytesIO()
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
     pq.write_table(table, buffer, compression="zstd", row_group_size=1000)

@@ -1,4 +1,4 @@
-"""Everything that decides what a prepared folder holds."""
+"""Settings of a preparation, and presets for the size of the model."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ SourceName = Literal["local", "synthetic", "reasonmap", "gtfs"]
 
 
 class PrepareSettings(BaseModel):
-    """What to prepare, from what, and where to.
+    """Source, destination and options of a preparation.
 
-    Paths, ``workers`` and ``force`` do not change the bytes.
+    Paths, ``workers`` and ``force`` do not influence the bytes of the folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     source: SourceName
     out: Path
-    """The prepared folder. It is replaced as a whole when everything else has succeeded."""
+    """The prepared folder. An existing one is replaced at the very end."""
     root: Path | None = None
-    """local: the folder with ``maps/`` and ``stations/``; reasonmap: where the rows' paths lead."""
+    """local: the folder with ``maps/`` and ``stations/``; reasonmap: the root of paths in rows."""
     data: tuple[str, ...] = PUBLISHED
-    """reasonmap: data sets whose questions are taken, on the hub or on this machine."""
+    """reasonmap: data sets with the questions, on the Hub or on this machine."""
     maps_from: tuple[str, ...] = MAPS_FROM
-    """reasonmap: data sets in which maps and networks are looked up that the rows only name."""
+    """reasonmap: data sets with the maps and networks that other rows refer to by path."""
     feeds: tuple[Path, ...] = ()
-    """gtfs: feeds, one city each; zip files or folders."""
+    """gtfs: feeds, zip files or folders; each is one city."""
     route_types: tuple[int, ...] = RAIL_TYPES
-    """gtfs: kinds of routes to take, numbers of GTFS's ``route_type``."""
+    """gtfs: values of ``route_type`` to include."""
     seed: int = 0
     quotas: Quotas
-    """Questions for each map and type."""
+    """Number of questions for each map, by type."""
     brief: bool = False
     """Whether questions use the brief wording, for models with a short context."""
     budget: PixelBudget = Field(default_factory=PixelBudget)
     max_prompt_length: int = Field(default=20_000, ge=1)
-    """Longest prompt in tokens, image and text together; RewardMap trains with 20,000."""
+    """Maximum prompt length in tokens, image included; RewardMap trains with 20,000."""
     tokenizer: Path | None = None
-    """Folder of a tokenizer that counts prompts exactly; None counts by an upper bound."""
+    """Folder of a tokenizer that counts prompts exactly; None uses an upper bound."""
     test_cities: tuple[str, ...] | None = None
-    """local: cities kept as test; None takes the eleven of the papers."""
+    """local, gtfs: the test cities; None selects those of the papers."""
     train_maps: int = Field(default=24, ge=1)
-    """synthetic: number of maps to train on."""
+    """synthetic: number of training maps."""
     test_maps: int = Field(default=8, ge=1)
-    """synthetic: number of maps kept as test."""
+    """synthetic: number of test maps."""
     networks: SyntheticSettings | MicroSettings = Field(default_factory=standard_settings)
-    """synthetic: what the networks look like."""
+    """synthetic: parameters of the networks."""
     style: MapStyle | CellStyle = Field(default_factory=standard_style)
-    """synthetic: what the maps look like."""
+    """synthetic, gtfs: drawing style of the maps."""
     strict: bool = False
-    """Whether a city without an image is an error, not a city left out."""
+    """local, reasonmap: whether to fail on data that would be dropped, such as a missing map."""
     workers: int = Field(default=0, ge=0)
-    """Processes that work on maps; 0 takes one for each core."""
+    """Number of worker processes; 0 means one for each CPU core."""
     force: bool = False
-    """Whether to prepare again what is up to date."""
+    """Whether to rebuild a folder that is up to date."""
 
     @model_validator(mode="after")
     def _check_source(self) -> PrepareSettings:
@@ -84,13 +84,13 @@ class PrepareSettings(BaseModel):
             self.quotas.of(kind) for kind in QuestionType if kind.spec.beyond_papers
         ):
             raise ValueError(
-                "the source `reasonmap` brings its questions along; prepare its maps with the "
-                "source `local` to ask more"
+                "the source `reasonmap` has its own questions; use the source `local` to generate "
+                "others about the same maps"
             )
         return self
 
-    def that_matter(self) -> dict[str, object]:
-        """Return, JSON-able, the settings that decide the bytes of the folder."""
+    def content_settings(self) -> dict[str, object]:
+        """Return the settings that influence the bytes of the folder, as JSON-compatible data."""
         of_one_source = {
             "local": {"test_cities", "strict"},
             "synthetic": {"train_maps", "test_maps", "networks", "style"},
@@ -106,7 +106,7 @@ class PrepareSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Settings that belong together: how much the model sees and what it is asked."""
+    """A preset for a model: pixel budget, wording, number of questions and maps."""
 
     max_pixels: int
     min_pixels: int
@@ -114,7 +114,7 @@ class Size:
     brief: bool
     quotas: Quotas
     beyond: int
-    """Questions of each type beyond the papers for a map, when they are wanted."""
+    """Questions for each map and type beyond the papers, if these types are enabled."""
     train_maps: int
     test_maps: int
     networks: SyntheticSettings | MicroSettings
@@ -123,7 +123,7 @@ class Size:
 
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
-        # For evidence in small (docs/evidence.md): a stop is one of 20 visual tokens.
+        # For the evidence study (docs/evidence.md): 20 visual tokens, one for each stop.
         "micro": Size(
             max_pixels=20 * 28**2,
             min_pixels=20 * 28**2,
@@ -136,7 +136,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             networks=MicroSettings(),
             style=CellStyle(),
         ),
-        # For the embedded model, which is trained on a CPU within minutes: 16 to 36 visual tokens.
+        # For the embedded model, which trains on a CPU in minutes: 16 to 36 visual tokens.
         "tiny": Size(
             max_pixels=36 * 28**2,
             min_pixels=16 * 28**2,
@@ -149,7 +149,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             networks=tiny_settings(),
             style=tiny_style(),
         ),
-        # For Qwen2.5-VL: as many visual tokens as it takes, and the papers' number of questions.
+        # For Qwen2.5-VL: its maximum of visual tokens, and the papers' number of questions.
         "full": Size(
             max_pixels=16_384 * 28**2,
             min_pixels=4 * 28**2,

@@ -1,7 +1,7 @@
-"""Which cities train and which are kept apart as test: always by city, never by question.
+"""The split into training and test cities.
 
-The default is the split of ReasonMap (arXiv 2505.18675) and RewardMap (arXiv 2510.02240): eleven of
-the thirty cities are test.
+By default the test cities are the eleven of ReasonMap (arXiv 2505.18675) and RewardMap (arXiv
+2510.02240); the papers train on the other nineteen.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.preparation.paths import fold_name
 
 __all__ = ["PAPER_TEST_CITIES", "assign_splits"]
 
@@ -27,34 +28,36 @@ PAPER_TEST_CITIES = (
     "toronto",
 )
 
-_TEST_SHARE = 3  # of a source that is not the papers', every third city is test
+_TEST_SHARE = 3  # without any of the papers' cities, every third city is test
 
 
 def assign_splits(
     keys: Sequence[str], test_cities: Sequence[str] | None, seed: int
 ) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Say for each city which split its questions go to.
+    """Return the splits of each city.
 
     Args:
         keys: "country/city" of every city.
-        test_cities: Cities to keep as test, as "city" or "country/city". None takes the papers'
-            eleven where any of them is present, otherwise a third of the cities by the seed.
-        seed: For the choice of that third.
+        test_cities: Test cities as "city" or "country/city". None selects those of the papers'
+            eleven that are present, or a random third of the cities if none is.
+        seed: Seed of the random choice.
 
     Returns:
-        The splits by key, and notes for the user. A source with one city only gives both splits:
-        its questions are divided, because training needs something to validate on.
+        The splits by key, and notes for the user. A single city has both splits: its questions are
+        divided, because training needs a validation set.
 
     Raises:
-        ConfigError: A named test city does not exist, or nothing is left to train on.
+        ConfigError: A named test city does not exist, or no city is left for training.
     """
     if len(keys) == 1 and test_cities is None:
-        note = f"{keys[0]} is the only city: every fourth of its questions is test, on a known map."
+        note = (
+            f"{keys[0]} is the only city: every fourth question is test, on a map seen in training."
+        )
         return {keys[0]: ("train", "test")}, (note,)
     test, notes = _test_keys(keys, test_cities, seed)
     if keys and len(test) == len(keys):
         raise ConfigError(
-            "test_cities", found=sorted(test), hint="Leave at least one city to train on."
+            "test_cities", found=sorted(test), hint="Leave at least one city for training."
         )
     return {key: ("test",) if key in test else ("train",) for key in keys}, notes
 
@@ -69,12 +72,13 @@ def _test_keys(
         return known, ()
     count = max(1, len(keys) // _TEST_SHARE) if keys else 0
     chosen = random.Random(f"{seed}/test cities").sample(sorted(keys), count)
-    note = f"Test cities were chosen by the seed: {', '.join(sorted(chosen))}."
+    note = f"The test cities were chosen at random by the seed: {', '.join(sorted(chosen))}."
     return set(chosen), (note,) if chosen else ()
 
 
 def _named(name: str, keys: Sequence[str]) -> list[str]:
-    found = [key for key in keys if name in (key, key.rsplit("/", 1)[-1])]
+    wanted = fold_name(name)
+    found = [key for key in keys if wanted in (fold_name(key), fold_name(key.rsplit("/", 1)[-1]))]
     if not found:
         raise ConfigError(
             "test_cities",

@@ -1,4 +1,4 @@
-"""How long a prompt is, checked when data is prepared: training fails the group of a longer one."""
+"""Prompt lengths, checked during preparation because training rejects longer prompts."""
 
 from __future__ import annotations
 
@@ -7,39 +7,38 @@ from typing import Any, Protocol
 
 from rewardmap_verl.errors import ConfigError, DataError
 
-__all__ = ["BytesBound", "TextTokens", "TokenizerCount", "check_length", "text_counter"]
+__all__ = ["ByteBoundCounter", "TokenCounter", "TokenizerCounter", "check_length", "text_counter"]
 
-# The chat template of Qwen2.5-VL adds 21 tokens (system message, roles, marks), the line after the
-# image one more.
+# The chat template of Qwen2.5-VL adds 21 tokens (system message, roles, markers), and the line
+# break after the image adds one.
 _TEMPLATE_TOKENS = 24
 
 
-class TextTokens(Protocol):
-    """Counts the tokens of a prompt without its image."""
+class TokenCounter(Protocol):
+    """Counter of the text tokens of a prompt."""
 
     def __call__(self, text: str) -> int:
-        """Return a number of tokens, never below the true one."""
+        """Return the number of tokens, or an upper bound of it."""
         ...
 
 
-class BytesBound:
-    """An upper bound without a tokenizer: no token of a byte-level vocabulary is below a byte."""
+class ByteBoundCounter:
+    """Upper bound without a tokenizer: a token of a byte-level vocabulary has at least one byte."""
 
     def __call__(self, text: str) -> int:
-        """Bytes of the text and an allowance for the chat template."""
+        """Return the bytes of the text plus an allowance for the chat template."""
         return len(text.encode()) + _TEMPLATE_TOKENS
 
 
-class TokenizerCount:
-    """The exact count with the tokenizer of a model in a local folder."""
+class TokenizerCounter:
+    """Exact count with a tokenizer from a local folder.
+
+    Raises:
+        ConfigError: The folder has no tokenizer.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Load the tokenizer.
-
-        Raises:
-            ConfigError: The folder holds none.
-        """
-        from transformers import AutoTokenizer  # slow to import, and needed for this only
+        from transformers import AutoTokenizer  # slow to import
 
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -47,30 +46,33 @@ class TokenizerCount:
             raise ConfigError(
                 "tokenizer",
                 found=str(folder),
-                hint="Give the folder of a model or tokenizer saved by transformers; leave it out "
-                "to count by an upper bound.",
+                hint="Give the folder of a tokenizer saved by transformers, or omit the option to "
+                "use an upper bound.",
             ) from error
 
     def __call__(self, text: str) -> int:
-        """Tokens of the text in the chat template, or with the allowance where there is none."""
+        """Return the tokens of the text in the chat template.
+
+        Without a template, the result includes an allowance for one.
+        """
         encode = self._tokenizer
         if encode.chat_template is None:
             return len(encode(text)["input_ids"]) + _TEMPLATE_TOKENS
         chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
-        whole = encode.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        return len(encode(whole, add_special_tokens=False)["input_ids"])
+        prompt = encode.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return len(encode(prompt, add_special_tokens=False)["input_ids"])
 
 
-def text_counter(tokenizer: Path | None) -> TextTokens:
-    """Return the exact counter for a tokenizer folder, or the bound when there is none."""
-    return BytesBound() if tokenizer is None else TokenizerCount(tokenizer)
+def text_counter(tokenizer: Path | None) -> TokenCounter:
+    """Return the counter of a tokenizer folder, or the upper bound for None."""
+    return ByteBoundCounter() if tokenizer is None else TokenizerCounter(tokenizer)
 
 
 def check_length(where: str, image_tokens: int, text_tokens: int, limit: int, patch: int) -> int:
     """Return the length of a prompt in tokens.
 
     Raises:
-        DataError: It is longer than ``limit``; the message says which pixel budget would fit.
+        DataError: It is longer than ``limit``; the message names a pixel budget that fits.
     """
     length = image_tokens + text_tokens
     if length <= limit:

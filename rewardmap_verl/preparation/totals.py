@@ -1,4 +1,4 @@
-"""How many questions there are, what a map could not give, and what the papers have."""
+"""Numbers of questions, compared with the quotas and with the papers."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ PAPER_TOTALS: Final[Mapping[QuestionType, int]] = MappingProxyType(
 2505.18675, 3.2), over 30 maps."""
 
 
-_NAMED = 30
-"""Most maps that one sentence names: as many as the papers have."""
+_MAPS_LISTED = 30
+"""Maximum number of maps that one note lists: all maps of the papers."""
 
 
 def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Iterator[str]:
-    """Yield, for each type, one sentence about the maps that gave fewer questions than asked for.
+    """Yield, for each type, one note that lists the maps with fewer questions than the quota.
 
     Args:
-        counts: Questions by "country/city" and type.
-        quotas: What each map was asked for.
+        counts: Number of questions by "country/city" and type.
+        quotas: Number of questions for each map.
     """
     for kind in QuestionType:
         wanted = quotas.of(kind)
@@ -47,19 +47,22 @@ def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Itera
             if found.get(kind.value, 0) < wanted
         ]
         if short:
-            more = f" and {len(short) - _NAMED:,} more maps" if len(short) > _NAMED else ""
-            yield f"Fewer than {wanted} {kind.value} questions: {', '.join(short[:_NAMED])}{more}."
+            more = (
+                f" and {len(short) - _MAPS_LISTED:,} more maps" if len(short) > _MAPS_LISTED else ""
+            )
+            listed = ", ".join(short[:_MAPS_LISTED])
+            yield f"Fewer than {wanted} {kind.value} questions: {listed}{more}."
 
 
 def deviation(counts: Sequence[Mapping[str, int]], kind: QuestionType) -> tuple[int, float, float]:
-    """Compare the number of questions of a type with the papers'.
+    """Compare the number of questions of a type with the papers.
 
     Args:
-        counts: Questions by type, one mapping for each map.
+        counts: Number of questions by type, one mapping for each map.
         kind: A type of the papers.
 
     Returns:
-        The number, what the papers have for as many maps, and the relative difference.
+        The number, the papers' number for as many maps, and the relative difference.
     """
     total = Counter[str]()
     for found in counts:

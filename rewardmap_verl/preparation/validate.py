@@ -1,7 +1,7 @@
-"""Check a prepared folder: every file against the manifest, every row against its own gold answer.
+"""Check a prepared folder: files against the manifest, rows against their gold answers.
 
-No model is needed. The perfect answer of each row, as the reward knows it, must earn the highest
-reward that its question allows; a row of which that is not true teaches something false.
+No model is needed. The perfect answer of each row must earn the highest reward that its question
+allows; otherwise the row would teach something wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest, differences, read_manifest
 from rewardmap_verl.preparation.paths import inside
-from rewardmap_verl.preparation.rows import IMAGE_MARK, SCHEMA
+from rewardmap_verl.preparation.rows import IMAGE_MARKER, SCHEMA
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.perfect import perfect_answer
@@ -35,11 +35,11 @@ _PATCH = PixelBudget().patch
 
 
 def faults(folder: Path, answers: bool = True) -> Iterator[str]:
-    """Yield one sentence for each thing that is wrong with a prepared folder.
+    """Yield one message for each fault of a prepared folder.
 
     Args:
-        folder: What ``rewardmap prepare`` wrote.
-        answers: Whether to score the perfect answer of every row, too.
+        folder: A folder that ``rewardmap prepare`` wrote.
+        answers: Whether to score the perfect answer of every row.
 
     Raises:
         DataError: The folder has no readable manifest.
@@ -47,14 +47,14 @@ def faults(folder: Path, answers: bool = True) -> Iterator[str]:
     manifest = read_manifest(folder)
     changed = list(differences(manifest, folder))
     yield from changed
-    reader = _Reader(folder, answers)
+    files = _FolderFiles(folder, answers)
     for split, count in manifest.rows.items():
-        yield from _split_faults(reader, manifest, split, count)
+        yield from _split_faults(files, manifest, split, count)
 
 
 @dataclass
-class _Reader:
-    """Opens what rows refer to, each file once."""
+class _FolderFiles:
+    """Networks and image sizes of a folder; each file is opened once."""
 
     folder: Path
     answers: bool
@@ -73,49 +73,51 @@ class _Reader:
                 with Image.open(inside(self.folder, path, field="image")) as image:
                     self._sizes[path] = image.size
             except OSError as error:
-                raise DataError(path, found=str(error), hint="It is no readable image.") from error
+                raise DataError(
+                    path, found=str(error), hint="It is not a readable image."
+                ) from error
         return self._sizes[path]
 
 
-def _split_faults(reader: _Reader, manifest: Manifest, split: str, count: int) -> Iterator[str]:
+def _split_faults(files: _FolderFiles, manifest: Manifest, split: str, count: int) -> Iterator[str]:
     name = f"{split}.parquet"
     try:
-        table = pq.read_table(inside(reader.folder, name))
+        table = pq.read_table(inside(files.folder, name))
     except (OSError, pa.ArrowException) as error:
         yield f"{name}: cannot be read ({error})"
         return
     if not table.schema.equals(SCHEMA):
-        yield f"{name}: its columns are not those of this version"
+        yield f"{name}: it does not have the columns of this version"
         return
     if table.num_rows != count:
-        yield f"{name}: {table.num_rows} rows, and the manifest says {count}"
+        yield f"{name}: it has {table.num_rows} rows; the manifest has {count}"
     seen: Counter[str] = Counter()
     for number, row in enumerate(table.to_pylist()):
         seen[row["extra_info"]["type"]] += 1
         try:
-            yield from (f"{name}, row {number}: {fault}" for fault in _row_faults(reader, row))
+            yield from (f"{name}, row {number}: {fault}" for fault in _row_faults(files, row))
         except DataError as error:
             yield f"{name}, row {number}: {error}"
     if dict(seen) != manifest.rows_by_type.get(split):
-        yield f"{name}: the numbers of each type are not those of the manifest"
+        yield f"{name}: the number of rows of each type differs from the manifest"
 
 
-def _row_faults(reader: _Reader, row: Mapping[str, Any]) -> Iterator[str]:
+def _row_faults(files: _FolderFiles, row: Mapping[str, Any]) -> Iterator[str]:
     info = row["extra_info"]
     text = row["prompt"][-1]["content"]
-    if len(row["images"]) != text.count(IMAGE_MARK):
-        yield f"{len(row['images'])} images for {text.count(IMAGE_MARK)} markers"
+    if len(row["images"]) != text.count(IMAGE_MARKER):
+        yield f"{len(row['images'])} images for {text.count(IMAGE_MARKER)} markers"
     for image in row["images"]:
-        width, height = reader.image_size(image["image"])
+        width, height = files.image_size(image["image"])
         if width % _PATCH or height % _PATCH or width * height > image["max_pixels"]:
-            yield f"{image['image']} has {width}x{height} pixels and would be resized in training"
+            yield f"{image['image']} has {width}x{height} pixels and is resized during training"
     truth = GroundTruth.from_json(row["reward_model"]["ground_truth"])
     for name in ("type", "country", "city", "station_1", "station_2", "difficulty_city", "form"):
         if str(getattr(truth, name)) != info[name]:
-            yield f"{name} is {info[name]!r}, and {getattr(truth, name)!r} in the ground truth"
-    network, planner = reader.network(info["network"])
+            yield f"{name} is {info[name]!r}, but {getattr(truth, name)!r} in the ground truth"
+    network, planner = files.network(info["network"])
     check_against_network(truth, network)
-    if reader.answers:
+    if files.answers:
         yield from _answer_faults(truth, network, planner)
 
 

@@ -12,12 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.questions.types import Question, QuestionType
-from rewardmap_verl.questions.wording import gold_answer
-from rewardmap_verl.rewards.ground_truth import GroundTruth
+from rewardmap_verl.preparation.records import read_prepared_questions
+from rewardmap_verl.questions.types import QuestionType
 
 __all__ = ["Conversation", "of_types", "read_conversations", "read_texts", "sample_evenly"]
 
@@ -45,16 +43,11 @@ def read_conversations(folder: Path, split: str = "train") -> Iterator[Conversat
         split: ``train`` or ``test``.
 
     Raises:
-        DataError: the split is missing, or a row has no readable ground truth.
+        DataError: The split is missing, or a row cannot be read (see
+            :func:`~rewardmap_verl.preparation.records.read_prepared_questions`).
     """
-    import pyarrow.parquet as pq
-
-    path = folder / f"{split}.parquet"
-    if not path.is_file():
-        raise DataError(path, hint="Prepare the folder first: `make prep-data`.")
-    table = pq.read_table(path, columns=["prompt", "images", "reward_model"])
-    for number, row in enumerate(table.to_pylist()):
-        yield _conversation(row, path.parent.resolve(), f"{path}, row {number}")
+    for row in read_prepared_questions(folder, split):
+        yield Conversation(row.truth.type, row.prompt, row.answer, row.image_path, row.max_pixels)
 
 
 def read_texts(folder: Path) -> list[str]:
@@ -98,17 +91,3 @@ def sample_evenly(
         random.Random(f"{seed}/cold start/{kind}").shuffle(found)
     rounds = zip_longest(*by_type.values())
     return [one for one in chain.from_iterable(rounds) if one is not None][:most]
-
-
-def _conversation(row: dict[str, Any], folder: Path, where: str) -> Conversation:
-    prompt = row["prompt"][-1]["content"]
-    truth = GroundTruth.from_json(row["reward_model"]["ground_truth"], where)
-    question = Question(text=prompt, **{name: getattr(truth, name) for name in truth.__slots__})
-    image = row["images"][0]
-    return Conversation(
-        type=question.type,
-        prompt=prompt,
-        answer=gold_answer(question),
-        image=folder / image["image"],
-        max_pixels=int(image["max_pixels"]),
-    )

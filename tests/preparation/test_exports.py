@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.preparation.exports.gallery import export_gallery
 from rewardmap_verl.preparation.exports.hub import export_hub
-from rewardmap_verl.preparation.exports.records import Record, read_records
 from rewardmap_verl.preparation.exports.sharegpt import export_sharegpt
 from rewardmap_verl.preparation.exports.vlmevalkit import COLUMNS, export_vlmevalkit
 from rewardmap_verl.preparation.manifest import Manifest
 from rewardmap_verl.preparation.prepare import prepare
+from rewardmap_verl.preparation.records import PreparedQuestion, read_prepared_questions
 from rewardmap_verl.preparation.settings import PrepareSettings
 
 Make = Callable[..., PrepareSettings]
@@ -45,8 +45,8 @@ def prepared(local: Make, root: Path) -> tuple[Path, Manifest]:
     return settings.out, prepare(settings)
 
 
-def records(folder: Path, manifest: Manifest, split: str) -> list[Record]:
-    return list(read_records(folder, manifest, split))
+def records(folder: Path, manifest: Manifest, split: str) -> list[PreparedQuestion]:
+    return list(read_prepared_questions(folder, split))
 
 
 def test_the_names_are_really_asked_about(prepared: tuple[Path, Manifest]) -> None:

@@ -231,7 +231,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not there"):
+    with pytest.raises(DataError, match="does not exist"):
         read_map(tmp_path / "map.png", PixelBudget())
 
 

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.preparation import atomic
-from rewardmap_verl.preparation import prepare as module
+from rewardmap_verl.preparation import atomic, map_jobs
 from rewardmap_verl.preparation.images import PixelBudget
-from rewardmap_verl.preparation.prepare import Step, prepare
+from rewardmap_verl.preparation.map_jobs import MapProgress
+from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.questions.sampling import Quotas
 
@@ -37,7 +37,7 @@ def full_disk_after(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         real(path, content)
 
-    for name in ("prepare", "images", "rows", "map_cache", "manifest"):
+    for name in ("prepare", "map_jobs", "images", "rows", "map_cache", "manifest"):
         monkeypatch.setattr(f"rewardmap_verl.preparation.{name}.write_bytes", write)
 
 
@@ -48,7 +48,7 @@ def test_full_disk_at_any_point(local: Make, monkeypatch: pytest.MonkeyPatch, wr
         with pytest.raises(DataError, match=r"disk is full.*was not changed"):
             prepare(local())
     assert not local().out.exists()
-    steps: list[Step] = []
+    steps: list[MapProgress] = []
     manifest = prepare(local(), steps.append)
     assert len(steps) == 3
     assert {path.name for path in local().out.parent.iterdir()} == {"root", "out"}
@@ -59,7 +59,7 @@ def test_the_last_write_is_the_manifest(local: Make, monkeypatch: pytest.MonkeyP
     full_disk_after(monkeypatch, 1000)
     written: list[str] = []
     real = atomic.write_bytes
-    for name in ("prepare", "images", "rows", "map_cache", "manifest"):
+    for name in ("prepare", "map_jobs", "images", "rows", "map_cache", "manifest"):
         monkeypatch.setattr(
             f"rewardmap_verl.preparation.{name}.write_bytes",
             lambda path, content: (written.append(path.name), real(path, content))[1],
@@ -84,9 +84,9 @@ def test_finished_maps_survive_a_full_disk(local: Make, monkeypatch: pytest.Monk
         with pytest.raises(DataError):
             prepare(local())
     made = []
-    real = module._Task._make_map
+    real = map_jobs._Task._make_map
     monkeypatch.setattr(
-        module._Task,
+        map_jobs._Task,
         "_make_map",
         lambda task, city, identity: (made.append(city.key), real(task, city, identity))[1],
     )
@@ -118,7 +118,7 @@ def test_a_limit_of_the_system_is_said_clearly(local: Make, tmp_path: Path) -> N
 
 
 def killed_after_two_maps(settings: PrepareSettings) -> None:
-    def report(step: Step) -> None:
+    def report(step: MapProgress) -> None:
         if step.done == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -241,7 +241,7 @@ def test_an_image_above_the_safety_limit(local: Make) -> None:
 
 def test_two_images_of_one_city(local: Make, root: Path) -> None:
     Image.new("RGB", (50, 50)).save(root / "maps/north/beta.jpg")
-    with pytest.raises(DataError, match="another image of north/beta"):
+    with pytest.raises(DataError, match="another maps file of north/beta"):
         prepare(local())
 
 
@@ -290,7 +290,7 @@ def test_a_stop_called_like_an_image_marker(local: Make, root: Path) -> None:
 
 
 def test_no_questions_at_all(local: Make) -> None:
-    with pytest.raises(DataError, match="raise the quotas"):
+    with pytest.raises(DataError, match="Raise the quotas"):
         prepare(local(quotas=Quotas(0, 0, 0, 0, 0, 0)))
 
 
@@ -300,7 +300,7 @@ def test_unknown_test_city(local: Make) -> None:
 
 
 def test_nothing_left_to_train_on(local: Make) -> None:
-    with pytest.raises(ConfigError, match="at least one city to train on"):
+    with pytest.raises(ConfigError, match="at least one city for training"):
         prepare(local(test_cities=("alpha", "beta", "gamma")))
 
 

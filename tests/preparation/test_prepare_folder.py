@@ -14,7 +14,8 @@ from PIL import Image
 from rewardmap_verl.preparation import prepare as module
 from rewardmap_verl.preparation.images import PixelBudget, read_map
 from rewardmap_verl.preparation.manifest import differences, read_manifest
-from rewardmap_verl.preparation.prepare import Step, prepare
+from rewardmap_verl.preparation.map_jobs import MapProgress
+from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.rows import SCHEMA
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.preparation.totals import PAPER_TOTALS
@@ -156,7 +157,7 @@ def test_preparing_again_does_nothing(local: Make) -> None:
     settings = local()
     first = prepare(settings)
     before = {path: path.stat().st_mtime_ns for path in settings.out.rglob("*")}
-    steps: list[Step] = []
+    steps: list[MapProgress] = []
     assert prepare(local(workers=2), steps.append) == first
     assert [step.total for step in steps] == [0]
     assert before == {path: path.stat().st_mtime_ns for path in settings.out.rglob("*")}
@@ -200,7 +201,7 @@ def test_another_pixel_budget_makes_all_maps_again(
 
 def test_force_prepares_again(local: Make) -> None:
     prepare(local())
-    steps: list[Step] = []
+    steps: list[MapProgress] = []
     prepare(local(force=True), steps.append)
     assert [step.done for step in steps] == [1, 2, 3]
 
@@ -224,7 +225,7 @@ def test_a_new_version_of_the_code_prepares_again(
 ) -> None:
     prepare(local())
     monkeypatch.setattr(module, "code_hash", lambda *rooms: "other")
-    steps: list[Step] = []
+    steps: list[MapProgress] = []
     prepare(local(), steps.append)
     assert steps[-1].total == 3
 

@@ -15,7 +15,8 @@ from PIL import Image
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.manifest import Manifest
-from rewardmap_verl.preparation.prepare import Step, prepare
+from rewardmap_verl.preparation.map_jobs import MapProgress
+from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.wording import FORMS
@@ -284,7 +285,7 @@ def test_no_map_of_the_test_set_is_trained_on(published: Make, files: Path, tmp_
     name = save(tmp_path / "plus", splits)
     manifest = prepare(published(name, root=files))
     assert manifest.rows == {"train": 6, "test": 5}
-    assert any("1 training questions about test cities" in note for note in manifest.notes)
+    assert any("1 training question about test cities" in note for note in manifest.notes)
     with pytest.raises(DataError, match="training questions about test cities"):
         prepare(published(name, root=files, strict=True))
 
@@ -300,7 +301,7 @@ def test_forms_can_be_chosen(published: Make, tmp_path: Path) -> None:
 def test_preparing_again_does_nothing(published: Make, files: Path, tmp_path: Path) -> None:
     settings = published(save(tmp_path / "plus", plus_splits()), root=files)
     prepare(settings)
-    steps: list[Step] = []
+    steps: list[MapProgress] = []
     prepare(settings, steps.append)
     assert [step.total for step in steps] == [0]
 
@@ -347,13 +348,13 @@ def test_every_wrong_field_is_named_with_its_row(
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("figure", "no base64 at all!", "no base64"),
+        ("figure", "no base64 at all!", "not base64"),
         ("figure", "", "path below the data root"),
         ("figure", "../../secret.png", "stay inside"),
         ("figure", "/etc/map.png", "stay inside"),
         ("figure", "Zm9v", "cannot be read"),
         ("json", "../../secret.json", "stay inside"),
-        ("json", '{"Line 1": [', "no JSON"),
+        ("json", '{"Line 1": [', "not JSON"),
         ("json", '{"Line 1": "Ash"}', "2 to 2000"),
         ("json", "", "JSON text or an object"),
     ],
@@ -390,7 +391,7 @@ def test_a_set_that_is_not_there(
     published: Make, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match="Give a folder of save_to_disk"):
+    with pytest.raises(DataError, match="Give a folder written by save_to_disk"):
         prepare(published(name))
 
 
@@ -400,7 +401,7 @@ def test_a_set_on_the_hub_without_a_connection(
     def offline(*args: object, **options: object) -> None:
         raise ConnectionError("offline")
 
-    monkeypatch.setattr(datasets, "load_dataset", offline)
+    monkeypatch.setattr("huggingface_hub.list_repo_files", offline)
     command = "hf download --repo-type dataset FSCCS/ReasonMap-Train --local-dir ReasonMap-Train"
     with pytest.raises(DataError, match=command):
         prepare(published("FSCCS/ReasonMap-Train:train"))

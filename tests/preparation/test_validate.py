@@ -97,7 +97,7 @@ def test_an_image_that_training_would_resize(folder: Path) -> None:
     row = pq.read_table(folder / "train.parquet").to_pylist()[0]
     Image.new("RGB", (100, 100)).save(folder / row["images"][0]["image"])
     record_anew(folder)
-    assert any("would be resized in training" in fault for fault in faults(folder))
+    assert any("is resized during training" in fault for fault in faults(folder))
 
 
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd"])
@@ -110,14 +110,14 @@ def test_other_columns(folder: Path) -> None:
     table = pa.table({"prompt": ["?"]})
     pq.write_table(table, folder / "train.parquet")
     record_anew(folder)
-    assert any("not those of this version" in fault for fault in faults(folder))
+    assert any("does not have the columns of this version" in fault for fault in faults(folder))
 
 
 def test_rows_that_are_gone(folder: Path) -> None:
     rows = pq.read_table(folder / "test.parquet").to_pylist()
     write_rows(rows[:-1], folder / "test.parquet")
     record_anew(folder)
-    assert any("the manifest says" in fault for fault in faults(folder))
+    assert any("the manifest has" in fault for fault in faults(folder))
 
 
 def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
         return result.exit_code, result.output
 
     code, text = run(folder)
-    assert code == 0 and "is whole" in text
+    assert code == 0 and "is complete" in text
     (folder / "test.parquet").unlink()
     code, text = run(folder, "--no-answers")
     assert code == 1 and "test.parquet: missing" in text

@@ -48,6 +48,7 @@ def make_row(kind: str, answer: int, **more: object) -> dict:
         "prompt": [{"role": "user", "content": f"<image>\nQuestion {kind}?"}],
         "images": [{"image": "images/a.png", "max_pixels": 784 * 4}],
         "reward_model": {"style": "rule", "ground_truth": json.dumps(truth)},
+        "extra_info": {"network": "networks/c/t.json"},
     }
 
 
@@ -59,6 +60,9 @@ def folder(tmp_path: Path) -> Path:
         make_row("Counting2", 3),
         make_row("planning", -1, form="short", plans=[[LEG]]),
     ]
+    network = tmp_path / "networks/c/t.json"
+    network.parent.mkdir(parents=True)
+    network.write_text('{"Line 1": ["Cato", "Juno"]}', encoding="utf-8")
     pq.write_table(pa.Table.from_pylist(train), tmp_path / "train.parquet")
     pq.write_table(pa.Table.from_pylist([make_row("TorF2", 0)]), tmp_path / "test.parquet")
     return tmp_path

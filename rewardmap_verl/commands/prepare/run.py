@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rewardmap_verl.preparation.manifest import Manifest
-from rewardmap_verl.preparation.prepare import SPLITS, Report, Step, prepare
+from rewardmap_verl.preparation.map_jobs import MapProgress, ReportProgress
+from rewardmap_verl.preparation.prepare import SPLITS, prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.questions.types import QuestionType
 
@@ -40,7 +41,7 @@ def run(settings: PrepareSettings) -> None:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Report]:
+def _progress(console: Console) -> Iterator[ReportProgress]:
     """Show a progress bar with the map that was finished last."""
     columns = (
         BarColumn(),
@@ -51,12 +52,14 @@ def _progress(console: Console) -> Iterator[Report]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("reading maps", total=None)
 
-        def report(step: Step) -> None:
-            if not step.total:
+        def report(update: MapProgress) -> None:
+            if not update.total:
                 progress.stop()
                 console.print("Up to date: nothing has changed since it was prepared.")
                 return
-            progress.update(task, completed=step.done, total=step.total, description=step.text)
+            progress.update(
+                task, completed=update.done, total=update.total, description=update.text
+            )
 
         yield report
 

@@ -1,1 +1,1 @@
-"""Prepared data in the forms of other tools; verl's own form is the parquet beside the manifest."""
+"""Exports of a prepared folder in the formats of other tools."""

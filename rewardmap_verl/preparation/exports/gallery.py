@@ -1,4 +1,4 @@
-"""A page to look at: each map, its questions with gold answers, and the gold routes drawn on it."""
+"""Export as an HTML page: each map with its questions, gold answers and gold routes."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from typing import Any
 
 import jinja2
 
-from rewardmap_verl.drawing.line_geometry import Point, LineGeometry, read_line_geometry
+from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, read_line_geometry
 from rewardmap_verl.preparation.atomic import write_bytes
-from rewardmap_verl.preparation.exports.records import (
-    Record,
-    read_networks,
-    read_records,
-    share_images,
-)
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.records import (
+    PreparedQuestion,
+    link_images,
+    read_networks,
+    read_prepared_questions,
+)
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.network import Network
 
 __all__ = ["export_gallery"]
 
-_LINE_SHARE = 110  # a drawn route is this fraction of the map's longer side
-_ANY_COLOR = "#333333"
+_STROKE_DIVISOR = 110  # the map's longer side divided by the width of a drawn route
+_DEFAULT_COLOR = "#333333"
 
 
 def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]:
-    """Write ``index.html`` and the images; the page needs no server and no connection.
+    """Write ``index.html`` and the images. The page needs neither a server nor a connection.
 
-    The stops that a question names are marked, and gold routes drawn, on maps that were drawn here;
-    of other maps nobody knows where the stops are.
+    On maps that this package drew, stops of questions are marked and gold routes are drawn. The
+    positions of stops on other maps are unknown.
 
     Returns:
         The page.
     """
-    share_images(folder, target, manifest.maps)
+    link_images(folder, target, manifest.maps)
     networks = read_networks(folder, manifest)
-    records: defaultdict[tuple[str, str], list[Record]] = defaultdict(list)
+    records: defaultdict[tuple[str, str], list[PreparedQuestion]] = defaultdict(list)
     for split in manifest.rows:
-        for record in read_records(folder, manifest, split):
+        for record in read_prepared_questions(folder, split):
             records[record.truth.country, record.truth.city].append(record)
     maps = [
         _map(folder, number, entry, networks[key], records[key])
@@ -67,7 +67,11 @@ def _template() -> jinja2.Template:
 
 
 def _map(
-    folder: Path, number: int, entry: MapRecord, network: Network, records: Sequence[Record]
+    folder: Path,
+    number: int,
+    entry: MapRecord,
+    network: Network,
+    records: Sequence[PreparedQuestion],
 ) -> dict[str, Any]:
     path = inside(folder, entry.positions) if entry.positions else None
     tracks = read_line_geometry(path, network) if path else None
@@ -83,7 +87,7 @@ def _map(
         "height": entry.height,
         "tokens": entry.image_tokens,
         "image": entry.image,
-        "stroke": max(1.0, round(max(entry.width, entry.height) / _LINE_SHARE, 1)),
+        "stroke": max(1.0, round(max(entry.width, entry.height) / _STROKE_DIVISOR, 1)),
         "kinds": list(kinds.items()),
         "questions": [
             _question(f"marks-{number}-{i}", record, tracks) for i, record in enumerate(records)
@@ -91,8 +95,8 @@ def _map(
     }
 
 
-def _question(name: str, record: Record, tracks: LineGeometry | None) -> dict[str, Any]:
-    """Return a question with what is marked on the map when it is chosen."""
+def _question(name: str, record: PreparedQuestion, tracks: LineGeometry | None) -> dict[str, Any]:
+    """Return a question with the marks that the map shows when it is selected."""
     truth = record.truth
     legs = _legs(truth, tracks) if tracks else []
     spots = _spots(truth, legs, tracks) if tracks else []
@@ -108,11 +112,11 @@ def _question(name: str, record: Record, tracks: LineGeometry | None) -> dict[st
 
 
 _Leg = tuple[tuple[Point, ...], str]
-"""The way of a ride on the map, and the color of its line."""
+"""Points of a leg on the map, in pixels, and the color of its line."""
 
 
 def _legs(truth: GroundTruth, tracks: LineGeometry) -> list[_Leg]:
-    """Return the first reference route, if each of its stops is known; nothing for other types."""
+    """Return the first reference route if all its stops are known; [] for other types."""
     plan = truth.plans[0] if truth.plans else ()
     legs = [_leg(leg, tracks) for leg in plan]
     known = [leg for leg in legs if leg is not None]
@@ -128,11 +132,11 @@ def _leg(leg: dict[str, Any], tracks: LineGeometry) -> _Leg | None:
     ends = [network.find_stop_on(str(name), line) for name in names]
     if ends[0] is None or ends[1] is None:
         return None
-    return tracks.ride(line, ends[0].index, ends[1].index), line.color or _ANY_COLOR
+    return tracks.ride(line, ends[0].index, ends[1].index), line.color or _DEFAULT_COLOR
 
 
 def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: LineGeometry) -> list[Point]:
-    """Return where a route begins, changes and ends, or the stops that the question names."""
+    """Return the ends and interchanges of a route, or the stops that the question names."""
     if legs:
         return [points[0] for points, _ in legs] + [legs[-1][0][-1]]
     named = [getattr(truth, field) for field in truth.type.spec.stops]

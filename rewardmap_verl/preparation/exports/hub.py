@@ -1,7 +1,8 @@
-"""A data set folder for the Hugging Face hub: questions, maps once each, and a card.
+"""Export as a data set folder for the Hugging Face Hub: questions, maps and a card.
 
-``load_dataset(folder)`` gives the questions by split, ``load_dataset(folder, "maps")`` the maps
-with their images and networks. Rows name their map, so that no image is stored twice.
+``load_dataset(folder)`` returns the questions by split, and ``load_dataset(folder, "maps")`` the
+maps with their images and networks. Questions refer to their map, so that each image is stored
+once.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardmap_verl.preparation.atomic import write_bytes
-from rewardmap_verl.preparation.exports.records import Record, read_networks, read_records
 from rewardmap_verl.preparation.manifest import Manifest
-from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.paths import image_inside
+from rewardmap_verl.preparation.records import (
+    PreparedQuestion,
+    read_networks,
+    read_prepared_questions,
+)
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.transit.reader import network_to_json
 
@@ -51,13 +56,13 @@ network of each map.
 
 {counts}
 
-Map difficulty: {levels}. Test cities are never trained on.
+Map difficulty: {levels}. No test city is in the training split.
 
 ## How it was made
 
 With rewardmap-verl {version}, source `{source}`, seed {seed}; the same seed gives the same data.
-The types follow ReasonMap (arXiv 2505.18675) and RewardMap (arXiv 2510.02240); the wording is this
-project's own. Settings:
+The question types follow ReasonMap (arXiv 2505.18675) and RewardMap (arXiv 2510.02240); the wording
+is that of rewardmap-verl. Settings:
 
 ```json
 {settings}
@@ -81,15 +86,14 @@ def export_hub(folder: Path, manifest: Manifest, target: Path, license: str) -> 
         folder: The prepared folder.
         manifest: Its manifest.
         target: Where to write.
-        license: Identifier of the license for the card; who publishes drawings of maps must know
-            whose they are.
+        license: License identifier for the card. The owner of the map drawings decides about it.
 
     Returns:
-        The files.
+        The written files.
     """
     files = []
     for split in manifest.rows:
-        rows = [_question(one) for one in read_records(folder, manifest, split)]
+        rows = [_question(one) for one in read_prepared_questions(folder, split)]
         files.append(target / "questions" / f"{split}.parquet")
         _write(files[-1], pa.Table.from_pylist(rows))
     files.append(target / "maps" / "maps.parquet")
@@ -99,7 +103,7 @@ def export_hub(folder: Path, manifest: Manifest, target: Path, license: str) -> 
     return [*files, card]
 
 
-def _question(record: Record) -> dict[str, Any]:
+def _question(record: PreparedQuestion) -> dict[str, Any]:
     truth = record.truth
     return {
         "question": record.text,
@@ -126,7 +130,7 @@ def _maps(folder: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
         network = network_to_json(networks[entry.country, entry.city])
         yield {
             "id": f"{entry.country}/{entry.city}",
-            "image": {"bytes": inside(folder, entry.image).read_bytes(), "path": entry.image},
+            "image": {"bytes": image_inside(folder, entry.image).read_bytes(), "path": entry.image},
             "width": entry.width,
             "height": entry.height,
             "country": entry.country,
@@ -137,7 +141,7 @@ def _maps(folder: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
 
 
 def _with_image_feature(table: pa.Table) -> pa.Table:
-    """Tell ``datasets`` that the column holds images; without it they would be loaded as bytes."""
+    """Add the metadata by which ``datasets`` recognizes the image column."""
     features = {name: {"dtype": "string", "_type": "Value"} for name in table.column_names}
     features |= {name: {"dtype": "int64", "_type": "Value"} for name in ("width", "height")}
     features["image"] = {"_type": "Image"}
@@ -170,13 +174,13 @@ def _card(manifest: Manifest, license: str) -> str:
 
 
 def _kinds(manifest: Manifest) -> list[QuestionType]:
-    """Return the types that the data has."""
+    """Return the question types in the data."""
     present = {name for counts in manifest.rows_by_type.values() for name in counts}
     return [kind for kind in QuestionType if kind.value in present]
 
 
 def _counts(manifest: Manifest) -> str:
-    """Return a Markdown table of questions by type and split."""
+    """Return a Markdown table of the numbers of questions by type and split."""
     splits = list(manifest.rows)
     rows = [["type", *splits], ["---"] * (1 + len(splits))]
     for kind in _kinds(manifest):

@@ -1,4 +1,4 @@
-"""ShareGPT JSON for LLaMA-Factory, with the entry that its ``dataset_info.json`` needs."""
+"""Export as ShareGPT JSON for LLaMA-Factory, with its ``dataset_info.json``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.preparation.atomic import write_bytes
-from rewardmap_verl.preparation.exports.records import Record, read_records, share_images
 from rewardmap_verl.preparation.manifest import Manifest
+from rewardmap_verl.preparation.records import (
+    PreparedQuestion,
+    link_images,
+    read_prepared_questions,
+)
 
 __all__ = ["export_sharegpt"]
 
@@ -16,25 +20,25 @@ __all__ = ["export_sharegpt"]
 def export_sharegpt(folder: Path, manifest: Manifest, target: Path) -> list[Path]:
     """Write ``rewardmap_<split>.json``, ``dataset_info.json`` and the images.
 
-    Point LLaMA-Factory's ``dataset_dir`` at ``target``; image paths are relative to it.
+    Set LLaMA-Factory's ``dataset_dir`` to ``target``; image paths are relative to it.
 
     Returns:
-        The files of conversations.
+        The files with conversations.
     """
-    share_images(folder, target, manifest.maps)
+    link_images(folder, target, manifest.maps)
     files = []
     for split in manifest.rows:
-        conversations = [_conversation(one) for one in read_records(folder, manifest, split)]
+        conversations = [_conversation(one) for one in read_prepared_questions(folder, split)]
         files.append(target / f"rewardmap_{split}.json")
         _write(files[-1], conversations)
     _write(target / "dataset_info.json", {file.stem: _entry(file.name) for file in files})
     return files
 
 
-def _conversation(record: Record) -> dict[str, Any]:
+def _conversation(record: PreparedQuestion) -> dict[str, Any]:
     return {
         "conversations": [
-            {"from": "human", "value": f"<image>\n{record.text}"},
+            {"from": "human", "value": record.prompt},
             {"from": "gpt", "value": record.answer},
         ],
         "images": [record.image],

@@ -1,4 +1,4 @@
-"""A table for VLMEvalKit's data set ReasonMap-Plus: the five types with a short answer."""
+"""Export as VLMEvalKit's table ReasonMap-Plus: the five types with short answers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import io
 from pathlib import Path
 
 from rewardmap_verl.preparation.atomic import write_bytes
-from rewardmap_verl.preparation.exports.records import read_records
 from rewardmap_verl.preparation.manifest import Manifest
-from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.records import PreparedQuestion, read_prepared_questions
 
 __all__ = ["COLUMNS", "export_vlmevalkit"]
 
@@ -26,14 +25,15 @@ COLUMNS = (
     "difficulty_city",
     "city_line_count",
 )
-"""What its class reads: the picture, the question, the gold answer as a number, type and level."""
+"""Columns that VLMEvalKit reads: image, question, gold answer (a number), type, difficulty."""
 
 
 def export_vlmevalkit(folder: Path, manifest: Manifest, target: Path) -> list[Path]:
     """Write ``ReasonMap-Plus.tsv`` from the test split.
 
-    VLMEvalKit looks for it in its folder of data (``LMUData``). Image paths are absolute, because
-    it opens them from wherever it is started. Planning is not among the types that it scores.
+    VLMEvalKit expects the file in its data folder (``LMUData``). Image paths are absolute, because
+    VLMEvalKit resolves them from its working directory. Planning questions are omitted, because
+    VLMEvalKit does not score them.
 
     Returns:
         The file.
@@ -42,24 +42,27 @@ def export_vlmevalkit(folder: Path, manifest: Manifest, target: Path) -> list[Pa
     buffer = io.StringIO()
     table = csv.writer(buffer, dialect="excel-tab", lineterminator="\n")
     table.writerow(COLUMNS)
-    for record in read_records(folder, manifest, "test"):
+    for record in read_prepared_questions(folder, "test"):
         truth = record.truth
         if not truth.is_planning and not truth.type.spec.beyond_papers:
-            table.writerow(
-                (
-                    record.index,
-                    inside(folder, record.image),
-                    record.text,
-                    truth.answer,
-                    truth.type.value,
-                    truth.country,
-                    truth.city,
-                    truth.station_1,
-                    truth.station_2,
-                    truth.difficulty_city,
-                    lines[truth.country, truth.city],
-                )
-            )
+            table.writerow(_columns(record, lines[truth.country, truth.city]))
     path = target / "ReasonMap-Plus.tsv"
     write_bytes(path, buffer.getvalue().encode())
     return [path]
+
+
+def _columns(record: PreparedQuestion, line_count: int) -> tuple[object, ...]:
+    truth = record.truth
+    return (
+        record.index,
+        record.image_path,
+        record.text,
+        truth.answer,
+        truth.type.value,
+        truth.country,
+        truth.city,
+        truth.station_1,
+        truth.station_2,
+        truth.difficulty_city,
+        line_count,
+    )

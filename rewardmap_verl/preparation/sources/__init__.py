@@ -1,1 +1,1 @@
-"""Where networks and maps come from."""
+"""Sources of maps and networks, one module each."""

@@ -1,4 +1,4 @@
-"""What every source of maps hands to the preparation: networks, each with a way to its picture."""
+"""The interface between the sources and the preparation: cities with networks and pictures."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ __all__ = ["City", "Contents", "Picture", "Rendered"]
 
 @dataclass(frozen=True)
 class Rendered:
-    """A map image on the pixel budget."""
+    """A map image within the pixel budget."""
 
     image: Image.Image
     """8-bit RGB on the patch grid."""
     positions: Mapping[str, object] | None = None
-    """Pixel positions of stops and labels, JSON-able; None for a map that was not drawn here."""
+    """Pixel positions of stops and labels, JSON-compatible; None if they are unknown."""
 
 
 class Picture(Protocol):
-    """A way to a map image. It crosses to a worker process, so it is small and picklable."""
+    """A map image that is read or drawn later, in a worker process; it must be picklable."""
 
     def identity(self) -> str:
-        """A text that changes whenever the image would; equal texts mean the same image."""
+        """Return a text that is equal for equal images and different for others."""
         ...
 
     def effort(self) -> int:
-        """About how much work the image is, in any unit; the largest of a source go first."""
+        """Return the approximate work in any unit; the largest images of a source come first."""
         ...
 
     def render(self, budget: PixelBudget) -> Rendered:
-        """Make the image.
+        """Return the image within the pixel budget.
 
         Raises:
             DataError: The image cannot be read or drawn.
@@ -48,30 +48,34 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """One map: the network, its picture, and where its questions go."""
+    """One map: the network, its picture and the splits of its questions."""
 
     network: Network
     difficulty: str
     """easy, middle or hard."""
     splits: tuple[str, ...]
-    """("train",), ("test",), or both where one city is all there is."""
+    """("train",), ("test",), or both if the source has a single city."""
     picture: Picture
     questions: tuple[tuple[str, Question], ...] | None = None
-    """Questions that the source brings along, each with its split; None has them generated."""
+    """Questions from the source, each with its split; None to generate questions."""
 
     @property
     def key(self) -> str:
-        """ "country/city", unique in a source."""
+        """Country and city as "country/city", unique in a source."""
         return f"{self.network.country}/{self.network.city}"
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that a source has to offer."""
+    """The data of a source."""
 
     cities: tuple[City, ...]
-    """Sorted by key."""
+    """Cities, sorted by key."""
     skipped: tuple[Skipped, ...] = ()
+    """Cities of the source that cannot be used."""
     inputs: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of every file that was read, by its path below the root."""
+    """SHA-256 of every file that was read, by path below the root."""
     notes: tuple[str, ...] = ()
+    """Remarks for the user."""
+    dropped: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Number of rows of the source that are not used, by split and reason."""

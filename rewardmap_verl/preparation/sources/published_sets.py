@@ -1,84 +1,177 @@
-"""Opening a published data set through ``datasets``, wherever it lies, row by row."""
+"""Opening published data sets, on the Hugging Face Hub or on this machine, row by row.
+
+Every parquet file is read on its own: the networks in the column ``json`` give each file a schema
+of its own, and reading a set of them as one table fails.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.parquet import parquet_rows
 
-__all__ = ["Part", "open_parts"]
+__all__ = ["DatasetSplit", "open_dataset"]
 
 _SPLIT_IN_NAME: Final = re.compile(r"(?<![a-z])(train|test|validation)(?![a-z])")
-_ROWS_AT_ONCE: Final = 4  # a row of ReasonMap has up to 20 MB of base64
+_CONVERTED: Final = "refs/convert/parquet"
+"""Revision in which the Hub keeps a parquet copy of sets in other formats."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One split of one data set."""
+class DatasetSplit:
+    """One split of one data set, or one file of it."""
 
     name: str
     split: str
     folder: Path | None
-    """Folder of a set that lies on this machine."""
-    rows: Any
-    """A data set of ``datasets``; iterating it yields one mapping for each row."""
+    """Root for the paths in rows; None for a set from the Hub."""
+    rows: Iterable[Mapping[str, Any]]
 
     def __iter__(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield each row with a name for it in errors."""
-        for number, row in enumerate(self.rows):
-            yield f"{self.name}:{self.split}, row {number}", row
+        """Yield each row with its name for error messages.
+
+        Raises:
+            DataError: A row cannot be read.
+        """
+        rows = iter(self.rows)
+        for number in count():
+            where = f"{self.name}:{self.split}, row {number}"
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except DataError:
+                raise
+            except Exception as error:  # ``datasets`` raises many kinds of errors
+                hint = "The row cannot be read. Download or write the data set again."
+                raise DataError(where, found=_first_line(error), hint=hint) from error
+            yield where, row
 
 
-def open_parts(name: str) -> list[Part]:
-    """Open a data set; nothing is decoded, and rows are read when they are asked for.
+def open_dataset(name: str) -> list[DatasetSplit]:
+    """Open a data set. Rows are read when they are iterated, and images are not decoded.
 
     Args:
         name: A folder that ``save_to_disk`` wrote, a folder of parquet files, a parquet file, or a
-            name on the Hugging Face hub; ``:split`` behind it takes that split only.
+            name on the Hugging Face Hub; with ``:split`` at the end, only this split.
 
     Raises:
-        DataError: There is no such set or split, or it cannot be read; says how to fetch it.
+        DataError: The set or the split does not exist, or cannot be read.
     """
     path, _, wanted = name.rpartition(":") if ":" in name else (name, "", "")
     try:
-        parts = _open(Path(path).expanduser(), path)
-    except Exception as error:  # the libraries below raise anything from OSError to their own kinds
-        raise DataError(name, found=_first_line(error), hint=_advice(path)) from error
-    splits = sorted({part.split for part in parts})
-    if wanted and wanted not in splits:
-        raise DataError(name, "split", wanted, f"The set has: {', '.join(splits)}.")
-    return [part for part in parts if wanted in ("", part.split)]
+        splits = _open(Path(path).expanduser(), path, wanted)
+    except DataError:
+        raise
+    except Exception as error:  # the libraries raise many kinds of errors
+        raise DataError(name, found=_first_line(error), hint=_hint(path)) from error
+    names = sorted({split.split for split in splits})
+    if wanted and wanted not in names:
+        raise DataError(name, "split", wanted, f"The set has the splits {', '.join(names)}.")
+    return [split for split in splits if wanted in ("", split.split)]
 
 
-def _open(path: Path, name: str) -> list[Part]:
-    import datasets  # slow to import, and needed for this source only
-
+def _open(path: Path, name: str, wanted: str) -> list[DatasetSplit]:
     if not name.strip():
         raise FileNotFoundError("the name is empty")
-    if path.is_file():
-        return _open_parquet([path])
     if path.is_dir():
-        if (path / "dataset_dict.json").is_file():
-            found = datasets.load_from_disk(str(path))
-            return [Part(name, split, path, _undecoded(rows)) for split, rows in found.items()]
-        if (path / "state.json").is_file():
-            rows = datasets.load_from_disk(str(path))
-            return [Part(name, _split_in(str(rows.split)), path, _undecoded(rows))]
-        return _open_parquet(sorted((*path.glob("*.parquet"), *path.glob("*/*.parquet"))))
+        return _open_folder(path, name)
+    if path.exists():
+        return [_open_file(path, path.parent)]
+    return _open_hub(name, wanted)
+
+
+def _open_folder(path: Path, name: str) -> list[DatasetSplit]:
+    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        return _open_saved(path, name)
+    files = sorted((*path.glob("*.parquet"), *path.glob("*/*.parquet")))
+    if not files:
+        archives = ", ".join(file.name for file in sorted(path.glob("*.zip")))
+        hint = f" It has archives ({archives}): unpack them first." if archives else ""
+        raise FileNotFoundError(f"the folder has no parquet files and no saved data set.{hint}")
+    return [
+        _open_file(file, file.parent.parent if file.parent.name == "data" else file.parent)
+        for file in files
+    ]
+
+
+def _open_file(file: Path, folder: Path | None) -> DatasetSplit:
+    return DatasetSplit(str(file), _split_in(file.stem), folder, _LazyRows(file))
+
+
+@dataclass(frozen=True, slots=True)
+class _LazyRows:
+    """The rows of a parquet file."""
+
+    file: Path
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return parquet_rows(self.file)
+
+
+def _open_saved(path: Path, name: str) -> list[DatasetSplit]:
+    """Open a folder that ``save_to_disk`` wrote."""
+    import datasets  # slow to import, and needed for this form only
+
+    found = datasets.load_from_disk(str(path))
+    if not isinstance(found, Mapping):
+        found = {_split_in(str(found.split)): found}
+    return [DatasetSplit(name, split, path, _undecoded(rows)) for split, rows in found.items()]
+
+
+def _undecoded(rows: Any) -> Any:
+    """Keep images as the bytes of their files; each map is decoded once, elsewhere."""
+    import datasets
+
+    for column, feature in (rows.features or {}).items():
+        if isinstance(feature, datasets.Image):
+            rows = rows.cast_column(column, datasets.Image(decode=False))
+    return rows
+
+
+def _open_hub(name: str, wanted: str) -> list[DatasetSplit]:
+    """Download the parquet files of a set to the Hub's cache; interrupted downloads resume."""
+    import huggingface_hub
+
     with _quiet():
-        found = datasets.load_dataset(name, streaming=True)
-    return [Part(name, split, None, _undecoded(rows)) for split, rows in found.items()]
+        files, revision = _hub_files(name)
+        splits = {file: _split_in(file.removesuffix(".parquet")) for file in files}
+        paths = {
+            file: huggingface_hub.hf_hub_download(
+                name, file, repo_type="dataset", revision=revision
+            )
+            for file in files
+            if wanted in ("", splits[file]) or wanted not in splits.values()
+        }
+    return [
+        DatasetSplit(f"{name}/{file}", splits[file], None, _LazyRows(Path(path)))
+        for file, path in paths.items()
+    ]
+
+
+def _hub_files(name: str) -> tuple[list[str], str | None]:
+    """Return the parquet files of a set on the Hub, and the revision that has them."""
+    import huggingface_hub
+
+    for revision in (None, _CONVERTED):
+        listed = huggingface_hub.list_repo_files(name, repo_type="dataset", revision=revision)
+        files = sorted(file for file in listed if file.endswith(".parquet"))
+        if files:
+            return files, revision
+    raise FileNotFoundError("the repository has no parquet files")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the hub's library from telling of every retry; what went wrong is said once, by us."""
+    """Silence the retry messages of the Hub's library; the final error is reported once."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -88,51 +181,21 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _open_parquet(files: Sequence[Path]) -> list[Part]:
-    """Open each file by itself: the networks in their rows give each file a schema of its own."""
-    import datasets
-
-    if not files:
-        raise FileNotFoundError("the folder holds no data set")
-    parts = []
-    for file in files:
-        rows = datasets.load_dataset(
-            "parquet",
-            data_files=str(file),
-            split="train",  # what ``datasets`` calls a single file
-            streaming=True,
-            batch_size=_ROWS_AT_ONCE,
-        )
-        folder = file.parent.parent if file.parent.name == "data" else file.parent
-        parts.append(Part(str(file), _split_in(file.stem.lower()), folder, _undecoded(rows)))
-    return parts
-
-
 def _split_in(name: str) -> str:
-    found = _SPLIT_IN_NAME.search(name)
-    return found[1] if found else "train"
-
-
-def _undecoded(rows: Any) -> Any:
-    """Keep images as the bytes of their files; decoding is done once for each map, elsewhere."""
-    import datasets
-
-    for column, feature in (rows.features or {}).items():
-        if isinstance(feature, datasets.Image):
-            rows = rows.cast_column(column, datasets.Image(decode=False))
-    return rows
+    found: Sequence[str] = _SPLIT_IN_NAME.findall(name.lower())
+    return found[-1] if found else "train"
 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _advice(name: str) -> str:
+def _hint(name: str) -> str:
     if name.count("/") == 1 and not name.startswith((".", "~", "/")):
         folder = name.split("/")[1]
         return (
-            "The set is not on this machine and could not be fetched. On a machine with a "
-            f"connection run `hf download --repo-type dataset {name} --local-dir {folder}`, copy "
-            f"the folder here, and give it with --data {folder}."
+            "The set is not on this machine and could not be downloaded. On a machine with a "
+            f"connection, run `hf download --repo-type dataset {name} --local-dir {folder}`. Copy "
+            f"the folder here and pass --data {folder}."
         )
-    return "Give a folder of save_to_disk, a folder of parquet files, or a name on the hub."
+    return "Give a folder written by save_to_disk, a folder of parquet files, or a name on the Hub."

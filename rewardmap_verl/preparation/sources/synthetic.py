@@ -1,4 +1,4 @@
-"""Invented networks, drawn by us: as many maps as wanted, and a test set that no model has seen."""
+"""Synthetic source: generated networks, drawn by this package, in any number."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
 
 __all__ = ["DrawnPicture", "read_synthetic"]
 
-_FIRST_TEST_INDEX = 1_000_000  # test networks stay the same when more are asked for training
+_FIRST_TEST_INDEX = 1_000_000  # so that the test networks do not depend on the training maps
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnPicture:
-    """A map that is drawn from its network."""
+    """A map that is drawn from a placed network."""
 
     placed: PlacedNetwork
     style: MapStyle | CellStyle
 
     def identity(self) -> str:
-        """A hash of everything that is drawn, and how."""
+        """Return a hash of the network, its placement and the style."""
         content = json.dumps(
             [
                 network_to_json(self.placed.network),
@@ -43,12 +43,14 @@ class DrawnPicture:
         return f"drawn {hashlib.sha256(content.encode()).hexdigest()}"
 
     def effort(self) -> int:
-        """Stops to draw."""
+        """Return the number of stops."""
         return len(self.placed.network.stops)
 
     def render(self, budget: PixelBudget) -> Rendered:
-        """Draw the map at its natural size, or larger where the budget asks for it, and reduce it
-        to the budget, positions alike."""
+        """Draw the map and resize it to the budget, with its positions.
+
+        It is drawn at its natural size, or larger if the budget requires more pixels.
+        """
         drawn = _drawn(self.placed, self.style)
         where = f"{self.placed.network.country}/{self.placed.network.city}"
         width, _ = grid_size(*drawn.size, budget, where)
@@ -66,18 +68,18 @@ def read_synthetic(
     settings: SyntheticSettings | MicroSettings,
     style: MapStyle | CellStyle,
 ) -> Contents:
-    """Invent networks for training and others for testing.
+    """Generate networks for training and for testing.
 
     Args:
-        seed: Every map is a function of the seed, its number and the settings.
-        train_maps: Number of maps to train on; asking for more leaves the first ones as they are.
-        test_maps: Number of maps kept apart.
-        settings: What the networks look like.
-        style: What the maps look like.
+        seed: Each network is a function of the seed, its number and the settings.
+        train_maps: Number of training maps; a larger number does not change the first ones.
+        test_maps: Number of test maps.
+        settings: Parameters of the networks.
+        style: Drawing style of the maps.
     """
     numbered = [("train", i) for i in range(train_maps)]
     numbered += [("test", _FIRST_TEST_INDEX + i) for i in range(test_maps)]
-    placed = [(split, _invented(seed, index, settings)) for split, index in numbered]
+    placed = [(split, _generated(seed, index, settings)) for split, index in numbered]
     grades = grade_maps(place.network for _, place in placed)
     cities = (
         City(
@@ -91,7 +93,7 @@ def read_synthetic(
     return Contents(tuple(sorted(cities, key=lambda city: city.key)))
 
 
-def _invented(seed: int, index: int, settings: SyntheticSettings | MicroSettings) -> PlacedNetwork:
+def _generated(seed: int, index: int, settings: SyntheticSettings | MicroSettings) -> PlacedNetwork:
     if isinstance(settings, MicroSettings):
         return generate_micro_network(seed, index, settings)
     return generate_network(seed, index, settings)
@@ -102,7 +104,7 @@ def _drawn(placed: PlacedNetwork, style: MapStyle | CellStyle) -> DrawnMap:
 
 
 def _scaled(value: object, across: float, down: float) -> object:
-    """Scale every point (x, y) and box (x, y, x, y) in nested JSON-able data."""
+    """Scale all points (x, y) and boxes (x, y, x, y) in nested JSON-compatible data."""
     if isinstance(value, dict):
         return {key: _scaled(item, across, down) for key, item in value.items()}
     if not isinstance(value, Sequence) or isinstance(value, str):

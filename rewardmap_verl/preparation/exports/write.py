@@ -1,0 +1,73 @@
+"""Write an export into a folder that is replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_folder, write_bytes
+from rewardmap_verl.preparation.exports.gallery import export_gallery
+from rewardmap_verl.preparation.exports.hub import export_hub
+from rewardmap_verl.preparation.exports.sharegpt import export_sharegpt
+from rewardmap_verl.preparation.exports.vlmevalkit import export_vlmevalkit
+from rewardmap_verl.preparation.manifest import Manifest, read_manifest
+
+__all__ = ["ExportFormat", "write_export"]
+
+_MARKER = ".rewardmap-export.json"
+
+_Writer = Callable[[Path, Manifest, Path], list[Path]]
+
+
+class ExportFormat(str, Enum):
+    """Formats of other tools."""
+
+    SHAREGPT = "sharegpt"
+    VLMEVALKIT = "vlmevalkit"
+    HUB = "hub"
+    GALLERY = "gallery"
+
+
+_WRITERS: Mapping[ExportFormat, _Writer] = MappingProxyType(
+    {
+        ExportFormat.SHAREGPT: export_sharegpt,
+        ExportFormat.VLMEVALKIT: export_vlmevalkit,
+        ExportFormat.GALLERY: export_gallery,
+    }
+)
+
+
+def write_export(
+    folder: Path, format: ExportFormat, target: Path, license: str = "other"
+) -> list[Path]:
+    """Export a prepared folder.
+
+    The export is written beside ``target`` and put into place when it is complete. An existing
+    export at ``target`` is replaced; any other folder that is not empty is left alone.
+
+    Args:
+        folder: The prepared folder.
+        format: The format.
+        target: The folder to write.
+        license: Identifier of the license for the card of a Hub data set.
+
+    Returns:
+        The main files of the export.
+
+    Raises:
+        DataError: ``folder`` is not a prepared folder or has a fault, or ``target`` cannot be
+            written.
+    """
+    manifest = read_manifest(folder)
+    writer = _WRITERS.get(format, partial(_hub, license=license))
+    with disk_errors(target), staging_folder(target, _MARKER) as staging:
+        files = writer(folder, manifest, staging)
+        write_bytes(staging / _MARKER, json_bytes({"format": format.value}))
+        return [target / file.relative_to(staging) for file in files]
+
+
+def _hub(folder: Path, manifest: Manifest, target: Path, license: str) -> list[Path]:
+    return export_hub(folder, manifest, target, license)

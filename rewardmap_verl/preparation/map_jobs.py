@@ -1,0 +1,186 @@
+"""One job for each city: produce or reuse the map image, and generate the questions.
+
+A job is a function of its arguments, so the result does not depend on the number of worker
+processes or on the order in which they finish.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.atomic import json_bytes, write_bytes
+from rewardmap_verl.preparation.images import PixelBudget, store
+from rewardmap_verl.preparation.manifest import hash_file
+from rewardmap_verl.preparation.map_cache import FinishedMap, MapCache, map_identity
+from rewardmap_verl.preparation.settings import PrepareSettings
+from rewardmap_verl.preparation.sources.base import City
+from rewardmap_verl.questions.sampling import Quotas, generate_questions
+from rewardmap_verl.questions.types import Question
+
+__all__ = ["FinishedCity", "MapProgress", "ReportProgress", "run_jobs"]
+
+_TEST_EVERY: Final = 4  # where one city provides both splits
+
+
+@dataclass(frozen=True, slots=True)
+class MapProgress:
+    """Progress of a preparation."""
+
+    done: int
+    """Number of finished maps."""
+    total: int
+    """Number of maps; 0 when the folder was up to date and nothing was done."""
+    text: str
+    """The map that was just finished."""
+
+
+ReportProgress = Callable[[MapProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedCity:
+    """A city with its finished map and its questions."""
+
+    city: City
+    map: FinishedMap
+    questions: tuple[tuple[str, Question], ...]
+    """Each question with its split."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    city: City
+    identity: str
+    cached: FinishedMap | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """The work that all jobs share. It is pickled for the worker processes."""
+
+    building: Path
+    budget: PixelBudget
+    seed: int
+    quotas: Quotas
+    brief: bool
+
+    def __call__(self, job: _Job) -> FinishedCity:
+        city = job.city
+        finished = job.cached or self._make_map(city, job.identity)
+        questions = city.questions
+        if questions is None:
+            questions = tuple(self._generate(city))
+        return FinishedCity(city, finished, questions)
+
+    def _generate(self, city: City) -> Iterator[tuple[str, Question]]:
+        """Yield questions with their split; of a city with both, every fourth of a type is test."""
+        seen: Counter[str] = Counter()
+        for question in generate_questions(
+            city.network, city.difficulty, self.seed, self.quotas, self.brief
+        ):
+            seen[question.type] += 1
+            held_out = seen[question.type] % _TEST_EVERY == 0
+            yield city.splits[-1 if held_out else 0], question
+
+    def _make_map(self, city: City, identity: str) -> FinishedMap:
+        rendered = city.picture.render(self.budget)
+        image = store(rendered.image, self.building, self.budget.patch)
+        positions = ""
+        if rendered.positions is not None:
+            positions = f"positions/{city.key}.json"
+            write_bytes(self.building / positions, json_bytes(rendered.positions))
+        names = [name for name in (image.path, positions) if name]
+        files = {name: hash_file(self.building / name) for name in names}
+        return FinishedMap(identity=identity, image=image, positions=positions, files=files)
+
+
+def run_jobs(
+    settings: PrepareSettings,
+    cities: Sequence[City],
+    building: Path,
+    cache: MapCache,
+    report: ReportProgress,
+) -> list[FinishedCity]:
+    """Run all jobs and return their results in the order of ``cities``.
+
+    Args:
+        settings: Pixel budget, seed, quotas and number of workers.
+        cities: The cities of the source.
+        building: The folder that is being built.
+        cache: Finished maps of earlier runs; new ones are added to it.
+        report: Called after each map.
+
+    Raises:
+        DataError: A map cannot be read or drawn, or a worker process was killed.
+    """
+    task = _Task(building, settings.budget, settings.seed, settings.quotas, settings.brief)
+    jobs = [_job(city, settings.budget, cache) for city in cities]
+    # The longest jobs first, so that no worker is left with one of them at the end.
+    jobs.sort(key=lambda job: 0 if job.cached else -job.city.picture.effort())
+    done: dict[str, FinishedCity] = {}
+    for result in _results(task, jobs, settings.workers):
+        done[result.city.key] = result
+        cache.put(result.map)
+        report(MapProgress(len(done), len(jobs), result.city.key))
+    return [done[city.key] for city in cities]
+
+
+def _job(city: City, budget: PixelBudget, cache: MapCache) -> _Job:
+    identity = map_identity(f"{city.picture.identity()} {city.key}", budget)
+    return _Job(city, identity, cache.get(identity))
+
+
+def _results(task: _Task, jobs: Sequence[_Job], workers: int) -> Iterator[FinishedCity]:
+    """Yield results as they finish; in this process with one worker or one job."""
+    count = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    if count <= 1:
+        yield from map(task, jobs)
+        return
+    try:
+        yield from _parallel(task, jobs, count)
+    except BrokenProcessPool as error:
+        hint = "The system killed it, probably for lack of memory. Use fewer --workers."
+        raise DataError("worker process", hint=hint) from error
+
+
+def _parallel(task: _Task, jobs: Sequence[_Job], count: int) -> Iterator[FinishedCity]:
+    """Run jobs in fresh processes that end when this process ends or stops early.
+
+    The processes are spawned: a fork of a process that already runs threads may hang. Each worker
+    watches a pipe whose other end only this process holds.
+    """
+    context = get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(count, context, _exit_with_parent, (reader,))
+    try:
+        futures = [pool.submit(task, job) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:
+        writer.close()  # ends the workers in the middle of their jobs
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        writer.close()
+        reader.close()
+
+
+def _exit_with_parent(pipe: Connection) -> None:
+    """Start a thread that ends this worker as soon as the other end of ``pipe`` is closed."""
+    threading.Thread(target=_wait_and_exit, args=(pipe,), daemon=True).start()
+
+
+def _wait_and_exit(pipe: Connection) -> None:
+    pipe.poll(None)
+    os._exit(1)
