@@ -257,12 +257,12 @@ def _evenly(edge_path: Sequence[GridPoint], free: list[int], amount: int) -> lis
         return None
     chosen: list[int] = []
     for n in range(amount):
-        proposal = (n + 1) * (len(edge_path) - 1) / (amount + 1)
+        target = (n + 1) * (len(edge_path) - 1) / (amount + 1)
         low = chosen[-1] + 1 if chosen else 0
         left = amount - n - 1
         choice = [i for k, i in enumerate(free) if i >= low and len(free) - k - 1 >= left]
         chosen.append(
-            min(choice, key=lambda i: (abs(i - proposal) + 0.6 * _is_bend(edge_path, i), i))
+            min(choice, key=lambda i: (abs(i - target) + 0.6 * _is_bend(edge_path, i), i))
         )
     return chosen
 

@@ -151,7 +151,7 @@ def _obstacle_map(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[
     )
     clear = style.label_gap * 0.6
     obstacles: list[tuple[int, Rect]] = [
-        (-1, band(a, b, bundle / 2 + clear)) for a, b, bundle in lanes.tracks
+        (-1, band(a, b, width / 2 + clear)) for a, b, width in lanes.tracks
     ]
     obstacles += [
         (i, band(point, point, symbol.radius + clear))
