@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageDraw
 
-from rewardmap_verl.drawing.fonts import font_for
+from rewardmap_verl.drawing.fonts import font_for, printable, shaping_options
 from rewardmap_verl.drawing.scene import (
     Area,
     Box,
@@ -129,15 +129,19 @@ def _paint_texts(image: Image.Image, texts: list[Shape], scale: float) -> None:
         if text.angle:
             _paint_rotated(image, text, (x, y), scale)
         else:
-            font = font_for(text.text, _fitting_size(text, scale), text.bold)
-            draw.text((round(x), round(y)), text.text, text.color, font, anchor="ls")
+            drawn = printable(text.text)
+            font = font_for(drawn, _fitting_size(text, scale), text.bold)
+            at, options = (round(x), round(y)), shaping_options(drawn)
+            draw.text(at, drawn, text.color, font, anchor="ls", **options)
 
 
 def _fitting_size(text: Text, scale: float) -> float:
     """Return the font size at this scale, reduced if rounded glyph widths exceed the room."""
     size = text.size * scale
     room = text.width * scale + 1
-    while size > 4 and font_for(text.text, size, text.bold).getlength(text.text) > room:
+    drawn = printable(text.text)
+    options = shaping_options(drawn)
+    while size > 4 and font_for(drawn, size, text.bold).getlength(drawn, **options) > room:
         size -= max(0.25, size / 100)
     return size
 
@@ -145,11 +149,16 @@ def _fitting_size(text: Text, scale: float) -> float:
 def _paint_rotated(image: Image.Image, text: Text, origin: Point, scale: float) -> None:
     """Draw the text at twice the size, rotate it about its center, reduce it and paste it."""
     k = 2
-    font = font_for(text.text, _fitting_size(text, scale) * k, text.bold)
+    drawn = printable(text.text)
+    font, options = (
+        font_for(drawn, _fitting_size(text, scale) * k, text.bold),
+        shaping_options(drawn),
+    )
     pad = 4 * k
-    left, top, right, bottom = (int(value) for value in font.getbbox(text.text, anchor="ls"))
+    box = font.getbbox(drawn, anchor="ls", **options)
+    left, top, right, bottom = (int(value) for value in box)
     mask = Image.new("L", (right - left + 2 * pad, bottom - top + 2 * pad), 0)
-    ImageDraw.Draw(mask).text((pad - left, pad - top), text.text, 255, font, anchor="ls")
+    ImageDraw.Draw(mask).text((pad - left, pad - top), drawn, 255, font, anchor="ls", **options)
     turned = mask.rotate(-text.angle, Image.Resampling.BICUBIC, expand=True)
     dx, dy = (left + right) / 2 / k, (top + bottom) / 2 / k
     sin = _HALF if text.angle > 0 else -_HALF

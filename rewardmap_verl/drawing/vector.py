@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from rewardmap_verl.drawing.fonts import FAMILIES
+from rewardmap_verl.drawing.fonts import FAMILIES, is_right_to_left, printable
 from rewardmap_verl.drawing.scene import Area, Disc, Point, Scene, Shape, Stroke, Text
 
 
@@ -41,10 +41,12 @@ def _text(text: Text) -> str:
     x, y = (_number(value) for value in text.origin)
     turned = f' transform="rotate({text.angle} {x} {y})"' if text.angle else ""
     bold = ' font-weight="bold"' if text.bold else ""
+    # With direction rtl, the end of a text is its left side, which is where its origin is.
+    order = ' direction="rtl" text-anchor="end"' if is_right_to_left(text.text) else ""
     return (
         f'<text x="{x}" y="{y}" font-size="{_number(text.size)}" fill={quoteattr(text.color)} '
-        f'textLength="{_number(text.width)}" lengthAdjust="spacingAndGlyphs"{bold}{turned}>'
-        f"{escape(text.text)}</text>"
+        f'textLength="{_number(text.width)}" lengthAdjust="spacingAndGlyphs"{bold}{order}{turned}>'
+        f"{escape(printable(text.text))}</text>"
     )
 
 
