@@ -18,7 +18,6 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.sources.gtfs_tables import Feed, TableRow
 from rewardmap_verl.transit.names import line_key, normalize
 from rewardmap_verl.transit.network import Line, Network, Stop
-from rewardmap_verl.transit.synthesis.palette import PALETTE
 
 __all__ = ["RAIL_TYPES", "Located", "network_of_feed", "running_order"]
 
@@ -229,16 +228,12 @@ def _additions(pattern: _Pattern, covered: set[str]) -> Iterator[_Pattern]:
 
 def _colors(
     lines: Mapping[str, Sequence[_Pattern]], routes: Mapping[str, _Route]
-) -> dict[str, str]:
-    """Return a color of its own for each line: the feed's where it gives one that is free."""
-    chosen: dict[str, str] = {}
+) -> dict[str, str | None]:
+    """Return the feed's color of each line; drawing replaces those that cannot be told apart."""
+    chosen: dict[str, str | None] = dict.fromkeys(lines)
     for route in routes.values():
-        taken = route.color in chosen.values() or route.color in (None, "#ffffff")
-        if route.name in lines and route.name not in chosen and not taken:
-            chosen[route.name] = route.color or ""
-    free = [color for _, color in PALETTE if color not in chosen.values()]
-    for i, name in enumerate(name for name in lines if name not in chosen):
-        chosen[name] = free[i % len(free)]
+        if route.name in chosen and chosen[route.name] is None:
+            chosen[route.name] = route.color
     return chosen
 
 
@@ -246,7 +241,7 @@ def _build(
     country: str,
     city: str,
     lines: Mapping[str, Sequence[_Pattern]],
-    colors: Mapping[str, str],
+    colors: Mapping[str, str | None],
     stations: Mapping[str, _Station],
 ) -> Located:
     used = list(dict.fromkeys(s for paths in lines.values() for path in paths for s in path))
