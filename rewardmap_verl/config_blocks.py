@@ -1,4 +1,4 @@
-"""Read a block of the run's configuration into a checked object; faults name their key."""
+"""Read a block of a run's configuration into a checked object; errors name the key."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_block(model: type[Model], block: Any, path: str) -> Model:
-    """Check a block of the configuration.
+    """Read and check a block of the configuration.
 
     Args:
-        model: What the block must be.
+        model: Pydantic model of the block.
         block: A mapping or a node of the Hydra configuration; ``None`` means all defaults.
-        path: Where the block stands, such as ``data.curriculum``; used in messages.
+        path: Dotted path of the block, such as ``data.curriculum``, for messages.
 
     Raises:
-        ConfigError: A key is unknown or its value unusable. Every fault is named.
+        ConfigError: A key is unknown or a value is invalid; lists every such key.
     """
     plain = OmegaConf.to_container(block, resolve=True) if OmegaConf.is_config(block) else block
     try:
         return model.model_validate({} if plain is None else plain)
-    except ValidationError as error:
-        faults = [_fault(model, path, detail) for detail in error.errors()]
-        raise faults[0] if len(faults) == 1 else _together(faults) from None
+    except ValidationError as failed:
+        errors = [_error(model, path, detail) for detail in failed.errors()]
+        raise errors[0] if len(errors) == 1 else _combined(errors) from None
 
 
 def root_of(node: Any) -> DictConfig | None:
-    """The whole configuration that a node belongs to; ``None`` for a node that stands alone."""
+    """Return the complete configuration of a node; ``None`` for a node without a root."""
     root = node._get_root() if isinstance(node, DictConfig) else None
     return root if isinstance(root, DictConfig) and root is not node else None
 
 
-def _fault(model: type[BaseModel], path: str, detail: Any) -> ConfigError:
+def _error(model: type[BaseModel], path: str, detail: Any) -> ConfigError:
     where = path + "".join(_step(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return ConfigError(
@@ -55,7 +55,7 @@ def _step(part: str | int) -> str:
 
 
 def _known(model: type[BaseModel], detail: Any) -> str:
-    """What the key may have been meant to be."""
+    """Return similar and known keys for an unknown one."""
     owner = _owner(model, detail["loc"][:-1])
     if owner is None:
         return ""
@@ -65,7 +65,7 @@ def _known(model: type[BaseModel], detail: Any) -> str:
 
 
 def _owner(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel] | None:
-    """The model that a location inside ``model`` leads to, where its fields say so plainly."""
+    """Return the model at a location inside ``model``; ``None`` if it is ambiguous."""
     owner = model
     for part in loc:
         if isinstance(part, int):
@@ -88,6 +88,6 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _together(faults: list[ConfigError]) -> ConfigError:
-    lines = "\n".join(f"  - {fault}" for fault in faults)
-    return ConfigError(f"{len(faults)} settings cannot be used:\n{lines}")
+def _combined(errors: list[ConfigError]) -> ConfigError:
+    lines = "\n".join(f"  - {error}" for error in errors)
+    return ConfigError(f"{len(errors)} settings are invalid:\n{lines}")

@@ -1,25 +1,69 @@
-"""A checkpoint of FSDP2 as one set of tensors, joined without starting its processes."""
+"""Read the files of an FSDP2 checkpoint without executing code from them.
+
+Checkpoints are pickle archives, and unpickling runs whatever a stranger put into one. Every file is
+therefore read by torch's restricted unpickler (``weights_only``), which accepts tensors and plain
+data only. verl 0.9.1 reads them without it, so :func:`check_safe` runs before verl does.
+"""
 
 from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
 
-__all__ = ["join_shards", "shard_files"]
+__all__ = ["check_safe", "join_shards", "read_plain", "shard_files"]
 
 _SHARD = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt")
+_HINT = (
+    "Only tensors and plain data are read, as verl's FSDP engine saves them; anything else could "
+    "run code. Do not use this checkpoint unless you know its origin."
+)
+
+
+def read_plain(path: Path) -> Any:
+    """Read a file of tensors and plain data; tensors are mapped from disk, not copied.
+
+    Raises:
+        DataError: The file contains anything else, or cannot be read.
+    """
+    import torch
+    import torch.distributed.tensor  # registers sharded tensors as safe
+
+    with torch.serialization.safe_globals(_numpy_globals()):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(path, found=first, hint=_HINT) from None
+
+
+def _numpy_globals() -> list[Any]:
+    """Return what NumPy arrays need; verl saves the state of NumPy's random generator."""
+    import numpy as np
+
+    rebuild = np.ndarray.__reduce__(np.zeros(1))[0]
+    return [rebuild, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
+
+
+def check_safe(paths: Iterable[Path]) -> None:
+    """Check that files hold nothing but tensors and plain data.
+
+    Raises:
+        DataError: Names the first file that does not.
+    """
+    for path in paths:
+        read_plain(path)
 
 
 def shard_files(folder: Path) -> list[Path]:
-    """The model's shards in a folder, in order of rank; none where there are none.
+    """Return the model shards in a folder in order of rank; empty if there are none.
 
     Raises:
-        DataError: Some are missing.
+        DataError: Shards are missing.
     """
     found = {
         int(match[2]): (path, int(match[1]))
@@ -28,31 +72,28 @@ def shard_files(folder: Path) -> list[Path]:
     }
     if found and {size for _, size in found.values()} != {len(found)}:
         names = sorted(path.name for path, _ in found.values())
-        raise DataError(folder, found=names, hint="Shards are missing, or of two runs.")
+        raise DataError(folder, found=names, hint="Shards are missing or belong to two runs.")
     return [found[rank][0] for rank in sorted(found)]
 
 
 def join_shards(paths: Sequence[Path]) -> dict[str, Any]:
-    """Read the shards of a checkpoint of FSDP2 and join them.
+    """Read the shards of an FSDP2 checkpoint and join them without starting its processes.
 
     Raises:
-        DataError: A file holds more than tensors, or the shards are laid out in more than one
-            dimension.
+        DataError: A file holds more than tensors, or the shards differ in their tensors or are
+            sharded over more than one dimension.
     """
     shards = [_tensors(path) for path in paths]
+    for path, shard in zip(paths, shards, strict=True):
+        if shard.keys() != shards[0].keys():
+            raise DataError(path, hint=f"Its tensors are not those of {paths[0].name}.")
     return {name: _joined(name, [shard[name] for shard in shards]) for name in shards[0]}
 
 
 def _tensors(path: Path) -> dict[str, Any]:
-    """The tensors of a file; nothing else is unpickled, for it may be a stranger's."""
-    import torch
-    import torch.distributed.tensor  # lets sharded tensors be read as tensors
-
-    try:
-        read: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        hint = "Only checkpoints that verl's FSDP engine saved are read."
-        raise DataError(path, found=str(error).splitlines()[0], hint=hint) from None
+    read = read_plain(path)
+    if not isinstance(read, dict) or not read:
+        raise DataError(path, found=type(read).__name__, hint="A mapping of tensors is expected.")
     return read
 
 
@@ -64,7 +105,7 @@ def _joined(name: str, pieces: Sequence[Any]) -> Any:
         return pieces[0]
     local = [piece._local_tensor for piece in pieces]
     if len(placements) > 1:
-        hint = "Only checkpoints sharded over one dimension are joined here."
+        hint = "Only checkpoints sharded over one dimension can be joined."
         raise DataError(name, found=str(placements), hint=hint)
     if not placements[0].is_shard():
         return local[0]
@@ -72,6 +113,6 @@ def _joined(name: str, pieces: Sequence[Any]) -> Any:
 
 
 def _not_empty(tensors: Sequence[Any]) -> Iterator[Any]:
-    """Ranks beyond the last row of a small tensor hold nothing of it."""
+    """Yield the non-empty pieces; ranks beyond the last row of a small tensor hold none of it."""
     filled = [tensor for tensor in tensors if tensor.numel()]
     yield from filled or tensors[:1]

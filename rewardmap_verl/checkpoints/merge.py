@@ -1,19 +1,22 @@
-"""From a checkpoint of verl to a model folder that anything can load.
+"""Convert a verl checkpoint into a Hugging Face model folder.
 
-verl's own merger (``verl.model_merger``, 0.9.1) joins the shards and rounds every number to
-bfloat16. Where adapters were trained it writes the model without them and the adapters beside it
-(``lora_adapter``), and verl starts no second training from that. Here the numbers of a run whose
-rollouts were computed in float32 are kept as they are, and adapters are folded into the weights, so
-that the result is a model like any other and answers like the trained one.
+verl's merger (``verl.model_merger``, 0.9.1) joins the shards and rounds all weights to bfloat16. If
+adapters were trained, it writes the base model and the adapters separately (``lora_adapter``), and
+verl cannot start another training from that. This module keeps the float32 weights of a run with
+float32 rollouts and folds adapters into the weights, so the result is an ordinary model that
+answers like the trained one.
+
+A checkpoint may come from a stranger: all of its files are checked before verl's merger reads them,
+and no code from it is executed.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,14 +24,15 @@ from typing import Any
 import yaml
 
 from rewardmap_verl.checkpoints.folders import TRACKER
-from rewardmap_verl.checkpoints.fsdp_checkpoint import join_shards, shard_files
+from rewardmap_verl.checkpoints.fsdp_checkpoint import check_safe, join_shards, shard_files
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.preparation.atomic import staging_folder
 
-__all__ = ["DTYPES", "find_shards", "fold", "merge", "number_format"]
+__all__ = ["DTYPES", "find_shards", "fold", "merge", "rollout_dtype", "split_adapters"]
 
 DTYPES = ("auto", "bfloat16", "float32")
-"""Number formats of a merged model."""
+"""Data types of a merged model."""
 
 ADAPTER = "lora_adapter"
 CARD = "README.md"
@@ -43,48 +47,45 @@ def merge(
     dtype: str = "auto",
     replace: bool = False,
 ) -> Path:
-    """Merge a checkpoint into a Hugging Face folder, adapters included.
+    """Merge a checkpoint into a Hugging Face folder, including adapters.
 
     Args:
-        checkpoint: A run's folder (its newest checkpoint is taken), a ``global_step_N`` in it, or
-            the folder with the shards.
-        output: The folder to write; it appears whole or not at all.
+        checkpoint: Checkpoint folder of a run (its latest checkpoint is used), a ``global_step_N``
+            in it, or the folder with the shards.
+        output: Folder to write. It changes in one step at the end; until then, and after a failure
+            or a kill, it has its previous content.
         timeout: Seconds after which verl's merger is stopped.
-        dtype: One of :data:`DTYPES`; ``auto`` is what :func:`number_format` says.
-        replace: Whether a model that lies in ``output`` gives way; its model card stays.
+        dtype: One of :data:`DTYPES`; ``auto`` is the result of :func:`rollout_dtype`.
+        replace: Whether to replace a model in ``output``; its model card is kept.
 
     Returns:
         ``output``.
 
     Raises:
-        ConfigError: There is no checkpoint, ``output`` exists and may not give way, or verl's
+        ConfigError: There is no checkpoint, ``output`` exists and must not be replaced, or verl's
             merger failed.
-        DataError: Shards are missing.
+        DataError: Shards are missing, or a file contains more than tensors and plain data.
     """
     shards = find_shards(checkpoint)
     if output.exists() and not (replace and (output / "config.json").is_file()):
         raise ConfigError(output, hint="It exists already. Choose another folder.")
+    check_safe(shard_files(shards))
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as name:
-        merged = Path(name) / "model"
-        _run_merger(shards, merged, timeout)
-        if (number_format(shards) if dtype == "auto" else dtype) == "float32":
-            restore(merged, join_shards(shard_files(shards)))
-        elif (merged / ADAPTER).is_dir():
-            fold_into(merged)
-        if output.exists():
-            if (output / CARD).is_file():
-                shutil.copy2(output / CARD, merged / CARD)
-            output.rename(Path(name) / "before")
-        merged.rename(output)
+    with staging_folder(output, "config.json") as staging:
+        _run_merger(shards, staging, timeout)
+        if (rollout_dtype(shards) if dtype == "auto" else dtype) == "float32":
+            restore(staging, join_shards(shard_files(shards)))
+        elif (staging / ADAPTER).is_dir():
+            fold_into(staging)
+        if (output / CARD).is_file():
+            shutil.copy2(output / CARD, staging / CARD)
     return output
 
 
-def number_format(shards: Path) -> str:
-    """The format in which a run's rollouts were computed, which its note says: a model in another
-    one answers a little differently.
+def rollout_dtype(shards: Path) -> str:
+    """Return the data type of a run's rollouts from its metadata; another one changes answers.
 
-    Without a note (fine-tuning) float32, in which checkpoints are saved.
+    Without metadata (supervised fine-tuning) it is float32, the data type of checkpoints.
     """
     note = next((path for up in shards.parents[:2] if (path := up / METADATA_NAME).is_file()), None)
     if note is None:
@@ -96,7 +97,7 @@ def number_format(shards: Path) -> str:
 
 
 def find_shards(checkpoint: Path) -> Path:
-    """The folder that verl's merger reads.
+    """Return the folder that verl's merger reads.
 
     Raises:
         ConfigError: There is none.
@@ -109,29 +110,32 @@ def find_shards(checkpoint: Path) -> Path:
             return folder
     raise ConfigError(
         checkpoint,
-        hint="There is no checkpoint of verl here. Give a run's folder, or a global_step_N in it.",
+        hint="There is no verl checkpoint here. Give the checkpoint folder of a run, or a "
+        "global_step_N in it.",
     )
 
 
 def fold(weights: Mapping[str, Any], adapter: Mapping[str, Any], scale: float) -> list[str]:
-    """Add adapters to the weights that they belong to, in place: ``W += scale · up · down``.
+    """Add adapters to their weights in place: ``W += scale · up · down``.
 
     Args:
-        weights: Tensors by the name that the model gives them.
-        adapter: Tensors by the name that PEFT gives them.
+        weights: Tensors by their name in the model.
+        adapter: Tensors by their name in PEFT.
         scale: alpha / rank.
 
     Returns:
-        The names of the weights that changed.
+        The names of the changed weights.
 
     Raises:
-        ConfigError: An adapter belongs to no weight. Nothing has changed then.
+        ConfigError: An adapter belongs to no weight. No weight has changed then.
     """
     stems = sorted(name.removesuffix(_DOWN) for name in adapter if name.endswith(_DOWN))
     targets = {stem: stem.removeprefix(_PREFIX) + ".weight" for stem in stems}
     for stem, target in targets.items():
         if target not in weights:
-            raise ConfigError(stem, hint="The model has no such layer; is it another model's?")
+            raise ConfigError(
+                stem, hint="The model has no such layer. Is the adapter of another model?"
+            )
     for stem, target in targets.items():
         change = adapter[stem + _UP].float() @ adapter[stem + _DOWN].float() * scale
         weights[target].copy_((weights[target].float() + change).to(weights[target].dtype))
@@ -139,33 +143,36 @@ def fold(weights: Mapping[str, Any], adapter: Mapping[str, Any], scale: float) -
 
 
 def restore(folder: Path, trained: Mapping[str, Any]) -> None:
-    """Write a checkpoint's own numbers over those that verl's merger rounded, adapters included.
+    """Replace the rounded weights from verl's merger by those of the checkpoint, with adapters.
 
     Args:
-        folder: What verl's merger wrote.
-        trained: The checkpoint's tensors.
+        folder: Output of verl's merger.
+        trained: Tensors of the checkpoint.
 
     Raises:
-        DataError: The model has a tensor that the checkpoint has not.
+        DataError: The checkpoint lacks a tensor of the model, or has it in another shape.
     """
     import torch
     from transformers import AutoModelForImageTextToText
 
     scale = adapter_scale(folder) if (folder / ADAPTER).is_dir() else 1.0
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    weights, adapter = apart(trained)
+    model = AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False
+    )
+    weights, adapter = split_adapters(trained)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
-            if name not in weights:
-                raise DataError(folder, found=f"{name}, which the checkpoint has not")
+            if name not in weights or weights[name].shape != tensor.shape:
+                hint = "The checkpoint has no such tensor of this shape."
+                raise DataError(folder, name, tuple(tensor.shape), hint)
             tensor.copy_(weights[name])
         fold(dict(model.named_parameters()), adapter, scale)
     model.save_pretrained(folder)
     shutil.rmtree(folder / ADAPTER, ignore_errors=True)
 
 
-def apart(trained: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A checkpoint's weights by the names that the model gives them, and its adapters by PEFT's."""
+def split_adapters(trained: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a checkpoint into weights, named as in the model, and adapters, named as in PEFT."""
     weights, adapter = {}, {}
     for name, tensor in trained.items():
         if "lora_" in name:
@@ -176,29 +183,31 @@ def apart(trained: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def adapter_scale(folder: Path) -> float:
-    """What the product of a model's adapters is multiplied by: alpha / rank.
+    """Return the factor of a model's adapters: alpha / rank.
 
     Raises:
-        ConfigError: The checkpoint does not say it.
+        ConfigError: The checkpoint does not contain it.
     """
     settings = json.loads((folder / ADAPTER / "adapter_config.json").read_text(encoding="utf-8"))
     scale = settings["lora_alpha"] / settings["r"]
     if not scale:
         raise ConfigError(
-            folder / ADAPTER, "lora_alpha", 0, "The checkpoint does not say how adapters scale."
+            folder / ADAPTER, "lora_alpha", 0, "The checkpoint has no scale for its adapters."
         )
     return float(scale)
 
 
 def fold_into(folder: Path) -> None:
-    """Fold the adapters that lie in a model's folder into its weights and remove them."""
+    """Fold the adapters in a model folder into its weights and remove them."""
     import torch
     from safetensors.torch import load_file
     from transformers import AutoModelForImageTextToText
 
     scale = adapter_scale(folder)
     adapter = load_file(folder / ADAPTER / "adapter_model.safetensors")
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype="auto")
+    model = AutoModelForImageTextToText.from_pretrained(
+        folder, dtype="auto", trust_remote_code=False
+    )
     with torch.no_grad():
         fold(dict(model.named_parameters()), adapter, scale)
     model.save_pretrained(folder)
@@ -211,9 +220,19 @@ def _run_merger(shards: Path, target: Path, timeout: float) -> None:
         *("--local_dir", str(shards), "--target_dir", str(target)),
     ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            # torch then ignores the merger's weights_only=False.
+            env={**os.environ, "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"},
+        )
     except subprocess.TimeoutExpired:
-        raise ConfigError("verl.model_merger", hint=f"No end after {timeout:g} s.") from None
+        raise ConfigError(
+            "verl.model_merger", hint=f"It was stopped after {timeout:g} s."
+        ) from None
     if done.returncode:
         last = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
         raise ConfigError("verl.model_merger", found=shards, hint=f"Its last lines:\n{last}")

@@ -1,4 +1,4 @@
-"""``rewardmap check-merge``: is a merged model the trained one?"""
+"""``rewardmap check-merge``: compare a merged model with its checkpoint."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ _SHOWN = 5
 
 def check_merge(
     checkpoint: Annotated[
-        Path, typer.Argument(help="Folder of the run (its newest checkpoint), or a global_step_N.")
+        Path,
+        typer.Argument(
+            help="Checkpoint folder of a run (its latest checkpoint), or a global_step_N."
+        ),
     ],
-    model: Annotated[Path, typer.Argument(help="The merged folder.")],
+    model: Annotated[Path, typer.Argument(help="Merged model folder.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="The prepared folder that the run validated on: answers are compared."),
+        typer.Option(help="Prepared folder of the run's validation; compares answers as well."),
     ] = None,
-    answers: Annotated[int, typer.Option(min=1, help="With --data: how many questions.")] = 32,
+    answers: Annotated[int, typer.Option(min=1, help="With --data: number of questions.")] = 32,
     agree: Annotated[
-        float, typer.Option(min=0, max=1, help="With --data: the least share of equal answers.")
+        float, typer.Option(min=0, max=1, help="With --data: minimum share of equal answers.")
     ] = 0.9,
 ) -> None:
     """Compare a merged model with its checkpoint, tensor by tensor.
 
-    The merged folder is loaded as a user loads it. Numbers must be equal in the format that it
-    keeps them in. With `--data` vLLM then asks it questions of the run's last validation, whose
-    answers must be the same, but for what rounding changes. Ends with 1 when the two are not one
-    model.
+    The merged folder is loaded with transformers. Weights must be equal in its data type. With
+    `--data`, vLLM also answers questions of the run's last validation; apart from the effects of
+    rounding the answers must be the same. The exit code is 1 if the models differ.
 
-    Try it: **rewardmap check-merge runs/synthetic runs/synthetic/merged**
+    Example: **rewardmap check-merge runs/synthetic runs/synthetic/merged**
     """
     from rewardmap_verl.reports.merged import compare_with_checkpoint
 
@@ -53,7 +55,7 @@ def check_merge(
             typer.echo(f"{name}: {text}")
         if len(names) > _SHOWN:
             typer.echo(f"… and {len(names) - _SHOWN} more")
-    typer.echo(f"{found.tensors} tensors are equal" + ("" if found.same else ", and not all"))
+    typer.echo(f"{found.tensors} tensors are equal" + ("" if found.same else ", others are not"))
     if not found.same or (
         data is not None and not _answers_agree(checkpoint, model, data, answers, agree)
     ):

@@ -1,4 +1,4 @@
-"""``rewardmap cold-start``: teach the tiny model the answer formats before its training."""
+"""``rewardmap cold-start``: teach the tiny model the answer formats."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ __all__ = ["cold_start"]
 
 
 def cold_start(
-    model: Annotated[Path, typer.Argument(help="Folder of `rewardmap tiny-model`.")],
-    data: Annotated[Path, typer.Argument(help="Prepared data folder; its train split is used.")],
+    model: Annotated[Path, typer.Argument(help="Model folder from `rewardmap tiny-model`.")],
+    data: Annotated[Path, typer.Argument(help="Prepared folder; its training split is used.")],
     output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     steps: Annotated[
-        int, typer.Option(min=1, help="Updates; more make a better and less curious model.")
+        int,
+        typer.Option(min=1, help="Updates; more give a more accurate model that explores less."),
     ] = 100,
-    most: Annotated[
-        int, typer.Option(min=16, help="Most conversations to learn from, under 1 MB each.")
+    limit: Annotated[
+        int,
+        typer.Option(min=16, help="Maximum number of conversations; each takes up to 1 MB."),
     ] = 512,
-    seed: Annotated[int, typer.Option(help="Chooses among more conversations than that.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Seed for choosing conversations if there are more.")
+    ] = 1,
     type_: Annotated[
         list[str] | None,
-        typer.Option("--type", help="Only questions of this type; repeat it [all types]."),
+        typer.Option("--type", help="Question type to use; repeatable [default: all types]."),
     ] = None,
     override: Annotated[
         list[str] | None,
-        typer.Option(help="key=value for verl's SFT trainer, over recipe/cold_start; repeat it."),
+        typer.Option(help="key=value override of recipe/cold_start; repeatable."),
     ] = None,
 ) -> None:
-    """Show the tiny model perfect answers, with verl's SFT trainer on the CPU, for about a minute.
+    """Train the tiny model on gold answers with verl's SFT trainer on the CPU (about a minute).
 
-    It ends early on purpose: the model knows the formats and is mostly wrong, so that rewards
-    differ and reinforcement learning has something to prefer.
+    The training is short on purpose: the model learns the formats but is mostly wrong, so rewards
+    differ and reinforcement learning has a signal.
     """
     from rich.console import Console
 
@@ -46,7 +50,7 @@ def cold_start(
     console = Console()
     try:
         found = of_types(read_conversations(data), type_ or (), data)
-        chosen = sample_evenly(found, most, seed)
+        chosen = sample_evenly(found, limit, seed)
         with console.status(f"{steps} steps on {len(chosen)} conversations"):
             supervised.cold_start(model, chosen, output, steps, override or ())
     except (DataError, ConfigError) as error:

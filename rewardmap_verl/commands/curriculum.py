@@ -1,4 +1,4 @@
-"""``rewardmap curriculum``: look at a curriculum before it is run."""
+"""``rewardmap curriculum``: inspect a curriculum before training."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rewardmap_verl.errors import ConfigError, DataError
 
 __all__ = ["curriculum"]
 
-curriculum = typer.Typer(no_args_is_help=True, help="Look at a curriculum before it is run.")
+curriculum = typer.Typer(no_args_is_help=True, help="Inspect a curriculum before training.")
 
 
 @curriculum.callback()
 def _group() -> None:
-    """Look at a curriculum before it is run."""
+    """Inspect a curriculum before training."""
 
 
 @curriculum.command()
@@ -25,20 +25,21 @@ def preview(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            help="The words after `verl.trainer.main_ppo`; +recipe=rewardmap goes without saying."
+            help="Overrides as for `verl.trainer.main_ppo`; +recipe=rewardmap is added if missing."
         ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="Seconds a step takes, to tell the hours.")
+        float | None, typer.Option(min=0, help="Seconds per step, to show durations.")
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="Folder of an earlier run to take the seconds from.")
+        Path | None, typer.Option(help="Folder of an earlier run; its seconds per step are used.")
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the mixture of every step (.png, .svg, .pdf).")
+        Path | None,
+        typer.Option(help="Plot the mixture of every step to this file (.png, .svg, .pdf)."),
     ] = None,
 ) -> None:
-    """Show stages, rows, steps and mixtures of the curriculum that a run would train.
+    """Show the stages of a run's curriculum with their rows, steps and mixtures.
 
     Try it: rewardmap curriculum preview data.folder=data/synthetic data.curriculum.stages=coarse
     """
@@ -52,15 +53,13 @@ def preview(
     try:
         if run is not None:
             seconds = summary_of(run).step_seconds
-        layout = plan_curriculum(compose_run(overrides or []).data)
+        plan = plan_curriculum(compose_run(overrides or []).data)
     except (ConfigError, DataError) as error:
         fail(error)
     console = Console()
-    console.print(preview_table(preview(layout), seconds))
-    if layout.unused_rows:
-        console.print(
-            f"{layout.unused_rows} of {len(layout.columns['type'])} rows are in no stage."
-        )
+    console.print(preview_table(preview(plan), seconds))
+    if plan.unused_rows:
+        console.print(f"{plan.unused_rows} of {len(plan.columns['type'])} rows are in no stage.")
     if picture is not None:
-        draw_preview(layout, picture)
-        console.print(f"Drawn: {picture}")
+        draw_preview(plan, picture)
+        console.print(f"Written: {picture}")

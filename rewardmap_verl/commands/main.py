@@ -1,4 +1,4 @@
-"""Assembles the program ``rewardmap``: every command is a function in the file of its name."""
+"""The program ``rewardmap``; every command is a function in the module of its name."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ COMMANDS = (
     "explain",
     "audit",
 )
-"""In the order in which a user meets them; ``tiny-model`` is ``tiny_model`` in tiny_model.py."""
+"""Commands in the order of a typical workflow; ``tiny-model`` is in ``tiny_model.py``."""
 
 
 class Commands(TyperGroup):
-    """Imports a command when it is called, so that none pays for the libraries of the others."""
+    """Group that imports a command only when it is called, which keeps start-up fast."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of the commands, in order."""
+        """Return the names of the commands in order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name; ``None`` for an unknown one."""
+        """Return the command of a name; ``None`` if it is unknown."""
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
         function = getattr(importlib.import_module(f"rewardmap_verl.commands.{name}"), name)
-        if isinstance(function, typer.Typer):  # a command with commands of its own
+        if isinstance(function, typer.Typer):  # a command with subcommands
             group = typer.main.get_group(function)
-            group.name = cmd_name  # the list of commands shows it
+            group.name = cmd_name  # shown in the list of commands
             return group
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         alone.command(cmd_name)(function)
@@ -64,14 +64,14 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
     epilog=(
-        "Training itself is verl's own program: "
+        "Training runs verl's program: "
         "`python -m verl.trainer.main_ppo +recipe=rewardmap data.folder=FOLDER`"
     ),
 )
 
 
 def show_version(wanted: bool) -> None:
-    """Print the installed version and stop."""
+    """Print the installed version and exit."""
     if wanted:
         typer.echo(f"rewardmap-verl {version('rewardmap-verl')}")
         raise typer.Exit()
@@ -81,11 +81,13 @@ def show_version(wanted: bool) -> None:
 def main(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Train vision-language models to read transit maps, with verl.
 
-    Start with `rewardmap doctor`, which says what this machine can run, and `rewardmap prepare`,
-    which makes the data. Every command explains itself: `rewardmap prepare --help`.
+    Start with `rewardmap doctor`, which checks this machine, and `rewardmap prepare`, which
+    prepares the data. Every command has its own help: `rewardmap prepare --help`.
     """

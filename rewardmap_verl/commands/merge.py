@@ -1,4 +1,4 @@
-"""``rewardmap merge``: a model folder from a checkpoint."""
+"""``rewardmap merge``: convert a checkpoint into a model folder."""
 
 from __future__ import annotations
 
@@ -15,30 +15,34 @@ __all__ = ["merge"]
 
 def merge(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A run's folder (its newest checkpoint), or a global_step_N.")
+        Path,
+        typer.Argument(
+            help="Checkpoint folder of a run (its latest checkpoint), or a global_step_N."
+        ),
     ],
-    output: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     dtype: Annotated[
         str,
         typer.Option(
-            help="Numbers of the model: bfloat16, float32, or auto, as in the run's rollouts."
+            help="Data type of the model: bfloat16, float32, or auto (that of the run's rollouts)."
         ),
     ] = "auto",
     replace: Annotated[
-        bool, typer.Option(help="Replace the model that lies there; its model card stays.")
+        bool, typer.Option(help="Replace the model in that folder; its model card is kept.")
     ] = False,
 ) -> None:
-    """Join the shards of a checkpoint into a Hugging Face folder; adapters become weights.
+    """Merge the shards of a checkpoint into a Hugging Face folder; adapters are folded in.
 
-    verl's own merger rounds every number to bfloat16; a run in float32 keeps its numbers here.
-
-    What `+recipe=rewardmap_sft` trained becomes what `+recipe/rewardmap=[sft_then_rl]` starts from.
+    verl's merger rounds all weights to bfloat16; this command keeps the float32 weights of a
+    float32 run. `+recipe/rewardmap=[sft_then_rl]` starts from a merged `+recipe=rewardmap_sft` run.
     """
     from rewardmap_verl.checkpoints import merge as merging
 
     try:
         if dtype not in merging.DTYPES:
-            raise ConfigError("--dtype", found=dtype, hint=f"One of {', '.join(merging.DTYPES)}.")
+            raise ConfigError(
+                "--dtype", found=dtype, hint=f"Choose one of {', '.join(merging.DTYPES)}."
+            )
         merging.merge(checkpoint, output, dtype=dtype, replace=replace)
     except (ConfigError, DataError) as error:
         fail(error)

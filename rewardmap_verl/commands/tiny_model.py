@@ -1,4 +1,4 @@
-"""``rewardmap tiny-model``: a Qwen2.5-VL small enough to train on two CPU cores."""
+"""``rewardmap tiny-model``: build a Qwen2.5-VL that trains on two CPU cores."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _SIZE_OPTION = typer.Option(min=1, rich_help_panel="Size", show_default=True)
 
 def tiny_model(
     data: Annotated[
-        Path, typer.Argument(help="Prepared data folder, whose texts the tokenizer learns.")
+        Path, typer.Argument(help="Prepared folder; its texts are the corpus of the tokenizer.")
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 1,
-    see: Annotated[
+    vision_steps: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Teach the vision tower for so many steps what stands where on the training maps, "
-            "which must be drawn by this package and of one size (300 is enough for size micro).",
+            help="Steps of vision pretraining on the training maps, which must be drawn by this "
+            "package and have one size (300 are enough for size micro).",
         ),
     ] = 0,
     text_width: Annotated[int, _SIZE_OPTION] = _DEFAULT.text_width,
@@ -42,10 +42,10 @@ def tiny_model(
     vision_width: Annotated[int, _SIZE_OPTION] = _DEFAULT.vision_width,
     vision_layers: Annotated[int, _SIZE_OPTION] = _DEFAULT.vision_layers,
 ) -> None:
-    """Build a tiny Qwen2.5-VL, random but whole: weights, tokenizer, template, image processor.
+    """Build a complete tiny Qwen2.5-VL: random weights, tokenizer, template, image processor.
 
-    It has half a million parameters and goes through the same code of verl, vLLM and transformers
-    as the model of seven billion. `rewardmap cold-start` then teaches it the answer formats.
+    It has half a million parameters and runs through the same code of verl, vLLM and transformers
+    as the 7B model. `rewardmap cold-start` then teaches it the answer formats.
     """
     from rich.console import Console
 
@@ -63,36 +63,32 @@ def tiny_model(
             vision_layers=vision_layers,
             vision_hidden=2 * vision_width,
         )
-        if not see:
-            build_tiny_model(output, read_texts(data), seed, size)
+        if vision_steps:
+            _build_with_vision(data, output, seed, size, vision_steps, console)
         else:
-            _build_seeing_model(data, output, seed, size, see, console)
+            build_tiny_model(output, read_texts(data), seed, size)
     except (DataError, ConfigError) as error:
         fail(error)
     console.print(f"{output}: {count_parameters(output):,} parameters", highlight=False)
 
 
-def _build_seeing_model(
+def _build_with_vision(
     data: Path, output: Path, seed: int, size: TinyModelSize, steps: int, console: Console
 ) -> None:
-    """Build a model beside ``output``, teach it to see, and write the whole to ``output``."""
+    """Build a model in a temporary folder, pretrain its vision, and write it to ``output``."""
     from rich.progress import Progress
 
     from rewardmap_verl.tiny_model.build import build_tiny_model
     from rewardmap_verl.tiny_model.conversations import read_texts
     from rewardmap_verl.tiny_model.vision_pretraining import pretrain_vision, read_examples
 
-    sights = read_examples(data)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as beside,
-        Progress(console=console, transient=True) as progress,
-    ):
-        blind = build_tiny_model(Path(beside) / "blind", read_texts(data), seed, size)
-        task = progress.add_task("learning to see", total=steps)
+    examples = read_examples(data)
+    with TemporaryDirectory() as folder, Progress(console=console, transient=True) as progress:
+        untrained = build_tiny_model(Path(folder) / "untrained", read_texts(data), seed, size)
+        task = progress.add_task("vision pretraining", total=steps)
         pretrain_vision(
-            blind,
-            sights,
+            untrained,
+            examples,
             output,
             steps,
             seed,

@@ -1,1 +1,1 @@
-"""The curriculum: stages, schedule, promotion, and the order of the training rows."""
+"""Curriculum: stages, schedule, promotion, and the order of the training rows."""

@@ -1,9 +1,9 @@
-"""A training order that depends on what the model answers, one step at a time.
+"""Training order that depends on the model's answers, chosen one step at a time.
 
-The run keeps the number of steps that its stages have by plan, so learning-rate schedules and
-progress bars stay true: what early promotion saves goes to the last stage, what falling back costs
-is taken from it. Everything that the order of the next step depends on is in :meth:`state_dict`,
-which is small, and goes into the checkpoint.
+The run keeps the total number of planned steps, so learning-rate schedules and progress bars stay
+correct: steps saved by early promotion go to the last stage, and steps spent on a fallback are
+taken from it. :meth:`AdaptiveOrder.state_dict` holds everything that the next step depends on. It
+is small and saved in the checkpoint.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from rewardmap_verl.curriculum.config import CurriculumConfig, StageConfig
 from rewardmap_verl.curriculum.groups import Group
-from rewardmap_verl.curriculum.promotion import Progress, StageRule, after_step
+from rewardmap_verl.curriculum.promotion import CurriculumState, StageRule, after_step
 from rewardmap_verl.curriculum.schedule import Draw, Schedule, Slot, draws
 from rewardmap_verl.errors import ConfigError
 
@@ -24,11 +24,11 @@ __all__ = ["AdaptiveOrder"]
 
 logger = logging.getLogger(__name__)
 
-RIGHT = 1.0  # accuracy of a right answer
+CORRECT = 1.0  # accuracy of a correct answer
 
 
 class AdaptiveOrder:
-    """Hands out the slots of one training step after the other, and hears what was answered."""
+    """Order of slots, one training step at a time, updated with the scores of each step."""
 
     def __init__(self, settings: CurriculumConfig, plan: Schedule) -> None:
         self._stages = settings.stages
@@ -40,71 +40,71 @@ class AdaptiveOrder:
             for span, stage in zip(plan.spans, settings.stages, strict=True)
         ]
         self._owner = stage_of_each_type(settings.stages)
-        self._progress = Progress()
-        self._taken = [0] * len(plan.stages)  # draws of each stage so far, those passed over too
-        self._solved: dict[int, int] = {}  # row → its latest groups in a row answered right
-        self._step = 0  # the step that was handed out last
-        self._observed = 0  # the step whose answers are known
+        self._state = CurriculumState()
+        self._taken = [0] * len(plan.stages)  # draws of each stage so far, including skipped ones
+        self._solved: dict[int, int] = {}  # row → its latest consecutive solved groups
+        self._step = 0  # latest step whose slots were requested
+        self._observed = 0  # latest step whose scores are known
         self._slots: tuple[Slot, ...] = ()
         self._sources: dict[int, Iterator[Draw]] = {}
 
     def slot(self, item: int) -> Slot:
-        """The slot at a position of the training order, of the current step or the next.
+        """Return the slot at a position in the current or the next step.
 
         Raises:
-            ConfigError: The answers of the step before have not been heard.
+            ConfigError: The scores of the previous step are not known yet.
         """
-        step, place = divmod(item, self._plan.batch_size)
+        step, position = divmod(item, self._plan.batch_size)
         if step + 1 != self._step:
             self._begin(step + 1)
-        return self._slots[place]
+        return self._slots[position]
 
     def observe(self, step: int, groups: Sequence[Group]) -> None:
-        """Hear what was answered in a training step."""
+        """Update the order with the scores of a training step."""
         if step <= self._observed:
             return
         for group in groups:
             self._solved[group.row] = self._solved.get(group.row, 0) + 1 if is_solved(group) else 0
-        before = self._progress
-        self._progress = after_step(before, self._figures(groups), self._rules)
+        before = self._state
+        self._state = after_step(before, self._metrics(groups), self._rules)
         self._observed = step
-        if self._progress.stage != before.stage:
+        if self._state.stage != before.stage:
             names = [stage.name for stage in self._stages]
             logger.warning(
                 "curriculum: stage %s → %s after step %d",
                 names[before.stage],
-                names[self._progress.stage],
+                names[self._state.stage],
                 step,
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the following steps depend on, as plain data."""
+        """Return everything that the next steps depend on, as plain data."""
         return {
             "step": self._step,
             "observed": self._observed,
             "taken": list(self._taken),
             "solved": {str(row): count for row, count in self._solved.items() if count},
-            "progress": self._progress.as_json(),
+            "state": self._state.as_json(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where :meth:`state_dict` was taken."""
+        """Restore a :meth:`state_dict`."""
         self._step = state["step"]
         self._observed = state["observed"]
         self._taken = list(state["taken"])
         self._solved = {int(row): count for row, count in state["solved"].items()}
-        self._progress = Progress.from_json(state["progress"])
+        self._state = CurriculumState.from_json(state["state"])
         self._sources.clear()
 
     def _begin(self, step: int) -> None:
         if step != self._step + 1 or self._observed != self._step:
             raise ConfigError(
                 "trainer.v1.sampler.custom_sampler",
-                found=f"step {step} is asked for; the answers of step {self._observed} are known",
-                hint="This curriculum depends on answers. They are heard where the sampler is "
-                "RewardMapReplayBuffer and rows are read one step at a time.",
+                found=f"step {step} was requested; scores are known up to step {self._observed}",
+                hint="This curriculum depends on the scores of each step. Use the sampler "
+                "RewardMapReplayBuffer, and read rows one step at a time.",
             )
-        stage = self._progress.stage
+        stage = self._state.stage
         self._slots = tuple(
             Slot(draw.row, stage, draw.stream, draw.epoch, repeat=False)
             for draw in self._next_draws(stage)
@@ -112,9 +112,9 @@ class AdaptiveOrder:
         self._step = step
 
     def _next_draws(self, stage: int) -> list[Draw]:
-        """The next rows of a stage, without those that the model always gets right."""
+        """Return the next draws of a stage without solved rows."""
         source = self._source(stage)
-        solved = self._rows_passed_over(stage)
+        solved = self._skipped_rows(stage)
         chosen: list[Draw] = []
         while len(chosen) < self._plan.batch_size:
             draw = next(source)
@@ -123,8 +123,8 @@ class AdaptiveOrder:
                 chosen.append(draw)
         return chosen
 
-    def _rows_passed_over(self, stage: int) -> frozenset[int]:
-        """Solved rows of a stage; none when less than a batch would be left to train."""
+    def _skipped_rows(self, stage: int) -> frozenset[int]:
+        """Return the solved rows of a stage, or none if less than a batch would remain."""
         if self._skip_solved is None:
             return frozenset()
         rows = {row for stream in self._plan.stages[stage].streams for row in stream.rows}
@@ -138,28 +138,28 @@ class AdaptiveOrder:
             self._sources[stage] = islice(endless, self._taken[stage], None)
         return self._sources[stage]
 
-    def _figures(self, groups: Sequence[Group]) -> dict[int, float]:
-        """By stage, the mean figure of the answers to its types."""
-        current = self._progress.stage
+    def _metrics(self, groups: Sequence[Group]) -> dict[int, float]:
+        """Return, by stage, the mean metric of the rollouts for its types."""
+        current = self._state.stage
         promote = self._stages[current].promote
         values: dict[int, list[float]] = {}
         for group in groups:
             owner = current if group.kind in main_types(self._stages[current]) else None
             stage = self._owner.get(group.kind) if owner is None else owner
             if stage is not None:
-                name = promote.figure if promote and stage == current else "acc"
+                name = promote.metric if promote and stage == current else "acc"
                 scores = [score for score in group.scores.get(name, ()) if score is not None]
                 values.setdefault(stage, []).extend(scores)
         return {stage: fmean(scores) for stage, scores in values.items() if scores}
 
 
 def main_types(stage: StageConfig) -> frozenset[str]:
-    """The question types that a stage is about, without those that it replays."""
+    """Return the question types of a stage without those that it replays."""
     return frozenset(name for part in stage.parts if not part.replay for name in part.types)
 
 
 def stage_of_each_type(stages: Sequence[StageConfig]) -> dict[str, int]:
-    """For each question type, the first stage that is about it."""
+    """Return, for each question type, the first stage that trains it without replay."""
     owner: dict[str, int] = {}
     for index, stage in enumerate(stages):
         for name in main_types(stage):
@@ -168,6 +168,6 @@ def stage_of_each_type(stages: Sequence[StageConfig]) -> dict[str, int]:
 
 
 def is_solved(group: Group) -> bool:
-    """Whether every answer of a group is right."""
+    """Return whether every rollout of a group is correct."""
     answers = group.scores.get("acc", ())
-    return bool(answers) and all(answer == RIGHT for answer in answers)
+    return bool(answers) and all(answer == CORRECT for answer in answers)

@@ -1,6 +1,6 @@
-"""The settings of the curriculum (``data.curriculum``) and what a run needs so that they hold.
+"""Settings of the curriculum (``data.curriculum``), and the other settings that it requires.
 
-The paper orders the question types by how much reading and reasoning they ask for: judgment →
+The paper orders the question types by the reading and reasoning that they need: judgment →
 counting → multiple choice → planning (RewardMap, arXiv 2510.02240, section 4.3).
 """
 
@@ -22,38 +22,38 @@ __all__ = ["CurriculumConfig", "PartConfig", "StageConfig", "check_run", "named_
 BLOCK = "data.curriculum"
 
 StageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-"""Stage names become parts of metric names, where spaces and slashes have a meaning."""
+"""Stage names are part of metric names, so they contain no spaces or slashes."""
 
 
 Value = str | int | bool
 
 
 class Strict(BaseModel):
-    """Settings that know all their keys and never change."""
+    """Base class of immutable settings that reject unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PartConfig(Strict):
-    """Rows of some types, as a part of what a stage trains."""
+    """One part of a stage: rows of some question types."""
 
     types: tuple[str, ...]
     """Question types (``extra_info.type`` of the rows), shuffled together."""
     where: dict[str, Value | tuple[Value, ...]] = Field(default_factory=dict)
-    """Only rows whose ``extra_info`` has this value, or one of these, under each key, such as
+    """Filter: for each key of ``extra_info``, the allowed value or values, such as
     ``{difficulty_city: [easy, middle], question_transfer_count: 1}``."""
     weight: float | None = Field(default=None, allow_inf_nan=False)
-    """Share of the stage's rows relative to its other parts; empty: as many as the part has."""
+    """Share of the stage relative to its other parts; ``None``: the part's number of rows."""
     replay: bool = False
-    """Rows of earlier stages that accompany this one: its epochs do not wait for them."""
+    """Whether the rows are replayed from earlier stages; epochs of the stage ignore them."""
 
     @field_validator("weight")
     @classmethod
     def _some_share(cls, weight: float | None) -> float | None:
         if weight is not None and weight <= 0:
             raise ValueError(
-                "a weight is a share of the stage's rows and above 0; leave out a part that is not "
-                "to be trained"
+                "a weight is a share of the stage's rows and must be above 0; remove a part that "
+                "should not be trained"
             )
         return weight
 
@@ -68,20 +68,20 @@ class PartConfig(Strict):
 
 
 class PromoteConfig(Strict):
-    """End a stage by evidence, before its planned length."""
+    """Condition that ends a stage before its planned length."""
 
-    figure: Literal["acc", "score"] = "acc"
-    """What is looked at: accuracy, or the reward."""
+    metric: Literal["acc", "score"] = "acc"
+    """Metric to observe: accuracy (``acc``) or reward (``score``)."""
     reach: float | None = None
-    """Promote when the figure, averaged over the window, is at least this."""
+    """Promote if the metric, averaged over the window, is at least this value."""
     plateau: float | None = None
-    """Or when it has risen by less than this since the window before."""
+    """Promote if the average has risen by less than this since the previous window."""
     window: int = Field(default=5, ge=1)
     """Steps to average over."""
     patience: int = Field(default=2, ge=1)
-    """Steps in a row for which the condition must hold."""
+    """Consecutive steps for which the condition must hold."""
     min_steps: int = Field(default=1, ge=1)
-    """Least steps of the stage."""
+    """Minimum steps of the stage."""
 
     @model_validator(mode="after")
     def _some_condition(self) -> PromoteConfig:
@@ -91,15 +91,15 @@ class PromoteConfig(Strict):
 
 
 class DemoteConfig(Strict):
-    """Fall back to an earlier stage whose question types have been lost."""
+    """Condition for a fallback to an earlier stage whose question types are forgotten."""
 
     below: float
-    """Fall back when the accuracy on an earlier stage's replayed types, averaged over the window,
-    is below this."""
+    """Fall back if the accuracy on the replayed types of an earlier stage, averaged over the
+    window, is below this value."""
     window: int = Field(default=5, ge=1)
-    """Steps with such rows to average over."""
+    """Steps with replayed rows to average over."""
     patience: int = Field(default=2, ge=1)
-    """Such steps in a row for which it must be too low."""
+    """Consecutive steps of that kind for which the accuracy must be too low."""
 
 
 class StageConfig(Strict):
@@ -107,29 +107,31 @@ class StageConfig(Strict):
 
     name: StageName
     types: tuple[str, ...] = ()
-    """Short for a mixture of one part with these types."""
+    """Short form of a mixture with one part of these types."""
     where: dict[str, Value | tuple[Value, ...]] = Field(default_factory=dict)
-    """Belongs to ``types``; see :class:`PartConfig`."""
+    """Filter for ``types``; see :class:`PartConfig`."""
     mixture: tuple[PartConfig, ...] = ()
-    """Instead of ``types``: parts that are trained side by side."""
+    """Instead of ``types``: parts that are trained together."""
     epochs: int | None = Field(default=None, ge=1)
-    """How often every row of the stage is trained; 1 when no length is given."""
+    """Passes over the rows of the stage; 1 if no length is given."""
     rows: int | None = Field(default=None, ge=1)
-    """Instead of ``epochs``: train so many rows, in the same order."""
+    """Instead of ``epochs``: number of rows to train, in the same order."""
     steps: int | None = Field(default=None, ge=1)
-    """Instead of ``epochs``: train so many steps, in the same order."""
+    """Instead of ``epochs``: number of steps to train, in the same order."""
     rollouts: int | None = Field(default=None, ge=2)
-    """Answers per prompt in this stage; empty: ``actor_rollout_ref.rollout.n``."""
+    """Rollouts per prompt in this stage; ``None``: ``actor_rollout_ref.rollout.n``."""
 
     promote: PromoteConfig | None = None
-    """End by evidence; the stage's length is then the most that it takes."""
+    """Condition that ends the stage early; its length is then the maximum."""
     demote: DemoteConfig | None = None
-    """Fall back to an earlier stage by evidence from replayed rows."""
+    """Condition for a fallback to an earlier stage, observed on replayed rows."""
 
     @model_validator(mode="after")
     def _demotion_has_evidence(self) -> StageConfig:
         if self.demote and not any(part.replay for part in self.mixture):
-            raise ValueError("demote needs a part of the mixture with replay: true as evidence")
+            raise ValueError(
+                "demote observes replayed rows: add a part with replay: true to the mixture"
+            )
         return self
 
     @model_validator(mode="after")
@@ -137,28 +139,28 @@ class StageConfig(Strict):
         if bool(self.types) == bool(self.mixture):
             raise ValueError("give either types or mixture")
         if self.where and self.mixture:
-            raise ValueError("where belongs to the parts of the mixture here")
+            raise ValueError("with a mixture, give where in its parts")
         if all(part.replay for part in self.parts):
-            raise ValueError("a stage needs a part that is not a replay")
+            raise ValueError("a stage needs a part without replay")
         if len({part.weight is None for part in self.parts}) > 1:
-            raise ValueError("give all parts of the mixture a weight, or none")
+            raise ValueError("give a weight to all parts of the mixture or to none")
         return self
 
     @model_validator(mode="after")
     def _one_length(self) -> StageConfig:
         given = [name for name in ("epochs", "rows", "steps") if getattr(self, name) is not None]
         if len(given) > 1:
-            raise ValueError(f"give one length, not {' and '.join(given)}")
+            raise ValueError(f"give only one length, not {' and '.join(given)}")
         return self
 
     @property
     def parts(self) -> tuple[PartConfig, ...]:
-        """The mixture, also where ``types`` stands for it."""
+        """The mixture, with the short form ``types`` expanded."""
         return self.mixture or (PartConfig(types=self.types, where=self.where),)
 
     @property
     def all_types(self) -> frozenset[str]:
-        """Every type that the stage names."""
+        """All question types of the stage."""
         return frozenset(name for part in self.parts for name in part.types)
 
 
@@ -170,12 +172,12 @@ PERCEPTION = (*JUDGMENT, *COUNTING, *CHOICE)
 
 
 def named_stages(name: str) -> tuple[StageConfig, ...]:
-    """The curricula that the paper compares, by name (RewardMap, section 5.3 and table 5).
+    """Return a curriculum of the paper by name (RewardMap, section 5.3 and table 5).
 
     Raises:
         ValueError: No curriculum has this name.
     """
-    layouts: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    curricula: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         "staged": (
             ("judgment", JUDGMENT),
             ("counting", COUNTING),
@@ -187,31 +189,31 @@ def named_stages(name: str) -> tuple[StageConfig, ...]:
         "flat": (("all", (*PERCEPTION, *PLANNING)),),
         "planning_only": (("planning", PLANNING),),
     }
-    if name not in layouts:
-        raise ValueError(f"no curriculum has this name; known: {', '.join(layouts)}")
-    return tuple(StageConfig(name=stage, types=types) for stage, types in layouts[name])
+    if name not in curricula:
+        raise ValueError(f"no curriculum has this name; known: {', '.join(curricula)}")
+    return tuple(StageConfig(name=stage, types=types) for stage, types in curricula[name])
 
 
 class CurriculumConfig(Strict):
-    """The block ``data.curriculum``."""
+    """Settings of the block ``data.curriculum``."""
 
     seed: int = 1
-    """Shuffles the rows inside each stage."""
+    """Seed for shuffling the rows inside each stage."""
     stages: tuple[StageConfig, ...] = Field(default_factory=lambda: named_stages("staged"))
-    """In the order of training; or the name of a curriculum: staged, coarse, fine, flat,
+    """Stages in training order, or the name of a curriculum: staged, coarse, fine, flat,
     planning_only."""
     leave_out: tuple[str, ...] = ()
-    """Question types of the data that no stage trains. They must be named: nothing is dropped
-    because somebody forgot it."""
+    """Question types of the data that no stage trains. They must be listed, so that no type is
+    dropped by accident."""
 
     skip_solved: int | None = Field(default=None, ge=1)
-    """Pass over a row whose last so many groups were answered right throughout: they carry no
-    signal. The next row of the order takes its place, so stages keep their steps. While less than a
-    batch of a stage is unsolved, nothing is passed over."""
+    """Skip a row after this many consecutive groups with only correct rollouts, since they carry no
+    signal. The next row of the order takes its place, so stages keep their number of steps. Nothing
+    is skipped while less than a batch of the stage is unsolved."""
 
     @property
     def is_adaptive(self) -> bool:
-        """Whether the order depends on what the model answers."""
+        """Whether the training order depends on the model's answers."""
         by_evidence = any(stage.promote or stage.demote for stage in self.stages)
         return by_evidence or self.skip_solved is not None
 
@@ -244,38 +246,38 @@ class CurriculumConfig(Strict):
     @model_validator(mode="after")
     def _stages_have_their_own_names(self) -> CurriculumConfig:
         for name in repeated(stage.name for stage in self.stages):
-            raise ValueError(f"two stages are called {name!r}; give each its own name")
+            raise ValueError(f"two stages are called {name!r}; stage names must be unique")
         return self
 
     @model_validator(mode="after")
     def _nothing_both_in_and_out(self) -> CurriculumConfig:
         trained = frozenset[str]().union(*(stage.all_types for stage in self.stages))
         for name in sorted(trained.intersection(self.leave_out)):
-            raise ValueError(f"the type {name!r} is left out and also trained by a stage")
+            raise ValueError(f"the type {name!r} is in leave_out and is also trained by a stage")
         return self
 
 
 def repeated(names: Iterable[str]) -> list[str]:
-    """Names that occur more than once."""
+    """Return the names that occur more than once."""
     return [name for name, count in Counter(names).items() if count > 1]
 
 
 def read_curriculum(data: DictConfig) -> CurriculumConfig:
-    """The checked block ``curriculum`` of verl's ``data`` block."""
+    """Read and check the block ``curriculum`` of verl's ``data`` block."""
     return read_block(CurriculumConfig, data.get("curriculum"), BLOCK)
 
 
 _NEEDED: tuple[tuple[str, Any, str], ...] = (
-    ("data.shuffle", False, "The curriculum shuffles inside its stages itself."),
+    ("data.shuffle", False, "The curriculum shuffles the rows inside its stages."),
     (
         "data.filter_overlong_prompts",
         False,
-        "It would drop rows without a word; prompts are measured when the data are prepared.",
+        "It would silently drop rows; preparation measures the prompts instead.",
     ),
     (
         "trainer.total_epochs",
         1,
-        "A second one would begin again at the first stage; stages have epochs of their own.",
+        "A second epoch would restart at the first stage; set the epochs of a stage instead.",
     ),
     (
         "algorithm.filter_groups.enable",
@@ -291,14 +293,13 @@ _NEEDED: tuple[tuple[str, Any, str], ...] = (
 
 
 def check_run(config: DictConfig) -> None:
-    """Refuse settings elsewhere in the configuration under which the curriculum would not hold.
+    """Reject settings elsewhere in the configuration that break the curriculum.
 
     Args:
-        config: The whole configuration of the run, or the part of it that is at hand; what is not
-            there is not checked.
+        config: The complete configuration of the run or a part of it; missing keys are not checked.
 
     Raises:
-        ConfigError: Names the key, its value and the value that it must have.
+        ConfigError: A setting breaks the curriculum; names the required value.
     """
     for key, value, reason in _NEEDED:
         found = OmegaConf.select(config, key, default=value)
@@ -314,7 +315,7 @@ REPLAY_BUFFER = "pkg://rewardmap_verl.verl_plugin.replay_buffer"
 
 
 def _check_replay_buffer(config: DictConfig) -> None:
-    """Verl chooses between its own two replay buffers by mode; ours must be named."""
+    """Check that the class of our replay buffer fits the trainer mode."""
     sampler = OmegaConf.select(config, "trainer.v1.sampler.custom_sampler")
     if sampler is None or sampler.get("path") != REPLAY_BUFFER:
         return
@@ -329,19 +330,19 @@ def _check_replay_buffer(config: DictConfig) -> None:
 
 
 def _check_evidence(config: DictConfig) -> None:
-    """An order that depends on answers needs to hear of them before the next step is read."""
+    """Check that an adaptive order gets the scores of a step before the next one is read."""
     if not config.get("data") or not read_curriculum(config.data).is_adaptive:
         return
     for key, value, reason in (
         (
             "trainer.v1.sampler.custom_sampler.path",
             REPLAY_BUFFER,
-            "It tells the curriculum what was answered.",
+            "It reports the scores to the curriculum.",
         ),
         (
             "trainer.v1.trainer_mode",
             "sync",
-            "Other modes read rows before the answers of the last step are known.",
+            "Other modes read rows before the scores of the last step are known.",
         ),
     ):
         found = OmegaConf.select(config, key, default=value)
@@ -354,8 +355,8 @@ def _check_evidence(config: DictConfig) -> None:
 
 
 def _check_rollouts(config: DictConfig) -> None:
-    """Verl fills a batch up to whole updates, with sequences that have no image."""
-    update, answers, batch = (
+    """Check the rollouts of stages: verl pads partial updates with sequences without an image."""
+    update, rollouts, batch = (
         OmegaConf.select(config, key)
         for key in (
             "actor_rollout_ref.actor.ppo_mini_batch_size",
@@ -363,16 +364,16 @@ def _check_rollouts(config: DictConfig) -> None:
             "data.train_batch_size",
         )
     )
-    if update is None or answers is None or not config.get("data"):
+    if update is None or rollouts is None or not config.get("data"):
         return
     for index, stage in enumerate(read_curriculum(config.data).stages):
-        if stage.rollouts and batch * stage.rollouts % (update * answers):
+        if stage.rollouts and batch * stage.rollouts % (update * rollouts):
             raise ConfigError(
                 f"{BLOCK}.stages[{index}].rollouts",
                 found=stage.rollouts,
-                hint=f"{batch} prompts × {stage.rollouts} answers are not whole updates of "
-                f"{update} × {answers} sequences (ppo_mini_batch_size × rollout.n). Choose a "
-                f"multiple of {update * answers // math.gcd(update * answers, batch)}, or lower "
+                hint=f"{batch} prompts × {stage.rollouts} rollouts are not a multiple of an update "
+                f"of {update} × {rollouts} sequences (ppo_mini_batch_size × rollout.n). Choose a "
+                f"multiple of {update * rollouts // math.gcd(update * rollouts, batch)}, or lower "
                 "actor_rollout_ref.actor.ppo_mini_batch_size.",
             )
 
@@ -383,13 +384,13 @@ def _check_files(config: DictConfig) -> None:
         raise ConfigError(
             "data.val_files",
             found=list(train),
-            hint="These are also data.train_files; verl gives a data set no other sign of its "
-            "role. Validate on other files, or on a copy under another name.",
+            hint="These are also data.train_files, and the dataset tells training and validation "
+            "apart by file name. Validate on other files, or on a copy with another name.",
         )
 
 
 def file_names(files: Any) -> tuple[str, ...]:
-    """Data files as verl accepts them, one or several, as a tuple."""
+    """Return data files, which verl accepts as one name or a list, as a tuple."""
     if files is None:
         return ()
     return (str(files),) if isinstance(files, str) else tuple(str(file) for file in files)

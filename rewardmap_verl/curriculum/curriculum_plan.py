@@ -1,4 +1,4 @@
-"""From verl's ``data`` block to the training order, without a model or a tokenizer."""
+"""Plan the training order from verl's ``data`` block, without a model or a tokenizer."""
 
 from __future__ import annotations
 
@@ -33,39 +33,40 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CurriculumPlan:
-    """A curriculum laid out over its data."""
+    """A curriculum applied to its data."""
 
     settings: CurriculumConfig
     columns: Columns
     schedule: Schedule
-    unused_rows: int  # rows that no stage trains
+    unused_rows: int  # number of rows that no stage trains
 
 
 def plan_curriculum(data: DictConfig) -> CurriculumPlan:
-    """Lay the curriculum of a ``data`` block out over its training files.
+    """Apply the curriculum of a ``data`` block to its training files.
 
     Raises:
         ConfigError: The settings do not fit the data.
-        DataError: A file is missing, or is not a whole parquet file.
+        DataError: A file is missing or is not a complete parquet file.
     """
     settings = read_curriculum(data)
     files = Files.from_names(file_names(data.train_files))
     columns = read_columns(files, needed_columns(settings), data.get("train_max_samples", -1))
     stages = plan_stages(settings, columns, data.train_batch_size)
     schedule = build_schedule(stages, settings.seed, data.train_batch_size)
-    idle = rows_never_trained(stages, columns)
-    if idle:
-        logger.warning("%d of %d rows are in no stage", idle, len(columns["type"]))
-    return CurriculumPlan(settings, columns, schedule, idle)
+    unused = rows_never_trained(stages, columns)
+    if unused:
+        logger.warning("%d of %d rows are in no stage", unused, len(columns["type"]))
+    return CurriculumPlan(settings, columns, schedule, unused)
 
 
 def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[str, list[object]]:
-    """Values of some keys of ``extra_info``, in every row of the files.
+    """Read some keys of ``extra_info`` from every row of the files.
 
     Args:
-        files: The parquet files, one after the other.
-        names: The keys, or those of :data:`~rewardmap_verl.curriculum.derived_columns.DERIVED_COLUMNS`.
-        limit: Take only so many rows, the first ones; all of them when not positive.
+        files: The parquet files, in order.
+        names: Keys of ``extra_info`` or of
+            :data:`~rewardmap_verl.curriculum.derived_columns.DERIVED_COLUMNS`.
+        limit: Number of rows to read, from the first; 0 or less: all.
 
     Raises:
         ConfigError: The rows have no such key.
@@ -83,8 +84,8 @@ def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[st
             raise ConfigError(
                 "data.curriculum.stages[…].where",
                 found=name,
-                hint=f"Rows have no such key in extra_info. They have {', '.join(known)}; and "
-                f"{', '.join(DERIVED_COLUMNS)} follows from their network.",
+                hint=f"extra_info has no such key. Rows have {', '.join(known)}; computed from "
+                f"their network: {', '.join(DERIVED_COLUMNS)}.",
             )
     return {
         name: [info[name] for _, info in rows] if name in known else _derive(name, rows)

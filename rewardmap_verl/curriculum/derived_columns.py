@@ -1,4 +1,4 @@
-"""What is not written in a row but follows from the files that it points at."""
+"""Columns for stage filters that are computed from the files of a row."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ Value = Callable[[Path, Mapping[str, Any]], object]
 
 
 def script_of(names: Iterable[str]) -> str:
-    """The script that most letters of some names belong to: ``latin``, ``chinese``, ``greek``,
-    ``cyrillic``, …; ``none`` without a letter.
+    """Return the script of most letters in some names; ``none`` without a letter.
 
-    A map's language shows in its script as far as training is concerned: whether its names are
-    words of Italian or of Portuguese changes nothing that is read off it.
+    Examples: ``latin``, ``chinese``, ``greek``, ``cyrillic``. For reading a map only the script of
+    its language matters: whether Latin names are Italian or Portuguese makes no difference.
     """
     letters = (letter for name in names for letter in name if letter.isalpha())
     counts = Counter(unicodedata.name(letter, "?").split()[0].lower() for letter in letters)
@@ -35,13 +34,15 @@ def _script(path: Path) -> str:
     return script_of(stop.name for stop in read_network(path).stops)
 
 
-def _by_network(look: Callable[[Path], object]) -> Value:
-    once = cache(look)
-    return lambda folder, info: once(folder / str(info["network"]))
+def _by_network(compute: Callable[[Path], object]) -> Value:
+    cached = cache(compute)
+    return lambda folder, info: cached(folder / str(info["network"]))
 
 
 DERIVED_COLUMNS: Mapping[str, Callable[[], Value]] = MappingProxyType(
     {"script": lambda: _by_network(_script)}
 )
-"""Keys that a filter may use beside those of ``extra_info``. Each makes a function of the folder of
-a row's parquet file and of its ``extra_info``, which reads every file once."""
+"""Keys that a stage filter may use beside those of ``extra_info``.
+
+Each entry creates a function of the folder of the row's parquet file and of its ``extra_info``.
+That function reads every file once."""

@@ -1,9 +1,8 @@
-"""What a position in the training order depends on, kept in the checkpoint and compared on resume.
+"""Fingerprint of the training order, saved in the checkpoint and compared on resume.
 
-verl saves how many rows were read and goes on from there. That number means nothing once the order
-behind it has changed, so the dataset hands the dataloader a fingerprint of all that the order is
-made of. It travels in ``global_step_N/data.pt`` (torchdata keeps a map-style dataset's
-``state_dict`` there) and comes back when the run is resumed.
+verl saves the number of rows read and resumes from it. That number is meaningless if the order has
+changed, so the dataset saves a fingerprint of everything that defines the order. It is stored in
+``global_step_N/data.pt``, where torchdata keeps the ``state_dict`` of a map-style dataset.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Fingerprint = dict[str, Any]  # JSON-able: nested dicts, lists, strings, numbers
 def fingerprint(
     config: CurriculumConfig, batch_size: int, files: Sequence[Path], rows: int
 ) -> Fingerprint:
-    """Everything that decides which row is trained when."""
+    """Return everything that decides which row is trained at which step."""
     return {
         "order version": ORDER_VERSION,
         "data.train_batch_size": batch_size,
@@ -38,24 +37,24 @@ def fingerprint(
 
 
 def refuse_changes(saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """Stop a resume whose rows would not be those of the run that it continues.
+    """Reject a resume with another training order than the checkpoint.
 
     Raises:
-        ConfigError: Lists what changed, from what to what.
+        ConfigError: Lists the changes with old and new values.
     """
     changes = list(differences(saved, current))
     if changes:
         raise ConfigError(
-            "The checkpoint was written by a run with another training order. Changed since:\n"
+            "The checkpoint was written with another training order. Changed since then:\n"
             + "\n".join(f"  - {change}" for change in changes)
-            + "\nIts position would point at other rows",
-            hint="Set these back to resume, or begin a new run with trainer.resume_mode=disable "
-            "or another trainer.default_local_dir.",
+            + "\nIts position would refer to other rows",
+            hint="Restore these settings to resume, or start a new run with "
+            "trainer.resume_mode=disable or another trainer.default_local_dir.",
         )
 
 
 def differences(saved: Any, current: Any, path: str = "") -> Iterator[str]:
-    """One line for each value that is not the same on both sides."""
+    """Return one line per value that differs."""
     if isinstance(saved, Mapping) and isinstance(current, Mapping):
         for key in [*saved, *(key for key in current if key not in saved)]:
             inner = f"{path}.{key}" if path else str(key)

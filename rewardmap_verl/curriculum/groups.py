@@ -1,7 +1,7 @@
-"""What the rollouts of one prompt scored, and figures over many such groups.
+"""Scores of rollout groups, and metrics over many groups.
 
-A group is what GRPO compares: the rollouts of one prompt at one step. Where all of them score the
-same, the advantage is zero and the step learns nothing from it: the group carries no signal.
+A group is what GRPO compares: the rollouts of one prompt at one step. If all of them have the same
+reward, their advantages are zero and the group carries no signal.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ __all__ = ["EVERY_TYPE", "Group", "group_metrics", "metrics_by_type", "without_r
 Scores = Mapping[str, tuple[float | None, ...]]
 
 EVERY_TYPE = "all"
-"""Stands for all question types of a stage together."""
+"""Name for all question types of a stage together."""
 
 SAME = 1e-6
-"""Rewards closer than this are the same reward; its parts are sums of a few decimals."""
+"""Tolerance for equal rewards, which are sums of a few decimals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The rollouts of one prompt at one training step or validation."""
+    """Rollouts of one prompt at one training step or validation."""
 
     stage: str
     kind: str  # question type
-    row: int  # number of the row in its data files
-    slot: int  # place in the training order
-    epoch: int  # pass of the stage
-    repeat: bool  # fills the last batch of a stage, seen already
-    scores: Scores  # each score of Score.as_dict(), one value per rollout; None where it has none
+    row: int  # row number in the data files
+    slot: int  # position in the training order
+    epoch: int  # pass over the rows of the stage
+    repeat: bool  # fills the last batch of a stage with a row already trained
+    scores: Scores  # each score of Score.as_dict(), one value per rollout or None
 
     @property
     def size(self) -> int:
@@ -42,7 +42,7 @@ class Group:
         return max((len(values) for values in self.scores.values()), default=0)
 
     def as_json(self) -> dict[str, Any]:
-        """A plain mapping for the record."""
+        """Return a plain mapping for the record."""
         return {
             "stage": self.stage,
             "type": self.kind,
@@ -55,7 +55,7 @@ class Group:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Group:
-        """Undo :meth:`as_json`."""
+        """Restore :meth:`as_json`."""
         return cls(
             stage=data["stage"],
             kind=data["type"],
@@ -68,14 +68,15 @@ class Group:
 
 
 def without_repeats(groups: Iterable[Group]) -> list[Group]:
-    """Only rows that are due, so that every row counts once per epoch of its stage."""
+    """Remove repeats, so that every row counts once per epoch of its stage."""
     return [group for group in groups if not group.repeat]
 
 
 def metrics_by_type(groups: Sequence[Group]) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """(stage, type, group_metrics) for each type of each stage, and for all types of a stage together.
+    """Yield (stage, type, metrics) for each type of each stage.
 
-    Stages and types come in the order of their first slot.
+    If a stage has several types, :data:`EVERY_TYPE` follows with the metrics of all of them. Stages
+    are in the order of their first slot, types in alphabetical order.
     """
     stages = list(dict.fromkeys(group.stage for group in sorted(groups, key=_slot)))
     for stage in stages:
@@ -90,14 +91,14 @@ def metrics_by_type(groups: Sequence[Group]) -> Iterator[tuple[str, str, dict[st
 
 
 def group_metrics(groups: Sequence[Group]) -> dict[str, float]:
-    """Figures over some groups.
+    """Compute metrics over groups.
 
     Returns:
-        ``groups`` and ``rollouts``, their numbers; the mean of each score that a rollout has;
-        ``no_signal`` and ``no_signal_binary``, the shares of groups whose rollouts all have the
-        same reward, and would have it if only correctness were rewarded; ``unreadable``, the share
-        of answers that could not be read; ``leg_surplus_max``, the largest surplus of legs. A
-        figure that nothing stands behind is absent.
+        ``groups`` and ``rollouts``: their numbers. Each score: its mean over rollouts.
+        ``no_signal``: share of groups whose rollouts all have the same reward.
+        ``no_signal_binary``: the same share if only correctness were rewarded. ``unreadable``:
+        share of answers that could not be parsed. ``leg_surplus_max``: largest surplus of legs.
+        A metric without values is absent.
     """
     result: dict[str, float] = {
         "groups": float(len(groups)),

@@ -1,4 +1,4 @@
-"""What a step's rollouts are, as groups, and the metrics of a training step."""
+"""Groups and metrics of a training step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PREFIX = "rewardmap"
 
 
 def training_metrics(groups: Sequence[Group]) -> dict[str, float]:
-    """Metrics of one training step, named ``rewardmap/<stage>/<type>/<figure>``.
+    """Return the metrics of one training step, named ``rewardmap/<stage>/<type>/<metric>``.
 
-    Rows that only fill the last batch of a stage are trained and not counted. Also
-    ``rewardmap/slot``, the place of the step's first row in the training order, and
-    ``rewardmap/repeats``, the number of rows not counted.
+    Repeated rows that fill the last batch of a stage are trained but not counted. Two more metrics
+    are ``rewardmap/slot``, the position of the step's first row in the training order, and
+    ``rewardmap/repeats``, the number of rows that are not counted.
     """
     due = without_repeats(groups)
     metrics = {
@@ -32,9 +32,9 @@ def training_metrics(groups: Sequence[Group]) -> dict[str, float]:
 
 
 def final_keys(keys: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys of the last output of every rollout, without the sequences that verl pads with.
+    """Return the keys of the last output of every rollout, without verl's padding.
 
-    Keys are ``{uid}_{rollout}_{output}``; all outputs of a rollout share its reward.
+    Keys are ``{uid}_{rollout}_{output}``. All outputs of a rollout have the same reward.
     """
     last: dict[str, tuple[int, str]] = {}
     for key, tag in zip(keys, tags, strict=True):
@@ -48,12 +48,13 @@ def final_keys(keys: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> list[s
 def make_groups(
     keys: Iterable[str], infos: Iterable[Mapping[str, Any]], fields: Iterable[Mapping[str, Any]]
 ) -> list[Group]:
-    """Gather rollouts into groups, sorted by their place in the training order.
+    """Collect rollouts into groups, sorted by their position in the training order.
 
     Args:
         keys: ``{uid}_{rollout}_{output}`` of each rollout.
-        infos: Its ``extra_info``, as :class:`CurriculumDataset` left it.
-        fields: Its ``extra_fields``, where verl puts the reward manager's ``reward_extra_info``.
+        infos: ``extra_info`` of each rollout, as :class:`CurriculumDataset` completes it.
+        fields: ``extra_fields`` of each rollout, which contain the ``reward_extra_info`` of the
+            reward manager.
     """
     members: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for key, info, field in zip(keys, infos, fields, strict=True):

@@ -1,4 +1,4 @@
-"""A curriculum before it is run: its stages, their mixtures and where they begin and end."""
+"""Preview of a curriculum: its stages, their mixtures and their first and last steps."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["StagePreview", "draw_preview", "preview", "preview_table"]
 
 @dataclass(frozen=True, slots=True)
 class StagePreview:
-    """One stage as it will be trained."""
+    """One stage of the preview."""
 
     span: Span
-    shares: dict[str, float]  # share of each question type in the stage's slots, largest first
-    passes: float  # how often a row is trained, on average
-    rollouts: int | None  # answers per prompt; None where the run's own number holds
+    shares: dict[str, float]  # share of each question type in the slots, largest first
+    passes: float  # mean number of times that a row is trained
+    rollouts: int | None  # per prompt; None for the setting of the run
 
 
-def preview(layout: CurriculumPlan) -> list[StagePreview]:
-    """What each stage of a curriculum trains."""
-    schedule = layout.schedule
-    kinds = layout.columns["type"]
+def preview(plan: CurriculumPlan) -> list[StagePreview]:
+    """Return what each stage of a curriculum trains."""
+    schedule = plan.schedule
+    kinds = plan.columns["type"]
     stages = []
     for index, span in enumerate(schedule.spans):
         first = (span.first_step - 1) * schedule.batch_size
@@ -41,28 +41,28 @@ def preview(layout: CurriculumPlan) -> list[StagePreview]:
                 span=span,
                 shares={kind: count / span.slots for kind, count in counts.most_common()},
                 passes=(span.slots - span.repeats) / span.rows,
-                rollouts=layout.settings.stages[index].rollouts,
+                rollouts=plan.settings.stages[index].rollouts,
             )
         )
     return stages
 
 
 def preview_table(stages: Sequence[StagePreview], seconds: float | None = None) -> Table:
-    """The stages for a terminal.
+    """Return the stages as a table for the terminal.
 
     Args:
-        stages: In the order of training.
-        seconds: How long a step takes; without it no time is shown.
+        stages: Stages in training order.
+        seconds: Seconds per step; without it no times are shown.
     """
     steps = sum(stage.span.steps for stage in stages)
     table = Table(
         title=f"Curriculum: {steps} steps{_hours(steps, seconds)}",
-        caption="passes: how often a row is trained. repeats: rows that fill the last batch.",
+        caption="passes: times that a row is trained. repeats: rows that fill the last batch.",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
     table.add_column("stage")
-    titles = ["steps", "from", "to", "rows", "passes", "repeats", "answers"]
+    titles = ["steps", "from", "to", "rows", "passes", "repeats", "rollouts"]
     for name in [*titles, *(["time"] if seconds else [])]:
         table.add_column(name, justify="right")
     for stage in stages:
@@ -84,22 +84,22 @@ def preview_table(stages: Sequence[StagePreview], seconds: float | None = None) 
     return table
 
 
-def draw_preview(layout: CurriculumPlan, path: Path) -> None:
-    """Draw the share of each question type in every step, with the borders of the stages.
+def draw_preview(plan: CurriculumPlan, path: Path) -> None:
+    """Plot the share of each question type per step, with the boundaries of the stages.
 
     Args:
-        layout: The curriculum.
-        path: File to write; its ending chooses the format (.png, .svg, .pdf).
+        plan: The curriculum.
+        path: File to write; its extension selects the format (.png, .svg, .pdf).
     """
     from matplotlib.figure import Figure
 
-    kinds = list(dict.fromkeys(map(str, layout.columns["type"])))
-    shares = _shares_per_step(layout, kinds)
-    borders = [step + 0.5 for step in range(layout.schedule.steps + 1)]
+    kinds = list(dict.fromkeys(map(str, plan.columns["type"])))
+    shares = _shares_per_step(plan, kinds)
+    borders = [step + 0.5 for step in range(plan.schedule.steps + 1)]
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes: Any = figure.add_subplot()
     axes.stackplot(borders, *([*share, share[-1]] for share in shares), labels=kinds, step="post")
-    for span in layout.schedule.spans:
+    for span in plan.schedule.spans:
         axes.axvline(span.last_step + 0.5, color="black", linewidth=0.8)
         axes.annotate(
             span.stage,
@@ -108,18 +108,18 @@ def draw_preview(layout: CurriculumPlan, path: Path) -> None:
             ha="center",
             fontsize=8,
         )
-    axes.set(xlim=(0.5, layout.schedule.steps + 0.5), ylim=(0, 1), xlabel="step", ylabel="share")
+    axes.set(xlim=(0.5, plan.schedule.steps + 0.5), ylim=(0, 1), xlabel="step", ylabel="share")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 
 
-def _shares_per_step(layout: CurriculumPlan, kinds: Sequence[str]) -> list[list[float]]:
-    """For each type, its share of each step."""
-    size = layout.schedule.batch_size
-    slots = layout.schedule.slots
+def _shares_per_step(plan: CurriculumPlan, kinds: Sequence[str]) -> list[list[float]]:
+    """Return the share of each type in each step."""
+    size = plan.schedule.batch_size
+    slots = plan.schedule.slots
     steps = [
-        Counter(str(layout.columns["type"][slot.row]) for slot in slots[start : start + size])
+        Counter(str(plan.columns["type"][slot.row]) for slot in slots[start : start + size])
         for start in range(0, len(slots), size)
     ]
     return [[counts[kind] / size for counts in steps] for kind in kinds]
@@ -130,7 +130,7 @@ def _hours(steps: int, seconds: float | None) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds in the unit that a person would say."""
+    """Format seconds in a readable unit."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -1,13 +1,13 @@
-"""When a stage ends, by evidence: pure functions from what was seen to where the curriculum stands.
+"""Promotion and demotion of stages, as pure functions of the observed metrics.
 
-A stage is left when a figure of its own question types (accuracy or reward, averaged over a window
-of steps) reaches a value, or has stopped rising. The condition must hold for some steps in a row,
-so that one lucky batch does not decide. A stage has a least number of steps; its planned length is
-the most. A later stage may fall back to an earlier one whose types, replayed beside its own, have
-been lost; when they are back, it goes on where it was.
+A stage ends early when a metric of its question types (accuracy or reward, averaged over a window
+of steps) reaches a threshold or stops rising. The condition must hold for several steps in a row,
+so that one lucky batch does not decide. Every stage has a minimum number of steps; its planned
+length is the maximum. A later stage can fall back to an earlier stage whose types, replayed beside
+its own, have been forgotten. After the earlier stage the paused one resumes where it stopped.
 
-Only training steps count as evidence. A validation runs after the checkpoint of its step, so a
-resumed run would not have it.
+Only training steps count. A validation runs after the checkpoint of its step, so a resumed run
+would not have its result.
 """
 
 from __future__ import annotations
@@ -19,48 +19,48 @@ from typing import Any
 
 from rewardmap_verl.curriculum.config import DemoteConfig, PromoteConfig
 
-__all__ = ["Progress", "StageRule", "after_step"]
+__all__ = ["CurriculumState", "StageRule", "after_step"]
 
 
 @dataclass(frozen=True, slots=True)
 class StageRule:
-    """How one stage ends."""
+    """Conditions under which a stage ends."""
 
-    planned_steps: int  # most steps of a visit; the last stage goes on to the end of the run
+    planned_steps: int  # maximum per visit; the last stage continues to the end of the run
     promote: PromoteConfig | None = None
     demote: DemoteConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a curriculum stands after some training steps, and the evidence that it keeps."""
+class CurriculumState:
+    """Current stage of a curriculum and the metrics that decide when it ends."""
 
     stage: int = 0
     steps: int = 0
-    """Steps trained in this stage since it was entered."""
-    figures: tuple[float, ...] = ()
-    """The stage's figure at its latest steps, newest last."""
+    """Steps trained since the stage was entered."""
+    metrics: tuple[float, ...] = ()
+    """Metric of the stage at its latest steps, newest last."""
     held: int = 0
-    """Steps in a row for which the condition of promotion has held."""
+    """Consecutive steps for which the promotion condition has held."""
     earlier: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
-    """The same for earlier stages whose types are replayed here."""
+    """The same metric for earlier stages whose types are replayed."""
     lost: Mapping[int, int] = field(default_factory=dict)
-    """For earlier stages, steps in a row for which their figure has been too low."""
+    """For earlier stages: consecutive steps for which their metric has been too low."""
     paused: tuple[int, int] | None = None
-    """After falling back: the stage to return to, and its steps so far."""
+    """After a fallback: the stage to return to, and its steps so far."""
 
     def as_json(self) -> dict[str, Any]:
-        """A plain mapping for the checkpoint."""
+        """Return a plain mapping for the checkpoint."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Progress:
-        """Undo :meth:`as_json`, also after a trip through JSON, which knows no tuples."""
+    def from_json(cls, data: Mapping[str, Any]) -> CurriculumState:
+        """Restore :meth:`as_json`, also after JSON has turned its tuples into lists."""
         paused = data["paused"]
         return cls(
             stage=data["stage"],
             steps=data["steps"],
-            figures=tuple(data["figures"]),
+            metrics=tuple(data["metrics"]),
             held=data["held"],
             earlier={int(stage): tuple(values) for stage, values in data["earlier"].items()},
             lost={int(stage): count for stage, count in data["lost"].items()},
@@ -69,51 +69,51 @@ class Progress:
 
 
 def after_step(
-    progress: Progress, figures: Mapping[int, float], rules: Sequence[StageRule]
-) -> Progress:
-    """Where the curriculum stands after one more step.
+    state: CurriculumState, metrics: Mapping[int, float], rules: Sequence[StageRule]
+) -> CurriculumState:
+    """Return the state after one more training step.
 
     Args:
-        progress: Where it stood.
-        figures: By stage, the mean figure of the answers to that stage's question types in this
-            step; a stage of whose types there were none is missing.
-        rules: Of every stage.
+        state: State before the step.
+        metrics: By stage, the mean metric of this step's rollouts for the question types of that
+            stage. Stages without such rollouts are absent.
+        rules: Rule of every stage.
     """
-    seen = _with_evidence(progress, figures, rules[progress.stage])
-    fallen = _lost_stage(seen, rules[seen.stage].demote)
-    if fallen is not None and seen.paused is None:
-        return Progress(stage=fallen, paused=(seen.stage, seen.steps))
-    if not _is_over(seen, rules):
-        return seen
-    if seen.paused is not None:
-        stage, steps = seen.paused
-        return Progress(stage=stage, steps=steps)
-    return Progress(stage=seen.stage + 1)
+    observed = _with_metrics(state, metrics, rules[state.stage])
+    lost = _lost_stage(observed, rules[observed.stage].demote)
+    if lost is not None and observed.paused is None:
+        return CurriculumState(stage=lost, paused=(observed.stage, observed.steps))
+    if not _is_over(observed, rules):
+        return observed
+    if observed.paused is not None:
+        stage, steps = observed.paused
+        return CurriculumState(stage=stage, steps=steps)
+    return CurriculumState(stage=observed.stage + 1)
 
 
-def _with_evidence(progress: Progress, figures: Mapping[int, float], rule: StageRule) -> Progress:
-    own = progress.figures
-    if progress.stage in figures and rule.promote is not None:
-        own = (*own, figures[progress.stage])[-2 * rule.promote.window :]
-    held = progress.held + 1 if _holds(own, rule.promote) else 0
-    earlier, lost = dict(progress.earlier), dict(progress.lost)
-    for stage, value in figures.items():
-        if stage < progress.stage and rule.demote is not None:
+def _with_metrics(
+    state: CurriculumState, metrics: Mapping[int, float], rule: StageRule
+) -> CurriculumState:
+    own = state.metrics
+    if state.stage in metrics and rule.promote is not None:
+        own = (*own, metrics[state.stage])[-2 * rule.promote.window :]
+    held = state.held + 1 if _holds(own, rule.promote) else 0
+    earlier, lost = dict(state.earlier), dict(state.lost)
+    for stage, value in metrics.items():
+        if stage < state.stage and rule.demote is not None:
             earlier[stage] = (*earlier.get(stage, ()), value)[-rule.demote.window :]
             lost[stage] = lost.get(stage, 0) + 1 if _is_low(earlier[stage], rule.demote) else 0
-    return replace(
-        progress, steps=progress.steps + 1, figures=own, held=held, earlier=earlier, lost=lost
-    )
+    return replace(state, steps=state.steps + 1, metrics=own, held=held, earlier=earlier, lost=lost)
 
 
-def _holds(figures: Sequence[float], promote: PromoteConfig | None) -> bool:
-    """Whether the figures so far ask for promotion."""
-    if promote is None or len(figures) < promote.window:
+def _holds(metrics: Sequence[float], promote: PromoteConfig | None) -> bool:
+    """Return whether the metrics so far meet the promotion condition."""
+    if promote is None or len(metrics) < promote.window:
         return False
-    recent = fmean(figures[-promote.window :])
+    recent = fmean(metrics[-promote.window :])
     if promote.reach is not None and recent >= promote.reach:
         return True
-    before = figures[-2 * promote.window : -promote.window]
+    before = metrics[-2 * promote.window : -promote.window]
     return (
         promote.plateau is not None
         and len(before) == promote.window
@@ -121,26 +121,24 @@ def _holds(figures: Sequence[float], promote: PromoteConfig | None) -> bool:
     )
 
 
-def _is_low(figures: Sequence[float], demote: DemoteConfig) -> bool:
-    return len(figures) == demote.window and fmean(figures) < demote.below
+def _is_low(metrics: Sequence[float], demote: DemoteConfig) -> bool:
+    return len(metrics) == demote.window and fmean(metrics) < demote.below
 
 
-def _lost_stage(progress: Progress, demote: DemoteConfig | None) -> int | None:
-    """The earliest stage whose types have been lost for long enough."""
+def _lost_stage(state: CurriculumState, demote: DemoteConfig | None) -> int | None:
+    """Return the earliest stage whose metric has been too low for long enough."""
     if demote is None:
         return None
-    return min((stage for stage, n in progress.lost.items() if n >= demote.patience), default=None)
+    return min((stage for stage, n in state.lost.items() if n >= demote.patience), default=None)
 
 
-def _is_over(progress: Progress, rules: Sequence[StageRule]) -> bool:
-    rule = rules[progress.stage]
-    if progress.stage == len(rules) - 1:
+def _is_over(state: CurriculumState, rules: Sequence[StageRule]) -> bool:
+    rule = rules[state.stage]
+    if state.stage == len(rules) - 1:
         return False
-    if progress.steps >= rule.planned_steps:
+    if state.steps >= rule.planned_steps:
         return True
     promote = rule.promote
     return (
-        promote is not None
-        and progress.steps >= promote.min_steps
-        and progress.held >= promote.patience
+        promote is not None and state.steps >= promote.min_steps and state.held >= promote.patience
     )

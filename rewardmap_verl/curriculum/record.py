@@ -1,8 +1,8 @@
-"""The record of a run: one line of JSON per training step and per batch of a validation.
+"""Record of a run: one line of JSON per training step and per validation batch.
 
-verl's own ``file`` logger would do but for two things: it empties its file when a run is resumed,
-and it knows means only. The record keeps what each group scored and which row it was, so that
-figures over any stretch are exact and two runs can be compared row by row::
+verl's ``file`` logger has two limits: it truncates its file when a run is resumed, and it stores
+only means. The record keeps the row and the scores of every group, so that metrics over any range
+of steps are exact and two runs can be compared row by row::
 
     {"part": "train", "step": 3, "time": 1767225600.0, "groups": [{"stage": "counting",
      "type": "Counting2", "row": 17, "slot": 9, "epoch": 0, "repeat": false,
@@ -24,34 +24,34 @@ from rewardmap_verl.errors import DataError
 __all__ = ["RECORD_NAME", "Entry", "RecordWriter", "read_record", "rows_by_step"]
 
 RECORD_NAME = "rewardmap_record.jsonl"
-"""Name of the record inside the folder of a run's checkpoints."""
+"""File name of the record in the checkpoint folder of a run."""
 
 Part = Literal["train", "val"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one training step, or one batch of a validation after ``step`` steps, scored."""
+    """Scores of one training step, or of one validation batch after ``step`` steps."""
 
     part: Part
     step: int
-    time: float  # when its rollouts were all there, in seconds since 1970
+    time: float  # time at which all rollouts were finished, in seconds since 1970
     groups: tuple[Group, ...]
 
 
 class RecordWriter:
-    """Appends to a record; where a run goes back to an earlier step, what came after is dropped."""
+    """Writer that appends to a record and drops later steps if a run returns to an earlier one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._newest = max(
             (entry["step"] for _, entry in _lines(path) if entry["part"] == "train"), default=0
         )
-        if _is_cut_off(path):
+        if _ends_partially(path):
             self._keep_before(None)
 
     def write(self, part: Part, step: int, groups: Sequence[Group]) -> None:
-        """Add an entry. An interrupted write leaves a broken last line, which readers skip."""
+        """Append an entry. An interrupted write leaves a partial last line, which readers skip."""
         if part == "train":
             if step <= self._newest:
                 self._keep_before(step)
@@ -67,7 +67,7 @@ class RecordWriter:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def _keep_before(self, step: int | None) -> None:
-        """Forget steps from ``step`` on, and what an interrupted write left behind."""
+        """Remove the entries from ``step`` on, and a partial line of an interrupted write."""
         kept = [line for line, entry in _lines(self.path) if step is None or entry["step"] < step]
         staging = self.path.with_suffix(".tmp")
         staging.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
@@ -75,24 +75,26 @@ class RecordWriter:
 
 
 def read_record(path: Path) -> list[Entry]:
-    """All entries of a record, in the order of writing.
+    """Read all entries of a record in the order of writing.
 
     Raises:
-        DataError: There is no record, or nothing in it.
+        DataError: The record is missing or empty.
     """
     entries = [_entry(data) for _, data in _lines(path)]
     if not entries:
         raise DataError(
             path,
-            hint="No step of this run has been recorded. A run records its steps where "
+            hint="No step of this run has been recorded. A run records its steps if "
             "trainer.v1.sampler.custom_sampler is RewardMapReplayBuffer.",
         )
     return entries
 
 
 def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
-    """Row numbers that each training step trained, in their order; to compare with another run or
-    with :meth:`Schedule.rows_by_step <rewardmap_verl.curriculum.schedule.Schedule.rows_by_step>`.
+    """Return the row numbers that each training step trained, in order.
+
+    Compare them with another run, or with the plan:
+    :meth:`Schedule.rows_by_step <rewardmap_verl.curriculum.schedule.Schedule.rows_by_step>`.
     """
     return {
         entry.step: [group.row for group in entry.groups]
@@ -111,7 +113,7 @@ def _entry(data: dict[str, Any]) -> Entry:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Whole lines with what they hold; a line that an interruption cut off is left out."""
+    """Yield complete lines with their content; skip a partial line."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -122,5 +124,5 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 continue
 
 
-def _is_cut_off(path: Path) -> bool:
+def _ends_partially(path: Path) -> bool:
     return path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")

@@ -1,7 +1,7 @@
-"""The rows of the prepared parquet files: where their paths lead, and whether they are usable.
+"""Rows of the prepared parquet files: resolve their paths and check them.
 
-Everything is checked before the first step. A row that fails in the middle of training would cost
-its whole group, and verl would fill the gap with sequences without an image.
+Every row is checked before the first step. A row that fails during training would fail its whole
+group, and verl would pad the batch with sequences without an image.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _PREPARE = "Prepare the data again with `make prep-data` or `rewardmap prepare`.
 _IMAGE_MARK = "<image>"
 
 _AT_ONCE = 1000
-"""Rows that are turned into Python's objects together: three times faster than one by one."""
+"""Rows converted to Python objects at a time; three times faster than one by one."""
 
 Networks = Callable[[str], Network]
 
 
 @dataclass(frozen=True)
 class Files:
-    """Parquet files, and the folders that the paths in their rows start from."""
+    """Parquet files, and the folders to which the paths in their rows are relative."""
 
     paths: tuple[Path, ...]
     row_counts: tuple[int, ...]
@@ -44,17 +44,17 @@ class Files:
         """Find the files.
 
         Raises:
-            DataError: One is missing, or is not a parquet file on a disk.
+            DataError: A file is missing or is not a local parquet file.
         """
         paths = tuple(_existing(name) for name in names)
         return cls(paths, tuple(_row_count(path) for path in paths))
 
     def folder_of_each_row(self) -> list[int]:
-        """For every row of all files, one after the other, the index of its file."""
+        """Return the index of the file of every row, over all files in order."""
         return [index for index, count in enumerate(self.row_counts) for _ in range(count)]
 
     def name_row(self, row: int) -> str:
-        """A row of all files together, as a person would look it up: its file and number there."""
+        """Return the file and the number in that file of a row, counted over all files."""
         for path, count in zip(self.paths, self.row_counts, strict=True):
             if row < count:
                 return f"{path}, row {row}"
@@ -62,10 +62,14 @@ class Files:
         return f"row {row}"
 
     def resolve(self, folder: int, path: str) -> str:
-        """The absolute path of something that a row of file ``folder`` points at.
+        """Return the absolute path of a file that a row refers to.
+
+        Args:
+            folder: Index of the parquet file that contains the row.
+            path: Path in the row, relative to the folder of the parquet file.
 
         Raises:
-            DataError: It leads out of the file's folder (also through a link), or nowhere.
+            DataError: The path leaves the folder (links included), or the file is missing.
         """
         key = (folder, path)
         if key not in self._resolved:
@@ -74,22 +78,22 @@ class Files:
 
 
 def each_row(dataset: Any) -> Iterator[dict[str, Any]]:
-    """The rows of a ``datasets.Dataset`` in order, as iterating over it gives them."""
+    """Iterate over the rows of a ``datasets.Dataset`` in order, faster than its own iterator."""
     for batch in dataset.iter(batch_size=_AT_ONCE):
         for values in zip(*batch.values(), strict=True):
             yield dict(zip(batch, values, strict=True))
 
 
 def check_rows(rows: Iterable[Mapping[str, Any]], files: Files, longest: int) -> None:
-    """Check every row of a data set.
+    """Check every row of a dataset.
 
     Args:
-        rows: In the order of the files, each with ``data_folder``, the index of its file.
-        files: The files that they come from.
-        longest: Most tokens of a prompt, ``data.max_prompt_length``.
+        rows: Rows in the order of the files, each with ``data_folder``, the index of its file.
+        files: Files of the rows.
+        longest: Maximum number of prompt tokens, ``data.max_prompt_length``.
 
     Raises:
-        DataError: Names the file, the row and the field of the first row that cannot be used.
+        DataError: Names file, row and field of the first unusable row.
     """
     networks = cache(read_network)
     for number, row in enumerate(rows):
@@ -141,8 +145,8 @@ def _check_images(row: Mapping[str, Any], files: Files) -> None:
             raise DataError(
                 where,
                 "bytes",
-                hint="Images inside rows are copied with every rollout and fill the host's memory. "
-                "Keep them as files and put their paths here. " + _PREPARE,
+                hint="Images inside rows are copied with every rollout and fill the host memory. "
+                "Store them as files and put their paths here. " + _PREPARE,
             )
         files.resolve(row["data_folder"], _text(image, f"{where}.image"))
 
@@ -166,7 +170,7 @@ def _existing(name: str) -> Path:
     if path.suffix != ".parquet":
         raise DataError(name, hint="Expected a parquet file. " + _PREPARE)
     if not path.is_file():
-        raise DataError(name, hint=f"There is no such file on this machine's disks. {_PREPARE}")
+        raise DataError(name, hint=f"There is no such local file. {_PREPARE}")
     return path.absolute()
 
 
@@ -175,7 +179,7 @@ def _row_count(path: Path) -> int:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(
-            path, found=str(error), hint=f"Not a whole parquet file. {_PREPARE}"
+            path, found=str(error), hint=f"Not a complete parquet file. {_PREPARE}"
         ) from None
 
 
@@ -185,7 +189,7 @@ def _inside(folder: Path, path: str) -> Path:
         raise DataError(
             path,
             found=str(target),
-            hint=f"It leads out of {folder}; rows may only point at files beside them.",
+            hint=f"The path leaves {folder}; rows may only refer to files below it.",
         )
     if not target.is_file():
         raise DataError(path, found=str(target), hint=f"There is no such file. {_PREPARE}")

@@ -1,14 +1,14 @@
-"""The order in which a curriculum trains its rows: a pure function of stages, seed and batch size.
+"""Training order of a curriculum: a pure function of stages, seed and batch size.
 
-A stage draws rows from one or more streams, without end; each stream shuffles its rows anew for
-every pass. The schedule takes as many draws as the stage is long and fills the last batch with the
-draws that come next, so that each stage is a whole number of batches::
+A stage draws rows from one or more endless streams; each stream reshuffles its rows for every pass.
+The schedule takes as many draws as the length of the stage and fills the last batch with the next
+draws, so that each stage is an integer number of batches::
 
     one stage of 5 rows, one epoch, batches of 2      →  [3 0] [4 1] [2 3*]      * repeat
 
-A repeat is a row that the stage has seen already. It is trained like any other and marked, so that
-figures about the stage can leave it out. Nothing else is repeated and nothing is left out: a stage
-of ``n`` epochs trains every row exactly ``n`` times.
+A repeat is a row that the stage has already trained. It is trained like any other and marked, so
+that metrics of the stage can exclude it. Apart from repeats, a stage of ``n`` epochs trains every
+row exactly ``n`` times.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ __all__ = [
     "pass_order",
 ]
 
-ORDER_VERSION = 1
-"""Counted up whenever the same settings would give another order, so that no run resumes across."""
+ORDER_VERSION = 2
+"""Incremented when the same settings give another order or another saved state, so that no run
+resumes across the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowStream:
-    """Rows that a stage draws from, each once per pass."""
+    """Rows from which a stage draws, each once per pass."""
 
     name: str
     rows: tuple[int, ...]  # row numbers in the training data, ascending
-    weight: float = 1.0  # share of the stage's draws, relative to the other streams; > 0
-    replay: bool = False  # replayed rows accompany the stage; its epochs do not wait for them
+    weight: float = 1.0  # share of the draws relative to the other streams; > 0
+    replay: bool = False  # replayed rows do not count for the epochs of the stage
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of the curriculum: what it draws, and how long it lasts.
+    """A stage of the curriculum: its streams and its length.
 
-    It lasts ``length`` draws, or ``epochs`` passes over every stream that is not a replay.
+    The length is ``length`` draws, or ``epochs`` passes over every stream without replay.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One row taken from a stream."""
+    """One row drawn from a stream."""
 
     row: int
     stream: int  # index into Stage.streams
@@ -71,7 +72,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One place in the training order."""
+    """One position in the training order."""
 
     row: int
     stage: int  # index into Schedule.stages
@@ -82,13 +83,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a stage lies in the training order. Steps count from 1, as verl counts them."""
+    """Range of a stage in the training order. Steps start at 1, as in verl."""
 
     stage: str
     first_step: int
     last_step: int
     rows: int  # distinct rows
-    slots: int  # places, repeats included
+    slots: int  # positions, including repeats
     repeats: int
 
     @property
@@ -99,7 +100,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The whole training order: the slots of all steps, one step after the other."""
+    """The complete training order: the slots of all steps in sequence."""
 
     stages: tuple[Stage, ...]
     slots: tuple[Slot, ...]
@@ -107,11 +108,11 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """Number of batches of the whole curriculum."""
+        """Number of batches of the curriculum."""
         return len(self.slots) // self.batch_size
 
     def rows_by_step(self) -> dict[int, list[int]]:
-        """Row numbers that each step trains; steps count from 1."""
+        """Return the row numbers that each step trains; steps start at 1."""
         size = self.batch_size
         return {
             step: [slot.row for slot in self.slots[(step - 1) * size : step * size]]
@@ -120,25 +121,24 @@ class Schedule:
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
-        """Where each stage begins and ends."""
+        """Range of each stage."""
         return tuple(_spans(self))
 
 
 def pass_order(stream: RowStream, stage: str, seed: int, epoch: int) -> list[int]:
-    """Rows of one pass over a stream, a function of (seed, stage, stream, epoch) alone."""
+    """Return the rows of one pass over a stream; depends only on (seed, stage, stream, epoch)."""
     order = list(stream.rows)
     random.Random(f"{seed}/{stage}/{stream.name}/{epoch}").shuffle(order)
     return order
 
 
 def draws(stage: Stage, seed: int) -> Iterator[Draw]:
-    """All draws of a stage, without end.
+    """Yield the draws of a stage, without end.
 
-    Streams take turns in proportion to their weights. The k-th draw of a stream with share s may
-    come after (k-1)/s draws and is due after k/s; of those that may come, the one due first is
-    taken. So every stretch of the stage from its beginning, and not only the whole, has the
-    mixture that was asked for, to within one row (fair scheduling: Baruah et al., 1996,
-    "Proportionate progress").
+    Streams alternate in proportion to their weights. The k-th draw of a stream with share s is
+    available after (k-1)/s draws and due after k/s; of the available ones, the one due first is
+    taken. Every prefix of the stage therefore has the requested mixture to within one row (fair
+    scheduling: Baruah et al., 1996, "Proportionate progress").
     """
     total = sum(stream.weight for stream in stage.streams)
     shares = [stream.weight / total for stream in stage.streams]
@@ -157,15 +157,15 @@ def _next_stream(shares: Sequence[float], taken: Sequence[int]) -> int:
 
 
 def build_schedule(stages: Sequence[Stage], seed: int, batch_size: int) -> Schedule:
-    """Lay the stages out one after the other, each a whole number of batches.
+    """Arrange the stages in sequence, each as an integer number of batches.
 
     Args:
-        stages: In the order of training; none empty.
-        seed: Any integer; another seed shuffles differently inside the stages.
-        batch_size: Rows of one training step (prompts, not rollouts), at least 1.
+        stages: Stages in training order, none empty.
+        seed: Seed for shuffling inside the stages.
+        batch_size: Rows per training step (prompts, not rollouts), at least 1.
 
     Raises:
-        ConfigError: A stage has less to train than one batch holds.
+        ConfigError: A stage has fewer rows to train than one batch.
     """
     slots: list[Slot] = []
     for index, stage in enumerate(stages):
@@ -188,7 +188,7 @@ def _stage_slots(stage: Stage, index: int, seed: int, batch_size: int) -> list[S
         raise ConfigError(
             f"data.curriculum.stages[{index}] ({stage.name})",
             found=f"{len(due)} rows to train, fewer than one batch of {batch_size}",
-            hint="Give the stage more rows or epochs, merge it with another, "
+            hint="Give the stage more rows or epochs, merge it with another one, "
             "or lower data.train_batch_size.",
         )
     repeats = _filling(due, source, batch_size)
@@ -200,7 +200,7 @@ def _stage_slots(stage: Stage, index: int, seed: int, batch_size: int) -> list[S
 
 
 def _due_draws(stage: Stage, source: Iterator[Draw]) -> Iterator[Draw]:
-    """The draws that the stage's length asks for."""
+    """Yield the draws for the length of the stage."""
     if stage.length is not None:
         yield from islice(source, stage.length)
         return
@@ -217,7 +217,7 @@ def _due_draws(stage: Stage, source: Iterator[Draw]) -> Iterator[Draw]:
 
 
 def _filling(due: Sequence[Draw], source: Iterator[Draw], batch_size: int) -> list[Draw]:
-    """The next draws, as many as the last batch lacks; rows that it already has come last."""
+    """Return draws to fill the last batch, preferring rows that are not in it yet."""
     missing = -len(due) % batch_size
     if not missing:
         return []

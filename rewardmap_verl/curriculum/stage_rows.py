@@ -1,4 +1,4 @@
-"""Which rows each stage trains: the settings of the curriculum, applied to the data."""
+"""Select the rows of each stage from the data."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from rewardmap_verl.errors import ConfigError
 __all__ = ["Columns", "needed_columns", "plan_stages", "rows_never_trained"]
 
 Columns = Mapping[str, Sequence[object]]
-"""What is known of the rows: for each key of ``extra_info`` that is asked for, its value in every
-row. There is always a column ``type``."""
+"""Values of ``extra_info`` by key, one value per row. The column ``type`` is always present."""
 
 
 def needed_columns(settings: CurriculumConfig) -> list[str]:
-    """Keys of ``extra_info`` that decide which stage a row belongs to."""
+    """Return the keys of ``extra_info`` that decide which stage a row belongs to."""
     parts = (part for stage in settings.stages for part in stage.parts)
     return list(dict.fromkeys(["type", *(key for part in parts for key in part.where)]))
 
 
 def plan_stages(settings: CurriculumConfig, columns: Columns, batch_size: int) -> list[Stage]:
-    """Find each stage's rows and its length.
+    """Select the rows and the length of each stage.
 
     Raises:
-        ConfigError: A part of a stage has no rows, or no stage trains a type that rows have.
+        ConfigError: A part of a stage has no rows, or no stage trains a type of the data.
     """
     stages = [
         _plan_stage(stage, f"{BLOCK}.stages[{index}]", columns, batch_size)
@@ -43,7 +42,7 @@ def plan_stages(settings: CurriculumConfig, columns: Columns, batch_size: int) -
 
 
 def rows_never_trained(stages: Iterable[Stage], columns: Columns) -> int:
-    """Number of rows that no stage draws from, because of filters or ``leave_out``."""
+    """Count the rows that no stage draws, because of filters or ``leave_out``."""
     trained = {row for stage in stages for stream in stage.streams for row in stream.rows}
     return len(columns["type"]) - len(trained)
 
@@ -108,14 +107,14 @@ def _check_all_types_trained(settings: CurriculumConfig, columns: Columns) -> No
         raise ConfigError(
             f"{BLOCK}.stages",
             found=f"no stage for {_counts(missing)}",
-            hint=f"Give these types a stage, or name them in {BLOCK}.leave_out.",
+            hint=f"Add a stage for these types, or list them in {BLOCK}.leave_out.",
         )
 
 
-def _counts(values: Iterable[object], most: int = 12) -> str:
-    """Values with how often they occur, such as ``TorF1 (48 rows), TorF2 (48 rows)``."""
+def _counts(values: Iterable[object], limit: int = 12) -> str:
+    """Format values with their counts, such as ``TorF1 (48 rows), TorF2 (48 rows)``."""
     counts = Counter(values)
-    shown = [f"{value} ({count} rows)" for value, count in counts.most_common(most)]
-    if len(counts) > most:
-        shown.append(f"{len(counts) - most} more")
+    shown = [f"{value} ({count} rows)" for value, count in counts.most_common(limit)]
+    if len(counts) > limit:
+        shown.append(f"{len(counts) - limit} more")
     return ", ".join(shown)

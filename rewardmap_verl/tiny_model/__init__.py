@@ -1,1 +1,1 @@
-"""The embedded model: build, initialization, pretraining and cold start."""
+"""The embedded model: architecture, initialization, vision pretraining and supervised start."""

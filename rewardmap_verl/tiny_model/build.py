@@ -1,9 +1,9 @@
-"""A tiny Qwen2.5-VL, built on the spot: the real architecture at under a million parameters.
+"""Build a tiny Qwen2.5-VL: the real architecture with under a million parameters.
 
-It exists so that the whole stack (image processor, vision tower, vLLM, FSDP, weight sync) runs on
-two CPU cores. It knows nothing until :mod:`rewardmap_verl.tiny_model.cold_start` has shown it the
-answer formats. Tokenizer, chat template and processor come with it: an ordinary Hugging Face
-folder.
+With it the complete stack (image processor, vision tower, vLLM, FSDP, weight sync) runs on two CPU
+cores. Its weights are random until :mod:`rewardmap_verl.tiny_model.cold_start` teaches it the
+answer formats. The result is an ordinary Hugging Face folder with tokenizer, chat template and
+processor.
 
 Example:
     >>> texts = read_texts(Path("data/synthetic"))  # doctest: +SKIP
@@ -13,14 +13,13 @@ Example:
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.preparation.atomic import staging_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     )
 
 IMAGE_MARKER = "<image>"
-"""Where a prompt's text stands for its picture (verl's convention)."""
+"""Placeholder of the image in the text of a prompt (verl's convention)."""
 
 END_OF_TEXT = "<|endoftext|>"
 TURN_START = "<|im_start|>"
@@ -50,14 +49,15 @@ SPECIAL_TOKENS = (
     IMAGE_PAD,
     VIDEO_PAD,
 )
-"""The special tokens of Qwen2.5-VL that its code, verl or vLLM look up by name."""
+"""Special tokens of Qwen2.5-VL that its code, verl or vLLM look up by name."""
 
-# One word, one digit, one run of signs or one newline a piece. Newlines stand alone, so that a turn
-# tokenizes the same whether or not its answer follows (verl encodes prompt and answer apart).
+# Pieces: a word, a digit, a run of punctuation, or a newline. A newline is always a separate
+# piece, so that a turn has the same tokens with and without its answer (verl encodes prompt and
+# answer separately).
 WORDS = r"\n| ?\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|[^\S\n]"
 
 TURNS = ["system\n", "user\n", "assistant\n"]
-"""What the chat template itself writes."""
+"""Text that the chat template adds."""
 
 CHAT_TEMPLATE = """\
 {%- for message in messages -%}
@@ -81,18 +81,18 @@ CHAT_TEMPLATE = """\
 {{- '<|im_start|>assistant\n' -}}
 {%- endif -%}
 """
-"""Qwen's turns without a system prompt: every token counts on two cores."""
+"""Qwen's chat format without the default system prompt, whose tokens cost time on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class TinyModelSize:
-    """How large the model is. Widths are features, heads are counts.
+    """Size of the model. Widths are numbers of features.
 
-    ``text_width / text_heads`` must be a head size that vLLM's CPU attention has (32, 64, …).
+    ``text_width / text_heads`` must be a head size that vLLM's CPU attention supports (32, 64, …).
     """
 
     vocabulary: int = 4096
-    """Most entries that the tokenizer may learn; it stops early when words run out."""
+    """Maximum number of tokenizer entries; the tokenizer has fewer if the corpus is small."""
     text_width: int = 96
     text_layers: int = 2
     text_heads: int = 3
@@ -102,16 +102,16 @@ class TinyModelSize:
     vision_heads: int = 2
     vision_hidden: int = 128
     longest: int = 4096
-    """Most positions, in tokens."""
+    """Maximum sequence length in tokens."""
 
     def __post_init__(self) -> None:
-        """Refuse widths that do not divide into even heads, and a single layer."""
+        """Reject a single layer, and widths that do not divide into heads of even size."""
         if self.text_layers < 2:
             raise ConfigError(
                 "TinyModelSize",
                 field="text_layers",
                 found=self.text_layers,
-                hint="Copying a name takes two layers or more.",
+                hint="Copying a name needs at least two layers.",
             )
         for part, width, heads in (
             ("text", self.text_width, self.text_heads),
@@ -131,41 +131,36 @@ def build_tiny_model(
 ) -> Path:
     """Build tokenizer, processor and randomly initialized weights, and save them as one folder.
 
-    Same texts, seed and size give the same bytes.
+    The same texts, seed and size give the same bytes.
 
     Args:
-        output: the folder to write; it appears whole or not at all, and must not hold a model yet.
-        texts: what the model is to read and write
+        output: Folder to write; it appears only when complete, and must not exist.
+        texts: Corpus of the tokenizer
             (:func:`rewardmap_verl.tiny_model.conversations.read_texts`).
-        seed: seed of the weights.
-        size: the model's size; the default has about half a million parameters.
+        seed: Seed of the weights.
+        size: Size of the model; the default has about half a million parameters.
 
     Returns:
         ``output``.
 
     Raises:
-        ConfigError: ``output`` exists already.
-        DataError: ``texts`` holds no text.
+        ConfigError: ``output`` exists.
+        DataError: ``texts`` is empty.
     """
     if output.exists():
-        raise ConfigError(output, found="an existing path", hint="Remove it or name another one.")
+        raise ConfigError(output, found="an existing path", hint="Remove it or choose another one.")
     size = size or TinyModelSize()
     processor = make_processor(train_tokenizer(texts, size.vocabulary))
     model = make_model(make_config(processor, size), seed)
     output.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    try:
+    with staging_folder(output, "config.json") as staging:
         processor.save_pretrained(staging)
         model.save_pretrained(staging)
-        staging.chmod(0o755)
-        staging.rename(output)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return output
 
 
 def count_parameters(model: Path) -> int:
-    """The number of weights in a model folder, shared ones once."""
+    """Count the weights in a model folder; tied weights count once."""
     from safetensors import safe_open
 
     with safe_open(model / "model.safetensors", framework="np") as weights:
@@ -173,20 +168,20 @@ def count_parameters(model: Path) -> int:
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A byte-level tokenizer on ``texts``: each frequent word is one token, any text encodes.
+    """Train a byte-level tokenizer in which each frequent word is one token.
 
     Args:
-        texts: the corpus; order and repetition do not matter beyond the counts of words.
-        vocabulary: most entries, special tokens included.
+        texts: Corpus; only the counts of words matter, not the order.
+        vocabulary: Maximum number of entries, including special tokens.
 
     Raises:
-        DataError: there is no text.
+        DataError: There is no text.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     known = sorted(text for text in texts if text.strip())
     if known:
-        known += TURNS * 2  # twice: a word must be met more than once to become a token
+        known += TURNS * 2  # twice, because a word must occur twice to become a token
     else:
         raise DataError("tokenizer corpus", found=known, hint="Prepare a data folder with rows.")
     tokenizer = Tokenizer(models.BPE())
@@ -209,7 +204,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def make_processor(tokenizer: Tokenizer) -> Qwen2_5_VLProcessor:
-    """Qwen2.5-VL's processor around ``tokenizer``, with our chat template."""
+    """Create Qwen2.5-VL's processor with ``tokenizer`` and our chat template."""
     from transformers import (
         PreTrainedTokenizerFast,
         Qwen2_5_VLProcessor,
@@ -234,10 +229,10 @@ def make_processor(tokenizer: Tokenizer) -> Qwen2_5_VLProcessor:
 
 
 def make_config(processor: Qwen2_5_VLProcessor, size: TinyModelSize) -> Qwen2_5_VLConfig:
-    """The model's configuration.
+    """Create the configuration of the model.
 
-    The vocabulary has exactly as many entries as the tokenizer: verl masks what lies beyond the
-    tokenizer in vLLM and not in the actor, and their probabilities would differ.
+    The vocabulary has exactly the size of the tokenizer. verl masks logits beyond the tokenizer in
+    vLLM but not in the actor, so their probabilities would differ.
     """
     from transformers import Qwen2_5_VLConfig
 
@@ -255,7 +250,7 @@ def make_config(processor: Qwen2_5_VLProcessor, size: TinyModelSize) -> Qwen2_5_
 
 
 def _text_config(tokenizer: PreTrainedTokenizerFast, size: TinyModelSize) -> dict[str, object]:
-    """The language model's part."""
+    """Return the configuration of the language model."""
     half_head = size.text_width // size.text_heads // 2
     # The rotary axes (time, height, width) share half a head; Qwen2.5-VL gives time a quarter.
     time = half_head // 4
@@ -277,7 +272,7 @@ def _text_config(tokenizer: PreTrainedTokenizerFast, size: TinyModelSize) -> dic
         "bos_token_id": tokenizer.convert_tokens_to_ids(END_OF_TEXT),
         "eos_token_id": tokenizer.convert_tokens_to_ids(TURN_END),
         "pad_token_id": tokenizer.convert_tokens_to_ids(END_OF_TEXT),
-        # Unit variance through every layer: at this width the usual 0.02 starts as good as silent.
+        # Keeps unit variance through the layers; the usual 0.02 is too small at this width.
         "initializer_range": size.text_width**-0.5,
         "tie_word_embeddings": True,
         "dtype": "float32",
@@ -285,14 +280,14 @@ def _text_config(tokenizer: PreTrainedTokenizerFast, size: TinyModelSize) -> dic
 
 
 def _vision_config(size: TinyModelSize) -> dict[str, object]:
-    """The vision tower's part: patches of 14 pixels, merged two by two, as in Qwen2.5-VL."""
+    """Return the configuration of the vision tower: 14-pixel patches, merged two by two."""
     return {
         "depth": size.vision_layers,
         "hidden_size": size.vision_width,
         "intermediate_size": size.vision_hidden,
         "num_heads": size.vision_heads,
         "out_hidden_size": size.text_width,
-        # Full attention everywhere: the pictures are hardly larger than one attention window.
+        # Full attention in all layers: the images are hardly larger than one attention window.
         "fullatt_block_indexes": list(range(size.vision_layers)),
         "initializer_range": size.vision_width**-0.5,
         "dtype": "float32",
@@ -300,9 +295,9 @@ def _vision_config(size: TinyModelSize) -> dict[str, object]:
 
 
 def make_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalGeneration:
-    """Weights in fp32, a function of the seed; leaves torch's global generator as it was.
+    """Create fp32 weights from a seed, without changing torch's global generator.
 
-    They are random, but for heads that soon copy names
+    They are random except for the induction heads
     (:mod:`rewardmap_verl.tiny_model.induction_init`).
     """
     import torch
@@ -314,7 +309,7 @@ def make_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalG
         torch.manual_seed(seed)
         model = Qwen2_5_VLForConditionalGeneration(config)
     init_induction_heads(model, torch.Generator().manual_seed(seed))
-    # Without this the saved folder inherits whatever transformers derives from the configuration.
+    # Otherwise transformers derives the saved generation config from the model configuration.
     model.generation_config = GenerationConfig(
         bos_token_id=config.text_config.bos_token_id,
         eos_token_id=config.text_config.eos_token_id,

@@ -1,7 +1,7 @@
-"""Questions of a prepared data folder with their perfect answers.
+"""Questions of a prepared folder with their gold answers, as training data of the tiny model.
 
-They feed the tiny model: its tokenizer reads them, and its cold start learns to answer in their
-format. Nothing here is used when an ordinary pretrained model is trained.
+Its tokenizer is trained on them, and its supervised start learns their answer formats. Runs with an
+ordinary pretrained model do not use this module.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ __all__ = ["Conversation", "of_types", "read_conversations", "read_texts", "samp
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One question and its perfect answer."""
+    """One question and its gold answer."""
 
     type: QuestionType
     prompt: str
-    """The user's turn, with ``<image>`` where the picture stands."""
+    """User turn, with ``<image>`` in place of the image."""
     answer: str
-    """The assistant's turn."""
+    """Assistant turn."""
     image: Path
-    """The picture, absolute."""
+    """Absolute path of the image."""
     max_pixels: int
-    """Pixel budget of the picture."""
+    """Pixel budget of the image."""
 
 
 def read_conversations(folder: Path, split: str = "train") -> Iterator[Conversation]:
-    """The conversations of one split, in the order of its rows.
+    """Read the conversations of a split in the order of its rows.
 
     Args:
-        folder: a prepared data folder.
+        folder: A prepared folder.
         split: ``train`` or ``test``.
 
     Raises:
@@ -51,12 +51,12 @@ def read_conversations(folder: Path, split: str = "train") -> Iterator[Conversat
 
 
 def read_texts(folder: Path) -> list[str]:
-    """Everything that a model meets in a prepared folder: all questions, and the answers to learn.
+    """Return all texts for the tokenizer: all questions, and the answers of the training split.
 
-    The answers of the test split stay out; its questions are what any user would ask.
+    Answers of the test split are excluded.
 
     Raises:
-        DataError: as :func:`read_conversations`.
+        DataError: As :func:`read_conversations`.
     """
     train = list(read_conversations(folder, "train"))
     test = read_conversations(folder, "test")
@@ -67,27 +67,28 @@ def read_texts(folder: Path) -> list[str]:
 def of_types(
     conversations: Iterable[Conversation], types: Sequence[str], folder: Path
 ) -> list[Conversation]:
-    """The conversations of some question types; of all when none is named.
+    """Filter conversations by question type; without types return all of them.
 
     Raises:
-        DataError: one of the types has no row in ``folder``.
+        DataError: A type has no row in ``folder``.
     """
     found = list(conversations)
-    there = sorted({one.type.value for one in found})
+    present = sorted({one.type.value for one in found})
     for name in types:
-        if name not in there:
-            raise DataError(folder, found=name, hint=f"Its training rows are {', '.join(there)}.")
+        if name not in present:
+            hint = f"Its training rows have the types {', '.join(present)}."
+            raise DataError(folder, found=name, hint=hint)
     return [one for one in found if not types or one.type.value in types]
 
 
 def sample_evenly(
-    conversations: Iterable[Conversation], most: int, seed: int
+    conversations: Iterable[Conversation], limit: int, seed: int
 ) -> list[Conversation]:
-    """At most ``most`` conversations, as many of each type as there are; a function of the seed."""
+    """Sample at most ``limit`` conversations, evenly over the types; a function of the seed."""
     by_type: defaultdict[QuestionType, list[Conversation]] = defaultdict(list)
     for conversation in conversations:
         by_type[conversation.type].append(conversation)
     for kind, found in by_type.items():
         random.Random(f"{seed}/cold start/{kind}").shuffle(found)
     rounds = zip_longest(*by_type.values())
-    return [one for one in chain.from_iterable(rounds) if one is not None][:most]
+    return [one for one in chain.from_iterable(rounds) if one is not None][:limit]

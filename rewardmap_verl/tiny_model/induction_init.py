@@ -1,13 +1,13 @@
-"""Initial weights with which a two-layer language model can copy a name from its prompt.
+"""Initial weights with which a two-layer language model copies names from its prompt.
 
-Every route begins at a stop that the question names, so a model that cannot copy has no part in
-the reward of planning. Copying takes an induction circuit: a head that brings to each token what
-stood before it, and a later head that finds a token by that and repeats it (Olsson et al.,
-"In-context Learning and Induction Heads", arXiv 2209.11895). Large models have it; a small one
-finds it after thousands of steps. Starting near it (as in Trockman and Kolter, "Mimetic
-Initialization of Self-Attention Layers", arXiv 2305.09828) it is in use after some tens of steps:
-after 80 steps of 16 routes each, 100 % of the departures are right against 2 % without it.
-Nothing about any map is put in.
+Every route begins at a stop that the question names, so a model that cannot copy gets no reward
+for planning. Copying needs an induction circuit: a head that writes the preceding token to each
+position, and a later head that finds a position by it and repeats its token (Olsson et al.,
+"In-context Learning and Induction Heads", arXiv 2209.11895). Large models have such heads; a small
+model learns them after thousands of steps. Initialized close to them (as in Trockman and Kolter,
+"Mimetic Initialization of Self-Attention Layers", arXiv 2305.09828), it uses them after some tens
+of steps: after 80 steps with 16 routes each, 100 % of the departures are right, against 2 % without
+this initialization. The weights contain nothing about any map.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 __all__ = ["init_induction_heads"]
 
 DISTANCES = (1, 2)
-"""How many tokens the first heads look back: from ":" to "Stop", and to "Departure" before it."""
+"""Offsets of the previous-token heads: from ":" to "Stop", and to "Departure" before it."""
 
 SHARPNESS = 5.0
-"""Length of each component of their query and key: they look at one token, not at a region."""
+"""Norm of each component of their query and key, large enough to attend to one token."""
 
 EMBEDDING_SCALE = 0.3
-QUIET_ATTENTION = 0.3
-QUIET_FEEDFORWARD = 0.2
+ATTENTION_SCALE = 0.3
+FEEDFORWARD_SCALE = 0.2
 COPY_STRENGTH = 0.5
-"""Scales by which a token's own embedding stays louder than what the layers add to it at first."""
+"""Scales that keep a token's embedding larger than the initial output of the layers."""
 
 
 def init_induction_heads(
     model: Qwen2_5_VLForConditionalGeneration, generator: torch.Generator
 ) -> None:
-    """Change the freshly initialized weights of ``model``, in place, into ones that copy soon.
+    """Turn freshly initialized weights of ``model`` into an induction circuit, in place.
 
     Args:
-        model: a model whose language part has two layers or more, and tied embeddings.
-        generator: source of what stays random.
+        model: Model with at least two language layers and tied embeddings.
+        generator: Source of the remaining random weights.
     """
     import torch
 
@@ -48,20 +48,22 @@ def init_induction_heads(
     with torch.no_grad():
         language.embed_tokens.weight.normal_(0, EMBEDDING_SCALE, generator=generator)
         for layer in language.layers:
-            layer.self_attn.o_proj.weight.mul_(QUIET_ATTENTION)
-            layer.mlp.down_proj.weight.mul_(QUIET_FEEDFORWARD)
-        for head, distance in enumerate(DISTANCES[: _heads(model)]):
-            _look_back(language.layers[0].self_attn, head, distance, _frequencies(model))
-        _repeat_what_is_seen(language.layers[1].self_attn, generator)
+            layer.self_attn.o_proj.weight.mul_(ATTENTION_SCALE)
+            layer.mlp.down_proj.weight.mul_(FEEDFORWARD_SCALE)
+        for head, distance in enumerate(DISTANCES[: _usable_heads(model)]):
+            _init_previous_token_head(
+                language.layers[0].self_attn, head, distance, _frequencies(model)
+            )
+        _init_copy_heads(language.layers[1].self_attn, generator)
 
 
-def _heads(model: Qwen2_5_VLForConditionalGeneration) -> int:
-    """How many heads may look back; one is left free."""
+def _usable_heads(model: Qwen2_5_VLForConditionalGeneration) -> int:
+    """Return the number of heads that may look back; one stays free."""
     return int(model.config.text_config.num_attention_heads) - 1
 
 
 def _frequencies(model: Qwen2_5_VLForConditionalGeneration) -> torch.Tensor:
-    """Angle by which each pair of rotary components turns per token, in radians."""
+    """Return the rotation of each rotary pair per token, in radians."""
     import torch
 
     text = model.config.text_config
@@ -70,12 +72,14 @@ def _frequencies(model: Qwen2_5_VLForConditionalGeneration) -> torch.Tensor:
     return theta ** (-torch.arange(pairs) / pairs)
 
 
-def _look_back(attention: Any, head: int, distance: int, frequencies: torch.Tensor) -> None:
-    """Make ``head`` look ``distance`` tokens back, whatever stands there.
+def _init_previous_token_head(
+    attention: Any, head: int, distance: int, frequencies: torch.Tensor
+) -> None:
+    """Make ``head`` attend ``distance`` tokens back, independent of the content.
 
-    Query and key are constants, through their biases. Rotary embedding turns them by their
-    positions i and j; a key that is turned ``distance`` tokens ahead makes their product
-    ``sum(cos((i - j - distance) * frequency))``, which is largest where j = i - distance.
+    Query and key are constant, through their biases. Rotary embedding rotates them by their
+    positions i and j. With a key rotated ``distance`` tokens ahead, their product is
+    ``sum(cos((i - j - distance) * frequency))``, which is largest for j = i - distance.
     """
     import torch
 
@@ -88,8 +92,8 @@ def _look_back(attention: Any, head: int, distance: int, frequencies: torch.Tens
     attention.k_proj.bias[rows] = SHARPNESS * torch.cat([torch.cos(ahead), torch.sin(ahead)])
 
 
-def _repeat_what_is_seen(attention: Any, generator: torch.Generator) -> None:
-    """Make the heads write what they look at as it is: values and output undo each other."""
+def _init_copy_heads(attention: Any, generator: torch.Generator) -> None:
+    """Make the heads copy the attended token: output is the transpose of a rotation of values."""
     import torch
 
     width = attention.v_proj.weight.shape[0]

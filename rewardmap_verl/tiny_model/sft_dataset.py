@@ -1,7 +1,7 @@
-"""verl's SFT data set, made fast enough for two cores: every conversation is processed once.
+"""verl's SFT dataset with a cache, so that every conversation is processed once.
 
-The cold start passes over a few hundred rows many times, and stock verl 0.9.1 loads, resizes and
-normalizes the picture of a row twice on every visit, which took 40 % of a step.
+The supervised start makes many passes over a few hundred rows. Stock verl 0.9.1 loads, resizes and
+normalizes the image of a row twice on every visit, which took 40 % of a step on two cores.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ __all__ = ["CachedConversations"]
 
 
 class CachedConversations(MultiTurnSFTDataset):
-    """Rows of verl's SFT data set, kept in memory after the first visit (under 1 MB each)."""
+    """SFT rows that are kept in memory after the first visit (under 1 MB each).
+
+    The arguments are those of verl's class; see ``data`` in ``recipe/cold_start.yaml``.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """As verl's; see ``data`` in ``recipe/cold_start.yaml``."""
         super().__init__(*args, **kwargs)
-        self._visited: dict[int, dict[str, Any]] = {}
+        self._cache: dict[int, dict[str, Any]] = {}
 
     def __getitem__(self, item: int) -> dict[str, Any]:
-        """The tensors of one conversation, in a dictionary of the caller's own."""
-        if item not in self._visited:
-            self._visited[item] = super().__getitem__(item)
-        return dict(self._visited[item])
+        """Return the tensors of one conversation in a new dictionary."""
+        if item not in self._cache:
+            self._cache[item] = super().__getitem__(item)
+        return dict(self._cache[item])
 
     def sanity_check(self, *args: Any, **kwargs: Any) -> None:
-        """Skip what verl checks on every visit, at the price of processing the picture again.
+        """Skip verl's check on every visit, which would process the image again.
 
-        It holds for our chat template, whose turns do not depend on each other (tested).
+        It holds for our chat template, whose turns are independent of each other (tested).
         """

@@ -1,14 +1,15 @@
-"""Attention heads that look a word up in the picture, as initial weights of a tiny model.
+"""Initial attention heads of a tiny model that look a word up in the image.
 
-A model that is to read a map must find the place where a name is printed and take from there what
-else it sees. Large models can; a small one with random weights finds it after thousands of steps,
-long after it has learned which answers are common. So the heads of the first layer that
-:mod:`rewardmap_verl.tiny_model.induction_init` left free start as heads that do it: every token of the
-text looks at the visual token that is most like it, and adds what stands there. This is the idea of
-Trockman and Kolter, "Mimetic Initialization of Self-Attention Layers" (arXiv 2305.09828). Which
-questions there are, and what follows from what is seen, is left to learn.
+To read a map, a model must find the position where a name is printed and read what else is there.
+Large models can do that. A small model with random weights learns it after thousands of steps, long
+after it has learned which answers are common. The heads of the first layer that
+:mod:`rewardmap_verl.tiny_model.induction_init` leaves free are therefore initialized for it: every
+text token attends to the most similar visual token and adds its content. This follows Trockman and
+Kolter, "Mimetic Initialization of Self-Attention Layers" (arXiv 2305.09828). The questions and the
+conclusions from the content still have to be learned.
 
-It needs a tower that writes words into visual tokens (:mod:`rewardmap_verl.tiny_model.vision_pretraining`).
+It requires a tower that writes words into visual tokens
+(:mod:`rewardmap_verl.tiny_model.vision_pretraining`).
 """
 
 from __future__ import annotations
@@ -23,80 +24,90 @@ if TYPE_CHECKING:
 
 __all__ = ["init_visual_lookup_heads"]
 
-LIKENESS = 16.0
-"""Logit of attention between a name and the visual token that holds it."""
+SIMILARITY = 16.0
+"""Attention logit between a name and the visual token that contains it."""
 
-PREFERENCE = 15.0
-"""Logit by which any visual token is preferred, for a word is most like itself."""
+IMAGE_BIAS = 15.0
+"""Attention logit in favor of visual tokens; without it a word attends to itself."""
 
-STRENGTH = 0.9
-"""How loud what is seen is beside the word itself: about as loud."""
+OUTPUT_SCALE = 0.9
+"""Norm of the head's output relative to the residual stream."""
 
-CALM = 0.15
-"""Factor of the last layer's output: at first no token is much more likely than another. Without
-it the first steps, in which the answers' form is learned, would spoil what the tower writes."""
+FINAL_NORM_SCALE = 0.15
+"""Factor of the final norm, which makes the initial token distribution nearly uniform. Without it
+the first steps, which learn the answer formats, would overwrite what the tower encodes."""
 
-FIRST_STEADY = 8
-"""Rotary pairs before this one turn too fast to compare tokens that are some tens apart."""
+FIRST_STABLE_PAIR = 8
+"""Rotary pairs before this one rotate too fast to compare tokens some tens of positions apart."""
 
 PARTS_OF_A_VISUAL_TOKEN = 3
-"""The mark of a picture, a stop's name and its lines, of like length."""
+"""Image token, stop name and lines, of similar norm."""
 
 
 def init_visual_lookup_heads(
     model: Qwen2_5_VLForConditionalGeneration, generator: torch.Generator
 ) -> None:
-    """Change the free heads of the first layer of ``model``, in place.
+    """Initialize the free heads of the first layer of ``model`` in place.
 
     Args:
-        model: a model whose visual tokens are sums of embeddings, that of the image's mark among
-            them, as :func:`rewardmap_verl.tiny_model.vision_pretraining.pretrain_vision` makes.
-        generator: source of the directions in which tokens are compared.
+        model: Model whose visual tokens are sums of embeddings that include the image token, as
+            :func:`rewardmap_verl.tiny_model.vision_pretraining.pretrain_vision` makes them.
+        generator: Source of the random directions in which tokens are compared.
     """
     import torch
 
     text = model.config.text_config
     width, heads = text.hidden_size, text.num_attention_heads
     language: Any = model.model.language_model
-    mark = language.embed_tokens.weight[model.config.image_token_id].detach()
+    image_token = language.embed_tokens.weight[model.config.image_token_id].detach()
+    direction = image_token / image_token.norm()
     with torch.no_grad():
         for head in range(len(DISTANCES), heads):
             rows = slice(head * width // heads, (head + 1) * width // heads)
             attention = language.layers[0].self_attn
-            _compare(attention, rows, mark / mark.norm(), generator)
-            _repeat(attention, rows, generator)
-        language.norm.weight.mul_(CALM)
+            _init_query_and_key(attention, rows, direction, generator)
+            _init_copy(attention, rows, generator)
+        language.norm.weight.mul_(FINAL_NORM_SCALE)
 
 
-def _compare(attention: Any, rows: slice, mark: torch.Tensor, generator: torch.Generator) -> None:
-    """Query and key alike, but for one pair of components: any query, and a picture's mark."""
+def _init_query_and_key(
+    attention: Any, rows: slice, image_token: torch.Tensor, generator: torch.Generator
+) -> None:
+    """Set equal query and key projections, plus one component that favors visual tokens.
+
+    Args:
+        attention: Attention module to change.
+        rows: Rows of the head in the projections.
+        image_token: Embedding of the image token, normalized.
+        generator: Source of the random directions.
+    """
     import torch
 
-    size, width = rows.stop - rows.start, mark.shape[0]
-    steady = [i for i in range(size) if i % (size // 2) >= FIRST_STEADY]
-    *alike, last = steady
-    some = _directions(len(alike), width, generator)
-    some -= (some @ mark)[:, None] * mark
-    # Tokens come with norm sqrt(width); of a visual one, the name is one part in three.
-    share = len(alike) / PARTS_OF_A_VISUAL_TOKEN**0.5
+    size, width = rows.stop - rows.start, image_token.shape[0]
+    stable = [i for i in range(size) if i % (size // 2) >= FIRST_STABLE_PAIR]
+    *shared, last = stable
+    projection = _orthogonal_rows(len(shared), width, generator)
+    projection -= (projection @ image_token)[:, None] * image_token
+    # Token norms are sqrt(width); the name is one of three parts of a visual token.
+    share = len(shared) / PARTS_OF_A_VISUAL_TOKEN**0.5
     query, key, bias = torch.zeros(size, width), torch.zeros(size, width), torch.zeros(size)
-    query[alike] = key[alike] = some * (LIKENESS * size**0.5 / share) ** 0.5
-    key[last] = mark
-    bias[last] = PREFERENCE * size**0.5 / (width / PARTS_OF_A_VISUAL_TOKEN) ** 0.5
+    query[shared] = key[shared] = projection * (SIMILARITY * size**0.5 / share) ** 0.5
+    key[last] = image_token
+    bias[last] = IMAGE_BIAS * size**0.5 / (width / PARTS_OF_A_VISUAL_TOKEN) ** 0.5
     attention.q_proj.weight[rows], attention.k_proj.weight[rows] = query, key
     attention.q_proj.bias[rows], attention.k_proj.bias[rows] = bias, 0.0
 
 
-def _repeat(attention: Any, rows: slice, generator: torch.Generator) -> None:
-    """What is seen is written as it is, as far as it fits through one head."""
+def _init_copy(attention: Any, rows: slice, generator: torch.Generator) -> None:
+    """Make the head copy the attended token, projected onto the rank of one head."""
     size, width = rows.stop - rows.start, attention.v_proj.weight.shape[1]
-    some = _directions(size, width, generator)
-    attention.v_proj.weight[rows] = some
-    attention.o_proj.weight[:, rows] = STRENGTH * (width / size) ** 0.5 * some.T
+    projection = _orthogonal_rows(size, width, generator)
+    attention.v_proj.weight[rows] = projection
+    attention.o_proj.weight[:, rows] = OUTPUT_SCALE * (width / size) ** 0.5 * projection.T
 
 
-def _directions(count: int, width: int, generator: torch.Generator) -> torch.Tensor:
-    """Random directions at right angles, one a row."""
+def _orthogonal_rows(count: int, width: int, generator: torch.Generator) -> torch.Tensor:
+    """Return random orthonormal rows."""
     import torch
 
     rotation, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))

@@ -31,7 +31,7 @@ def test_tensors_are_read(tmp_path: Path) -> None:
 def test_nothing_but_tensors_is_unpickled(tmp_path: Path) -> None:
     shard = tmp_path / "model_world_size_1_rank_0.pt"
     torch.save({"weight": Attack(tmp_path / "owned")}, shard)
-    with pytest.raises(DataError, match="FSDP engine saved"):
+    with pytest.raises(DataError, match="as verl's FSDP engine saves them"):
         join_shards([shard])
     assert not (tmp_path / "owned").exists()
 

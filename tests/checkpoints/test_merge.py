@@ -1,4 +1,4 @@
-"""Checkpoints become model folders, adapters become weights."""
+"""Merging: checkpoints become model folders, adapters are folded into weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from rewardmap_verl.checkpoints.merge import apart, find_shards, fold, merge, number_format
+from rewardmap_verl.checkpoints.merge import (
+    find_shards,
+    fold,
+    merge,
+    rollout_dtype,
+    split_adapters,
+)
 from rewardmap_verl.errors import ConfigError
 
 
@@ -17,31 +23,31 @@ def shards_at(folder: Path) -> Path:
     return folder
 
 
-def test_a_run_stands_for_its_newest_checkpoint(tmp_path: Path) -> None:
+def test_a_run_stands_for_its_latest_checkpoint(tmp_path: Path) -> None:
     shards_at(tmp_path / "global_step_2" / "actor")
     newest = shards_at(tmp_path / "global_step_4" / "actor")
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("4")
     assert find_shards(tmp_path) == find_shards(newest.parent) == find_shards(newest) == newest
 
 
-def test_fine_tuning_saves_without_an_actor(tmp_path: Path) -> None:
+def test_checkpoints_of_sft_have_no_actor_folder(tmp_path: Path) -> None:
     newest = shards_at(tmp_path / "global_step_4")
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("4\n")
     assert find_shards(tmp_path) == newest
 
 
-def test_no_checkpoint_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no checkpoint of verl here"):
+def test_a_folder_without_checkpoint_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no verl checkpoint here"):
         find_shards(tmp_path)
 
 
-def test_nothing_is_written_over(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
     shards_at(tmp_path / "run")
     with pytest.raises(ConfigError, match="exists already"):
         merge(tmp_path / "run", tmp_path)
 
 
-def test_folding_gives_what_model_and_adapter_compute_together() -> None:
+def test_folding_equals_model_plus_adapter() -> None:
     torch.manual_seed(1)
     layer = torch.nn.Linear(6, 5, bias=False)
     down, up, inputs = torch.randn(2, 6), torch.randn(5, 2), torch.randn(3, 6)
@@ -57,7 +63,7 @@ def test_folding_gives_what_model_and_adapter_compute_together() -> None:
     assert weights["lm.norm.weight"].equal(torch.ones(5))
 
 
-def test_an_adapter_of_another_model_is_refused() -> None:
+def test_an_adapter_of_another_model_is_rejected() -> None:
     adapter = {"base_model.model.x.lora_A.weight": torch.ones(1, 1)}
     with pytest.raises(ConfigError, match="no such layer"):
         fold({}, adapter, scale=1.0)
@@ -71,25 +77,27 @@ def test_an_adapter_of_another_model_is_refused() -> None:
         ("actor_rollout_ref: {}", "bfloat16"),
     ],
 )
-def test_the_merged_model_has_the_numbers_of_the_rollouts(
+def test_the_merged_model_has_the_dtype_of_the_rollouts(
     tmp_path: Path, text: str, found: str
 ) -> None:
     shards = shards_at(tmp_path / "checkpoints" / "global_step_2" / "actor")
-    assert number_format(shards) == "float32", "without a note as the checkpoint has them"
+    assert rollout_dtype(shards) == "float32", "without metadata: as in the checkpoint"
     (tmp_path / "checkpoints" / "rewardmap_run.yaml").write_text(text)
-    assert number_format(shards) == found
+    assert rollout_dtype(shards) == found
 
 
-def test_weights_and_adapters_of_a_checkpoint_apart() -> None:
+def test_weights_and_adapters_of_a_checkpoint_are_split() -> None:
     """The names that verl 0.9.1 saves with and without adapters."""
     prefix = "base_model.model.model.q_proj"
     names = [f"{prefix}.base_layer.weight", f"{prefix}.lora_A.default.weight", "lm_head.weight"]
-    weights, adapter = apart({name: name for name in names})
+    weights, adapter = split_adapters({name: name for name in names})
     assert weights == {"model.q_proj.weight": names[0], "lm_head.weight": names[2]}
     assert adapter == {f"{prefix}.lora_A.weight": names[1]}
 
 
-def test_a_model_gives_way_only_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_replaced_only_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shards_at(tmp_path / "checkpoints" / "actor")
     note = tmp_path / "checkpoints" / "rewardmap_run.yaml"
     note.write_text("actor_rollout_ref: {rollout: {dtype: bfloat16}}")
@@ -99,7 +107,6 @@ def test_a_model_gives_way_only_when_told(tmp_path: Path, monkeypatch: pytest.Mo
         (before / name).write_text("before")
 
     def written(shards: Path, target: Path, timeout: float) -> None:
-        target.mkdir()
         (target / "config.json").write_text("after")
 
     monkeypatch.setattr("rewardmap_verl.checkpoints.merge._run_merger", written)

@@ -78,7 +78,7 @@ def test_a_script_that_no_map_has_is_named_with_those_that_are_there(file: Path)
 
 
 def test_a_key_that_nobody_knows_is_answered_with_those_that_are_known(file: Path) -> None:
-    with pytest.raises(ConfigError, match=r"type; and script follows from their network"):
+    with pytest.raises(ConfigError, match=r"type; computed from their network: script"):
         laid_out(file, language="english")
 
 

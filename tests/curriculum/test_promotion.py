@@ -1,4 +1,4 @@
-"""When a stage ends by evidence."""
+"""Promotion and demotion of stages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardmap_verl.curriculum.config import DemoteConfig, PromoteConfig
-from rewardmap_verl.curriculum.promotion import Progress, StageRule, after_step
+from rewardmap_verl.curriculum.promotion import CurriculumState, StageRule, after_step
 
 
 def rules(
@@ -18,12 +18,12 @@ def rules(
     return [StageRule(planned, promote), StageRule(planned, None, demote), StageRule(planned)]
 
 
-def walk(figures: list[float], chosen: list[StageRule]) -> list[int]:
-    """The stage after every step, when each stage's own figure is the one given."""
-    progress, stages = Progress(), []
-    for figure in figures:
-        progress = after_step(progress, {progress.stage: figure}, chosen)
-        stages.append(progress.stage)
+def walk(metrics: list[float], chosen: list[StageRule]) -> list[int]:
+    """The stage after every step, if the metric of the current stage is the given one."""
+    state, stages = CurriculumState(), []
+    for metric in metrics:
+        state = after_step(state, {state.stage: metric}, chosen)
+        stages.append(state.stage)
     return stages
 
 
@@ -42,7 +42,7 @@ def test_one_lucky_batch_does_not_promote() -> None:
     assert walk([0.9, 0.1, 0.9, 0.1, 0.9], rules(promote)) == [0] * 5
 
 
-def test_a_stage_has_a_least_number_of_steps() -> None:
+def test_a_stage_has_a_minimum_number_of_steps() -> None:
     promote = PromoteConfig(reach=0.5, window=1, patience=1, min_steps=4)
     assert walk([1.0] * 4, rules(promote)) == [0, 0, 0, 1]
 
@@ -52,48 +52,48 @@ def test_a_plateau_promotes() -> None:
     assert walk([0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4], rules(promote)) == [0] * 6 + [1]
 
 
-def test_the_planned_length_is_the_most() -> None:
+def test_the_planned_length_is_the_maximum() -> None:
     promote = PromoteConfig(reach=0.99, window=1, patience=1)
     assert walk([0.0] * 4, rules(promote, planned=3)) == [0, 0, 1, 1]
 
 
-def test_the_last_stage_goes_on() -> None:
+def test_the_last_stage_continues() -> None:
     assert walk([0.0] * 9, rules(planned=2))[-1] == 2
 
 
 def test_a_lost_skill_falls_back_and_returns_where_it_was() -> None:
     demote = DemoteConfig(below=0.5, window=2, patience=1)
     promote = PromoteConfig(reach=0.9, window=1, patience=1)
-    progress = Progress(stage=1, steps=7)
-    for figure in (0.6, 0.2):
-        progress = after_step(progress, {0: figure, 1: 0.0}, rules(promote, demote))
-    assert progress == Progress(stage=0, paused=(1, 9))
-    progress = after_step(progress, {0: 0.3}, rules(promote, demote))
-    assert progress.stage == 0
-    progress = after_step(progress, {0: 0.95}, rules(promote, demote))
-    assert progress == Progress(stage=1, steps=9)
+    state = CurriculumState(stage=1, steps=7)
+    for metric in (0.6, 0.2):
+        state = after_step(state, {0: metric, 1: 0.0}, rules(promote, demote))
+    assert state == CurriculumState(stage=0, paused=(1, 9))
+    state = after_step(state, {0: 0.3}, rules(promote, demote))
+    assert state.stage == 0
+    state = after_step(state, {0: 0.95}, rules(promote, demote))
+    assert state == CurriculumState(stage=1, steps=9)
 
 
 def test_a_skill_that_is_only_shaky_stays() -> None:
     demote = DemoteConfig(below=0.5, window=1, patience=2)
-    progress = Progress(stage=1)
-    for figure in (0.4, 0.6, 0.4, 0.6):
-        progress = after_step(progress, {0: figure}, rules(None, demote))
-    assert progress.stage == 1
+    state = CurriculumState(stage=1)
+    for metric in (0.4, 0.6, 0.4, 0.6):
+        state = after_step(state, {0: metric}, rules(None, demote))
+    assert state.stage == 1
 
 
 @given(
     st.lists(st.dictionaries(st.integers(0, 2), st.floats(0, 1)), max_size=40),
     st.integers(0, 40),
 )
-def test_where_it_stands_survives_json(figures: list[dict[int, float]], stop: int) -> None:
+def test_where_it_stands_survives_json(metrics: list[dict[int, float]], stop: int) -> None:
     promote = PromoteConfig(reach=0.6, plateau=0.01, window=2, patience=2)
     demote = DemoteConfig(below=0.4, window=2, patience=1)
     chosen = rules(promote, demote, planned=9)
-    whole = resumed = Progress()
-    for index, seen in enumerate(figures):
+    uninterrupted = resumed = CurriculumState()
+    for index, seen in enumerate(metrics):
         if index == stop:
-            resumed = Progress.from_json(json.loads(json.dumps(resumed.as_json())))
-        whole = after_step(whole, seen, chosen)
+            resumed = CurriculumState.from_json(json.loads(json.dumps(resumed.as_json())))
+        uninterrupted = after_step(uninterrupted, seen, chosen)
         resumed = after_step(resumed, seen, chosen)
-        assert resumed == whole
+        assert resumed == uninterrupted

@@ -1,4 +1,4 @@
-"""A tiny model that is taught to see: names come out of pixels and are looked up by their words."""
+"""Vision pretraining: visual tokens encode names, and text tokens look them up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STEPS = 120
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Maps with few letters and colors, which are soon learned."""
+    """Maps with few letters and colors, which are learned fast."""
     micro = SIZES["micro"]
     out = tmp_path_factory.mktemp("micro") / "data"
     settings = PrepareSettings(
@@ -49,80 +49,82 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def blind(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny_model(tmp_path_factory.mktemp("blind") / "m", read_texts(data), 1, SIZE)
+def untrained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_model(tmp_path_factory.mktemp("untrained") / "m", read_texts(data), 1, SIZE)
 
 
 @pytest.fixture(scope="module")
-def seeing(data: Path, blind: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("seeing") / "m"
-    return pretrain_vision(blind, read_examples(data), out, STEPS)
+def pretrained(data: Path, untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pretrained") / "m"
+    return pretrain_vision(untrained, read_examples(data), out, STEPS)
 
 
-def share_read(folder: Path, sights: list[Example]) -> float:
-    """Share of stops whose own letter is the letter most like their visual token."""
+def share_read(folder: Path, examples: list[Example]) -> float:
+    """Share of stops whose visual token is most similar to their letter."""
     model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder)
     processor = AutoProcessor.from_pretrained(folder)
     embeddings = model.get_input_embeddings().weight
-    letters = sorted({place.words[0] for sight in sights for place in sight.places})
+    letters = sorted({label.words[0] for example in examples for label in example.labels})
     known = embeddings[[processor.tokenizer.encode(f" {letter}")[0] for letter in letters]]
     right = []
-    for sight in sights:
-        read = processor.image_processor(Image.open(sight.image), return_tensors="pt")
+    for example in examples:
+        read = processor.image_processor(Image.open(example.image), return_tensors="pt")
         with torch.no_grad():
             tokens = model.model.visual(read["pixel_values"], grid_thw=read["image_grid_thw"])
-        for place in sight.places:
-            likeness = known @ tokens.pooler_output[place.token]
-            right.append(letters[int(likeness.argmax())] == place.words[0])
+        for label in example.labels:
+            similarity = known @ tokens.pooler_output[label.token]
+            right.append(letters[int(similarity.argmax())] == label.words[0])
     return sum(right) / len(right)
 
 
-def test_sights_say_what_stands_in_each_cell(data: Path) -> None:
-    sights = read_examples(data)
-    assert len(sights) == 80
-    for sight in sights:
-        assert len({place.token for place in sight.places}) == len(sight.places)
-        assert all(0 <= place.token < 20 for place in sight.places)
-        assert all("Line" not in word for place in sight.places for word in place.words)
+def test_examples_label_each_square_once(data: Path) -> None:
+    examples = read_examples(data)
+    assert len(examples) == 80
+    for example in examples:
+        assert len({label.token for label in example.labels}) == len(example.labels)
+        assert all(0 <= label.token < 20 for label in example.labels)
+        assert all("Line" not in word for label in example.labels for word in label.words)
 
 
-def test_letters_of_maps_never_shown_are_read(data: Path, blind: Path, seeing: Path) -> None:
+def test_letters_of_unseen_maps_are_read(data: Path, untrained: Path, pretrained: Path) -> None:
     unseen = read_examples(data, "test")
-    assert share_read(blind, unseen) < 0.6
-    assert share_read(seeing, unseen) > 0.8
+    assert share_read(untrained, unseen) < 0.6
+    assert share_read(pretrained, unseen) > 0.8
 
 
-def test_a_stop_in_the_question_looks_at_its_place_in_the_picture(data: Path, seeing: Path) -> None:
+def test_a_stop_in_the_question_attends_to_its_position_in_the_image(
+    data: Path, pretrained: Path
+) -> None:
     model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        seeing, attn_implementation="eager"
+        pretrained, attn_implementation="eager"
     )
-    processor = AutoProcessor.from_pretrained(seeing)
+    processor = AutoProcessor.from_pretrained(pretrained)
     weights = []
-    for sight in read_examples(data, "test"):
-        place = sight.places[0]
-        text = f"<|vision_start|><|image_pad|><|vision_end|>How many lines at {place.words[0]}?"
-        inputs = processor(text=[text], images=[Image.open(sight.image)], return_tensors="pt")
+    for example in read_examples(data, "test"):
+        label = example.labels[0]
+        text = f"<|vision_start|><|image_pad|><|vision_end|>How many lines at {label.words[0]}?"
+        inputs = processor(text=[text], images=[Image.open(example.image)], return_tensors="pt")
         ids = inputs["input_ids"][0]
-        asked = int((ids == processor.tokenizer.encode(f" {place.words[0]}")[0]).nonzero()[-1])
+        asked = int((ids == processor.tokenizer.encode(f" {label.words[0]}")[0]).nonzero()[-1])
         first = int((ids == model.config.image_token_id).nonzero()[0])
         with torch.no_grad():
             attention = model(**inputs, output_attentions=True).attentions[0][0]
-        weights.append(float(attention[2:, asked, first + place.token].mean()))
-    assert sum(weights) / len(weights) > 0.3  # one of 20 places: 0.05 by chance
+        weights.append(float(attention[2:, asked, first + label.token].mean()))
+    assert sum(weights) / len(weights) > 0.3  # one of 20 squares: 0.05 by chance
 
 
-def test_the_same_seed_gives_the_same_weights(data: Path, blind: Path, tmp_path: Path) -> None:
-    sights = read_examples(data)[:40]
-    one, two = (pretrain_vision(blind, sights, tmp_path / name, 3) for name in ("one", "two"))
+def test_the_same_seed_gives_the_same_weights(data: Path, untrained: Path, tmp_path: Path) -> None:
+    examples = read_examples(data)[:40]
+    one, two = (pretrain_vision(untrained, examples, tmp_path / name, 3) for name in ("one", "two"))
     weights = "model.safetensors"
     assert (one / weights).read_bytes() == (two / weights).read_bytes()
 
 
-def test_a_folder_that_exists_is_not_written_over(data: Path, blind: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(data: Path, untrained: Path) -> None:
     with pytest.raises(ConfigError, match="existing path"):
-        pretrain_vision(blind, read_examples(data), blind, 1)
+        pretrain_vision(untrained, read_examples(data), untrained, 1)
 
 
-def test_data_without_drawn_maps_is_an_error_that_says_what_to_do(data: Path) -> None:
+def test_data_without_drawn_maps_is_an_error_with_a_hint(data: Path) -> None:
     with pytest.raises(DataError, match="prepare synthetic"):
         read_examples(data, "nowhere")
