@@ -1,4 +1,4 @@
-"""How long a map takes, from its seed to a PNG and an SVG file, by size.
+"""Time to draw a map, from its seed to a PNG and an SVG file, by size.
 
 python benchmarks/drawing_maps.py --maps 3
 """
@@ -28,7 +28,7 @@ _COLUMNS = ("network", "layout", "paint", "PNG", "SVG")
 
 
 def timed(clock: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
-    """Do the work and note its processor seconds."""
+    """Run the work and record its CPU seconds."""
     start = time.process_time()
     result = work()
     clock[name] = time.process_time() - start
@@ -38,7 +38,7 @@ def timed(clock: dict[str, float], name: str, work: Callable[[], Any]) -> Any:
 def one_map(
     index: int, settings: SyntheticSettings, style: MapStyle, width: int | None
 ) -> tuple[dict[str, float], int, tuple[int, int], int]:
-    """Seconds by step, stops, size in pixels, bytes of the PNG."""
+    """Return CPU seconds by step, stops, size in pixels, and bytes of the PNG."""
     clock: dict[str, float] = {}
     placed = timed(clock, "network", lambda: generate_network(2024, index, settings))
     drawn = timed(clock, "layout", lambda: draw_map(placed, style, width))
@@ -49,7 +49,7 @@ def one_map(
 
 
 def cases() -> Iterator[tuple[str, SyntheticSettings, MapStyle, int | None]]:
-    """What is measured."""
+    """Yield name, network settings, style and width of each case."""
     yield "tiny", tiny_settings(), tiny_style(), None
     yield "standard", standard_settings(), standard_style(), None
     yield "standard, 6,000 px", standard_settings(), standard_style(), 6000
@@ -60,9 +60,9 @@ def cases() -> Iterator[tuple[str, SyntheticSettings, MapStyle, int | None]]:
 
 
 def main(
-    maps: Annotated[int, typer.Option(min=1, help="Maps of each size.")] = 3,
+    maps: Annotated[int, typer.Option(min=1, help="Number of maps of each size.")] = 3,
 ) -> None:
-    """Print median processor seconds of each step."""
+    """Print the median CPU seconds of each step."""
     table = Table("maps", "stops", "pixels", *_COLUMNS, "MB of PNG", "peak MB")
     for name, settings, style, width in cases():
         runs = [one_map(index, settings, style, width) for index in range(maps)]

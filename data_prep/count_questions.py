@@ -1,8 +1,8 @@
-"""Say how many questions a folder of networks gives, beside the numbers of the papers.
+"""Compare the number of questions about a folder of networks with the papers.
 
     python data_prep/count_questions.py FOLDER
 
-FOLDER holds stations/COUNTRY/CITY.json. No map image is needed and nothing is written.
+FOLDER has stations/COUNTRY/CITY.json. Map images are not needed, and nothing is written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rewardmap_verl.transit.reader import read_network
 
 
 def count(folder: Path, seed: int) -> dict[str, Counter[str]]:
-    """Return the number of questions by city and type, with the default quotas."""
+    """Return the number of questions by city and type, for the default quotas."""
     networks = [read_network(path) for path in sorted(folder.glob("stations/*/*.json"))]
     grades = grade_maps(networks)
     return {
@@ -34,7 +34,7 @@ def count(folder: Path, seed: int) -> dict[str, Counter[str]]:
 
 
 def main() -> None:
-    """Print the table and the maps that fall short."""
+    """Print the comparison and the maps with fewer questions than their quota."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
@@ -46,8 +46,8 @@ def main() -> None:
         table.add_row(kind.value, f"{number:,}", f"{expected:,.0f}", f"{share:+.1%}")
     console = Console()
     console.print(table)
-    for sentence in shortfalls(counts, Quotas()):
-        console.print(sentence)
+    for note in shortfalls(counts, Quotas()):
+        console.print(note)
 
 
 if __name__ == "__main__":

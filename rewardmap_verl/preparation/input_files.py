@@ -22,7 +22,7 @@ _HEAD_BYTES = 64
 
 
 def check_file(path: Path, where: object = None, field: str = "") -> None:
-    """Check that a path is a regular file with content of its own.
+    """Check that a path is a regular file with usable content.
 
     Args:
         path: The path.

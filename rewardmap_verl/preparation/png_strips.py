@@ -60,7 +60,7 @@ def read_strips(path: Path, header: PngHeader) -> Iterator[Image.Image]:
     """Yield strips of full width from top to bottom, in the color mode of the file.
 
     Args:
-        path: A PNG for which ``header.streamable`` holds.
+        path: A PNG whose ``header.streamable`` is true.
         header: The result of :func:`read_header` for it.
 
     Raises:

@@ -55,8 +55,8 @@ _Rows = dict[str, list[_Row]]
 def prepare(settings: PrepareSettings, report: ReportProgress = lambda progress: None) -> Manifest:
     """Build the prepared folder ``settings.out``, unless it is up to date.
 
-    The folder is built beside its destination and put into place as a whole. After a failure, an
-    earlier folder is unchanged, and the next run reuses the images that were finished.
+    The folder is built beside its destination and put into place when it is complete. After a
+    failure, an earlier folder is unchanged, and the next run reuses the images that were finished.
 
     Args:
         settings: What to prepare.

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from rewardmap_verl.preparation import prepare as module
+from rewardmap_verl.preparation import fingerprint
 from rewardmap_verl.preparation.images import PixelBudget, read_map
 from rewardmap_verl.preparation.manifest import differences, read_manifest
 from rewardmap_verl.preparation.map_jobs import MapProgress
@@ -224,7 +224,7 @@ def test_a_new_version_of_the_code_prepares_again(
     local: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(local())
-    monkeypatch.setattr(module, "code_hash", lambda *rooms: "other")
+    monkeypatch.setattr(fingerprint, "code_hash", lambda *rooms: "other")
     steps: list[MapProgress] = []
     prepare(local(), steps.append)
     assert steps[-1].total == 3

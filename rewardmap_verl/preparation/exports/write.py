@@ -1,4 +1,4 @@
-"""Write an export into a folder that is replaced as a whole."""
+"""Write an export: the folder is replaced when the new one is complete."""
 
 from __future__ import annotations
 

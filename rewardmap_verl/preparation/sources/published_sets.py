@@ -1,7 +1,7 @@
 """Opening published data sets, on the Hugging Face Hub or on this machine, row by row.
 
-Every parquet file is read on its own: the networks in the column ``json`` give each file a schema
-of its own, and reading a set of them as one table fails.
+Every parquet file is read separately: the networks in the column ``json`` give each file a
+different schema, and reading a set of files as one table fails.
 """
 
 from __future__ import annotations
