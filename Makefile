@@ -85,7 +85,7 @@ merge: $(INSTALLED) ## Merge the newest checkpoint of RUN into a Hugging Face fo
 	rewardmap merge '$(RUN)/checkpoints' '$(RUN)/merged' --replace
 
 .PHONY: evidence
-evidence: $(INSTALLED) ## Compare RewardMap with its parts and baselines in small; run again to go on.
+evidence: $(INSTALLED) ## Compare RewardMap with its parts and baselines at small scale; run again to resume.
 	python -m benchmarks.evidence run --budget $(BUDGET) $(ARGS)
 	python -m benchmarks.evidence doc --budget $(BUDGET)
 

@@ -1,1 +1,1 @@
-"""The paper's claim in small: a comparison of training methods, written down before it runs."""
+"""A small-scale study of the paper's claims: training methods compared by a fixed protocol."""

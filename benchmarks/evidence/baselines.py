@@ -1,4 +1,4 @@
-"""The scale of the accuracies: what answers without a model reach on the same questions."""
+"""Reference points: the size of the data, and baselines that need no model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SEED: Final = 0
 
 
 class Scale(BaseModel):
-    """The world of a study in figures, and its baselines."""
+    """Sizes of the prepared data, and the answers of the baselines."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,21 +39,25 @@ class Scale(BaseModel):
     image_tokens: int
     """Visual tokens of the largest map."""
     prompt_tokens: int
-    """Of the longest prompt."""
+    """Length of the longest prompt."""
     cold_start_seconds: float
-    """What the model of the first seed took."""
+    """Time to build the start model of the first seed."""
     types: tuple[str, ...]
-    """Type of each test question."""
+    """Question type, per test question."""
     places: tuple[str, ...]
-    """Map of each test question."""
+    """Map, per test question."""
     baselines: dict[str, Answers]
 
 
 def write_scale(study: Study, data: str) -> None:
-    """Write the scale beside the results, unless it is there.
+    """Write the reference points beside the results; an up-to-date file is kept.
+
+    Args:
+        study: The study.
+        data: Fingerprint of the prepared folder.
 
     Raises:
-        DataError: The data cannot be read, or the folder not be written.
+        DataError: The data cannot be read, or the folder cannot be written.
     """
     path = study.out / SCALE_NAME
     if path.is_file() and read_scale(study.out).data == data:
@@ -84,17 +88,17 @@ def write_scale(study: Study, data: str) -> None:
 
 
 def read_scale(out: Path) -> Scale:
-    """Read the scale of a folder of results.
+    """Read the reference points of a results folder.
 
     Raises:
-        DataError: It is not there or cut off.
+        DataError: The file is missing or truncated.
     """
     path = out / SCALE_NAME
-    again = "Run `rewardmap evidence run`, which writes it."
+    again = "`python -m benchmarks.evidence run` writes it."
     try:
         return Scale.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(path, found=error.strerror, hint=again) from None
     except ValidationError as error:
         found = error.errors()[0]["msg"]
-        raise DataError(path, found=found, hint=f"Remove it. {again}") from None
+        raise DataError(path, found=found, hint=f"Delete it. {again}") from None

@@ -1,9 +1,8 @@
-"""The control: the test questions again, each with a blank picture of its map's size.
+"""The blank-image control: the test questions with a blank image of the map's size.
 
-A model that answers them as well as before has read the question and not the map. The rows stand in
-a folder of their own with a manifest; row *i* is row *i* of the test. What tells them from the
-others, in verl's metrics, dumps and records, is their data source and a mark in the gold answer's
-annotation, which no judgement reads.
+A model that answers them equally well does not read the map. The rows are in a separate prepared
+folder; row *i* matches row *i* of the test split. Their data source tells them apart in verl's
+metrics, and a mark in the annotation of the gold answer, which the reward ignores, in its dumps.
 """
 
 from __future__ import annotations
@@ -20,17 +19,21 @@ __all__ = ["BLANK_MARK", "write_blank"]
 BLANK_MARK: Final = "blank_picture"
 """Key in the annotation of a gold answer."""
 
-_GREY: Final = (127, 127, 127)
+_GRAY: Final = (127, 127, 127)
 
 
 def write_blank(data: Path, folder: Path) -> None:
-    """Write the folder anew, unless it was made of the same data.
+    """Write the control folder; one made from the same data is kept.
+
+    Args:
+        data: The prepared folder.
+        folder: The folder to write.
 
     Raises:
-        DataError: ``data`` is no prepared folder.
+        DataError: ``data`` is not a prepared folder.
     """
     manifest = read_manifest(data)
-    mark = f"blank pictures of {manifest.fingerprint}"
+    mark = f"blank images for {manifest.fingerprint}"
     if (folder / "manifest.json").is_file() and mark in read_manifest(folder).notes:
         return
     import pyarrow as pa
@@ -71,5 +74,5 @@ def _blank_image(name: str, data: Path, folder: Path) -> str:
     path = folder / "images" / f"blank-{width}x{height}.png"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (width, height), _GREY).save(path)
+        Image.new("RGB", (width, height), _GRAY).save(path)
     return path.relative_to(folder).as_posix()

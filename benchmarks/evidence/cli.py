@@ -1,4 +1,4 @@
-"""``python -m benchmarks.evidence``: the paper's claim in small; a protocol that runs and reports itself."""
+"""The command line of the study: ``python -m benchmarks.evidence``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ evidence = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    help="Compare the ways of training on small maps with the real stack, by a protocol that is "
-    "written down first.",
+    help="Compare training methods on small maps with the full training stack, by a protocol that "
+    "is fixed before the runs.",
 )
 
 ProtocolOption = Annotated[
-    Path | None, typer.Option("--protocol", help="Another protocol than the package's own.")
+    Path | None, typer.Option("--protocol", help="Protocol to use in place of the study's own.")
 ]
-BudgetOption = Annotated[str, typer.Option("--budget", help="How much is run; see the protocol.")]
-WorkOption = Annotated[Path, typer.Option("--work", help="Folder of data, models, runs and logs.")]
+BudgetOption = Annotated[
+    str, typer.Option("--budget", help="Number and length of runs, from the protocol.")
+]
+WorkOption = Annotated[Path, typer.Option("--work", help="Folder for data, models, runs and logs.")]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder of the results [benchmarks/evidence/results/BUDGET]."),
+    typer.Option("--out", help="Folder for results [benchmarks/evidence/results/BUDGET]."),
 ]
 WORK = Path("runs/evidence")
 RESULTS = Path("benchmarks/evidence/results")
@@ -51,36 +53,38 @@ def run(
     budget: BudgetOption = "small",
     work: WorkOption = WORK,
     out: OutOption = None,
-    arm: Annotated[list[str] | None, typer.Option(help="Only this arm; repeat it.")] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="Run this arm only; may be repeated.")
+    ] = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Runs of each arm, in place of the budget's.")
+        int | None, typer.Option(help="Seeds per arm, in place of the budget's.")
     ] = None,
     jobs: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Runs at a time; 0: one for each core, as far as 8 GiB of memory for each allow.",
+            help="Runs in parallel; 0: one per core, given 8 GiB of free memory for each.",
         ),
     ] = 0,
 ) -> None:
-    """Run what is missing: data, models, then every arm with every seed.
+    """Run everything that has no result yet: data, models, then every arm with every seed.
 
-    May be ended at any time (Ctrl-C); called again it goes on with the run that was not finished.
+    Interrupt with Ctrl-C at any time; the same command resumes with the first unfinished run.
 
-    Try it: **rewardmap evidence run --budget glimpse**
+    Example: **python -m benchmarks.evidence run --budget glimpse**
     """
-    from benchmarks.evidence.progress import shown
-    from benchmarks.evidence.runner import jobs_of_machine, run_study
+    from benchmarks.evidence.progress import show_progress
+    from benchmarks.evidence.runner import default_jobs, run_study
 
     try:
         study = _study(protocol, budget, work, out)
         trials = study.trials(tuple(arm or ()), seeds)
-        with shown(trials) as watcher:
-            run_study(study, trials, watcher, jobs or jobs_of_machine())
+        with show_progress(trials) as listener:
+            run_study(study, trials, listener, jobs or default_jobs())
     except (ConfigError, DataError) as error:
         fail(error)
     except KeyboardInterrupt:
-        typer.secho("Ended; the same command goes on from here.", err=True, fg="yellow")
+        typer.secho("Interrupted. Run the same command to resume.", err=True, fg="yellow")
         raise typer.Exit(130) from None
 
 
@@ -91,7 +95,7 @@ def status(
     work: WorkOption = WORK,
     out: OutOption = None,
 ) -> None:
-    """Show which runs have a result, and what they say about the claims so far."""
+    """Show which runs have a result, and the verdict on each claim so far."""
     from rich.console import Console
 
     from benchmarks.evidence.document import load_results
@@ -115,10 +119,10 @@ def doc(
     work: WorkOption = WORK,
     out: OutOption = None,
     page: Annotated[
-        Path, typer.Option(help="Markdown file to write into; pictures go beside it.")
+        Path, typer.Option(help="Markdown page to update; figures go beside it.")
     ] = Path("docs/evidence.md"),
 ) -> None:
-    """Write protocol, tables and figures into a page, from the files of results alone."""
+    """Write protocol, tables and figures into a page, from the result files."""
     from rich.console import Console
 
     from benchmarks.evidence.document import write_page
@@ -133,8 +137,5 @@ def doc(
 
 @evidence.command("protocol")
 def show_protocol() -> None:
-    """Print the protocol of the package: a start for one of your own (`--protocol FILE`)."""
-    from importlib.resources import files
-
-    text = (files("benchmarks.evidence") / "protocol.yaml").read_text(encoding="utf-8")
-    typer.echo(text, nl=False)
+    """Print the study's protocol, as a template for your own (`--protocol FILE`)."""
+    typer.echo(Path(__file__).with_name("protocol.yaml").read_text(encoding="utf-8"), nl=False)

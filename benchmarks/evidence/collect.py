@@ -1,4 +1,4 @@
-"""From the folder of a finished run to its result."""
+"""Collect the result of a finished run from its folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.evidence.result import Answers, Question, Result, StepPoint, Validation
-from benchmarks.evidence.reward_hacking import signs_of_hacks
+from benchmarks.evidence.reward_hacking import hacking_indicators
 from benchmarks.evidence.study import Study, Trial, digest
 from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.curriculum.groups import EVERY_TYPE, Group, group_metrics
@@ -38,26 +38,26 @@ _CURVE = (
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The test questions, twice: with their maps, and with blank pictures, in the same order."""
+    """The test questions with maps and with blank images, in the same order."""
 
     map: EvalSet
     blank: EvalSet
 
 
 def read_held_out(study: Study) -> HeldOut:
-    """The test questions of a study.
+    """Read the test questions of a study.
 
     Raises:
-        DataError: They are not prepared, or the two do not belong together.
+        DataError: They are not prepared, or the control does not match the test split.
     """
     found = HeldOut(read_questions(study.data), read_questions(study.blank))
     if [one.prompt for one in found.map.items] != [one.prompt for one in found.blank.items]:
-        raise DataError(study.blank, hint="It is of other questions; remove it and run again.")
+        raise DataError(study.blank, hint="It holds other questions. Delete it and run again.")
     return found
 
 
 def is_finished(study: Study, trial: Trial, questions: int) -> bool:
-    """Whether a run has come to its end: every step recorded, the last validation dumped whole."""
+    """Return whether a run is complete: every step recorded, the last validation fully dumped."""
     folder = study.run_folder(trial)
     dump = folder / "validation" / f"{study.budget.steps}.jsonl"
     if not dump.is_file() or not (folder / RECORD_NAME).is_file():
@@ -69,17 +69,17 @@ def is_finished(study: Study, trial: Trial, questions: int) -> bool:
 
 
 def collect(study: Study, trial: Trial, data: str, started: float, seconds: float) -> Result:
-    """Gather what a run has given.
+    """Collect the result of a run.
 
     Args:
-        study: What it belongs to.
+        study: The study of the run.
         trial: The run.
         data: Fingerprint of the prepared folder.
-        started: When it was started, in seconds since 1970.
-        seconds: How long it took.
+        started: Start time, in seconds since the epoch.
+        seconds: Duration.
 
     Raises:
-        DataError: Something that a finished run writes is missing.
+        DataError: An output of a finished run is missing.
     """
     folder, held_out = study.run_folder(trial), read_held_out(study)
     texts = dict(_validated(folder / "validation", held_out))
@@ -106,8 +106,8 @@ def collect(study: Study, trial: Trial, data: str, started: float, seconds: floa
         curve=tuple(_curve(entries, started)),
         rollouts=sum(group.size for one in entries if one.part == "train" for group in one.groups),
         seconds=round(seconds, 1),
-        hacks={
-            name: signs_of_hacks(held_out.map.items, *texts[step], own)
+        reward_hacking={
+            name: hacking_indicators(held_out.map.items, *texts[step], own)
             for name, step in (("before", first), ("after", last))
         },
         versions={name: version(name) for name in _PACKAGES},
@@ -115,7 +115,7 @@ def collect(study: Study, trial: Trial, data: str, started: float, seconds: floa
 
 
 def _own_reward(study: Study, trial: Trial) -> RewardConfig:
-    """The reward that the run was trained with."""
+    """Return the reward configuration of the run."""
     words = [word for word in study.overrides(trial) if not word.startswith("hydra.")]
     return read_block(RewardConfig, compose_run(words).reward.rewardmap, "reward.rewardmap")
 
@@ -133,10 +133,10 @@ def _question(asked: EvalQuestion) -> Question:
 def _validated(
     folder: Path, held_out: HeldOut
 ) -> Iterator[tuple[int, tuple[list[str], list[str]]]]:
-    """(step, (answers, answers with blank pictures)) of each validation."""
+    """Yield (step, (answers, answers to blank images)) of each validation."""
     dumps = [path for path in folder.glob("*.jsonl") if path.stem.isdecimal()]
     if not dumps:
-        raise DataError(folder, found="no dumped validation", hint="Run it again.")
+        raise DataError(folder, found="no validation dump", hint="Delete the folder and run again.")
     for path in dumps:
         saved = read_saved(path)
         yield int(path.stem), (_texts(saved, held_out.map), _texts(saved, held_out.blank))
@@ -148,13 +148,13 @@ def _texts(saved: SavedAnswers, questions: EvalSet) -> list[str]:
     answers = gather(mine, questions).answers
     missing = [asked.index for asked in questions.items if asked.key not in answers]
     if missing:
-        hint = "The validation is not whole; run it again."
+        hint = "The validation is incomplete. Delete the run folder and run again."
         raise DataError(saved.path, found=f"no answer to question {missing[0]}", hint=hint)
     return [str(answers[asked.key][0].response or "") for asked in questions.items]
 
 
 def judge_texts(items: Sequence[EvalQuestion], texts: Sequence[str], keep: bool = False) -> Answers:
-    """Judge answers with the whole reward, so that the details of all arms compare."""
+    """Score answers with the full reward, so that all arms are comparable."""
     config = RewardConfig()
     scores = [
         score_answer(text, asked.truth, asked.network, config)
@@ -175,11 +175,11 @@ def _curve(entries: Sequence[Entry], started: float) -> Iterator[StepPoint]:
             step=one.step,
             stage=one.groups[0].stage,
             seconds=round(one.time - started, 1),
-            kinds=_figures(one.groups),
+            kinds=_metrics(one.groups),
         )
 
 
-def _figures(groups: Sequence[Group]) -> dict[str, dict[str, float]]:
+def _metrics(groups: Sequence[Group]) -> dict[str, dict[str, float]]:
     kinds = dict.fromkeys(group.kind for group in groups)
     chosen: Mapping[str, Sequence[Group]] = {
         EVERY_TYPE: groups,

@@ -1,7 +1,6 @@
-"""The page about the evidence: protocol and results, written from the files alone.
+"""The generated parts of docs/evidence.md, and the full report beside the results.
 
-What the page says about a claim follows from the numbers by the rule in
-:mod:`benchmarks.evidence.verdict`; no sentence about a result is written by hand.
+Each verdict follows from the numbers by the rule in :mod:`benchmarks.evidence.verdict`.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import Final
 
 from benchmarks.evidence.baselines import SCALE_NAME, Scale, read_scale
 from benchmarks.evidence.figures import accuracy_figure, reward_figure, signal_figure
-from benchmarks.evidence.protocol import GROUP_FIGURES, Cell, Claim
+from benchmarks.evidence.protocol import GROUP_METRICS, Cell, Claim
 from benchmarks.evidence.result import Result, load_result
-from benchmarks.evidence.reward_hacking import SIGNS
+from benchmarks.evidence.reward_hacking import INDICATORS
 from benchmarks.evidence.samples import (
     PLANNING,
     Results,
@@ -25,21 +24,31 @@ from benchmarks.evidence.samples import (
 )
 from benchmarks.evidence.study import Study, Trial
 from benchmarks.evidence.verdict import (
-    FEWEST_SEEDS,
-    Finding,
-    by_seed,
+    MIN_SEEDS,
+    Verdict,
+    format_by_seed,
+    format_value,
     judge_claims,
-    measured,
 )
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.statistics import SeedInterval, seed_interval
 from rewardmap_verl.evaluation.tables import Column, TableRow, markdown_table
 from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 
-__all__ = ["load_results", "protocol_text", "results_text", "write_page"]
+__all__ = [
+    "REPORT_NAME",
+    "load_results",
+    "protocol_text",
+    "report_text",
+    "results_text",
+    "write_page",
+]
+
+REPORT_NAME: Final = "report.md"
+"""The full report, in the folder of the results."""
 
 _MARKS: Final = {
-    name: (f"<!-- {name}: begin (rewardmap evidence doc) -->", f"<!-- {name}: end -->")
+    name: (f"<!-- {name}: begin (generated: make evidence) -->", f"<!-- {name}: end -->")
     for name in ("protocol", "results")
 }
 _OUTCOMES: Final = {
@@ -51,30 +60,30 @@ _OUTCOMES: Final = {
 
 
 def load_results(study: Study) -> Results:
-    """Every result of a study that is there.
+    """Load all existing results of a study.
 
     Raises:
-        ConfigError: One is of other settings.
-        DataError: One cannot be read, or two are of different data.
+        ConfigError: A result was made with other settings.
+        DataError: A result cannot be read, or two were made with different data.
     """
     found: list[Result] = []
     for arm in study.arms:
         for path in sorted((study.out / arm).glob("seed-*.json")):
             number = path.stem.removeprefix("seed-")
             if not number.isdecimal():
-                raise DataError(path, hint="It is no result; results are called seed-N.json.")
+                raise DataError(path, hint="Unexpected file; results are named seed-N.json.")
             result = load_result(study, Trial(arm, int(number)), None)
             if result is not None:
                 found.append(result)
     data = {str(one.settings.get("data")) for one in found}
     if len(data) > 1:
-        hint = "Remove those of the older data and run again."
+        hint = "Delete the results of the older data and run again."
         raise DataError(study.out, "settings.data", sorted(data), hint)
     return Results.of(found, _scale(study, data))
 
 
 def _scale(study: Study, data: set[str]) -> Scale | None:
-    """Baselines of the results' own questions, where they are there."""
+    """Return the baselines on the questions of the results, if present."""
     if not (study.out / SCALE_NAME).is_file():
         return None
     scale = read_scale(study.out)
@@ -85,28 +94,34 @@ def _scale(study: Study, data: set[str]) -> Scale | None:
 
 
 def protocol_text(study: Study) -> str:
-    """Arms, settings and claims, as the protocol has them."""
+    """Return arms and settings in Markdown."""
     protocol, budget = study.protocol, study.budget
     training = protocol.training
     arms = "\n".join(
         f"| `{name}` | {arm.title} | {_order(study, name)} | {_recipe(arm.recipe)} |"
         for name, arm in ((name, protocol.arms[name]) for name in study.arms)
     )
-    claims = "\n".join(
-        f"{number}. {claim.text}: {_rule(claim)}."
-        for number, claim in enumerate(protocol.claims, 1)
-    )
     start = ", then ".join(f"`rewardmap cold-start {one}`" for one in protocol.model.cold_start)
-    model = "one for each seed, shared by its arms" if protocol.model.per_seed else "one for all"
+    model = "one model per seed" if protocol.model.per_seed else "one model for all seeds"
     return (
-        f"World: `rewardmap prepare {protocol.world.prepare}`. "
-        f"Start: {start}, {model}.\n\n"
+        f"{_world(study)}\n\n"
+        f"Start model: {start}, {model}.\n\n"
         f"Every arm: {budget.steps} steps of {training.prompts} prompts × {training.rollouts} "
         f"answers = {_rollouts(study):,} rollouts, learning rate {training.learning_rate:g}, KL "
         f"weight {training.kl:g}; held-out answers: {_answered(study)}; "
         f"{budget.seeds} seeds (budget `{study.budget_name}`).\n\n"
-        f"| arm | what it is | order of questions | options of the recipe |\n|---|---|---|---|\n"
-        f"{arms}\n\nClaims, each with what decides it:\n\n{claims}\n"
+        f"| arm | method | stages and steps | recipe options |\n|---|---|---|---|\n"
+        f"{arms}\n"
+    )
+
+
+def _world(study: Study) -> str:
+    world = study.protocol.world
+    questions = ", ".join(f"{count} {kind}" for kind, count in world.questions.items())
+    return (
+        f"Maps: {world.train_maps} for training and {world.test_maps} held out, with {questions} "
+        f"questions each (answer form {', '.join(f'`{one}`' for one in world.forms)}), seed "
+        f"{world.seed}."
     )
 
 
@@ -126,39 +141,52 @@ def _recipe(options: Sequence[str]) -> str:
 
 def _rule(claim: Claim) -> str:
     bound = "above 0"
-    if claim.least is not None or claim.most is not None:
-        most = claim.least is None
-        bound = f"at most {claim.most:g}" if most else f"at least {claim.least:g}"
+    if claim.at_least is not None or claim.at_most is not None:
+        most = claim.at_least is None
+        bound = f"at most {claim.at_most:g}" if most else f"at least {claim.at_least:g}"
     minus = f" minus {claim.second.title}" if claim.second is not None else ""
-    return f"{claim.figure} of {claim.first.title}{minus}, {bound}"
+    return f"{claim.metric} of {claim.first.title}{minus}, {bound}"
 
 
 # Results
 
 
 def results_text(study: Study, results: Results) -> str:
-    """Everything that the results say, in Markdown; runs that are missing are named."""
+    """Return the main results in Markdown; missing runs are listed."""
     if not results.all:
-        return "Nothing has been run yet: `rewardmap evidence run`.\n"
-    findings = judge_claims(study.protocol.claims, results)
+        return "No results yet; run `make evidence`.\n"
+    verdicts = judge_claims(study.protocol.claims, results)
     sections = [
-        _overview(study, results, findings),
-        "### Claims\n\n" + _claims_table(findings),
-        "### Held-out accuracy\n\n" + _accuracy_table(study, results),
+        _overview(study, results, verdicts),
+        _claims_table(verdicts),
+        _accuracy_table(study, results, blank=False),
         "![Held-out accuracy over steps](images/evidence_accuracy.png)\n",
-        "### Signal\n\n" + _signal_table(study, results),
         "![Groups without signal over steps](images/evidence_signal.png)\n",
-        "### Rewards\n\n![Reward over steps, by arm](images/evidence_reward.png)\n",
-        "### Did any learn a hack?\n\n" + _hacks_table(results),
-        "### Cost\n\n" + _cost_table(study, results),
+        _cost(results),
     ]
     return "\n".join(sections)
 
 
-def _overview(study: Study, results: Results, findings: Sequence[Finding]) -> str:
-    counts: Counter[str] = Counter(one.outcome for one in findings)
+def report_text(study: Study, results: Results) -> str:
+    """Return all results in Markdown, with the rule and the seeds of every claim."""
+    verdicts = judge_claims(study.protocol.claims, results)
+    sections = [
+        f"# {study.protocol.title}: budget {study.budget_name}\n",
+        "Generated by `python -m benchmarks.evidence doc` from the files in this folder.\n",
+        "## Claims\n\n" + _rules_table(verdicts),
+        "## Held-out accuracy\n\n" + _accuracy_table(study, results, blank=True),
+        "## Signal\n\n" + _signal_table(study, results),
+        "## Rewards\n\n![Reward over steps, by arm](reward.png)\n",
+        "## Reward hacking\n\n" + _hacking_table(results),
+        "## Cost\n\n" + _cost_table(study, results),
+    ]
+    return "\n".join(sections)
+
+
+def _overview(study: Study, results: Results, verdicts: Sequence[Verdict]) -> str:
+    counts: Counter[str] = Counter(one.outcome for one in verdicts)
     parts = [f"{counts[name]} {name}" for name in _OUTCOMES if counts[name]]
-    lines = [f"Of {len(findings)} claims: {', '.join(parts)}.\n"]
+    lines = [f"Of {len(verdicts)} claims: {', '.join(parts)}.\n"]
     wanted = study.budget.seeds
     missing = [
         f"`{arm}` ({len(results.by_arm.get(arm, {}))} of {wanted} seeds)"
@@ -166,26 +194,35 @@ def _overview(study: Study, results: Results, findings: Sequence[Finding]) -> st
         if len(results.by_arm.get(arm, {})) < wanted
     ]
     if missing:
-        lines.append(f"Not whole yet: {', '.join(missing)}.\n")
+        lines.append(f"Incomplete: {', '.join(missing)}.\n")
     if any(one.claims != study.claims_digest for one in results.all):
-        lines.append("**The claims were changed after runs were made.**\n")
+        lines.append("**The claims were changed after some runs.**\n")
     return "\n".join(lines)
 
 
-def _claims_table(findings: Sequence[Finding]) -> str:
+def _claims_table(verdicts: Sequence[Verdict]) -> str:
     rows = [
-        f"| {number} | {one.claim.text} | {measured(one)} | {by_seed(one)} "
-        f"| {_OUTCOMES[one.outcome]} |"
-        for number, one in enumerate(findings, 1)
+        f"| {number} | {one.claim.text} | {format_value(one)} | {_OUTCOMES[one.outcome]} |"
+        for number, one in enumerate(verdicts, 1)
     ]
     note = (
-        "Accuracies and shares in per cent, differences in percentage points, detail 0 to 10. "
-        "The interval is a bootstrap over seeds and maps, paired. Supported: it lies on the "
-        "claimed side; against: on the other; undecided otherwise, and with fewer than "
-        f"{FEWEST_SEEDS} seeds.\n"
+        "Accuracies and shares are percentages, differences percentage points, detail is 0 to 10. "
+        "Intervals are paired bootstraps over seeds and maps. Supported: the interval is on the "
+        "claimed side; against: on the other side; undecided: otherwise, or with fewer than "
+        f"{MIN_SEEDS} seeds.\n"
     )
-    heads = "| | claim | measured, 95 % interval | by seed | outcome |"
-    return "\n".join([heads, "|---|---|---|---|---|", *rows, "", note])
+    heads = "| | claim | value, 95 % interval | outcome |"
+    return "\n".join([heads, "|---|---|---|---|", *rows, "", note])
+
+
+def _rules_table(verdicts: Sequence[Verdict]) -> str:
+    rows = [
+        f"| {number} | {_rule(one.claim)} | {format_value(one)} | {format_by_seed(one)} "
+        f"| {one.outcome} |"
+        for number, one in enumerate(verdicts, 1)
+    ]
+    heads = "| | claim | value, 95 % interval | by seed | outcome |"
+    return "\n".join([heads, "|---|---|---|---|---|", *rows, ""])
 
 
 def _columns(study: Study) -> list[Column]:
@@ -221,7 +258,9 @@ def _cell_row(name: str, results: Results, cell: Cell, columns: Sequence[Column]
     return _row(name, spreads, columns)
 
 
-def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) -> Iterator[TableRow]:
+def _accuracy_rows(
+    study: Study, results: Results, columns: Sequence[Column], blank: bool
+) -> Iterator[TableRow]:
     common = [
         arm for arm in study.arms if arm in results.by_arm and study.protocol.arms[arm].sft is None
     ]
@@ -232,12 +271,15 @@ def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) ->
             name = f"{arm}, before RL"
             yield _cell_row(name, results, Cell(arm=arm, when="before"), columns)
         yield _cell_row(arm, results, Cell(arm=arm), columns)
-    for arm in study.arms:
+    for arm in study.arms if blank else ():
         if arm in results.by_arm:
-            name = f"{arm}, blank picture"
-            yield _cell_row(name, results, Cell(arm=arm, sees="blank"), columns)
-    if (scale := results.scale) is None:
-        return
+            name = f"{arm}, blank image"
+            yield _cell_row(name, results, Cell(arm=arm, image="blank"), columns)
+    if results.scale is not None:
+        yield from _baseline_rows(results.scale, columns)
+
+
+def _baseline_rows(scale: Scale, columns: Sequence[Column]) -> Iterator[TableRow]:
     for name, answers in scale.baselines.items():
         samples = [
             answers_sample(scale.types, scale.places, answers, column.name) for column in columns
@@ -250,35 +292,37 @@ def _accuracy_rows(study: Study, results: Results, columns: Sequence[Column]) ->
 
 
 def _answered(study: Study) -> str:
-    """How held-out questions are answered."""
+    """Return how held-out questions are decoded."""
     temperature = study.protocol.training.temperature
     return f"one sample at temperature {temperature:g}" if temperature else "greedy"
 
 
-def _accuracy_table(study: Study, results: Results) -> str:
+def _accuracy_table(study: Study, results: Results, blank: bool) -> str:
     columns = _columns(study)
-    table = markdown_table(list(_accuracy_rows(study, results, columns)), columns)
+    table = markdown_table(list(_accuracy_rows(study, results, columns, blank)), columns)
     how = _answered(study)
     return (
-        f"{table}\nPer cent of right answers, {how}, on maps that were not trained; detail of "
-        "planning from 0 to 10; `all` weighs every type alike. An arm of dashes has not been run.\n"
+        f"{table}\nPercentage of right answers on held-out maps, {how}; detail of planning from 0 "
+        "to 10; `all` weights types equally. Arms with dashes have not been run.\n"
     )
 
 
 def _signal_table(study: Study, results: Results) -> str:
-    heads = ("first tenth", "… if binary", "whole run", "… if binary")
+    heads = ("first tenth", "… binary", "whole run", "… binary")
     lines = ["| arm | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for arm in study.arms:
         cells = []
         for when in ("before", "after"):
-            for figure in GROUP_FIGURES:
+            for metric in GROUP_METRICS:
                 cell = Cell(arm=arm, when=when)
-                spread = seed_interval(cell_samples(results, cell, figure), f"{cell}/{figure}")
+                spread = seed_interval(
+                    cell_samples(results, cell, metric), f"{cell.title}/{metric}"
+                )
                 cells.append(_percent(spread))
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     lines.append(
-        "\nShare of planning groups whose answers all earn the same, with the arm's own reward and "
-        "with correctness alone, in per cent. First tenth: of the steps that train planning.\n"
+        "\nPercentage of planning groups whose answers all earn the same reward: the arm's own, or "
+        "a binary one. First tenth: of the steps that train planning.\n"
     )
     return "\n".join(lines)
 
@@ -289,24 +333,26 @@ def _percent(spread: SeedInterval | None) -> str:
     return f"{100 * spread.mean:.1f} [{100 * spread.low:.1f}, {100 * spread.high:.1f}]"
 
 
-_SHARES: Final = tuple(name for name in SIGNS if name not in ("surplus", "characters"))
+_SHARES: Final = tuple(name for name in INDICATORS if name not in ("surplus", "characters"))
 
 
-def _hacks_table(results: Results) -> str:
-    """Planning answers of the trained policies, mean over seeds."""
-    names = list(SIGNS)
+def _hacking_table(results: Results) -> str:
+    """Return the indicators of planning answers, mean over seeds."""
+    names = list(INDICATORS)
     heads = " | ".join(name.replace("_", " ") for name in names)
     lines = [f"| arm | {heads} |", "|---|" + "---:|" * len(names)]
     for arm, seeds in results.by_arm.items():
         for when in ("before", "after"):
-            signs = [one.hacks.get(when, {}).get(PLANNING, {}) for one in seeds.values()]
-            cells = [_sign(name, [one[name] for one in signs if name in one]) for name in names]
+            found = [one.reward_hacking.get(when, {}).get(PLANNING, {}) for one in seeds.values()]
+            cells = [
+                _indicator(name, [one[name] for one in found if name in one]) for name in names
+            ]
             lines.append(f"| {arm}, {when} | " + " | ".join(cells) + " |")
-    meanings = "; ".join(f"{name.replace('_', ' ')}: {text}" for name, text in SIGNS.items())
-    return "\n".join([*lines, "", f"Of the answers to planning questions. {meanings}.\n"])
+    meanings = "; ".join(f"{name.replace('_', ' ')}: {text}" for name, text in INDICATORS.items())
+    return "\n".join([*lines, "", f"Answers to planning questions. {meanings}.\n"])
 
 
-def _sign(name: str, values: Sequence[float]) -> str:
+def _indicator(name: str, values: Sequence[float]) -> str:
     if not values:
         return "–"
     mean = fmean(values)
@@ -323,27 +369,30 @@ def _cost_table(study: Study, results: Results) -> str:
         minutes = fmean(one.seconds for one in runs) / 60
         rollouts = ", ".join(f"{count:,}" for count in sorted({one.rollouts for one in runs}))
         lines.append(f"| {arm} | {len(runs)} | {rollouts} | {minutes:.1f} |")
+    return "\n".join([*lines, "", _cost(results)])
+
+
+def _cost(results: Results) -> str:
     hours = sum(one.seconds for one in results.all) / 3600
-    versions = results.all[0].versions
-    made = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return "\n".join([*lines, "", f"All runs together: {hours:.1f} h. {made}.\n"])
+    versions = ", ".join(f"{name} {one}" for name, one in results.all[0].versions.items())
+    return f"{len(results.all)} runs took {hours:.1f} h in total. {versions}.\n"
 
 
 # The page
 
 
 def write_page(study: Study, page: Path) -> list[Path]:
-    """Write protocol and results into a page between their marks, and the pictures beside it.
+    """Write protocol and results into a page between their marks, its figures, and the report.
 
     Args:
-        study: The study; its results may be incomplete or missing.
-        page: A Markdown file with the marks; made when it is not there.
+        study: The study; results may be incomplete or missing.
+        page: A Markdown file with the marks; created if missing.
 
     Returns:
-        The files that were written.
+        The files written.
 
     Raises:
-        ConfigError: Results are of another protocol.
+        ConfigError: Results were made with another protocol.
         DataError: Results cannot be read, or the page lacks a mark.
     """
     results = load_results(study)
@@ -355,7 +404,8 @@ def write_page(study: Study, page: Path) -> list[Path]:
         images = page.parent / "images"
         contents[images / "evidence_accuracy.png"] = accuracy_figure(results)
         contents[images / "evidence_signal.png"] = signal_figure(results)
-        contents[images / "evidence_reward.png"] = reward_figure(results)
+        contents[study.out / "reward.png"] = reward_figure(results)
+        contents[study.out / REPORT_NAME] = report_text(study, results).encode()
     with disk_errors(page):
         for path, content in contents.items():
             write_bytes(path, content)
@@ -374,6 +424,6 @@ def _between(text: str, name: str, content: str, page: Path) -> str:
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed:
-        hint = f"Put the lines {begin!r} and {end!r} where the {name} go."
-        raise DataError(page, found=f"no place for the {name}", hint=hint)
+        hint = f"Add the lines {begin!r} and {end!r} where the {name} section belongs."
+        raise DataError(page, found=f"no {name} section", hint=hint)
     return f"{before}{begin}\n\n{content.strip()}\n\n{end}{after}"

@@ -1,4 +1,4 @@
-"""The pictures of the evidence: accuracy, signal and reward over the steps of training."""
+"""Figures of the study: accuracy, signal and reward over training steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from benchmarks.evidence.protocol import Cell
 from benchmarks.evidence.result import Result
-from benchmarks.evidence.samples import PLANNING, Results, figure_sample
+from benchmarks.evidence.samples import PLANNING, Results, metric_sample
 from rewardmap_verl.curriculum.groups import EVERY_TYPE
 
 __all__ = ["accuracy_figure", "reward_figure", "signal_figure"]
@@ -19,8 +19,8 @@ Points = list[tuple[int, float]]
 
 _COLORS: Final = ("#7b8794", "#2a6fdb", "#e08e0b", "#1b998b", "#d1495b", "#7b4fbf")
 _BANDS: Final = ("#f1f3f6", "#dfe4ea")
-_REACH: Final = 20
-"""A running mean reaches over one so manieth of the steps to either side."""
+_SMOOTHING: Final = 20
+"""A running mean covers a twentieth of the steps on either side."""
 
 
 def _mean_over_seeds(runs: Iterable[Points]) -> Points:
@@ -31,30 +31,30 @@ def _mean_over_seeds(runs: Iterable[Points]) -> Points:
     return [(step, fmean(values)) for step, values in sorted(found.items())]
 
 
-def _smooth(points: Points, reach: int) -> Points:
+def _smooth(points: Points, radius: int) -> Points:
     return [
-        (step, fmean([other for at, other in points if abs(at - step) <= reach]))
+        (step, fmean([other for at, other in points if abs(at - step) <= radius]))
         for step, _ in points
     ]
 
 
-def _held_out(result: Result, figure: str) -> Points:
-    """A figure of the held-out questions at every validation."""
+def _held_out(result: Result, metric: str) -> Points:
+    """Return (step, mean) of a metric of the held-out questions at every validation."""
     points = []
     for one in result.validations:
         alone = result.model_copy(update={"validations": (one,)})
-        sample = figure_sample(alone, Cell(arm=result.arm), figure)
+        sample = metric_sample(alone, Cell(arm=result.arm), metric)
         if sample is not None:
             points.append((one.step, sample.mean))
     return points
 
 
-def _trained(kind: str, figure: str) -> Callable[[Result], Points]:
+def _training_metric(kind: str, metric: str) -> Callable[[Result], Points]:
     def points(result: Result) -> Points:
         return [
-            (one.step, one.kinds[kind][figure])
+            (one.step, one.kinds[kind][metric])
             for one in result.curve
-            if figure in one.kinds.get(kind, {})
+            if metric in one.kinds.get(kind, {})
         ]
 
     return points
@@ -74,7 +74,7 @@ def _png(figure: Any) -> bytes:
 
 
 def _draw(axes: Any, runs: Sequence[Points], color: str, label: str, marker: str = "") -> None:
-    """Seeds thin, their mean thick."""
+    """Draw each seed as a thin line and their mean as a thick one."""
     for points in runs:
         axes.plot(*_xy(points), color=color, linewidth=0.7, alpha=0.35)
     axes.plot(*_xy(_mean_over_seeds(runs)), color=color, linewidth=2, label=label, marker=marker)
@@ -97,7 +97,7 @@ def _colored(results: Results) -> list[tuple[str, str, list[Result]]]:
 
 
 def accuracy_figure(results: Results) -> bytes:
-    """Held-out accuracy of planning and of all types, before, during and after training; PNG."""
+    """Draw held-out accuracy of planning and of all types over training; return PNG bytes."""
     figure, grid = _canvas(2, 1, 4.2)
     titles = ((PLANNING, "Planning, held-out maps"), ("all", "All types, held-out maps"))
     for axes, (name, title) in zip(grid[0], titles, strict=True):
@@ -110,17 +110,19 @@ def accuracy_figure(results: Results) -> bytes:
 
 
 def signal_figure(results: Results) -> bytes:
-    """Share of planning groups without signal over the steps, with each arm's own reward and with
-    correctness alone; PNG."""
+    """Draw the share of planning groups without signal over the steps; return PNG bytes.
+
+    One panel uses each arm's own reward, the other a binary reward.
+    """
     figure, grid = _canvas(2, 1, 4.2)
     titles = (
         ("no_signal", "Planning groups without signal"),
-        ("no_signal_binary", "… if only correctness counted"),
+        ("no_signal_binary", "… with a binary reward"),
     )
     for axes, (name, title) in zip(grid[0], titles, strict=True):
         for arm, color, runs in _colored(results):
-            read = _trained(PLANNING, name)
-            lines = [_smooth(read(one), len(one.curve) // _REACH) for one in runs]
+            read = _training_metric(PLANNING, name)
+            lines = [_smooth(read(one), len(one.curve) // _SMOOTHING) for one in runs]
             _draw(axes, lines, color, arm)
         axes.set(title=title, xlabel="step", ylabel="share of groups", ylim=(0, 1.02))
     _legend(figure, grid[0][0])
@@ -128,17 +130,17 @@ def signal_figure(results: Results) -> bytes:
 
 
 def reward_figure(results: Results) -> bytes:
-    """Mean reward of every step, one panel per arm with its stages as bands; PNG.
+    """Draw the mean reward per step, one panel per arm with its stages as bands; return PNG bytes.
 
-    Every arm has its own scale: rewards with and without detail and difficulty do not compare.
+    Every panel has its own scale: rewards with and without detail and difficulty do not compare.
     """
     arms = _colored(results)
     rows = -(-len(arms) // 3)
     figure, grid = _canvas(min(3, len(arms)), rows, 1 + 2.2 * rows)
     for axes, (arm, color, runs) in zip(grid.flat, arms, strict=False):
         _mark_stages(axes, runs[0])
-        read = _trained(EVERY_TYPE, "score")
-        _draw(axes, [_smooth(read(one), len(one.curve) // _REACH) for one in runs], color, arm)
+        read = _training_metric(EVERY_TYPE, "score")
+        _draw(axes, [_smooth(read(one), len(one.curve) // _SMOOTHING) for one in runs], color, arm)
         axes.set_title(arm, fontsize=10)
         axes.set(xlabel="step", ylabel="reward")
     for axes in list(grid.flat)[len(arms) :]:
@@ -147,14 +149,14 @@ def reward_figure(results: Results) -> bytes:
 
 
 def _mark_stages(axes: Any, result: Result) -> None:
-    """A band for each stage, with its name where there are several."""
-    stretches = [
+    """Mark each stage as a band, named if there are several."""
+    stages = [
         (stage, [one.step for one in points])
         for stage, points in groupby(result.curve, key=lambda one: one.stage)
     ]
-    for number, (stage, steps) in enumerate(stretches):
+    for number, (stage, steps) in enumerate(stages):
         axes.axvspan(steps[0] - 0.5, steps[-1] + 0.5, color=_BANDS[number % 2], linewidth=0)
-        if len(stretches) > 1:
+        if len(stages) > 1:
             middle = (steps[0] + steps[-1]) / 2
             place = ("data", "axes fraction")
             axes.annotate(stage, (middle, 0.02), xycoords=place, ha="center", fontsize=7)

@@ -1,22 +1,23 @@
-"""The protocol: what is compared, how, and what counts as support; read from YAML and checked."""
+"""The protocol: arms, settings, metrics and claims, read from YAML and validated."""
 
 from __future__ import annotations
 
 import shlex
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from benchmarks.evidence.micro_networks import MicroSettings
 from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.questions.types import QuestionType
 
 __all__ = ["Arm", "Budget", "Cell", "Claim", "Protocol", "StageShare", "read_protocol"]
 
 SEED = "{seed}"
-"""Stands for the seed of a run in the arguments of a command."""
+"""Placeholder for the seed of a run in the arguments of a command."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -30,17 +31,33 @@ def _words(line: str) -> str:
     try:
         shlex.split(line)
     except ValueError as error:
-        raise ValueError(f"this is no command line: {error}") from None
+        raise ValueError(f"not a command line: {error}") from None
     return line
 
 
 class World(_Strict):
     """The maps and questions."""
 
-    prepare: str
-    """Arguments of ``rewardmap prepare``, without the folder."""
+    seed: int = 1
+    """Seed of the networks and questions."""
+    train_maps: int = Field(default=400, ge=1)
+    test_maps: int = Field(default=40, ge=1)
+    """Held-out maps."""
+    networks: MicroSettings = MicroSettings()
+    """Shape of the networks."""
+    questions: dict[str, Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    """Questions per map, by type; other types are not asked."""
+    forms: tuple[str, ...] = Field(default=("short",), min_length=1)
+    """Answer forms of planning questions."""
 
-    _check: ClassVar = field_validator("prepare")(_words)
+    @field_validator("questions")
+    @classmethod
+    def _are_types(cls, questions: dict[str, int]) -> dict[str, int]:
+        known = [str(kind) for kind in QuestionType]
+        for name in questions:
+            if name not in known:
+                raise ValueError(f"unknown question type {name!r}; known: {', '.join(known)}")
+        return questions
 
 
 class Model(_Strict):
@@ -49,9 +66,9 @@ class Model(_Strict):
     tiny_model: str = ""
     """Arguments of ``rewardmap tiny-model``."""
     cold_start: tuple[str, ...] = Field(min_length=1)
-    """Arguments of ``rewardmap cold-start``, of one after the other."""
+    """Arguments of each ``rewardmap cold-start``; every one continues from the one before."""
     per_seed: bool = True
-    """One model for each seed, or one for all of them."""
+    """Whether every seed gets its own model; otherwise all seeds share one."""
 
     _check: ClassVar = field_validator("tiny_model")(_words)
 
@@ -62,7 +79,7 @@ class Model(_Strict):
 
 
 class Training(_Strict):
-    """What all arms have in common."""
+    """Training settings shared by all arms."""
 
     prompts: int = Field(ge=1)
     rollouts: int = Field(ge=2)
@@ -71,16 +88,16 @@ class Training(_Strict):
     prompt_tokens: int = Field(ge=1)
     answer_tokens: int = Field(ge=1)
     temperature: float = Field(default=0, ge=0, allow_inf_nan=False)
-    """At which held-out questions are answered; 0: the most likely answer."""
+    """Sampling temperature for held-out questions; 0 decodes greedily."""
     settings: tuple[str, ...] = ()
-    """``key=value`` for verl."""
+    """Further verl overrides, ``key=value``."""
 
     @field_validator("settings")
     @classmethod
     def _are_settings(cls, settings: tuple[str, ...]) -> tuple[str, ...]:
         for one in settings:
             if "=" not in one:
-                raise ValueError(f"{one!r} is no setting; write key=value")
+                raise ValueError(f"{one!r} is not of the form key=value")
         return settings
 
 
@@ -92,18 +109,18 @@ class StageShare(_Strict):
     where: dict[Name, tuple[int | str, ...]] = {}
     """Only rows whose ``extra_info`` has one of these values, as in ``data.curriculum``."""
     share: Positive
-    """Of the steps, relative to the other stages."""
+    """Share of the steps, relative to the other stages."""
 
 
 class Arm(_Strict):
-    """One way of training."""
+    """One training method."""
 
     title: str
     recipe: tuple[str, ...] = ()
     """Options of ``+recipe=rewardmap``."""
     order: Literal["staged", "flat", "last"]
     sft: str | None = None
-    """Arguments of ``rewardmap cold-start`` for supervised steps before."""
+    """Arguments of ``rewardmap cold-start`` for supervised steps before RL."""
 
     @field_validator("sft")
     @classmethod
@@ -112,74 +129,76 @@ class Arm(_Strict):
 
 
 class Budget(_Strict):
-    """How much is run."""
+    """Number of runs and their length."""
 
     seeds: int = Field(ge=1)
     steps: int = Field(ge=1)
     validate_every: int = Field(ge=1, alias="validate")
     arms: tuple[str, ...] = ()
-    """Only these; empty: all."""
+    """Arms to run; empty means all."""
 
 
 class Cell(_Strict):
-    """What one side of a claim is measured on."""
+    """One side of a claim: an arm or baseline, the time, and the image shown."""
 
     arm: str = ""
     baseline: Literal["", "random", "majority", "gold"] = ""
-    """Instead of an arm: answers without a model."""
+    """Answers that need no model, in place of an arm."""
     when: Literal["before", "after"] = "after"
-    sees: Literal["map", "blank"] = "map"
+    image: Literal["map", "blank"] = "map"
 
     @property
     def title(self) -> str:
-        """As it stands in a table."""
+        """Name in tables."""
         if self.baseline:
             return f"{self.baseline} answers"
-        parts = [self.arm, "before" if self.when == "before" else "", self.sees.replace("map", "")]
+        parts = [self.arm, "before" if self.when == "before" else "", self.image.replace("map", "")]
         return ", ".join(part for part in parts if part)
 
     @model_validator(mode="after")
     def _arm_or_baseline(self) -> Cell:
         if bool(self.arm) == bool(self.baseline):
-            raise ValueError("give either arm or baseline")
+            raise ValueError("set either arm or baseline")
         return self
 
 
 class Claim(_Strict):
-    """What is claimed, before it is known."""
+    """A claim, fixed before the runs."""
 
     id: Name
     text: str
-    figure: str
+    metric: str
     first: Cell
     second: Cell | None = None
-    least: float | None = None
-    most: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
 
     @model_validator(mode="after")
     def _one_comparison(self) -> Claim:
-        if self.least is not None and self.most is not None:
-            raise ValueError("give least or most, not both")
-        if self.second is None and self.least is None and self.most is None:
-            raise ValueError("give second, or a bound: least or most")
+        if self.at_least is not None and self.at_most is not None:
+            raise ValueError("set at_least or at_most, not both")
+        if self.second is None and self.at_least is None and self.at_most is None:
+            raise ValueError("set second, or a bound: at_least or at_most")
         if self.first.baseline:
-            raise ValueError("a baseline stands second")
+            raise ValueError("a baseline can only be second")
         return self
 
 
 class Limits(_Strict):
-    """Minutes after which something has gone wrong."""
+    """Time limits in minutes."""
 
-    world: Positive = 30
+    model: Positive = 30
+    """Building one model."""
     run: Positive = 60
+    """One training run."""
 
 
-GROUP_FIGURES = ("no_signal", "no_signal_binary")
-"""Figures of training groups, not of held-out questions."""
+GROUP_METRICS = ("no_signal", "no_signal_binary")
+"""Metrics of training groups; all others are of held-out questions."""
 
 
 class Protocol(_Strict):
-    """The whole protocol."""
+    """A complete protocol."""
 
     title: str
     world: World
@@ -193,18 +212,18 @@ class Protocol(_Strict):
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Every question type that an arm may train."""
+        """All question types of the curriculum."""
         return tuple(dict.fromkeys(kind for stage in self.stages for kind in stage.types))
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """What a claim may be about."""
-        return (*self.types, "detail", "all", *GROUP_FIGURES)
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that a claim may use."""
+        return (*self.types, "detail", "all", *GROUP_METRICS)
 
     @model_validator(mode="after")
     def _names_agree(self) -> Protocol:
         if len({stage.name for stage in self.stages}) < len(self.stages):
-            raise ValueError("stages: two have one name")
+            raise ValueError("stages: two stages have the same name")
         for name, budget in self.budgets.items():
             self._known(budget.arms, self.arms, f"budgets.{name}.arms")
             if budget.steps < len(self.stages):
@@ -212,29 +231,31 @@ class Protocol(_Strict):
         for claim in self.claims:
             cells = [cell for cell in (claim.first, claim.second) if cell]
             self._known([cell.arm for cell in cells if cell.arm], self.arms, f"claims.{claim.id}")
-            self._known([claim.figure], self.figures, f"claims.{claim.id}.figure")
+            self._known([claim.metric], self.metrics, f"claims.{claim.id}.metric")
         return self
 
     @staticmethod
     def _known(names: Any, known: Any, where: str) -> None:
         for name in names:
             if name not in known:
-                raise ValueError(f"{where}: {name!r} is not known; known are {', '.join(known)}")
+                raise ValueError(f"{where}: unknown name {name!r}; known: {', '.join(known)}")
 
     def budget(self, name: str) -> Budget:
-        """The budget of a name.
+        """Return a budget by name.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: The protocol has no such budget.
         """
         if name not in self.budgets:
             known = ", ".join(self.budgets)
-            raise ConfigError("--budget", found=name, hint=f"The protocol has {known}.")
+            raise ConfigError(
+                "--budget", found=name, hint=f"The protocol has these budgets: {known}."
+            )
         return self.budgets[name]
 
 
 def stage_steps(stages: tuple[StageShare, ...], steps: int) -> tuple[int, ...]:
-    """Share out steps to stages, at least one each, by largest remainder; the sum is ``steps``."""
+    """Divide ``steps`` among stages by largest remainder, at least one step each."""
     total = sum(stage.share for stage in stages)
     exact = [steps * stage.share / total for stage in stages]
     given = [max(1, int(share)) for share in exact]
@@ -247,19 +268,19 @@ def stage_steps(stages: tuple[StageShare, ...], steps: int) -> tuple[int, ...]:
 
 
 def read_protocol(path: Path | None = None) -> Protocol:
-    """Read a protocol; the one of this package where no path is given.
+    """Read a protocol; without a path, the study's own.
 
     Raises:
-        ConfigError: Names the file, the key, what was found and how to fix it.
+        ConfigError: The file cannot be read or a key is invalid.
     """
     name = str(path or "protocol.yaml")
-    source = path or files("benchmarks.evidence") / "protocol.yaml"
+    source = path or Path(__file__).with_name("protocol.yaml")
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(name, found=error.strerror, hint="Give a file that is there.") from None
+        raise ConfigError(name, found=error.strerror, hint="Pass an existing file.") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        hint = "It must be YAML; `rewardmap evidence protocol` prints one that is."
+        hint = "A protocol is YAML; `python -m benchmarks.evidence protocol` prints an example."
         raise ConfigError(name, found=" ".join(str(error).split()), hint=hint) from None
     if not isinstance(content, dict):
         raise ConfigError(name, found=content, hint="A protocol is a mapping.")

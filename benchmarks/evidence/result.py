@@ -1,4 +1,4 @@
-"""The result of one run as JSON: enough for every table and figure, without the run."""
+"""The result of one run as JSON: everything that tables and figures need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 __all__ = ["Answers", "Result", "StepPoint", "Validation", "load_result", "read_result"]
 
 FORMAT: Final = 1
-_ANEW = "Begin anew with another --out, or remove this folder to run again."
+_START_OVER = "Pass another --out, or delete this folder to run again."
 
 
 class _Record(BaseModel):
@@ -29,30 +29,30 @@ class Question(_Record):
     key: str
     type: str
     place: str
-    """country/city: the questions about one map belong together."""
+    """The map, as country/city."""
     transfers: int
 
 
 class Answers(_Record):
-    """The answers to all held-out questions, column by column in the order of the questions."""
+    """Answers to all held-out questions as columns, in the order of the questions."""
 
     right: tuple[float, ...]
     detail: tuple[float | None, ...]
-    """0 to 10, of planning only."""
+    """0 to 10; planning only."""
     reward: tuple[float, ...]
-    """The whole reward (RewardMap), whatever the run was trained with."""
+    """The full RewardMap reward, whichever reward the run was trained with."""
     readable: tuple[float, ...]
     text: tuple[str, ...] = ()
-    """The answers themselves; of the last validation only."""
+    """Answer texts, of the last validation only."""
 
 
 class Validation(_Record):
-    """What the model answered after so many steps."""
+    """Answers of the model after ``step`` training steps."""
 
     step: int
     map: Answers
     blank: Answers
-    """With a blank picture in place of the map."""
+    """Answers to blank images in place of the maps."""
 
 
 class StepPoint(_Record):
@@ -61,13 +61,13 @@ class StepPoint(_Record):
     step: int
     stage: str
     seconds: float
-    """Since the run was started, until its answers were there."""
+    """Seconds from the start of the run to the end of the step's rollouts."""
     kinds: dict[str, dict[str, float]]
-    """By question type, and for ``all`` together: groups, score, acc, no_signal, …"""
+    """Metrics by question type and for ``all``: groups, score, acc, no_signal, …"""
 
 
 class Result(_Record):
-    """One run."""
+    """The result of one run."""
 
     format: Literal[1] = FORMAT
     arm: str
@@ -77,16 +77,16 @@ class Result(_Record):
     """Hash of ``settings``."""
     settings: dict[str, Any]
     claims: str
-    """Hash of the claims that stood when it was run."""
+    """Hash of the claims at the time of the run."""
     questions: tuple[Question, ...]
     validations: tuple[Validation, ...]
     curve: tuple[StepPoint, ...]
     rollouts: int
-    """Answers that it was trained on."""
+    """Answers trained on."""
     seconds: float
-    """From its start to its end, validations among them."""
-    hacks: dict[str, dict[str, dict[str, float]]]
-    """before and after training: by question type, signs of a reward that was gamed."""
+    """Duration of the run, validations included."""
+    reward_hacking: dict[str, dict[str, dict[str, float]]]
+    """Indicators before and after training, by question type."""
     versions: dict[str, str]
 
     @model_validator(mode="after")
@@ -101,11 +101,11 @@ class Result(_Record):
                             f"for {len(self.questions)} questions"
                         )
         if not self.validations:
-            raise ValueError("validations: there is none")
+            raise ValueError("validations: empty")
         return self
 
     def write(self, path: Path) -> None:
-        """Write it whole or not at all.
+        """Write the result atomically.
 
         Raises:
             DataError: The folder cannot be written.
@@ -118,30 +118,33 @@ def read_result(path: Path) -> Result:
     """Read a result.
 
     Raises:
-        DataError: The file is cut off, or is no result of this version.
+        DataError: The file is truncated or of another format.
     """
     try:
         return Result.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise DataError(path, found=error.strerror, hint="Give a folder of results.") from None
+        raise DataError(path, found=error.strerror, hint="Pass a folder of results.") from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        hint = "It is cut off or of another version. Remove it and run `rewardmap evidence run`."
+        hint = (
+            "The file is truncated or of another version. Delete it and run "
+            "`python -m benchmarks.evidence run`."
+        )
         raise DataError(path, field, first["msg"], hint) from None
 
 
 def load_result(study: Study, trial: Trial, data: str | None) -> Result | None:
-    """The result of a run, if there is one.
+    """Read the result of a run; ``None`` if there is none.
 
     Args:
-        study: What it must belong to.
+        study: The study; its settings must match those of the result.
         trial: The run.
-        data: Fingerprint of the prepared folder; ``None`` takes what the result says.
+        data: Fingerprint of the prepared folder; ``None`` accepts any.
 
     Raises:
-        ConfigError: It was made with other settings; says which.
-        DataError: It cannot be read.
+        ConfigError: The result was made with other settings.
+        DataError: The result cannot be read.
     """
     path = study.result(trial)
     if not path.is_file():
@@ -153,15 +156,17 @@ def load_result(study: Study, trial: Trial, data: str | None) -> Result | None:
 
 
 def check_settings(path: Path, found: Result, wanted: Mapping[str, Any]) -> None:
-    """Refuse a result of other settings.
+    """Check that a result was made with the given settings.
 
     Raises:
-        ConfigError: Lists what differs.
+        ConfigError: It was not; lists the differences.
     """
     if found.fingerprint == digest(wanted) and digest(found.settings) == found.fingerprint:
         return
     changes = [f"  - {one}" for one in differences(found.settings, dict(wanted))]
-    listed = "\n".join(changes or ["  - its settings do not fit their own fingerprint"])
+    listed = "\n".join(changes or ["  - the settings do not match their fingerprint"])
     raise ConfigError(
-        f"{path} is of another protocol. Then and now:\n{listed}\nResults do not mix", hint=_ANEW
+        f"{path} was made with another protocol (then → now):\n{listed}\nResults of different "
+        "protocols cannot be compared",
+        hint=_START_OVER,
     )

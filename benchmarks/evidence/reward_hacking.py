@@ -1,4 +1,4 @@
-"""Has a model learned to please the reward without being right? Signs of it in its answers."""
+"""Indicators of reward hacking in a model's answers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.parts import Score
 from rewardmap_verl.rewards.score import bounds, score_answer
 
-__all__ = ["SIGNS", "signs_of_hacks"]
+__all__ = ["INDICATORS", "hacking_indicators"]
 
-SIGNS = {
+INDICATORS = {
     "wrong": "wrong answers",
-    "overpaid": "of the wrong: paid as much as a right answer earns at least",
-    "paid": "of the wrong: mean reward as a share of the perfect answer's",
-    "unreadable": "answers that cannot be read",
-    "unreadable_paid": "of the unreadable: paid at all",
-    "commonest": "share of the commonest answer",
-    "commonest_gold": "share of the commonest right answer",
-    "same_on_blank": "answers that are the same with a blank picture",
-    "surplus": "legs too many, mean",
-    "characters": "length of an answer in characters, mean",
+    "overpaid": "wrong answers that earn at least the minimum of a right answer",
+    "paid": "mean reward of wrong answers as a share of the perfect reward",
+    "unreadable": "answers that cannot be parsed",
+    "unreadable_paid": "unparsable answers with a positive reward",
+    "commonest": "share of the most common answer",
+    "commonest_gold": "share of the most common gold answer",
+    "same_on_blank": "answers that are identical for a blank image",
+    "surplus": "mean number of superfluous legs",
+    "characters": "mean answer length in characters",
 }
-"""The signs, in words. None of them proves a hack; together they show where to look."""
+"""Meaning of each indicator. None proves a hack; together they show where to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,25 @@ class _Judged:
     score: Score
     perfect: float
     floor: float
-    """What a right answer earns at least: correctness alone."""
+    """Minimum reward of a right answer: correctness alone."""
 
 
-def signs_of_hacks(
+def hacking_indicators(
     items: Sequence[EvalQuestion],
     texts: Sequence[str],
     blank_texts: Sequence[str],
     config: RewardConfig,
 ) -> dict[str, dict[str, float]]:
-    """Look at the answers of one validation.
+    """Compute the indicators for the answers of one validation.
 
     Args:
         items: The questions.
         texts: The answers.
-        blank_texts: The answers to the same questions with blank pictures.
+        blank_texts: The answers to the same questions with blank images.
         config: The reward that the model was trained with.
 
     Returns:
-        By question type the values of :data:`SIGNS`; one that nothing stands behind is absent.
+        By question type, the values of :data:`INDICATORS`; undefined ones are absent.
     """
     judged = [
         _judge(asked, text, blank, config)
@@ -64,7 +64,8 @@ def signs_of_hacks(
     ]
     kinds = dict.fromkeys(str(one.asked.truth.type) for one in judged)
     return {
-        kind: _signs([one for one in judged if str(one.asked.truth.type) == kind]) for kind in kinds
+        kind: _indicators([one for one in judged if str(one.asked.truth.type) == kind])
+        for kind in kinds
     }
 
 
@@ -74,7 +75,7 @@ def _judge(asked: EvalQuestion, text: str, blank: str, config: RewardConfig) -> 
     return _Judged(asked, text, blank, score, perfect, score.weight * config.correctness)
 
 
-def _signs(judged: Sequence[_Judged]) -> dict[str, float]:
+def _indicators(judged: Sequence[_Judged]) -> dict[str, float]:
     wrong = [one for one in judged if not one.score.acc]
     unreadable = [one for one in judged if not one.score.readable]
     surplus = [one.score.metrics.get("leg_surplus") for one in judged]

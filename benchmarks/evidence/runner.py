@@ -1,4 +1,4 @@
-"""Runs what a study lacks, one run after the other; what is finished is not run again."""
+"""Run a study: make data and models, then every run that has no result yet."""
 
 from __future__ import annotations
 
@@ -23,123 +23,123 @@ from benchmarks.evidence.collect import collect, is_finished, read_held_out
 from benchmarks.evidence.result import Result, load_result
 from benchmarks.evidence.setup import make_data, make_models
 from benchmarks.evidence.study import Study, Trial
-from benchmarks.evidence.subprocesses import interruptible, run_child, side_by_side
+from benchmarks.evidence.subprocesses import interruptible, run_parallel, run_subprocess
 from rewardmap_verl.curriculum.record import RECORD_NAME
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
 from rewardmap_verl.preparation.manifest import read_manifest
 
-__all__ = ["Watcher", "jobs_of_machine", "run_study"]
+__all__ = ["Listener", "default_jobs", "run_study"]
 
 _BYTES_OF_A_RUN = 8 * 2**30
 _STARTED = "evidence_started.json"
 
 
-class Watcher(Interface):
-    """Is told what happens."""
+class Listener(Interface):
+    """Receives the progress of a study."""
 
-    def say(self, text: str) -> None:
-        """What is done now, beside runs."""
+    def log(self, text: str) -> None:
+        """Report preparation work."""
 
-    def begin(self, trial: Trial, steps: int) -> None:
-        """A run begins."""
+    def run_started(self, trial: Trial, steps: int) -> None:
+        """Report the start of a run."""
 
-    def step(self, trial: Trial, step: int) -> None:
-        """A run has come so far."""
+    def step_finished(self, trial: Trial, step: int) -> None:
+        """Report the last finished step of a run."""
 
-    def end(self, trial: Trial, result: Result, ran: bool) -> None:
-        """A run has a result; ``ran`` says whether it was run now."""
+    def run_finished(self, trial: Trial, result: Result, ran: bool) -> None:
+        """Report a result; ``ran`` is false if it existed before."""
 
 
 def run_study(
-    study: Study, trials: Sequence[Trial], watcher: Watcher, jobs: int = 1
+    study: Study, trials: Sequence[Trial], listener: Listener, jobs: int = 1
 ) -> list[Result]:
-    """Give every run a result.
+    """Run every trial that has no result yet.
 
     Args:
         study: Protocol, budget and folders.
         trials: The runs.
-        watcher: Is told what happens.
-        jobs: Runs at a time. One run keeps little more than one core busy.
+        listener: Receives progress.
+        jobs: Runs in parallel. One run uses little more than one core.
 
     Returns:
         The results, in the order of the runs.
 
     Raises:
-        ConfigError: A result in the place is of other settings, a program failed, or another
-            process works in the same folder.
-        DataError: What a run wrote cannot be read.
-        KeyboardInterrupt: The user ended it; so was what it had started.
+        ConfigError: An existing result has other settings, a program failed, or another process
+            uses the same folder.
+        DataError: The output of a run cannot be read.
+        KeyboardInterrupt: The user interrupted the study; its subprocesses have been terminated.
     """
-    with interruptible(), _alone(study.work):
-        # Found out before anything is made: results of another protocol, broken files
+    with interruptible(), _locked(study.work):
+        # Fail before any work if a result is unreadable or of another protocol.
         for trial in trials:
             load_result(study, trial, _prepared(study))
-        data = make_data(study, watcher.say)
+        data = make_data(study, listener.log)
         stop = threading.Event()
-        make_models(study, trials, watcher.say, jobs, stop)
+        make_models(study, trials, listener.log, jobs, stop)
         write_scale(study, data)
-        beside = _Beside(stop)
-        tasks = [partial(_result, study, trial, data, watcher, beside) for trial in trials]
-        return side_by_side(jobs, stop, tasks)
+        shared = _Shared(stop)
+        tasks = [partial(_result, study, trial, data, listener, shared) for trial in trials]
+        return run_parallel(jobs, stop, tasks)
 
 
 @dataclass(frozen=True)
-class _Beside:
-    """What runs that are under way at a time have in common."""
+class _Shared:
+    """State shared by parallel runs."""
 
     stop: threading.Event
     collecting: threading.Lock = field(default_factory=threading.Lock)
-    """One at a time: Hydra composes one configuration in a process."""
+    """Hydra composes one configuration per process at a time."""
 
 
-def jobs_of_machine() -> int:
-    """How many runs a machine bears at a time: a core and some memory each."""
+def default_jobs() -> int:
+    """Return the number of parallel runs for this machine: one core and 8 GiB each."""
     memory = int(psutil.virtual_memory().available // _BYTES_OF_A_RUN)
     return max(1, min(os.cpu_count() or 1, memory))
 
 
 def _prepared(study: Study) -> str | None:
-    """Fingerprint of the prepared folder; ``None`` while there is none."""
+    """Return the fingerprint of the prepared folder; ``None`` if there is none."""
     try:
         return read_manifest(study.data).fingerprint
     except DataError:
         return None
 
 
-def _result(study: Study, trial: Trial, data: str, watcher: Watcher, beside: _Beside) -> Result:
+def _result(study: Study, trial: Trial, data: str, listener: Listener, shared: _Shared) -> Result:
     found = load_result(study, trial, data)
     if found is not None:
-        watcher.end(trial, found, ran=False)
+        listener.run_finished(trial, found, ran=False)
         return found
     questions = len(read_held_out(study).map.items)
     folder = study.run_folder(trial)
-    if not (_fits(study, trial, data) and is_finished(study, trial, questions)):
-        _run(study, trial, data, watcher, beside.stop)
+    if not (_settings_match(study, trial, data) and is_finished(study, trial, questions)):
+        _run(study, trial, data, listener, shared.stop)
     if not is_finished(study, trial, questions):
-        hint = f"It ended early; see {folder / 'log.txt'}."
-        raise DataError(folder, found="a run that is not whole", hint=hint)
+        hint = f"The run ended early; see {folder / 'log.txt'}."
+        raise DataError(folder, found="an incomplete run", hint=hint)
     note = _note(folder)
-    with beside.collecting:
+    with shared.collecting:
         result = collect(study, trial, data, note["started"], note["seconds"])
     result.write(study.result(trial))
-    watcher.end(trial, result, ran=True)
+    listener.run_finished(trial, result, ran=True)
     return result
 
 
-def _run(study: Study, trial: Trial, data: str, watcher: Watcher, stop: threading.Event) -> None:
-    """Run from the beginning: a run takes minutes, and half of one is in nobody's way."""
+def _run(study: Study, trial: Trial, data: str, listener: Listener, stop: threading.Event) -> None:
+    """Run from the first step; a partial run is discarded, since a run takes only minutes."""
     folder = study.run_folder(trial)
     remove_folder(folder)
     folder.mkdir(parents=True)
     note = {"settings": study.settings(trial, data), "started": time.time()}
-    watcher.begin(trial, study.budget.steps)
-    seconds = run_child(
+    listener.run_started(trial, study.budget.steps)
+    seconds = run_subprocess(
         [sys.executable, "-m", "verl.trainer.main_ppo", *study.overrides(trial)],
         folder / "log.txt",
         60 * study.protocol.limits.run,
         {"VERL_PLATFORM": "cpu", "RAY_ADDRESS": "local"},
-        lambda: watcher.step(trial, _steps(folder / RECORD_NAME)),
+        lambda: listener.step_finished(trial, _steps(folder / RECORD_NAME)),
         stop,
     )
     _write_note(folder, {**note, "seconds": round(seconds, 1)})
@@ -154,8 +154,8 @@ def _note(folder: Path) -> dict[str, Any]:
     return note
 
 
-def _fits(study: Study, trial: Trial, data: str) -> bool:
-    """Whether a run of these settings has ended in the folder."""
+def _settings_match(study: Study, trial: Trial, data: str) -> bool:
+    """Return whether the folder holds a run of these settings."""
     try:
         return bool(_note(study.run_folder(trial))["settings"] == study.settings(trial, data))
     except (OSError, ValueError, KeyError):
@@ -163,7 +163,7 @@ def _fits(study: Study, trial: Trial, data: str) -> bool:
 
 
 def _steps(record: Path) -> int:
-    """Training steps that a record holds, cheaply."""
+    """Count the training steps of a record without parsing it."""
     try:
         with record.open("rb") as file:
             return sum(line.startswith(b'{"part": "train"') for line in file)
@@ -172,15 +172,15 @@ def _steps(record: Path) -> int:
 
 
 @contextlib.contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """One process at a time; the system lets go when it ends."""
+def _locked(work: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a folder; the system releases it when the process ends."""
     work.mkdir(parents=True, exist_ok=True)
     handle = os.open(work, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            hint = "Another `rewardmap evidence run` works there. Wait, or give another --work."
+            hint = "Another run of the study uses this folder. Wait, or pass another --work."
             raise ConfigError(work, hint=hint) from None
         yield
     finally:

@@ -1,7 +1,7 @@
-"""The figures of a study: one value per seed and question, ready for intervals.
+"""The metrics of a study as samples: one value per seed and question.
 
-A figure of held-out questions has one value per question, and the questions about one map belong
-together. A figure of training groups has one value per step, weighted by the step's groups.
+A metric of held-out questions has one value per question, clustered by map. A metric of training
+groups has one value per step, weighted by the number of groups.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from math import ceil
 from typing import Final
 
 from benchmarks.evidence.baselines import Scale
-from benchmarks.evidence.protocol import GROUP_FIGURES, Cell
+from benchmarks.evidence.protocol import GROUP_METRICS, Cell
 from benchmarks.evidence.result import Answers, Question, Result
 from rewardmap_verl.evaluation.statistics import Sample
 
-__all__ = ["PLANNING", "Results", "answers_sample", "cell_samples", "figure_sample"]
+__all__ = ["PLANNING", "Results", "answers_sample", "cell_samples", "metric_sample"]
 
 PLANNING: Final = "planning"
 _EARLY: Final = 0.1
-"""Share of a run's steps that is meant by its beginning."""
+"""Share of the steps that counts as the beginning of a run."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Results:
 
     by_arm: Mapping[str, Mapping[int, Result]]
     scale: Scale | None = None
-    """Baselines of the same questions."""
+    """Baselines on the same questions."""
 
     @classmethod
     def of(cls, results: Iterable[Result], scale: Scale | None = None) -> Results:
-        """Sort them."""
+        """Group results by arm, in order of their seeds."""
         found: dict[str, dict[int, Result]] = {}
         for one in sorted(results, key=lambda one: one.seed):
             found.setdefault(one.arm, {})[one.seed] = one
@@ -47,23 +47,23 @@ class Results:
 
 
 def answers_sample(
-    kinds: Sequence[str], places: Sequence[str], answers: Answers, figure: str
+    kinds: Sequence[str], places: Sequence[str], answers: Answers, metric: str
 ) -> Sample | None:
-    """The values of a figure in the answers to all questions; ``None`` where it has none.
+    """Return the values of a metric over all questions; ``None`` if it has none.
 
     Args:
         kinds: Type of each question.
         places: Map of each question.
         answers: The answers.
-        figure: A question type, ``detail``, or ``all``, in which types weigh alike.
+        metric: A question type, ``detail``, or ``all``, which weights types equally.
     """
-    if figure == "all":
+    if metric == "all":
         counts = Counter(kinds)
         chosen = [(i, right, 1 / counts[kinds[i]]) for i, right in enumerate(answers.right)]
-    elif figure == "detail":
+    elif metric == "detail":
         chosen = [(i, one, 1.0) for i, one in enumerate(answers.detail) if one is not None]
     else:
-        chosen = [(i, answers.right[i], 1.0) for i, kind in enumerate(kinds) if kind == figure]
+        chosen = [(i, answers.right[i], 1.0) for i, kind in enumerate(kinds) if kind == metric]
     if not chosen:
         return None
     return Sample(
@@ -73,26 +73,26 @@ def answers_sample(
     )
 
 
-def figure_sample(result: Result, cell: Cell, figure: str) -> Sample | None:
-    """The values of a figure in one run; ``None`` where it has none."""
-    if figure in GROUP_FIGURES:
-        return _groups_sample(result, cell, figure)
+def metric_sample(result: Result, cell: Cell, metric: str) -> Sample | None:
+    """Return the values of a metric in one run; ``None`` if it has none."""
+    if metric in GROUP_METRICS:
+        return _groups_sample(result, cell, metric)
     validation = result.validations[0 if cell.when == "before" else -1]
-    answers = validation.map if cell.sees == "map" else validation.blank
+    answers = validation.map if cell.image == "map" else validation.blank
     kinds, places = _columns(result.questions)
-    return answers_sample(kinds, places, answers, figure)
+    return answers_sample(kinds, places, answers, metric)
 
 
 def _columns(questions: Sequence[Question]) -> tuple[list[str], list[str]]:
     return [one.type for one in questions], [one.place for one in questions]
 
 
-def _groups_sample(result: Result, cell: Cell, figure: str) -> Sample | None:
-    """Planning groups, step by step; of the first steps that train planning, or of all."""
+def _groups_sample(result: Result, cell: Cell, metric: str) -> Sample | None:
+    """Return a metric of planning groups over the first steps that train planning, or over all."""
     points = [one for one in result.curve if PLANNING in one.kinds]
     if cell.when == "before":
         points = points[: max(1, ceil(_EARLY * len(result.curve)))]
-    values = [(one.kinds[PLANNING][figure], one.kinds[PLANNING]["groups"]) for one in points]
+    values = [(one.kinds[PLANNING][metric], one.kinds[PLANNING]["groups"]) for one in points]
     if not values:
         return None
     return Sample(
@@ -102,21 +102,21 @@ def _groups_sample(result: Result, cell: Cell, figure: str) -> Sample | None:
     )
 
 
-def cell_samples(results: Results, cell: Cell, figure: str) -> dict[int, Sample]:
-    """By seed, the values of a figure; those of a baseline are the same for every seed."""
+def cell_samples(results: Results, cell: Cell, metric: str) -> dict[int, Sample]:
+    """Return the values of a metric by seed; a baseline has the same values for every seed."""
     if cell.baseline:
-        return _baseline_samples(results, cell.baseline, figure)
+        return _baseline_samples(results, cell.baseline, metric)
     found = {
-        seed: figure_sample(one, cell, figure)
+        seed: metric_sample(one, cell, metric)
         for seed, one in results.by_arm.get(cell.arm, {}).items()
     }
     return {seed: sample for seed, sample in found.items() if sample is not None}
 
 
-def _baseline_samples(results: Results, name: str, figure: str) -> dict[int, Sample]:
+def _baseline_samples(results: Results, name: str, metric: str) -> dict[int, Sample]:
     scale = results.scale
     if scale is None or name not in scale.baselines:
         return {}
-    sample = answers_sample(scale.types, scale.places, scale.baselines[name], figure)
+    sample = answers_sample(scale.types, scale.places, scale.baselines[name], metric)
     seeds = {one.seed for one in results.all}
     return {} if sample is None else dict.fromkeys(sorted(seeds), sample)

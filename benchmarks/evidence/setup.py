@@ -1,4 +1,4 @@
-"""What all runs have in common, made once: data, blank control, and the models they start from."""
+"""Inputs shared by all runs: data, blank-image control and start models."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence.blank_image import write_blank
+from benchmarks.evidence.micro_maps import prepare_micro_maps
 from benchmarks.evidence.protocol import Protocol
 from benchmarks.evidence.study import Study, Trial, arguments, digest
-from benchmarks.evidence.subprocesses import rewardmap_command, run_child, side_by_side
+from benchmarks.evidence.subprocesses import rewardmap_command, run_parallel, run_subprocess
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
 from rewardmap_verl.preparation.manifest import read_manifest
 
-__all__ = ["Say", "make_data", "make_models", "seconds_of"]
+__all__ = ["Log", "make_data", "make_models", "seconds_of"]
 
-Say = Callable[[str], None]
-"""Tells the user what is done now."""
+Log = Callable[[str], None]
+"""Reports the current step to the user."""
 
 
-def make_data(study: Study, say: Say) -> str:
-    """Prepare the data and the blank control, unless they are there.
+def make_data(study: Study, log: Log) -> str:
+    """Prepare the data and the blank-image control; up-to-date folders are kept.
 
     Returns:
         The fingerprint of the prepared folder.
 
     Raises:
-        ConfigError: The preparation failed.
-        DataError: What it made cannot be read.
+        ConfigError: The protocol's maps cannot be generated.
+        DataError: A prompt is too long, or the folder cannot be written.
     """
-    say("preparing maps and questions")
-    words = arguments(study.protocol.world.prepare, 1)
-    command = rewardmap_command("prepare", *words, "--out", str(study.data))
-    run_child(command, study.work / "logs" / "prepare.txt", 60 * study.protocol.limits.world)
+    log("preparing maps and questions")
+    protocol = study.protocol
+    manifest = prepare_micro_maps(protocol.world, protocol.training.prompt_tokens, study.data)
     write_blank(study.data, study.blank)
-    return read_manifest(study.data).fingerprint
+    return manifest.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One command that makes a model folder."""
+    """A command that makes a model folder."""
 
     folder: Path
     command: str
     inputs: tuple[Path, ...]
     arguments: tuple[str, ...]
     of: str
-    """What it is made of, as a hash."""
+    """Hash of its inputs."""
 
     @property
     def words(self) -> list[str]:
@@ -62,33 +62,33 @@ class _Step:
 
     @property
     def note(self) -> Path:
-        """The file that says what the folder was made of."""
+        """File that records how the folder was made."""
         return self.folder.with_name(f"{self.folder.name}.json")
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """What the note says; names of folders do not matter."""
+        """Expected content of the note; folder names are left out."""
         return {"command": [self.command, *self.arguments], "of": self.of}
 
 
 def make_models(
-    study: Study, trials: Iterable[Trial], say: Say, jobs: int, stop: threading.Event
+    study: Study, trials: Iterable[Trial], log: Log, jobs: int, stop: threading.Event
 ) -> None:
-    """Make the models that runs start from, unless they are there; ``jobs`` seeds at a time.
+    """Make the start models that do not exist yet, ``jobs`` seeds in parallel.
 
     Raises:
-        ConfigError: One could not be made, or one of other settings is in the place.
+        ConfigError: A command failed, or an existing model was made with other settings.
     """
     data = read_manifest(study.data).fingerprint
     seeds: dict[int, dict[Path, _Step]] = {}
     for trial in trials:
         chain = seeds.setdefault(study.model_seed(trial.seed), {})
         chain.update({step.folder: step for step in _steps(study, trial, data)})
-    # Each a share of the cores: torch gives all to each, which then wait for each other
+    # By default, torch uses all cores in every process, and the processes slow each other down.
     threads = str(max(1, (os.cpu_count() or 1) // min(jobs, len(seeds))))
-    make = partial(_make, protocol=study.protocol, say=say, stop=stop, threads=threads)
+    make = partial(_make, protocol=study.protocol, log=log, stop=stop, threads=threads)
     tasks = [partial(_make_all, chain, make) for chain in seeds.values()]
-    side_by_side(jobs, stop, tasks)
+    run_parallel(jobs, stop, tasks)
 
 
 def _make_all(chain: dict[Path, _Step], make: Callable[[_Step], None]) -> None:
@@ -97,7 +97,7 @@ def _make_all(chain: dict[Path, _Step], make: Callable[[_Step], None]) -> None:
 
 
 def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
-    """The commands for the model of a run, each made of what the one before has made."""
+    """Return the commands for the model of a run; each uses the output of the one before."""
     model, seed = study.protocol.model, study.model_seed(trial.seed)
     start = study.start_model(trial.seed)
     raw = start.with_name("untrained")
@@ -114,32 +114,32 @@ def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
     return steps
 
 
-def _make(step: _Step, protocol: Protocol, say: Say, stop: threading.Event, threads: str) -> None:
+def _make(step: _Step, protocol: Protocol, log: Log, stop: threading.Event, threads: str) -> None:
     if (step.folder / "config.json").is_file() and step.note.is_file():
         found = json.loads(step.note.read_text(encoding="utf-8"))
         if {name: found.get(name) for name in step.wanted} == step.wanted:
             return
         raise ConfigError(
             step.folder,
-            found="a model that was made with other settings or of other data",
-            hint="Remove it, or name another folder with --work.",
+            found="a model made with other settings or data",
+            hint="Delete it, or pass another --work.",
         )
-    say(f"making {step.folder.parent.name}/{step.folder.name}")
+    log(f"making {step.folder.parent.name}/{step.folder.name}")
     remove_folder(step.folder)
     begin = time.monotonic()
-    log = step.folder.parent / f"{step.folder.name}.log"
-    minutes = protocol.limits.world
+    output = step.folder.parent / f"{step.folder.name}.log"
+    minutes = protocol.limits.model
     environment = {"OMP_NUM_THREADS": threads}
-    run_child(rewardmap_command(*step.words), log, 60 * minutes, environment, stop=stop)
+    run_subprocess(rewardmap_command(*step.words), output, 60 * minutes, environment, stop=stop)
     note = {**step.wanted, "seconds": round(time.monotonic() - begin, 1)}
     write_bytes(step.note, json.dumps(note, indent=1).encode())
 
 
 def seconds_of(folder: Path) -> float:
-    """How long a model took to make.
+    """Return the time that a model took to make.
 
     Raises:
-        DataError: It was not made here.
+        DataError: The model has no note.
     """
     note = folder.with_name(f"{folder.name}.json")
     try:

@@ -1,11 +1,10 @@
-"""A protocol with a budget and folders: which runs it takes, and how each of them is started."""
+"""A protocol with a budget and folders: the runs of a study and their command lines."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,14 @@ __all__ = ["Study", "Trial", "digest"]
 
 FIRST_SEED = 1
 
+_OUTPUT_SETTINGS = (
+    "trainer.logger=[console]",
+    "trainer.rollout_data_dir=null",
+    "trainer.save_freq=1000000",  # a checkpoint of the last step only
+    "trainer.experiment_name=evidence",
+)
+"""The collector reads validation dumps and the step record; a run writes nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -27,24 +34,24 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name in messages."""
         return f"{self.arm}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
 class Study:
-    """What one call of ``rewardmap evidence run`` is about."""
+    """A protocol, a budget, and the folders to work in."""
 
     protocol: Protocol
     budget_name: str
     work: Path
-    """Data, models, runs and logs; may be removed afterwards."""
+    """Data, models, runs and logs; may be deleted afterwards."""
     out: Path
-    """Results: what tables and figures are made of."""
+    """Results, the source of all tables and figures."""
 
     @property
     def budget(self) -> Budget:
-        """How much is run."""
+        """Number and length of the runs."""
         return self.protocol.budget(self.budget_name)
 
     @property
@@ -53,7 +60,7 @@ class Study:
         return self.budget.arms or tuple(self.protocol.arms)
 
     def arm(self, name: str) -> Arm:
-        """The arm of a name.
+        """Return an arm by name.
 
         Raises:
             ConfigError: The budget has no such arm.
@@ -64,14 +71,14 @@ class Study:
         return self.protocol.arms[name]
 
     def trials(self, arms: tuple[str, ...] = (), seeds: int | None = None) -> tuple[Trial, ...]:
-        """Every run, seed by seed, so that an early stop leaves whole comparisons.
+        """Return all runs, seed by seed, so that an early stop leaves complete comparisons.
 
         Raises:
-            ConfigError: An arm is unknown, or there is no seed.
+            ConfigError: An arm is unknown, or ``seeds`` is below 1.
         """
         count = self.budget.seeds if seeds is None else seeds
         if count < 1:
-            raise ConfigError("--seeds", found=count, hint="Give at least 1.")
+            raise ConfigError("--seeds", found=count, hint="Pass at least 1.")
         for name in arms:
             self.arm(name)
         chosen = [name for name in self.arms if not arms or name in arms]
@@ -86,40 +93,40 @@ class Study:
 
     @property
     def blank(self) -> Path:
-        """The test questions with blank pictures."""
+        """The test questions with blank images."""
         return self.work / "blank"
 
     def model_seed(self, seed: int) -> int:
-        """The seed of the model that a run starts from."""
+        """Return the seed of the model that a run starts from."""
         return seed if self.protocol.model.per_seed else FIRST_SEED
 
     def start_model(self, seed: int) -> Path:
-        """The model that every arm of a seed starts from."""
+        """Return the model that every arm of a seed starts from."""
         return self.work / "models" / f"seed-{self.model_seed(seed)}" / "start"
 
     def cold_starts(self, seed: int) -> list[Path]:
-        """What each command of the cold start makes, the start itself last."""
+        """Return the output folder of each cold start; the last one is the start model."""
         start = self.start_model(seed)
         before = range(1, len(self.protocol.model.cold_start))
         return [*(start.with_name(f"start-{number}") for number in before), start]
 
     def model(self, trial: Trial) -> Path:
-        """The model that a run starts from: the common one, or what SFT made of it."""
+        """Return the model that a run starts from: the shared one, or that one after SFT."""
         start = self.start_model(trial.seed)
         if self.protocol.arms[trial.arm].sft is None:
             return start
         return self.work / "models" / f"seed-{trial.seed}" / trial.arm
 
     def run_folder(self, trial: Trial) -> Path:
-        """Where a run writes."""
+        """Return the output folder of a run."""
         return self.work / self.budget_name / trial.arm / f"seed-{trial.seed}"
 
     def result(self, trial: Trial) -> Path:
-        """The file of a run's result."""
+        """Return the result file of a run."""
         return self.out / trial.arm / f"seed-{trial.seed}.json"
 
     def stages(self, arm: str) -> list[dict[str, Any]]:
-        """The curriculum of an arm, as ``data.curriculum.stages``; its steps are the budget's."""
+        """Return the curriculum of an arm as ``data.curriculum.stages``."""
         shares, steps = self.protocol.stages, self.budget.steps
         order = self.protocol.arms[arm].order
         if order == "last":
@@ -138,15 +145,15 @@ class Study:
         return [{"name": "all", "mixture": mixture, "steps": steps}]
 
     def left_out(self, arm: str) -> list[str]:
-        """Question types of the protocol that an arm does not train."""
+        """Return the question types that an arm does not train."""
         if self.protocol.arms[arm].order != "last":
             return []
         return [kind for kind in self.protocol.types if kind not in self.protocol.stages[-1].types]
 
     def overrides(self, trial: Trial) -> list[str]:
-        """What a run adds to ``python -m verl.trainer.main_ppo``."""
+        """Return the Hydra overrides of a run of ``python -m verl.trainer.main_ppo``."""
         training, folder = self.protocol.training, self.run_folder(trial).resolve()
-        options = [*self.protocol.arms[trial.arm].recipe, "cpu", "evidence"]
+        options = [*self.protocol.arms[trial.arm].recipe, "cpu"]
         tests = [self.data / "test.parquet", self.blank / "test.parquet"]
         longest = training.prompt_tokens + training.answer_tokens
         return [
@@ -171,22 +178,24 @@ class Study:
             f"trainer.test_freq={self.budget.validate_every}",
             f"trainer.default_local_dir={folder}",
             f"hydra.run.dir={folder / 'hydra'}",
+            f"actor_rollout_ref.rollout.max_num_seqs={training.prompts * training.rollouts}",
+            *_OUTPUT_SETTINGS,
             *training.settings,
         ]
 
     def settings(self, trial: Trial, data: str) -> dict[str, Any]:
-        """Everything that decides what a run gives; results of other settings do not mix.
+        """Return all settings that influence a result.
 
         Args:
             trial: The run.
             data: The fingerprint of the prepared folder.
         """
-        whole = self.protocol.model_dump(mode="json", by_alias=True)
+        values = self.protocol.model_dump(mode="json", by_alias=True)
         return {
             "data": data,
-            **{name: whole[name] for name in ("world", "model", "training", "stages")},
+            **{name: values[name] for name in ("world", "model", "training", "stages")},
             "arm": {
-                name: value for name, value in whole["arms"][trial.arm].items() if name != "title"
+                name: value for name, value in values["arms"][trial.arm].items() if name != "title"
             },
             "steps": self.budget.steps,
             "validate": self.budget.validate_every,
@@ -194,23 +203,23 @@ class Study:
 
     @property
     def claims_digest(self) -> str:
-        """Hash of the claims: whether they were changed after a run shows."""
+        """Hash of the claims, to detect changes after a run."""
         return digest([claim.model_dump(mode="json") for claim in self.protocol.claims])
 
 
 def _rows(stage: StageShare) -> dict[str, Any]:
-    """Which rows a stage takes, as ``data.curriculum`` says it."""
+    """Return the row filter of a stage, as in ``data.curriculum``."""
     where = {key: list(values) for key, values in stage.where.items()}
     return {"types": list(stage.types), **({"where": where} if where else {})}
 
 
 def arguments(line: str, seed: int) -> list[str]:
-    """The words of a command's arguments, for a seed."""
+    """Split a line of arguments and fill in the seed."""
     return shlex.split(line.replace(SEED, str(seed)))
 
 
 def hydra_value(value: Any) -> str:
-    """A value in Hydra's grammar: mappings and lists without quotes, as all our names allow."""
+    """Format a value in Hydra's override grammar; names need no quotes."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{hydra_value(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
@@ -219,12 +228,6 @@ def hydra_value(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """A short hash of JSON-able data."""
+    """Return a short hash of JSON-able data."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def arms_in_words(study: Study) -> Iterator[tuple[str, str]]:
-    """Name and title of each arm."""
-    for name in study.arms:
-        yield name, study.protocol.arms[name].title

@@ -1,4 +1,4 @@
-"""Programs that run beside this one: their output in a file, ended in time, nothing left behind."""
+"""Subprocesses with a log file, a time limit, and reliable termination of all descendants."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ import psutil  # type: ignore[import-untyped]
 
 from rewardmap_verl.errors import ConfigError
 
-__all__ = ["StoppedError", "interruptible", "rewardmap_command", "run_child", "side_by_side"]
+__all__ = ["StoppedError", "interruptible", "rewardmap_command", "run_parallel", "run_subprocess"]
 
 _Value = TypeVar("_Value")
 
-_LOOK_SECONDS = 1.0
-_MERCY_SECONDS = 10.0
+_POLL_SECONDS = 1.0
+_TERMINATE_SECONDS = 10.0
 _SHOWN_LINES = 25
 
 
 class StoppedError(Exception):
-    """A program was ended because another has failed or the user wished so."""
+    """A subprocess was terminated because another failed or the user interrupted."""
 
 
-def side_by_side(
+def run_parallel(
     jobs: int, stop: threading.Event, tasks: Iterable[Callable[[], _Value]]
 ) -> list[_Value]:
-    """Call ``tasks`` in ``jobs`` threads; the first failure, or Ctrl-C, ends the others.
+    """Call tasks in threads; the first failure, or Ctrl-C, stops the others.
 
     Args:
-        jobs: Most that are under way at a time.
-        stop: Set when they are to end; they hand it to :func:`run_child`.
-        tasks: What is to be done; begun in this order.
+        jobs: Number of threads.
+        stop: Set to stop the tasks, which pass it to :func:`run_subprocess`.
+        tasks: The tasks, started in this order.
 
     Returns:
-        What they returned, in their order.
+        Their return values, in order.
     """
     with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(task) for task in tasks]
@@ -57,37 +57,37 @@ def side_by_side(
 
 
 def rewardmap_command(*words: str) -> list[str]:
-    """A command of this package, run by the same Python."""
+    """Return a ``rewardmap`` command line that uses the running Python."""
     return [sys.executable, "-c", "from rewardmap_verl.commands.main import app; app()", *words]
 
 
-def run_child(
+def run_subprocess(
     command: Sequence[str],
     log: Path,
     seconds: float,
     environment: Mapping[str, str] | None = None,
-    look: Callable[[], None] | None = None,
+    poll: Callable[[], None] | None = None,
     stop: threading.Event | None = None,
 ) -> float:
-    """Run a program to its end.
+    """Run a program and wait for it.
 
-    It gets a session of its own, so that Ctrl-C reaches this program alone, which then ends the
-    other with everything that it has started.
+    The program gets its own session, so that Ctrl-C reaches only this process, which then
+    terminates the program with all its descendants.
 
     Args:
         command: The program and its arguments.
-        log: File for its output, begun anew.
-        seconds: The longest that it may take.
-        environment: Variables over those of this program.
-        look: Called about once a second while it runs.
-        stop: Ends it when it is set, by another thread.
+        log: File for its output; overwritten.
+        seconds: Time limit.
+        environment: Variables added to the environment.
+        poll: Called about once a second while the program runs.
+        stop: Terminates the program when another thread sets it.
 
     Returns:
-        Seconds that it took.
+        The duration in seconds.
 
     Raises:
-        ConfigError: It failed or took too long; the message ends with its last lines.
-        StoppedError: It was ended by ``stop``.
+        ConfigError: The program failed or exceeded its time limit; includes its last output lines.
+        StoppedError: ``stop`` was set.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
@@ -108,13 +108,13 @@ def run_child(
                 break
             if stop is not None and stop.is_set():
                 raise StoppedError
-            if look is not None:
-                look()
+            if poll is not None:
+                poll()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                program.wait(_LOOK_SECONDS)
+                program.wait(_POLL_SECONDS)
         failure = "" if program.poll() == 0 else f"exit status {program.poll()}"
         if program.poll() is None:
-            failure = f"no end after {seconds / 60:.3g} minutes"
+            failure = f"still running after {seconds / 60:.3g} minutes"
     finally:
         _end(program, seen)
     if failure:
@@ -123,7 +123,7 @@ def run_child(
 
 
 def _remember(pid: int, seen: dict[int, psutil.Process]) -> None:
-    """Keep every descendant: one whose parent has ended is found in no list of children."""
+    """Record all descendants; one whose parent has ended is no longer listed as a child."""
     with contextlib.suppress(psutil.Error):
         whole = psutil.Process(pid)
         for process in (whole, *whole.children(recursive=True)):
@@ -131,24 +131,24 @@ def _remember(pid: int, seen: dict[int, psutil.Process]) -> None:
 
 
 def _end(program: subprocess.Popen[bytes], seen: dict[int, psutil.Process]) -> None:
-    """End a program and everything that it has started, first asking, then by force."""
+    """Terminate a program and its descendants; kill those that do not comply."""
     _remember(program.pid, seen)
     left = [process for process in seen.values() if process.is_running()]
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _, left = psutil.wait_procs(left, timeout=_MERCY_SECONDS)
+    _, left = psutil.wait_procs(left, timeout=_TERMINATE_SECONDS)
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(left, timeout=_MERCY_SECONDS)
+    psutil.wait_procs(left, timeout=_TERMINATE_SECONDS)
     program.poll()
 
 
 def last_lines(log: Path) -> str:
-    """The end of a program's output."""
+    """Return the last lines of a log, with its path."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_SHOWN_LINES:]
-    return "\n".join([f"Its output is in {log} and ends with:", *lines])
+    return "\n".join([f"The last lines of {log}:", *lines])
 
 
 def _short(command: Sequence[str]) -> str:
@@ -159,13 +159,13 @@ def _short(command: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Take a request to end (SIGTERM) as Ctrl-C, so that what was started is ended too."""
+    """Treat SIGTERM like Ctrl-C, so that subprocesses are terminated too."""
 
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -32,7 +32,7 @@ def tiny_model(
         typer.Option(
             min=0,
             help="Steps of vision pretraining on the training maps, which must be drawn by this "
-            "package and have one size (300 are enough for size micro).",
+            "package and have one size.",
         ),
     ] = 0,
     text_width: Annotated[int, _SIZE_OPTION] = _DEFAULT.text_width,

@@ -4,18 +4,15 @@ The pixel positions of labels, stops, lines and legend are known, so every quest
 be checked against it.
 """
 
-from rewardmap_verl.drawing.cells import CellStyle, draw_cells
 from rewardmap_verl.drawing.geographic_layout import layout_from_coordinates
 from rewardmap_verl.drawing.render import DrawnMap, LabelBox, LegendBox, draw_map
 from rewardmap_verl.drawing.style import MapStyle, standard_style, style_at, tiny_style
 
 __all__ = [
-    "CellStyle",
     "DrawnMap",
     "LabelBox",
     "LegendBox",
     "MapStyle",
-    "draw_cells",
     "draw_map",
     "layout_from_coordinates",
     "standard_style",

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rewardmap_verl.drawing import MapStyle
-from rewardmap_verl.errors import DataError
+from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_folder, write_bytes
 from rewardmap_verl.preparation.fingerprint import fingerprint, package_versions, up_to_date
 from rewardmap_verl.preparation.manifest import (
@@ -42,7 +41,7 @@ from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.transit.reader import network_to_json
 
-__all__ = ["SPLITS", "prepare"]
+__all__ = ["SPLITS", "prepare", "prepare_contents"]
 
 SPLITS: Final = ("train", "test")
 _SHOWN: Final = 10
@@ -69,7 +68,27 @@ def prepare(settings: PrepareSettings, report: ReportProgress = lambda progress:
         DataError: The source cannot be used, or the folder cannot be written.
         ConfigError: The settings do not fit the source.
     """
-    contents = _read_source(settings)
+    return prepare_contents(settings, _read_source(settings), report)
+
+
+def prepare_contents(
+    settings: PrepareSettings,
+    contents: Contents,
+    report: ReportProgress = lambda progress: None,
+) -> Manifest:
+    """Prepare maps that the caller supplies, with the guarantees of :func:`prepare`.
+
+    Args:
+        settings: What to prepare; a caller's own maps have the source ``custom``.
+        contents: The maps. Their pictures must be picklable, since workers render them.
+        report: Called after each map.
+
+    Returns:
+        The manifest of the folder.
+
+    Raises:
+        DataError: A map cannot be used, or the folder cannot be written.
+    """
     expected = fingerprint(settings, contents)
     current = None if settings.force else up_to_date(settings.out, expected)
     if current is not None:
@@ -92,7 +111,7 @@ def _read_source(settings: PrepareSettings) -> Contents:
         root = None if settings.root is None else check_root(settings.root)
         forms = settings.quotas.forms
         return read_reasonmap(settings.data, settings.maps_from, root, forms, settings.strict)
-    if settings.source == "gtfs" and isinstance(settings.style, MapStyle):
+    if settings.source == "gtfs":
         return read_gtfs(
             settings.feeds,
             settings.seed,
@@ -100,6 +119,9 @@ def _read_source(settings: PrepareSettings) -> Contents:
             settings.test_cities,
             settings.route_types,
         )
+    if settings.source == "custom":
+        hint = "Call prepare_contents with the maps of a custom source."
+        raise ConfigError("prepare", "source", settings.source, hint)
     return read_synthetic(
         settings.seed,
         settings.train_maps,

@@ -10,13 +10,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rewardmap_verl.drawing import CellStyle, MapStyle, standard_style, tiny_style
+from rewardmap_verl.drawing import MapStyle, standard_style, tiny_style
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
-from rewardmap_verl.transit.micro import MicroSettings
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
 
 __all__ = ["SIZES", "PrepareSettings", "Size", "SourceName"]
@@ -32,7 +31,8 @@ class PrepareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    source: SourceName
+    source: SourceName | Literal["custom"]
+    """``custom``: maps that the caller passes to ``prepare_contents``."""
     out: Path
     """The prepared folder. An existing one is replaced at the very end."""
     root: Path | None = None
@@ -61,9 +61,9 @@ class PrepareSettings(BaseModel):
     """synthetic: number of training maps."""
     test_maps: int = Field(default=8, ge=1)
     """synthetic: number of test maps."""
-    networks: SyntheticSettings | MicroSettings = Field(default_factory=standard_settings)
+    networks: SyntheticSettings = Field(default_factory=standard_settings)
     """synthetic: parameters of the networks."""
-    style: MapStyle | CellStyle = Field(default_factory=standard_style)
+    style: MapStyle = Field(default_factory=standard_style)
     """synthetic, gtfs: drawing style of the maps."""
     strict: bool = False
     """local, reasonmap: whether to fail on data that would be dropped, such as a missing map."""
@@ -76,10 +76,6 @@ class PrepareSettings(BaseModel):
     def _check_source(self) -> PrepareSettings:
         if self.source == "local" and self.root is None:
             raise ValueError("the source `local` needs --root, a folder with maps/ and stations/")
-        if self.source != "synthetic" and isinstance(self.style, CellStyle):
-            raise ValueError("only synthetic maps have the size micro")
-        if isinstance(self.networks, MicroSettings) != isinstance(self.style, CellStyle):
-            raise ValueError("networks in cells and the style of cells belong together")
         if self.source == "reasonmap" and any(
             self.quotas.of(kind) for kind in QuestionType if kind.spec.beyond_papers
         ):
@@ -96,6 +92,7 @@ class PrepareSettings(BaseModel):
             "synthetic": {"train_maps", "test_maps", "networks", "style"},
             "reasonmap": {"strict"},
             "gtfs": {"test_cities", "route_types", "style"},
+            "custom": set(),
         }
         of_others = set().union(*of_one_source.values()) - of_one_source[self.source]
         paths = {"out", "root", "data", "maps_from", "feeds", "tokenizer"}
@@ -117,25 +114,12 @@ class Size:
     """Questions for each map and type beyond the papers, if these types are enabled."""
     train_maps: int
     test_maps: int
-    networks: SyntheticSettings | MicroSettings
-    style: MapStyle | CellStyle
+    networks: SyntheticSettings
+    style: MapStyle
 
 
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
-        # For the evidence study (docs/evidence.md): 20 visual tokens, one for each stop.
-        "micro": Size(
-            max_pixels=20 * 28**2,
-            min_pixels=20 * 28**2,
-            max_prompt_length=192,
-            brief=True,
-            quotas=Quotas(3, 3, 0, 2, 1, 4, forms=("short",)),
-            beyond=2,
-            train_maps=400,
-            test_maps=40,
-            networks=MicroSettings(),
-            style=CellStyle(),
-        ),
         # For the embedded model, which trains on a CPU in minutes: 16 to 36 visual tokens.
         "tiny": Size(
             max_pixels=36 * 28**2,

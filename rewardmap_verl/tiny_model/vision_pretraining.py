@@ -164,8 +164,7 @@ def _pixels(processor: Any, examples: Sequence[Example]) -> tuple[torch.Tensor, 
             examples[0].image.parent,
             field="size",
             found=f"{len(sizes)} image sizes",
-            hint="Vision pretraining needs maps of one size, as from `rewardmap prepare synthetic "
-            "--size micro`.",
+            hint="Vision pretraining needs maps of one size.",
         )
     batch = processor.image_processor(images, return_tensors="pt")
     grid = batch["image_grid_thw"][0]

@@ -1,4 +1,4 @@
-"""A study of two arms on a small prepared folder, and results made up for it."""
+"""Fixtures: a study on a small prepared folder, and made-up results."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MAPS = 12
 
 @pytest.fixture(scope="session")
 def package_protocol() -> Protocol:
-    """The protocol that ships."""
+    """The study's own protocol."""
     return read_protocol()
 
 
 @pytest.fixture
 def protocol_values(package_protocol: Protocol) -> dict[str, Any]:
-    """The values of a protocol with a budget of a few steps, to be changed by a test."""
+    """The values of a protocol with a budget of a few steps, for tests to modify."""
     values: dict[str, Any] = package_protocol.model_dump(mode="json", by_alias=True)
     values["budgets"] = {"small": {"seeds": 3, "steps": STEPS, "validate": 3}}
     values["training"]["prompts"] = 4
@@ -39,7 +39,7 @@ def protocol_values(package_protocol: Protocol) -> dict[str, Any]:
 
 @pytest.fixture
 def write_protocol(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
-    """A function that writes a protocol's values as a file."""
+    """Return a function that writes protocol values to a file."""
 
     def write(values: dict[str, Any]) -> Path:
         path = tmp_path / "protocol.yaml"
@@ -51,14 +51,14 @@ def write_protocol(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
 
 @pytest.fixture
 def study(protocol_values: dict[str, Any], tmp_path: Path) -> Study:
-    """A study without data and results."""
+    """A study without data or results."""
     protocol = Protocol.model_validate(protocol_values)
     return Study(protocol, "small", tmp_path / "work", tmp_path / "out")
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `data` of two networks and `blank`, its control."""
+    """A folder with `data` and `blank`, its control."""
     folder = tmp_path_factory.mktemp("evidence")
     maps = ("--train-maps", "2", "--test-maps", "1", "--workers", "1")
     words = ("prepare", "synthetic", "--size", "tiny", *maps)
@@ -69,7 +69,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made_up(study: Study, trial: Trial, accuracy: float, silent: float = 0.5) -> Result:
-    """A result in which so many of the held-out questions are right after training."""
+    """Make up a result with a given share of right answers after training."""
     rng = random.Random(f"{trial.arm}/{trial.seed}")
     questions = tuple(
         Question(key=f"{kind}{number}", type=kind, place=f"land/{number}", transfers=0)
@@ -89,7 +89,7 @@ def made_up(study: Study, trial: Trial, accuracy: float, silent: float = 0.5) ->
             readable=tuple(1.0 for _ in questions),
         )
 
-    figures = {"groups": 4.0, "score": 1.0, "no_signal": silent, "no_signal_binary": 1.0}
+    metrics = {"groups": 4.0, "score": 1.0, "no_signal": silent, "no_signal_binary": 1.0}
     settings = study.settings(trial, "data")
     return Result(
         arm=trial.arm,
@@ -108,13 +108,13 @@ def made_up(study: Study, trial: Trial, accuracy: float, silent: float = 0.5) ->
                 step=step,
                 stage="planning" if step > STEPS // 2 else "judgment",
                 seconds=60.0 + step,
-                kinds={"all": figures, "planning": figures},
+                kinds={"all": metrics, "planning": metrics},
             )
             for step in range(1, STEPS + 1)
         ),
         rollouts=STEPS * 4 * 8,
         seconds=120.0,
-        hacks={
+        reward_hacking={
             when: {"planning": {"wrong": 0.5, "overpaid": 0.0, "characters": 40.0}}
             for when in ("before", "after")
         },
@@ -124,13 +124,13 @@ def made_up(study: Study, trial: Trial, accuracy: float, silent: float = 0.5) ->
 
 @pytest.fixture
 def make_result() -> Callable[..., Result]:
-    """The function that makes a result up."""
+    """Return the function that makes up a result."""
     return made_up
 
 
 @pytest.fixture
 def filled(study: Study) -> Study:
-    """The study with results of every run: RewardMap right in 90 %, the others in 30 %."""
+    """The study with a result for every run: RewardMap 90 % right, the other arms 30 %."""
     for trial in study.trials():
         best = trial.arm == "rewardmap"
         made_up(study, trial, 0.9 if best else 0.3).write(study.result(trial))

@@ -1,4 +1,4 @@
-"""Intervals and verdicts on figures that are known."""
+"""Intervals and verdicts on known values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def noisy(rng: random.Random, mean: float, count: int = 200, per_map: int = 1) -
     return sample([float(rng.random() < mean) for _ in range(count)], per_map)
 
 
-def test_a_mean_of_equal_values_is_certain() -> None:
+def test_mean_of_equal_values_has_no_spread() -> None:
     spread = seed_interval({1: sample([0.25] * 20), 2: sample([0.25] * 20)})
     assert spread is not None
     assert (spread.mean, spread.low, spread.high) == pytest.approx((0.25, 0.25, 0.25))
@@ -40,8 +40,8 @@ def test_no_seed_no_interval() -> None:
     assert seed_difference({1: sample([1.0])}, {2: sample([0.0])}) is None
 
 
-def test_the_interval_of_one_seed_is_that_of_its_questions() -> None:
-    """Of n questions with share p the deviation of the mean is √(p(1-p)/n)."""
+def test_interval_of_one_seed_matches_the_binomial() -> None:
+    """The standard error of a share p over n questions is √(p(1-p)/n)."""
     spread = seed_interval({1: sample([1.0] * 50 + [0.0] * 150)})
     assert spread is not None
     assert spread.high - spread.low == pytest.approx(2 * 1.96 * (0.25 * 0.75 / 200) ** 0.5, rel=0.1)
@@ -66,7 +66,7 @@ def test_questions_of_one_map_count_as_one() -> None:
     assert grouped.high - grouped.low > 2 * (single.high - single.low)
 
 
-def test_pairing_finds_what_lies_below_the_noise() -> None:
+def test_pairing_detects_differences_below_the_noise() -> None:
     rng = random.Random("pairs")
     base = [float(rng.random() < 0.5) for _ in range(100)]
     better = [max(one, float(rng.random() < 0.15)) for one in base]
@@ -84,14 +84,14 @@ def test_pairing_finds_what_lies_below_the_noise() -> None:
     assert unpaired.high - unpaired.low > 1.5 * (paired.high - paired.low)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_coverage_is_at_least_nominal() -> None:
     covered = 0
     for trial in range(60):
         rng = random.Random(f"cover/{trial}")
         spread = seed_interval({seed: noisy(rng, 0.3, 60) for seed in (1, 2, 3)}, f"{trial}")
         assert spread is not None
         covered += spread.low <= 0.3 <= spread.high
-    assert covered >= 52, "95 % of 60 is 57; the crossed bootstrap is rather too careful"
+    assert covered >= 52, "95 % of 60 is 57; the crossed bootstrap is conservative"
 
 
 def test_only_seeds_that_both_have_are_compared() -> None:
@@ -112,7 +112,7 @@ def test_equal_names_give_equal_intervals() -> None:
 
 def claim(**values: Any) -> Claim:
     return Claim.model_validate(
-        {"id": "one", "text": "…", "figure": "planning", "first": {"arm": "rewardmap"}, **values}
+        {"id": "one", "text": "…", "metric": "planning", "first": {"arm": "rewardmap"}, **values}
     )
 
 
@@ -131,7 +131,7 @@ def results_of(study: Study, make: Make, accuracies: dict[str, float], seeds: in
     ("first", "second", "outcome"),
     [(1.0, 0.1, "supported"), (0.1, 1.0, "against"), (0.5, 0.5, "undecided")],
 )
-def test_the_rule(
+def test_outcome_follows_the_interval(
     first: float, second: float, outcome: str, study: Study, make_result: Make
 ) -> None:
     results = results_of(study, make_result, {"rewardmap": first, "rl_baseline": second})
@@ -141,32 +141,36 @@ def test_the_rule(
 def test_two_seeds_decide_nothing(study: Study, make_result: Make) -> None:
     accuracies = {"rewardmap": 1.0, "rl_baseline": 0.1}
     results = results_of(study, make_result, accuracies, seeds=2)
-    finding = judge_claim(BETTER, results)
-    assert finding.outcome == "undecided"
-    assert finding.spread is not None and finding.spread.low > 0
+    verdict = judge_claim(BETTER, results)
+    assert verdict.outcome == "undecided"
+    assert verdict.spread is not None and verdict.spread.low > 0
 
 
 def test_a_missing_arm_is_not_run(study: Study, make_result: Make) -> None:
     results = results_of(study, make_result, {"rewardmap": 1.0})
-    finding = judge_claim(BETTER, results)
-    assert (finding.outcome, finding.spread) == ("not run", None)
+    verdict = judge_claim(BETTER, results)
+    assert (verdict.outcome, verdict.spread) == ("not run", None)
 
 
 @pytest.mark.parametrize(
     ("bound", "outcome"),
-    [({"least": 0.2}, "supported"), ({"least": 0.8}, "against"), ({"most": 0.8}, "supported"),
-     ({"most": 0.2}, "against")],
-)  # fmt: skip
+    [
+        ({"at_least": 0.2}, "supported"),
+        ({"at_least": 0.8}, "against"),
+        ({"at_most": 0.8}, "supported"),
+        ({"at_most": 0.2}, "against"),
+    ],
+)
 def test_bounds(bound: dict[str, float], outcome: str, study: Study, make_result: Make) -> None:
     results = results_of(study, make_result, {"rewardmap": 0.5})
-    assert judge_claim(claim(figure="no_signal", **bound), results).outcome == outcome
+    assert judge_claim(claim(metric="no_signal", **bound), results).outcome == outcome
 
 
-def test_cells_are_what_they_say(study: Study, make_result: Make) -> None:
+def test_cells_select_arm_time_and_image(study: Study, make_result: Make) -> None:
     results = results_of(study, make_result, {"rewardmap": 1.0})
 
-    def mean(figure: str = "planning", **cell: Any) -> float:
-        samples = cell_samples(results, Cell(arm="rewardmap", **cell), figure)
+    def mean(metric: str = "planning", **cell: Any) -> float:
+        samples = cell_samples(results, Cell(arm="rewardmap", **cell), metric)
         assert sorted(samples) == [1, 2, 3]
         return sum(one.mean for one in samples.values()) / 3
 
@@ -174,7 +178,7 @@ def test_cells_are_what_they_say(study: Study, make_result: Make) -> None:
     assert mean("all") == 1.0
     assert mean("detail") == 10.0
     assert mean(when="before") < 0.4
-    assert mean(sees="blank") < 0.4
+    assert mean(image="blank") < 0.4
     assert mean("no_signal") == 0.5
     assert mean("no_signal_binary", when="before") == 1.0
     assert cell_samples(results, Cell(arm="rewardmap"), "next_stop") == {}
@@ -198,6 +202,6 @@ def test_a_difference_from_chance_has_a_bound(
         places=tuple(one.place for one in questions),
         baselines={"random": chance},
     )
-    near_chance = claim(second={"baseline": "random"}, most=0.3)
+    near_chance = claim(second={"baseline": "random"}, at_most=0.3)
     assert judge_claim(near_chance, Results(results.by_arm, scale)).outcome == outcome
     assert judge_claim(near_chance, results).outcome == "not run", "no baselines are there"

@@ -1,4 +1,4 @@
-"""The page is made of the files alone, whole or not, and says what the numbers say."""
+"""The generated page and the command line, from complete and incomplete results."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.evidence import document
-from benchmarks.evidence.document import load_results, results_text, write_page
+from benchmarks.evidence.cli import evidence
+from benchmarks.evidence.document import (
+    REPORT_NAME,
+    load_results,
+    report_text,
+    results_text,
+    write_page,
+)
 from benchmarks.evidence.result import Result
 from benchmarks.evidence.study import Study, Trial
-from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import ConfigError, DataError
 
 Make = Callable[..., Result]
@@ -23,7 +29,7 @@ PNG = b"\x89PNG"
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures take seconds; where they do not matter they are not drawn."""
+    """Skip figures, which take seconds, where they do not matter."""
     for name in ("accuracy", "signal", "reward"):
         monkeypatch.setattr(document, f"{name}_figure", lambda _: PNG)
 
@@ -33,20 +39,20 @@ def outcome(text: str, claim: str) -> str:
     return line.rstrip(" |").rpartition("|")[2].strip()
 
 
-BETTER = "RewardMap plans better on held-out maps than the binary baseline"
+BETTER = "RewardMap plans better than the binary baseline on held-out maps"
 HALF = "The curriculum alone plans better than the binary baseline"
 
 
-def test_conclusions_follow_the_numbers(filled: Study) -> None:
+def test_verdicts_follow_the_results(filled: Study) -> None:
     text = results_text(filled, load_results(filled))
     assert outcome(text, BETTER) == "**supported**"
     assert outcome(text, HALF) in ("undecided", "**supported**", "**against**")
-    assert outcome(text, "With the binary reward nearly all") == "**supported**"
-    assert "Not whole yet" not in text
-    assert "changed after" not in text
+    assert outcome(text, "With the binary reward, at least 80 %") == "**supported**"
+    assert "Incomplete" not in text
+    assert "claims were changed" not in text
 
 
-def test_conclusions_turn_with_the_numbers(study: Study, make_result: Make) -> None:
+def test_verdicts_change_with_the_results(study: Study, make_result: Make) -> None:
     for trial in study.trials():
         accuracy = 0.1 if trial.arm == "rewardmap" else 1.0
         make_result(study, trial, accuracy).write(study.result(trial))
@@ -54,23 +60,33 @@ def test_conclusions_turn_with_the_numbers(study: Study, make_result: Make) -> N
     assert outcome(text, BETTER) == "**against**"
 
 
-def test_the_page_is_the_same_every_time(filled: Study, tmp_path: Path) -> None:
+def test_page_is_deterministic(filled: Study, tmp_path: Path) -> None:
     pages = []
     for name in ("a", "b"):
         written = write_page(filled, tmp_path / name / "evidence.md")
         assert [path.name for path in written[1:]] == [
-            f"evidence_{what}.png" for what in ("accuracy", "signal", "reward")
+            "evidence_accuracy.png",
+            "evidence_signal.png",
+            "reward.png",
+            REPORT_NAME,
         ]
-        assert all(path.read_bytes().startswith(PNG) for path in written[1:])
+        assert all(path.read_bytes().startswith(PNG) for path in written[1:4])
         pages.append([path.read_bytes() for path in written])
     assert pages[0] == pages[1]
     text = pages[0][0].decode()
-    for name in ("evidence_accuracy.png", "evidence_signal.png", "evidence_reward.png"):
+    for name in ("evidence_accuracy.png", "evidence_signal.png"):
         assert f"images/{name}" in text
 
 
+def test_report_has_rules_seeds_and_controls(filled: Study) -> None:
+    text = report_text(filled, load_results(filled))
+    for part in ("planning of rewardmap minus rl_baseline, above 0", "blank image", "overpaid"):
+        assert part in text
+    assert "no_signal_binary of rl_baseline, before, at least 0.8" in text
+
+
 @pytest.mark.usefixtures("undrawn")
-def test_words_outside_the_marks_stay(filled: Study, tmp_path: Path) -> None:
+def test_text_outside_the_marks_is_kept(filled: Study, tmp_path: Path) -> None:
     page = tmp_path / "evidence.md"
     write_page(filled, page)
     page.write_text("Before.\n" + page.read_text() + "After.\n")
@@ -92,30 +108,28 @@ def test_missing_arms_and_seeds_are_named(filled: Study, tmp_path: Path) -> None
     write_page(filled, tmp_path / "page.md")
 
 
-def test_without_results_the_protocol_stands(study: Study, tmp_path: Path) -> None:
+def test_page_without_results_has_the_protocol(study: Study, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     assert write_page(study, page) == [page]
     text = page.read_text()
-    assert "Nothing has been run yet" in text
+    assert "No results yet" in text
     for arm in study.arms:
         assert f"`{arm}`" in text
-    for claim in study.protocol.claims:
-        assert claim.text in text
 
 
-def test_claims_that_were_changed_are_told(filled: Study, protocol_values: dict[str, Any]) -> None:
-    protocol_values["claims"][0]["least"] = 0.1
+def test_changed_claims_are_reported(filled: Study, protocol_values: dict[str, Any]) -> None:
+    protocol_values["claims"][0]["at_least"] = 0.1
     changed = Study(
         type(filled.protocol).model_validate(protocol_values), "small", filled.work, filled.out
     )
     text = results_text(changed, load_results(changed))
-    assert "The claims were changed after runs were made" in text
+    assert "The claims were changed after some runs" in text
 
 
-def test_what_cannot_be_read_is_named(filled: Study, tmp_path: Path) -> None:
+def test_unreadable_result_is_an_error(filled: Study, tmp_path: Path) -> None:
     path = filled.result(Trial("rewardmap", 2))
     path.write_text(path.read_text()[:100])
-    with pytest.raises(DataError, match=r"seed-2\.json.*cut off"):
+    with pytest.raises(DataError, match=r"seed-2\.json.*truncated"):
         write_page(filled, tmp_path / "page.md")
     path.rename(path.with_name("seed-best.json"))
     with pytest.raises(DataError, match=r"seed-best\.json.*seed-N"):
@@ -148,7 +162,7 @@ def test_results_of_two_data_sets_do_not_mix(filled: Study, make_result: Make) -
 def test_a_page_without_marks_is_left_alone(filled: Study, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("Mine.\n")
-    with pytest.raises(DataError, match="no place for the protocol"):
+    with pytest.raises(DataError, match="no protocol section"):
         write_page(filled, page)
     assert page.read_text() == "Mine.\n"
 
@@ -157,7 +171,7 @@ def test_a_page_without_marks_is_left_alone(filled: Study, tmp_path: Path) -> No
 
 
 def invoke(*words: str) -> Any:
-    return CliRunner().invoke(app, ["evidence", *words])
+    return CliRunner().invoke(evidence, [*words])
 
 
 def test_the_command_prints_a_protocol_that_it_reads(tmp_path: Path) -> None:
@@ -166,7 +180,7 @@ def test_the_command_prints_a_protocol_that_it_reads(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     shown = invoke("status", "--protocol", str(path), "--out", out)
     assert shown.exit_code == 0
-    assert "not run yet" in shown.output
+    assert "no result" in shown.output
 
 
 @pytest.mark.parametrize(
@@ -178,7 +192,7 @@ def test_the_command_prints_a_protocol_that_it_reads(tmp_path: Path) -> None:
         (("doc", "--protocol", "absent.yaml"), "absent.yaml"),
     ],
 )
-def test_what_cannot_be_done_ends_with_a_word(
+def test_command_errors_are_one_message(
     words: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -186,27 +200,27 @@ def test_what_cannot_be_done_ends_with_a_word(
     assert done.exit_code == 2
     assert told in done.output
     assert "Traceback" not in done.output
-    assert list(tmp_path.iterdir()) == [], "nothing was made"
+    assert list(tmp_path.iterdir()) == [], "nothing was written"
 
 
-def test_the_status_names_a_broken_file(
+def test_status_reports_a_broken_file(
     filled: Study, protocol_values: dict[str, Any], write_protocol: Any
 ) -> None:
     path = filled.result(Trial("rewardmap", 2))
     path.write_text("{")
     protocol = write_protocol(protocol_values)
     shown = invoke("status", "--protocol", str(protocol), "--out", str(filled.out))
-    assert shown.exit_code == 2, "the table is shown all the same"
-    assert "cut off" in " ".join(shown.output.split()) or "Invalid JSON" in shown.output
+    assert shown.exit_code == 2, "the table is shown nevertheless"
+    assert "truncated" in " ".join(shown.output.split()) or "Invalid JSON" in shown.output
     assert shown.output.count("→") >= 17
 
 
-def test_the_status_says_what_the_claims_have_come_to(
+def test_status_shows_verdicts(
     filled: Study, protocol_values: dict[str, Any], write_protocol: Any
 ) -> None:
     protocol = write_protocol(protocol_values)
     shown = invoke("status", "--protocol", str(protocol), "--out", str(filled.out))
     assert shown.exit_code == 0
     words = " ".join(shown.output.split())
-    assert "supported" in words and "not run yet" not in words
-    assert words.count("%]") == 0 and "[" in words, "intervals are no markup"
+    assert "supported" in words and "no result" not in words
+    assert words.count("%]") == 0 and "[" in words, "intervals are not parsed as markup"

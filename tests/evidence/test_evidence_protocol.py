@@ -1,4 +1,4 @@
-"""The protocol: what may stand in it, and that its arms really compare."""
+"""The protocol: validation, and whether its arms are comparable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from benchmarks.evidence.protocol import Protocol, StageShare, read_protocol, stage_steps
-from benchmarks.evidence.study import Study, Trial
+from benchmarks.evidence.study import Study, Trial, arguments
 from rewardmap_verl.curriculum.config import read_curriculum
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preflight.compose import compose_run
@@ -61,7 +61,7 @@ def composed(study: Study, arm: str) -> Any:
     return compose_run([word for word in words if not word.startswith("hydra.")])
 
 
-def test_arms_differ_in_reward_and_order_alone(package_protocol: Protocol, tmp_path: Path) -> None:
+def test_arms_differ_only_in_reward_and_order(package_protocol: Protocol, tmp_path: Path) -> None:
     study = Study(package_protocol, "small", tmp_path, tmp_path)
     whole = {arm: composed(study, arm) for arm in study.arms}
     reward = {
@@ -98,7 +98,7 @@ def test_flat_arms_train_the_types_in_the_shares_of_the_curriculum(
     assert set(study.left_out("planning_only")) | {"planning"} == set(package_protocol.types)
 
 
-def test_the_reward_of_the_recipe_is_the_reward_that_answers_are_judged_with(
+def test_recipe_reward_equals_the_evaluation_reward(
     package_protocol: Protocol, tmp_path: Path
 ) -> None:
     config = composed(Study(package_protocol, "small", tmp_path, tmp_path), "rewardmap")
@@ -113,7 +113,7 @@ def test_the_reward_of_the_recipe_is_the_reward_that_answers_are_judged_with(
         lambda shares: st.tuples(st.just(shares), st.integers(len(shares), 500))
     )
 )
-def test_steps_are_shared_out_whole(case: tuple[list[float], int]) -> None:
+def test_stage_steps_add_up(case: tuple[list[float], int]) -> None:
     shares, steps = case
     stages = tuple(
         StageShare(name=f"s{i}", types=(f"t{i}",), share=share) for i, share in enumerate(shares)
@@ -133,15 +133,19 @@ def test_steps_are_shared_out_whole(case: tuple[list[float], int]) -> None:
         (lambda v: v["training"].update(settings=["trainer"]), ("training.settings", "key=value")),
         (lambda v: v["arms"]["rewardmap"].update(order="random"), ("arms.rewardmap.order",)),
         (lambda v: v["claims"][1]["first"].update(arm="best"), ("claims.rewardmap", "'best'")),
-        (lambda v: v["claims"][1].update(figure="luck"), ("claims.rewardmap.figure", "'luck'")),
-        (lambda v: v["claims"][1].update(least=1, most=2), ("claims[1]", "least or most")),
-        (lambda v: v["claims"][1].update(second=None), ("claims[1]", "give second, or a bound")),
+        (lambda v: v["claims"][1].update(metric="luck"), ("claims.rewardmap.metric", "'luck'")),
+        (
+            lambda v: v["claims"][1].update(at_least=1, at_most=2),
+            ("claims[1]", "at_least or at_most"),
+        ),
+        (lambda v: v["claims"][1].update(second=None), ("claims[1]", "set second, or a bound")),
         (lambda v: v["claims"][1].update(second={}), ("claims[1].second", "arm or baseline")),
-        (lambda v: v["world"].update(prepare="--out 'x"), ("world.prepare", "command line")),
-        (lambda v: v["stages"].append(v["stages"][0]), ("stages: two have one name",)),
+        (lambda v: v["model"].update(tiny_model="--out 'x"), ("model.tiny_model", "command line")),
+        (lambda v: v["world"].update(questions={"TorF9": 1}), ("world.questions", "TorF1")),
+        (lambda v: v["stages"].append(v["stages"][0]), ("stages: two stages have the same name",)),
     ],
 )
-def test_faults_name_file_key_and_mend(
+def test_errors_name_file_key_and_fix(
     change: Callable[[Any], None],
     names: tuple[str, ...],
     protocol_values: dict[str, Any],
@@ -157,14 +161,14 @@ def test_faults_name_file_key_and_mend(
 def test_a_stage_takes_the_rows_that_its_filter_allows(
     protocol_values: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The same rows in the same shares, in order or mixed."""
+    """Staged and flat arms use the same rows in the same shares."""
     direct = {"question_transfer_count": [0]}
     protocol_values["stages"] = [
         {"name": "direct", "types": ["planning"], "where": direct, "share": 1},
         {"name": "all", "types": ["planning"], "share": 2},
     ]
     for claim in protocol_values["claims"]:
-        claim["figure"] = "planning"
+        claim["metric"] = "planning"
     study = Study(Protocol.model_validate(protocol_values), "small", tmp_path, tmp_path)
     assert study.stages("rewardmap") == [
         {"name": "direct", "types": ["planning"], "where": direct, "steps": 2},
@@ -182,13 +186,30 @@ def test_a_stage_takes_the_rows_that_its_filter_allows(
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", ""])
-def test_a_file_that_is_no_protocol(text: str, tmp_path: Path) -> None:
+def test_invalid_protocol_files_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "protocol.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"protocol\.yaml"):
         read_protocol(path)
     with pytest.raises(ConfigError, match="absent"):
         read_protocol(tmp_path / "absent.yaml")
+
+
+def test_command_lines_fit_the_commands(package_protocol: Protocol) -> None:
+    """The options in the protocol exist in the installed commands."""
+    from typer.main import get_command
+
+    from rewardmap_verl.commands.main import app
+
+    commands: Any = get_command(app)
+    model, arms = package_protocol.model, package_protocol.arms.values()
+    cold_starts = [*model.cold_start, *(arm.sft for arm in arms if arm.sft is not None)]
+    lines = [("tiny-model", ["data", "out"], model.tiny_model)]
+    lines += [("cold-start", ["model", "data", "out"], line) for line in cold_starts]
+    for name, folders, line in lines:
+        command = commands.get_command(None, name)
+        context = command.make_context(name, [*folders, *arguments(line, 1)])
+        assert context.params["seed"] == 1
 
 
 def test_unknown_names_are_refused(study: Study) -> None:
@@ -200,7 +221,7 @@ def test_unknown_names_are_refused(study: Study) -> None:
         study.protocol.budget("huge")
 
 
-def test_seeds_come_one_after_the_other(study: Study) -> None:
+def test_trials_are_ordered_by_seed(study: Study) -> None:
     trials = study.trials(("rewardmap", "rl_baseline"))
     assert [one.seed for one in trials] == [1, 1, 2, 2, 3, 3]
     assert {one.arm for one in trials} == {"rewardmap", "rl_baseline"}

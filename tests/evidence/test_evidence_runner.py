@@ -17,14 +17,14 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.evidence import runner, world
+from benchmarks.evidence import runner, setup
 from benchmarks.evidence.baselines import read_scale
 from benchmarks.evidence.blank_image import BLANK_MARK, write_blank
 from benchmarks.evidence.collect import is_finished
 from benchmarks.evidence.result import Result, load_result, read_result
 from benchmarks.evidence.runner import run_study
 from benchmarks.evidence.study import Study, Trial
-from benchmarks.evidence.subprocesses import run_child, side_by_side
+from benchmarks.evidence.subprocesses import run_parallel, run_subprocess
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.record import RECORD_NAME, RecordWriter
 from rewardmap_verl.errors import ConfigError, DataError
@@ -35,18 +35,18 @@ BLANK_ANSWER = "\\boxed{no}"
 
 
 class Silent:
-    """Watches without a word."""
+    """A listener that only counts runs."""
 
     def __init__(self) -> None:
         self.ran: list[Trial] = []
 
-    def say(self, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
 
-    def begin(self, trial: Trial, steps: int) -> None: ...
+    def run_started(self, trial: Trial, steps: int) -> None: ...
 
-    def step(self, trial: Trial, step: int) -> None: ...
+    def step_finished(self, trial: Trial, step: int) -> None: ...
 
-    def end(self, trial: Trial, result: Result, ran: bool) -> None:
+    def run_finished(self, trial: Trial, result: Result, ran: bool) -> None:
         if ran:
             self.ran.append(trial)
 
@@ -102,7 +102,7 @@ def played(ready: Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trial
         play_run(ready, trial, ready.budget.steps)
         return 60.0
 
-    monkeypatch.setattr(runner, "run_child", run)
+    monkeypatch.setattr(runner, "run_subprocess", run)
     yield started
 
 
@@ -122,8 +122,8 @@ def test_a_result_holds_what_was_answered(ready: Study, played: list[Trial]) -> 
     assert [one.step for one in result.curve] == list(range(1, ready.budget.steps + 1))
     assert result.curve[0].kinds["planning"]["no_signal"] == 0.0
     assert result.rollouts == 2 * ready.budget.steps
-    assert result.hacks["after"]["planning"]["wrong"] == 0.0
-    assert result.hacks["after"]["planning"]["same_on_blank"] == 0.0
+    assert result.reward_hacking["after"]["planning"]["wrong"] == 0.0
+    assert result.reward_hacking["after"]["planning"]["same_on_blank"] == 0.0
     scale = read_scale(ready.out)
     assert set(scale.baselines["gold"].right) == {1.0}
     assert sum(scale.baselines["random"].right) < len(scale.types)
@@ -132,9 +132,9 @@ def test_a_result_holds_what_was_answered(ready: Study, played: list[Trial]) -> 
 def test_what_is_finished_is_not_run_again(ready: Study, played: list[Trial]) -> None:
     first = run_study(ready, ready.trials(ARMS, 1), Silent())
     assert played == [Trial("rl_baseline", 1), Trial("rewardmap", 1)]
-    watcher = Silent()
-    again = run_study(ready, ready.trials(ARMS, 2), watcher)
-    assert watcher.ran == [Trial("rl_baseline", 2), Trial("rewardmap", 2)]
+    listener = Silent()
+    again = run_study(ready, ready.trials(ARMS, 2), listener)
+    assert listener.ran == [Trial("rl_baseline", 2), Trial("rewardmap", 2)]
     assert again[:2] == first
 
 
@@ -173,19 +173,19 @@ def test_a_cut_off_dump_is_not_a_finished_run(ready: Study, played: list[Trial])
 def test_an_interruption_leaves_what_was_finished(
     ready: Study, played: list[Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play = runner.run_child
+    play = runner.run_subprocess
 
     def interrupted(*arguments: Any) -> float:
         if played:
             raise KeyboardInterrupt
         return play(*arguments)
 
-    monkeypatch.setattr(runner, "run_child", interrupted)
+    monkeypatch.setattr(runner, "run_subprocess", interrupted)
     trials = ready.trials(ARMS, 1)
     with pytest.raises(KeyboardInterrupt):
         run_study(ready, trials, Silent())
     assert [ready.result(one).is_file() for one in trials] == [True, False]
-    monkeypatch.setattr(runner, "run_child", play)
+    monkeypatch.setattr(runner, "run_subprocess", play)
     run_study(ready, trials, Silent())
     assert played == list(trials)
 
@@ -221,7 +221,7 @@ def test_a_result_that_is_cut_off_is_named(ready: Study, played: list[Trial]) ->
     path = ready.result(trial)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"seed-1\.json.*cut off"):
+    with pytest.raises(DataError, match=r"seed-1\.json.*truncated"):
         run_study(ready, [trial], Silent())
     values = json.loads(whole)
     values["validations"][0]["map"]["right"].pop()
@@ -231,7 +231,7 @@ def test_a_result_that_is_cut_off_is_named(ready: Study, played: list[Trial]) ->
 
 
 def test_two_at_once_are_refused(ready: Study, played: list[Trial]) -> None:
-    with runner._alone(ready.work), pytest.raises(ConfigError, match="--work"):
+    with runner._locked(ready.work), pytest.raises(ConfigError, match="--work"):
         run_study(ready, ready.trials(ARMS, 1), Silent())
 
 
@@ -270,18 +270,18 @@ def test_a_model_of_other_settings_is_refused(
         made.append(folder.name)
         return 1.0
 
-    monkeypatch.setattr(world, "run_child", make)
+    monkeypatch.setattr(setup, "run_subprocess", make)
     trials = ready.trials(("rewardmap", "sft_then_rl"), 2)
     rest: tuple[Any, ...] = (trials, lambda _: None, 1, threading.Event())
-    world.make_models(ready, *rest)
+    setup.make_models(ready, *rest)
     start, each = ["untrained", "start"], ["sft_then_rl"]
     assert made == ((start + each) * 2 if per_seed else start + each * 2)
-    world.make_models(ready, *rest)
+    setup.make_models(ready, *rest)
     assert len(made) == (6 if per_seed else 4), "made once"
     protocol_values["model"]["cold_start"] = ["--steps 7"]
     changed = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
-    with pytest.raises(ConfigError, match=r"start: found.*Remove it"):
-        world.make_models(changed, *rest)
+    with pytest.raises(ConfigError, match=r"start: found.*Delete it"):
+        setup.make_models(changed, *rest)
     protocol_values["model"]["cold_start"] = ["--steps 7 --type planning", "--steps 3"]
     two = replace(
         ready,
@@ -291,11 +291,11 @@ def test_a_model_of_other_settings_is_refused(
     two.work.mkdir()
     (two.work / "data").symlink_to(ready.data.resolve())
     made.clear()
-    world.make_models(two, ready.trials(("rewardmap",), 1), *rest[1:])
+    setup.make_models(two, ready.trials(("rewardmap",), 1), *rest[1:])
     assert made == ["untrained", "start-1", "start"], "one cold start goes on where one ended"
 
 
-def test_runs_side_by_side(ready: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_run_parallel(ready: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two are under way at once, and their results come in the order of the runs."""
     meeting = threading.Barrier(2, timeout=30)
 
@@ -305,7 +305,7 @@ def test_runs_side_by_side(ready: Study, monkeypatch: pytest.MonkeyPatch) -> Non
         play_run(ready, Trial(log.parent.parent.name, seed), ready.budget.steps)
         return 60.0
 
-    monkeypatch.setattr(runner, "run_child", run)
+    monkeypatch.setattr(runner, "run_subprocess", run)
     trials = ready.trials(ARMS, 1)
     results = run_study(ready, trials, Silent(), jobs=2)
     assert [one.arm for one in results] == list(ARMS)
@@ -316,16 +316,18 @@ def test_a_failure_ends_what_runs_beside_it(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
 
     def long() -> float:
-        return run_child(sleeper(marker), tmp_path / "long.txt", 100, stop=stop)
+        return run_subprocess(sleeper(marker), tmp_path / "long.txt", 100, stop=stop)
 
     def failing() -> float:
         while not marker.exists():
             time.sleep(0.05)
-        return run_child([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "short.txt", 50)
+        return run_subprocess(
+            [sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "short.txt", 50
+        )
 
     begin = time.monotonic()
     with pytest.raises(ConfigError, match="exit status 3"):
-        side_by_side(2, stop, [long, failing])
+        run_parallel(2, stop, [long, failing])
     assert time.monotonic() - begin < 60
     assert gone(int(marker.read_text()))
 
@@ -351,13 +353,13 @@ def test_nothing_of_a_child_is_left(how: str, tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     begin = time.monotonic()
 
-    def look() -> None:
+    def poll() -> None:
         if how == "interrupted" and marker.is_file() and marker.read_text():
             raise KeyboardInterrupt
 
     expected: Any = KeyboardInterrupt if how == "interrupted" else ConfigError
     with pytest.raises(expected):
-        run_child(sleeper(marker), tmp_path / "log.txt", 4.0, look=look)
+        run_subprocess(sleeper(marker), tmp_path / "log.txt", 4.0, poll=poll)
     assert time.monotonic() - begin < 60
     assert gone(int(marker.read_text()))
 
@@ -365,6 +367,6 @@ def test_nothing_of_a_child_is_left(how: str, tmp_path: Path) -> None:
 def test_a_failure_shows_the_last_lines(tmp_path: Path) -> None:
     words: list[str] = [sys.executable, "-c", "print('here it is'); raise SystemExit(3)"]
     with pytest.raises(ConfigError) as caught:
-        run_child(words, tmp_path / "log.txt", 30.0)
+        run_subprocess(words, tmp_path / "log.txt", 30.0)
     assert "exit status 3" in str(caught.value)
     assert "here it is" in str(caught.value)

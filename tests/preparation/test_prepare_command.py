@@ -65,17 +65,6 @@ def test_every_setting_has_its_option(root: Path, tmp_path: Path) -> None:
     assert max(manifest.longest_prompt.values()) <= 900
 
 
-def test_micro_maps_have_a_visual_token_for_each_cell(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    few = ("--train-maps", 4, "--test-maps", 2, "--workers", 1)
-    assert run("synthetic", "--size", "micro", "--out", out, *few).exit_code == 0
-    manifest = read_manifest(out)
-    assert [(entry.image_tokens, entry.width, entry.height) for entry in manifest.maps] == [
-        (20, 140, 112)
-    ] * 6
-    assert all(entry.positions for entry in manifest.maps)
-
-
 def test_an_up_to_date_folder_is_reported(root: Path, tmp_path: Path) -> None:
     arguments = ("local", "--root", root, "--out", tmp_path / "out", "--workers", 1)
     assert "Up to date" not in run(*arguments).output
@@ -106,9 +95,8 @@ def test_skipped_cities_are_reported(root: Path, tmp_path: Path) -> None:
         (["synthetic", "--quota", "TorF1=-3"], "TYPE=N"),
         (["synthetic", "--form", "sonnet"], "short"),
         (["synthetic", "--max-pixels", "100"], "max_pixels"),
-        (["local", "--size", "micro", "--root", "."], "'micro' is not one of"),
-        (["synthetic", "--size", "micro", "--language", "german"], "letters for names"),
-        (["synthetic", "--size", "micro", "--difficulty", "0.5"], "--size full"),
+        (["synthetic", "--size", "micro"], "'micro' is not one of"),
+        (["synthetic", "--size", "tiny", "--difficulty", "0.5"], "--size full"),
         (["synthetic", "--max-prompt-length", "30", *ONE_MAP], "too long"),
     ],
 )

@@ -53,7 +53,7 @@ ELSEWHERE = {
     r"make (install|test).*": ("installs from the network, hours", "packaging/test_wheel.py"),
     r"\. \.venv/bin/activate": ("changes the shell, not the machine", "packaging/test_editable.py"),
     r"make train.*": ("minutes of the real stack", TRAINING),
-    r"(make|rewardmap) evidence.*": (
+    r"(make evidence|python -m benchmarks\.evidence).*": (
         "hours of the real stack",
         "evidence/test_evidence_runner.py",
     ),

@@ -10,14 +10,13 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
+from benchmarks.evidence.micro_maps import prepare_micro_maps
+from benchmarks.evidence.micro_networks import MicroSettings
+from benchmarks.evidence.protocol import World
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.preparation.images import PixelBudget
-from rewardmap_verl.preparation.prepare import prepare
-from rewardmap_verl.preparation.settings import SIZES, PrepareSettings
 from rewardmap_verl.tiny_model.build import TinyModelSize, build_tiny_model
 from rewardmap_verl.tiny_model.conversations import read_texts
 from rewardmap_verl.tiny_model.vision_pretraining import Example, pretrain_vision, read_examples
-from rewardmap_verl.transit.micro import MicroSettings
 
 SIZE = TinyModelSize(
     text_width=128, text_layers=2, text_heads=4, vision_width=64, vision_layers=1, vision_hidden=128
@@ -28,23 +27,16 @@ STEPS = 120
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Maps with few letters and colors, which are learned fast."""
-    micro = SIZES["micro"]
     out = tmp_path_factory.mktemp("micro") / "data"
-    settings = PrepareSettings(
-        source="synthetic",
-        out=out,
+    world = World(
         seed=2,
-        quotas=micro.quotas,
-        brief=True,
-        budget=PixelBudget(max_pixels=micro.max_pixels, min_pixels=micro.min_pixels),
-        max_prompt_length=micro.max_prompt_length,
         train_maps=80,
         test_maps=10,
         networks=MicroSettings(most_lines=2, most_stops=3, colors=3, letters=5),
-        style=micro.style,
-        workers=1,
+        questions={"TorF1": 3, "TorF2": 3, "Counting2": 2, "Counting3": 1, "planning": 4},
+        forms=("short",),
     )
-    prepare(settings)
+    prepare_micro_maps(world, 192, out, workers=1)
     return out
 
 

@@ -16,7 +16,6 @@ from rewardmap_verl.commands.prepare.shared import CommonOptions, QuestionOption
 from rewardmap_verl.drawing import style_at
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.settings import SIZES, Size
-from rewardmap_verl.transit.micro import MicroSettings
 from rewardmap_verl.transit.synthetic import settings_at
 
 __all__ = ["synthetic"]
@@ -27,7 +26,6 @@ _MAPS = "Maps"
 class SyntheticSize(str, Enum):
     """Sizes of synthetic maps."""
 
-    MICRO = "micro"
     TINY = "tiny"
     FULL = "full"
 
@@ -40,7 +38,6 @@ def synthetic(
         SyntheticSize,
         typer.Option(
             help="**tiny**: 16 to 36 visual tokens and brief wording, for the embedded model. "
-            "**micro**: 20 visual tokens, one letter for each stop, for the evidence study. "
             "**full**: for Qwen2.5-VL, with as many questions as in the papers."
         ),
     ] = SyntheticSize.TINY,
@@ -105,8 +102,6 @@ def _with_knobs(preset: Size, difficulty: float | None, languages: list[Language
         networks, style = settings_at(difficulty), style_at(difficulty)
         preset = replace(preset, networks=networks, style=style)
     if languages:
-        if isinstance(preset.networks, MicroSettings):
-            raise ConfigError("--language", hint="Stops of size micro have letters for names.")
         named = preset.networks.with_languages(language_names(languages))
         preset = replace(preset, networks=named)
     return preset

@@ -4,107 +4,143 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rewardmap_verl.drawing import CellStyle, DrawnMap, MapStyle, draw_cells, draw_map
+from rewardmap_verl.drawing import DrawnMap, MapStyle, draw_map
 from rewardmap_verl.preparation.images import PixelBudget, fit, grid_size
-from rewardmap_verl.preparation.sources.base import City, Contents, Rendered
+from rewardmap_verl.preparation.sources.base import City, Contents, Picture, Rendered
 from rewardmap_verl.transit.difficulty import grade_maps
-from rewardmap_verl.transit.micro import MicroSettings, generate_micro_network
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.reader import network_to_json
 from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
 
-__all__ = ["DrawnPicture", "read_synthetic"]
+__all__ = [
+    "DrawnPicture",
+    "drawing_identity",
+    "generated_contents",
+    "numbered_maps",
+    "read_synthetic",
+    "render_drawn",
+]
 
-_FIRST_TEST_INDEX = 1_000_000  # so that the test networks do not depend on the training maps
+_FIRST_TEST_INDEX = 1_000_000  # test networks stay the same when more are requested for training
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnPicture:
-    """A map that is drawn from a placed network."""
+    """A map that is drawn from its network."""
 
     placed: PlacedNetwork
-    style: MapStyle | CellStyle
+    style: MapStyle
 
     def identity(self) -> str:
-        """Return a hash of the network, its placement and the style."""
-        content = json.dumps(
-            [
-                network_to_json(self.placed.network),
-                self.placed.positions,
-                self.placed.courses,
-                self.placed.title,
-                self.placed.grain,
-                self.style.model_dump(mode="json"),
-            ]
-        )
-        return f"drawn {hashlib.sha256(content.encode()).hexdigest()}"
+        """Return a hash of everything that is drawn, and how."""
+        return drawing_identity(self.placed, self.style.model_dump(mode="json"))
 
     def effort(self) -> int:
-        """Return the number of stops."""
+        """Return the number of stops to draw."""
         return len(self.placed.network.stops)
 
     def render(self, budget: PixelBudget) -> Rendered:
-        """Draw the map and resize it to the budget, with its positions.
+        """Draw the map on the pixel budget."""
+        return render_drawn(draw_map(self.placed, self.style), _where(self.placed), budget)
 
-        It is drawn at its natural size, or larger if the budget requires more pixels.
-        """
-        drawn = _drawn(self.placed, self.style)
-        where = f"{self.placed.network.country}/{self.placed.network.city}"
-        width, _ = grid_size(*drawn.size, budget, where)
-        larger = width > drawn.size[0]
-        image = fit(drawn.image_at(width) if larger else drawn.image, budget, where)
-        across, down = image.width / drawn.image.width, image.height / drawn.image.height
-        positions = {name: _scaled(value, across, down) for name, value in drawn.to_json().items()}
-        return Rendered(image, positions)
+
+def drawing_identity(placed: PlacedNetwork, style: object) -> str:
+    """Hash a placed network with the JSON-able description of how it is drawn."""
+    content = json.dumps(
+        [
+            network_to_json(placed.network),
+            placed.positions,
+            placed.courses,
+            placed.title,
+            placed.grain,
+            style,
+        ]
+    )
+    return f"drawn {hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def render_drawn(drawn: DrawnMap, where: str, budget: PixelBudget) -> Rendered:
+    """Fit a drawn map to the pixel budget and scale its positions with it.
+
+    The map keeps its natural size unless the budget requires a larger or smaller one.
+
+    Args:
+        drawn: The map.
+        where: Its "country/city", for errors.
+        budget: Limits of the image size.
+    """
+    width, _ = grid_size(*drawn.size, budget, where)
+    image = fit(
+        drawn.image_at(width) if width > drawn.size[0] else drawn.image,
+        budget,
+        where,
+    )
+    across, down = image.width / drawn.image.width, image.height / drawn.image.height
+    positions = {name: _scaled(value, across, down) for name, value in drawn.to_json().items()}
+    return Rendered(image, positions)
 
 
 def read_synthetic(
     seed: int,
     train_maps: int,
     test_maps: int,
-    settings: SyntheticSettings | MicroSettings,
-    style: MapStyle | CellStyle,
+    settings: SyntheticSettings,
+    style: MapStyle,
 ) -> Contents:
-    """Generate networks for training and for testing.
+    """Generate networks for training and others for testing.
 
     Args:
-        seed: Each network is a function of the seed, its number and the settings.
-        train_maps: Number of training maps; a larger number does not change the first ones.
-        test_maps: Number of test maps.
-        settings: Parameters of the networks.
-        style: Drawing style of the maps.
+        seed: Every map is a function of the seed, its index and the settings.
+        train_maps: Number of training maps; requesting more leaves the first ones unchanged.
+        test_maps: Number of held-out maps.
+        settings: Shape of the networks.
+        style: Style of the maps.
     """
-    numbered = [("train", i) for i in range(train_maps)]
-    numbered += [("test", _FIRST_TEST_INDEX + i) for i in range(test_maps)]
-    placed = [(split, _generated(seed, index, settings)) for split, index in numbered]
-    grades = grade_maps(place.network for _, place in placed)
+    placed = [
+        (split, generate_network(seed, index, settings))
+        for split, index in numbered_maps(train_maps, test_maps)
+    ]
+    return generated_contents(placed, lambda one: DrawnPicture(one, style))
+
+
+def numbered_maps(train_maps: int, test_maps: int) -> Iterator[tuple[str, int]]:
+    """Yield (split, index) of each map; no index of the test split is ever one of training."""
+    yield from (("train", index) for index in range(train_maps))
+    yield from (("test", _FIRST_TEST_INDEX + index) for index in range(test_maps))
+
+
+def generated_contents(
+    placed: Iterable[tuple[str, PlacedNetwork]], picture: Callable[[PlacedNetwork], Picture]
+) -> Contents:
+    """Return generated networks, graded by difficulty, as the contents of a source.
+
+    Args:
+        placed: (split, network) of each map.
+        picture: Returns the picture of a network.
+    """
+    placed = list(placed)
+    grades = grade_maps(one.network for _, one in placed)
     cities = (
         City(
-            place.network,
-            grades[place.network.country, place.network.city],
+            one.network,
+            grades[one.network.country, one.network.city],
             (split,),
-            DrawnPicture(place, style),
+            picture(one),
         )
-        for split, place in placed
+        for split, one in placed
     )
     return Contents(tuple(sorted(cities, key=lambda city: city.key)))
 
 
-def _generated(seed: int, index: int, settings: SyntheticSettings | MicroSettings) -> PlacedNetwork:
-    if isinstance(settings, MicroSettings):
-        return generate_micro_network(seed, index, settings)
-    return generate_network(seed, index, settings)
-
-
-def _drawn(placed: PlacedNetwork, style: MapStyle | CellStyle) -> DrawnMap:
-    return draw_cells(placed, style) if isinstance(style, CellStyle) else draw_map(placed, style)
+def _where(placed: PlacedNetwork) -> str:
+    return f"{placed.network.country}/{placed.network.city}"
 
 
 def _scaled(value: object, across: float, down: float) -> object:
-    """Scale all points (x, y) and boxes (x, y, x, y) in nested JSON-compatible data."""
+    """Scale every point (x, y) and box (x, y, x, y) in nested JSON-able data."""
     if isinstance(value, dict):
         return {key: _scaled(item, across, down) for key, item in value.items()}
     if not isinstance(value, Sequence) or isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Draw a micro network: a cell for each stop, its letter inside a ring in the colors of its lines.
+"""Drawing of micro networks: one cell per stop, its letter inside a ring in its lines' colors.
 
-A cell has the size of one visual token of Qwen2.5-VL (28 pixels, arXiv 2502.13923), so that what
-is to be known about a stop, but for its neighbors, reaches the language model in one token.
+A cell has the size of one visual token of Qwen2.5-VL (28 pixels, arXiv 2502.13923), so one token
+carries everything about a stop except its neighbors.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _ARC_STEPS = 24
 
 
 class CellStyle(BaseModel):
-    """Sizes of the drawing; shares are of the width of a cell."""
+    """Sizes of the drawing; shares are relative to the width of a cell."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cell: int = Field(default=28, ge=14)
     """Width of a cell in pixels."""
     across: int = Field(default=5, ge=2)
-    """Cells of the picture, whether there is a stop in them or not."""
+    """Columns of the image, with or without stops."""
     down: int = Field(default=4, ge=2)
-    """The same downwards."""
+    """Rows of the image."""
     line_share: float = Field(default=0.33, gt=0, lt=1)
     """Width of a line between two stops."""
     ring_share: float = Field(default=0.92, gt=0, le=1)
     """Width of a stop."""
     hole_share: float = Field(default=0.6, gt=0, lt=1)
-    """Width of the white inside of a stop."""
+    """Width of the white disc inside a stop."""
     letter_share: float = Field(default=0.6, gt=0, le=1)
     """Font size of the letter."""
     paper: str = "#ffffff"
@@ -47,15 +47,15 @@ class CellStyle(BaseModel):
 
 
 def draw_cells(placed: PlacedNetwork, style: CellStyle) -> DrawnMap:
-    """Draw a network that ``transit.micro`` made.
+    """Draw a micro network.
 
     Raises:
-        ConfigError: A stop lies outside the picture.
+        ConfigError: A stop is outside the image.
     """
-    centres = tuple(_centre(cell, style) for cell in placed.positions)
+    centers = tuple(_center(cell, style) for cell in placed.positions)
     colors = {line.name: line.color or style.ink for line in placed.network.lines}
     curves = tuple(
-        tuple(tuple(_centre(cell, style) for cell in path) for path in paths)
+        tuple(tuple(_center(cell, style) for cell in path) for path in paths)
         for paths in placed.courses
     )
     shapes: list[Shape] = [
@@ -63,11 +63,11 @@ def draw_cells(placed: PlacedNetwork, style: CellStyle) -> DrawnMap:
         for color, paths in zip(colors.values(), curves, strict=True)
         for path in paths
     ]
-    for stop, centre in zip(placed.network.stops, centres, strict=True):
-        shapes += _symbol(centre, [colors[name] for name in stop.lines], style)
+    for stop, center in zip(placed.network.stops, centers, strict=True):
+        shapes += _symbol(center, [colors[name] for name in stop.lines], style)
     letters = [
-        _letter(stop.name, centre, style)
-        for stop, centre in zip(placed.network.stops, centres, strict=True)
+        _letter(stop.name, center, style)
+        for stop, center in zip(placed.network.stops, centers, strict=True)
     ]
     scene = Scene(
         style.across * style.cell, style.down * style.cell, style.paper, (*shapes, *letters)
@@ -75,16 +75,16 @@ def draw_cells(placed: PlacedNetwork, style: CellStyle) -> DrawnMap:
     return DrawnMap(
         scene=scene,
         scale=1.0,
-        stops=centres,
+        stops=centers,
         calls=tuple(
-            dict.fromkeys(stop.lines, centre)
-            for stop, centre in zip(placed.network.stops, centres, strict=True)
+            dict.fromkeys(stop.lines, center)
+            for stop, center in zip(placed.network.stops, centers, strict=True)
         ),
         curves=curves,
         colors=tuple(colors.values()),
         labels=tuple(
-            _label_box(stop, centre, style)
-            for stop, centre in zip(placed.network.stops, centres, strict=True)
+            _label_box(stop, center, style)
+            for stop, center in zip(placed.network.stops, centers, strict=True)
         ),
         badges=(),
         legend=(),
@@ -94,50 +94,50 @@ def draw_cells(placed: PlacedNetwork, style: CellStyle) -> DrawnMap:
     )
 
 
-def _centre(cell: GridPoint, style: CellStyle) -> Point:
+def _center(cell: GridPoint, style: CellStyle) -> Point:
     if not (0 <= cell[0] < style.across and 0 <= cell[1] < style.down):
         raise ConfigError(
             "CellStyle",
             "across, down",
             (style.across, style.down),
-            f"There is a stop in cell {cell}; make the picture as large as the network.",
+            f"A stop is in cell {cell}; make the image as large as the network.",
         )
     return (cell[0] + 0.5) * style.cell, (cell[1] + 0.5) * style.cell
 
 
-def _symbol(centre: Point, colors: Sequence[str], style: CellStyle) -> list[Shape]:
-    """A ring, an equal part of it in the color of each line."""
+def _symbol(center: Point, colors: Sequence[str], style: CellStyle) -> list[Shape]:
+    """Return a ring divided evenly among the colors of the lines."""
     radius = style.ring_share * style.cell / 2
-    hole = Disc(centre, style.hole_share * style.cell / 2, style.paper)
+    hole = Disc(center, style.hole_share * style.cell / 2, style.paper)
     if len(colors) == 1:
-        return [Disc(centre, radius, colors[0]), hole]
+        return [Disc(center, radius, colors[0]), hole]
     share = 2 * math.pi / len(colors)
     sectors = [
-        _sector(centre, radius, math.pi / 2 + share * i, share, color)
+        _sector(center, radius, math.pi / 2 + share * i, share, color)
         for i, color in enumerate(colors)
     ]
     return [*sectors, hole]
 
 
-def _sector(centre: Point, radius: float, start: float, share: float, color: str) -> Area:
-    """A slice of a disc; angles in radians, from east clockwise."""
+def _sector(center: Point, radius: float, start: float, share: float, color: str) -> Area:
+    """Return a slice of a disc; angles in radians, clockwise from east."""
     angles = [start + share * k / _ARC_STEPS for k in range(_ARC_STEPS + 1)]
-    arc = [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
-    return Area((centre, *arc), color)
+    arc = [(center[0] + radius * math.cos(a), center[1] + radius * math.sin(a)) for a in angles]
+    return Area((center, *arc), color)
 
 
-def _letter(name: str, centre: Point, style: CellStyle) -> Text:
+def _letter(name: str, center: Point, style: CellStyle) -> Text:
     size = style.letter_share * style.cell
     width, above, _ = text_extent(name, size, True)
-    origin = (centre[0] - width / 2, centre[1] + above / 2)
+    origin = (center[0] - width / 2, center[1] + above / 2)
     return Text(origin, name, size, style.ink, width, bold=True)
 
 
-def _label_box(stop: Stop, centre: Point, style: CellStyle) -> LabelBox:
+def _label_box(stop: Stop, center: Point, style: CellStyle) -> LabelBox:
     size = style.letter_share * style.cell
     width, above, _ = text_extent(stop.name, size, True)
     (left, right), (top, bottom) = (
-        (centre[axis] - extent / 2, centre[axis] + extent / 2)
+        (center[axis] - extent / 2, center[axis] + extent / 2)
         for axis, extent in enumerate((width, above))
     )
     corners = ((left, bottom), (right, bottom), (right, top), (left, top))

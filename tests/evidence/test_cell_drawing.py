@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from PIL import ImageColor
 
-from rewardmap_verl.drawing import CellStyle, DrawnMap, draw_cells
+from benchmarks.evidence.cell_drawing import CellStyle, draw_cells
+from benchmarks.evidence.micro_networks import MicroSettings, generate_micro_network
+from rewardmap_verl.drawing import DrawnMap
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.transit.micro import MicroSettings, generate_micro_network
 from rewardmap_verl.transit.placement import PlacedNetwork
 
 

@@ -1,8 +1,7 @@
-"""The smallest networks worth asking about: every stop has a letter and a cell of its own.
+"""Micro networks: two or three short lines whose stops are single letters on a small grid.
 
-A model of a million parameters, trained on a CPU, can learn to read them off a picture within
-minutes, and a route with a transfer is still next to impossible to guess. That makes them the world
-in which the claim of RewardMap (arXiv 2510.02240) is tried in small: see ``docs/evidence.md``.
+A model of one million parameters learns to read them within minutes on a CPU, while a route with a
+transfer remains almost impossible to guess. The study runs on them (see ``docs/evidence.md``).
 ``generate_micro_network(7, 0, MicroSettings())`` is the same network on every machine.
 """
 
@@ -23,7 +22,7 @@ from rewardmap_verl.transit.synthesis.palette import PALETTE
 __all__ = ["LETTERS", "MicroSettings", "generate_micro_network"]
 
 LETTERS: Final = "ABCDEFGHJKLMNPRTUXYZ"
-"""What stops are called. I, O, Q, S, V and W are left out: too like another at ten pixels."""
+"""Names of stops. I, O, Q, S, V and W are left out: too similar to others at ten pixels."""
 
 _ATTEMPTS = 300
 _WALKS_PER_LINE = 50
@@ -34,16 +33,16 @@ Path = tuple[GridPoint, ...]
 
 
 class MicroSettings(BaseModel):
-    """What the networks look like."""
+    """Shape of the networks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int = Field(default=5, ge=2, le=12)
-    """Cells across."""
+    """Columns of the grid."""
     height: int = Field(default=4, ge=2, le=12)
-    """Cells down."""
+    """Rows of the grid."""
     fewest_lines: int = Field(default=2, ge=2, le=6)
-    """Lines of the smallest network. Each but the first meets the earlier ones in one stop."""
+    """Lines of the smallest network. Each after the first meets the earlier ones in one stop."""
     most_lines: int = Field(default=3, ge=2, le=6)
     """Lines of the largest network."""
     fewest_stops: int = Field(default=3, ge=3, le=8)
@@ -51,14 +50,16 @@ class MicroSettings(BaseModel):
     most_stops: int = Field(default=4, ge=3, le=8)
     """Stops of the longest line."""
     colors: int = Field(default=6, ge=2, le=8)
-    """From how many colors those of the lines are drawn; a line is called by its color."""
+    """Size of the palette that line colors are drawn from; a line is named after its color."""
     letters: int = Field(default=len(LETTERS), ge=5, le=len(LETTERS))
-    """From how many letters those of the stops are drawn."""
+    """Number of letters that stop names are drawn from."""
 
     @model_validator(mode="after")
     def _check(self) -> MicroSettings:
         if self.fewest_lines > self.most_lines or self.fewest_stops > self.most_stops:
-            raise ValueError("fewest_lines and fewest_stops must not exceed their most_")
+            raise ValueError(
+                "fewest_lines and fewest_stops must not exceed most_lines and most_stops"
+            )
         if self.most_lines > self.colors:
             raise ValueError(f"{self.most_lines} lines need as many colors, not {self.colors}")
         if self.most_lines * (self.most_stops - 1) + 1 > self.letters:
@@ -70,12 +71,12 @@ class MicroSettings(BaseModel):
 
 
 def generate_micro_network(seed: int, index: int, settings: MicroSettings) -> PlacedNetwork:
-    """Make network number ``index`` of a seed: connected, no two lines on one track.
+    """Generate network number ``index`` of a seed: connected, without shared tracks.
 
-    At most two lines meet in a stop. Every cell that a line passes is one of its stops.
+    At most two lines meet at a stop. A line stops in every cell that it passes.
 
     Raises:
-        ConfigError: The lines do not fit into the cells; name the sizes to change.
+        ConfigError: The lines do not fit on the grid.
     """
     sizes = random.Random(f"{seed}/{index}/size/micro")
     lines = sizes.randint(settings.fewest_lines, settings.most_lines)
@@ -88,12 +89,12 @@ def generate_micro_network(seed: int, index: int, settings: MicroSettings) -> Pl
         "micro networks",
         "width, height, most_lines, most_stops",
         f"no network of {lines} lines in {_ATTEMPTS} attempts",
-        "Ask for more cells, fewer lines or shorter ones.",
+        "Use a larger grid, or fewer or shorter lines.",
     )
 
 
 def _lay(rng: random.Random, settings: MicroSettings, lines: int) -> list[Path]:
-    """The cells of each line in running order; empty when one of them finds no room."""
+    """Return the cells of each line in running order, or nothing when a line does not fit."""
     paths: list[Path] = []
     for _ in range(lines):
         taken = Counter(cell for path in paths for cell in path)
@@ -105,7 +106,7 @@ def _lay(rng: random.Random, settings: MicroSettings, lines: int) -> list[Path]:
 
 
 def _first_accepted(rng: random.Random, settings: MicroSettings, taken: Counter[GridPoint]) -> Path:
-    """A walk that meets the earlier lines in one stop, where only one of them calls."""
+    """Return a path that meets the earlier lines in one stop, which serves one of them."""
     length = rng.randint(settings.fewest_stops, settings.most_stops)
     for _ in range(_WALKS_PER_LINE):
         path = _walk(rng, settings, length)
@@ -116,7 +117,7 @@ def _first_accepted(rng: random.Random, settings: MicroSettings, taken: Counter[
 
 
 def _walk(rng: random.Random, settings: MicroSettings, length: int) -> Path:
-    """Neighboring cells, straight for the most part; empty when it leaves the picture."""
+    """Return a mostly straight path of adjacent cells, or nothing when it leaves the grid."""
     path = [(rng.randrange(settings.width), rng.randrange(settings.height))]
     heading = rng.randrange(4)
     while len(path) < length:

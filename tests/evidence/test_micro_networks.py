@@ -9,8 +9,8 @@ import networkx as nx
 import pytest
 from pydantic import ValidationError
 
+from benchmarks.evidence.micro_networks import LETTERS, MicroSettings, generate_micro_network
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.transit.micro import LETTERS, MicroSettings, generate_micro_network
 
 SETTINGS = MicroSettings()
 PLACED = [generate_micro_network(3, index, SETTINGS) for index in range(60)]
@@ -73,5 +73,5 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
 
 def test_too_little_room_is_an_error_that_says_what_to_change() -> None:
     settings = MicroSettings(width=2, height=2, fewest_lines=3)
-    with pytest.raises(ConfigError, match="Ask for more cells"):
+    with pytest.raises(ConfigError, match="Use a larger grid"):
         generate_micro_network(1, 0, settings)
