@@ -1,4 +1,4 @@
-"""The rollouts of runs in pieces: an index that the page filters, and details to load on demand."""
+"""Write the rollouts of runs for the page: an index to filter, and details to load on demand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BYTES_OF_TITLE = 120
 
 @dataclass(frozen=True, slots=True)
 class RunSource:
-    """A run with what explains its answers."""
+    """A run, with the data and settings that explain its answers."""
 
     run: Run
     questions: PreparedData
@@ -33,19 +33,19 @@ class RunSource:
 
 @dataclass(slots=True)
 class Browser:
-    """What was written, for the page and for the user."""
+    """Counts and problems of the written rollouts."""
 
     groups: int = 0
     answers: int = 0
     differ: dict[str, int] = field(default_factory=dict)
-    """By run, answers whose recorded reward is another than the settings give now."""
+    """By run, answers whose recorded reward differs from the recomputed one."""
     faults: dict[str, list[str]] = field(default_factory=dict)
     """By run, lines and groups that could not be read."""
 
 
 @dataclass(slots=True)
 class _Pieces:
-    """Collects groups and writes them out, a piece at a time."""
+    """Collects groups and writes them piece by piece."""
 
     folder: Path
     rows: list[list[Any]] = field(default_factory=list)
@@ -71,12 +71,12 @@ class _Pieces:
 def write_browser(
     sources: Sequence[RunSource], folder: Path, advance: Callable[[int], None] = lambda lines: None
 ) -> Browser:
-    """Write index and pieces of all rollouts, and the maps that they are about.
+    """Write the index and the pieces of all rollouts, and their maps.
 
     Args:
         sources: The runs.
-        folder: The report's folder; written are ``data/`` and ``maps/``.
-        advance: Told how many answers were done.
+        folder: The report's folder; ``data/`` and ``maps/`` are written.
+        advance: Called with the number of answers of each finished group.
     """
     browser, pieces = Browser(), _Pieces(folder)
     for number, source in enumerate(sources):
@@ -131,7 +131,7 @@ def _write_run(
 def _map_number(
     group: RolloutGroup, networks: NetworkCache, pieces: _Pieces, faults: list[str]
 ) -> int:
-    """The map's place in the report, written when it is met first; -1 when there is none."""
+    """Return the map's number in the report, and write it the first time; -1 without a map."""
     found = networks.map_of(group)
     if found is None:
         return -1
@@ -151,7 +151,7 @@ def _map_number(
 
 
 def _write_schematic(found: PreparedMap, networks: NetworkCache, folder: Path, number: int) -> bool:
-    """Write the schematic of a map that has one, to be loaded with its first group."""
+    """Write the schematic of a map without positions; return whether it has one."""
     drawn = networks.schematic(found)
     if drawn is not None:
         name = f"schematic-{number}"

@@ -1,4 +1,4 @@
-"""The card of a trained model: data, recipe, scores and license, as a hub shows them."""
+"""Model cards in the hub's format: data, recipe, scores and license."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SETTINGS = (
     "actor_rollout_ref.actor.kl_loss_type",
     "reward.rewardmap",
 )
-"""Keys of the recipe that decide what is learned."""
+"""Configuration keys shown in the card."""
 
 
 def write_card(
@@ -54,26 +54,26 @@ def write_card(
     Args:
         run: The run.
         model: The merged model, a folder with a ``config.json``.
-        license: The hub's short name of a license, such as ``apache-2.0``.
-        name: What to call the model; the run's name when left out.
-        evaluation: A folder that ``rewardmap evaluate`` wrote; its table becomes part of the card.
+        license: The hub's identifier of a license, such as ``apache-2.0``.
+        name: Name of the model; by default the run's name.
+        evaluation: Folder written by ``rewardmap evaluate``; the card includes its table.
 
     Raises:
-        DataError: One of the folders is not what it should be, or the model has a card that
-            somebody has written by hand.
+        DataError: A folder has the wrong contents, or the model has a card that was written by
+            hand.
     """
     if not (model / "config.json").is_file():
         raise DataError(model, found="no config.json", hint="Give the merged model's folder.")
     target = model / CARD_NAME
     if target.is_file() and _MARK not in target.read_text(encoding="utf-8", errors="replace"):
-        raise DataError(target, hint="It was not written by this command; move it away first.")
+        raise DataError(target, hint="This command did not write it. Move it away first.")
     card = render_card(read_run(run), license, name, _table(evaluation))
     write_bytes(target, card.encode())
     return target
 
 
 def render_card(run: Run, license: str, name: str, evaluation: str) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     summary = summarize(run.entries)
     manifests = [read_manifest(folder) for folder in data_folders(run.config)]
     environment = jinja2.Environment(
@@ -105,7 +105,7 @@ def render_card(run: Run, license: str, name: str, evaluation: str) -> str:
 
 
 def _front(run: Run, license: str) -> str:
-    """The card's head, which hubs read."""
+    """Return the card's metadata, which hubs read."""
     base = str(run.setting("actor_rollout_ref.model.path") or "")
     head: dict[str, Any] = {
         "license": license,
@@ -121,10 +121,9 @@ def _front(run: Run, license: str) -> str:
 def _license_text(license: str) -> str:
     if license == _UNKNOWN_LICENSE:
         return (
-            "Not stated yet. The license of the model that training started from goes on to hold, "
-            "and so do the terms of the maps."
+            "Not stated yet. The license of the base model and the terms of the maps apply."
         )
-    return f"{license}. The terms of the model that training started from and of the maps hold too."
+    return f"{license}. The terms of the base model and of the maps apply as well."
 
 
 def _percent(value: float) -> str:
@@ -179,6 +178,6 @@ def _table(evaluation: Path | None) -> str:
         return ""
     table = evaluation / "table.md"
     if not table.is_file():
-        hint = "Give a folder that `rewardmap evaluate` wrote."
+        hint = "Give a folder written by `rewardmap evaluate`."
         raise DataError(evaluation, found="no table.md", hint=hint)
     return table.read_text(encoding="utf-8").strip()

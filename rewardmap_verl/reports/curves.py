@@ -1,4 +1,4 @@
-"""The curves of a report, made with plotly; the page draws them when they come into view."""
+"""Charts of a report, as plotly figures; the page draws a chart when it scrolls into view."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rewardmap_verl.reports.runs import Run
 __all__ = ["Chart", "make_charts", "stages_of"]
 
 Chart = dict[str, Any]
-"""title, note, and plotly's figure as JSON-able data."""
+"""Title, note, and plotly's figure as JSON data."""
 
 Points = list[tuple[int, float]]
 
@@ -24,28 +24,28 @@ _COLORS = ("#2a6fdb", "#d1495b", "#1b998b", "#e08e0b", "#7b4fbf", "#5c6770")
 _PART_COLORS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
 _DASHES = ("solid", "dash", "dot")
 _SMOOTHED_FROM = 60
-"""With more steps than this, single steps are drawn faintly behind their running mean."""
+"""From this number of steps on, single steps are drawn faintly behind their running mean."""
 
 _NARROWEST = 0.1
-"""Share of all steps from which a stage's band has room for its name."""
+"""Minimum share of all steps for a stage's band to show its name."""
 
 
 def stages_of(run: Run) -> list[tuple[str, int, int]]:
-    """Stretches of steps that trained one stage: name, first step, last step."""
+    """Return the visited stages in order: name, first step, last step."""
     trained = sorted(
         (entry.step, entry.groups[0].stage)
         for entry in run.entries
         if entry.part == "train" and entry.groups
     )
-    stretches = []
-    for stage, stretch in groupby(trained, key=lambda pair: pair[1]):
-        steps = [step for step, _ in stretch]
-        stretches.append((stage, steps[0], steps[-1]))
-    return stretches
+    visits = []
+    for stage, visit in groupby(trained, key=lambda pair: pair[1]):
+        steps = [step for step, _ in visit]
+        visits.append((stage, steps[0], steps[-1]))
+    return visits
 
 
 def make_charts(runs: Sequence[Run]) -> list[Chart]:
-    """The charts of one run, or of several in one; a chart without any point is left out."""
+    """Return the charts of one run, or of several together; charts without points are omitted."""
     charts = [
         _chart(runs, "Reward", "Mean over a step's answers.", [("reward", _recorded("score"))]),
         _chart(
@@ -58,8 +58,8 @@ def make_charts(runs: Sequence[Run]) -> list[Chart]:
         _chart(
             runs,
             "Groups without signal",
-            "Share of groups whose answers all score the same, and what it were with correctness "
-            "as the only reward.",
+            "Share of groups whose answers all have the same reward, and what it would be with "
+            "correctness as the only reward.",
             [
                 ("this reward", _recorded("no_signal")),
                 ("correctness alone", _recorded("no_signal_binary")),
@@ -75,7 +75,7 @@ def make_charts(runs: Sequence[Run]) -> list[Chart]:
         _chart(
             runs,
             "KL to the reference model",
-            "The loss that keeps the policy near the model that training started from.",
+            "The loss that keeps the policy near the base model.",
             [("KL", _logged("actor/kl_loss"))],
         ),
         _chart(
@@ -156,12 +156,12 @@ def _accuracy(runs: Sequence[Run]) -> Chart:
                     marker={"size": 8, "symbol": "diamond"},
                 )
             )
-    note = "Share of right answers: in training, each step's own questions; in validation, maps "
-    return _finished(figure, runs, "Accuracy", f"{note}that are not trained.", percent=True)
+    note = "Share of right answers: in training on the questions of each step, in validation on "
+    return _finished(figure, runs, "Accuracy", f"{note}held-out maps.", percent=True)
 
 
 def _label(run: Run, name: str, single: bool) -> str:
-    """A trace's name; plotly reads tags in it, so what a folder is called is escaped."""
+    """Return a trace's name; plotly interprets tags, so the name of a folder is escaped."""
     return name if single else ": ".join(filter(None, (html.escape(run.name), name)))
 
 
@@ -193,7 +193,7 @@ def _lines(
 
 
 def _running_mean(points: Points, reach: int, starts: Sequence[int]) -> list[float]:
-    """The mean of the values around each point, without looking into another stage."""
+    """Return the mean of the values around each point, within its stage."""
     means = []
     for i, (step, _) in enumerate(points):
         around = points[max(0, i - reach) : i + reach + 1]
@@ -228,7 +228,7 @@ def _finished(
 
 
 def _stage_marks(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
-    """Bands where all runs have the same stages; else a line where a run changes its stage."""
+    """Yield bands if all runs have the same stages, else a line at every change of stage."""
     stages = [stages_of(run) for run in runs]
     if all(one == stages[0] for one in stages):
         for number, (_, first, last) in enumerate(stages[0]):
@@ -248,7 +248,7 @@ def _stage_marks(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
 
 
 def _stage_names(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
-    """Names above the bands that are wide enough for one; no names where runs differ."""
+    """Yield names above the bands that are wide enough; none if the runs' stages differ."""
     stages = [stages_of(run) for run in runs]
     if any(one != stages[0] for one in stages) or not stages[0]:
         return

@@ -1,4 +1,4 @@
-"""The tables that ``rewardmap evaluate`` wrote, for a page."""
+"""Read the tables of ``rewardmap evaluate`` for a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EvaluationTable", "read_evaluation"]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTable:
-    """The main table of an evaluation, its cells as they are written."""
+    """The main table of an evaluation, with formatted cells."""
 
     name: str
     head: tuple[str, ...]
@@ -22,12 +22,12 @@ class EvaluationTable:
 
 
 def read_evaluation(folder: Path) -> EvaluationTable:
-    """Read the table of a folder that ``rewardmap evaluate`` wrote.
+    """Read the table of a folder written by ``rewardmap evaluate``.
 
     Raises:
-        DataError: It is no such folder, or another version has written it.
+        DataError: The folder has no results, or results of another version.
     """
-    hint = "Give a folder that `rewardmap evaluate` wrote."
+    hint = "Give a folder written by `rewardmap evaluate`."
     try:
         found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         text = (folder / "table.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def read_evaluation(folder: Path) -> EvaluationTable:
         raise DataError(folder, found=str(error), hint=hint) from None
     version = found.get("rewardmap_results") if isinstance(found, dict) else None
     if version != FORMAT:
-        hint = f"Version {FORMAT} is read here; evaluate again."
+        hint = f"Only version {FORMAT} can be read; evaluate again."
         raise DataError(folder / "results.json", "rewardmap_results", version, hint)
     table = [_cells(line) for line in _first_table(text)]
     if len(table) < 3:
@@ -52,6 +52,6 @@ def _first_table(text: str) -> list[str]:
 
 
 def _cells(line: str) -> tuple[str, ...]:
-    """The cells of a line of Markdown, without its emphasis."""
+    """Return the cells of a row of a Markdown table, without emphasis."""
     cells = line.strip().strip("|").replace("\\|", "\0").split("|")
     return tuple(cell.strip().strip("*_").replace("\0", "|") for cell in cells)

@@ -1,4 +1,4 @@
-"""Routes as a page draws them: of the gold answer and of what a model wrote."""
+"""Routes for the page: of the gold answer and of a model's answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rewardmap_verl.transit.network import Network
 __all__ = ["DrawnLeg", "answer_legs", "gold_legs"]
 
 _MOST_DRAWN = 30
-"""Legs of an answer that are drawn; a longer one is no route of any network."""
+"""Maximum legs of an answer that are drawn; no network has a longer route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,21 @@ class DrawnLeg:
     """One leg of a route."""
 
     line: str
-    """The line's own name where the network has it, else what was written."""
+    """The line's name in the network, or the answer's text for an unknown line."""
     color: str
-    """``#rrggbb``; "" when it is not known."""
+    """``#rrggbb``; "" if unknown."""
     departure: str
     arrival: str
     real: bool
-    """Whether the line exists and stops at both."""
+    """Whether the line exists and serves both stops."""
     via: int | None
-    """Stops passed on the way."""
+    """Number of stops between."""
     points: tuple[Point, ...]
-    """The way on the picture; empty when it is not known."""
+    """The course on the picture; empty if unknown."""
 
 
 def gold_legs(truth: GroundTruth, network: Network, tracks: LineGeometry | None) -> list[DrawnLeg]:
-    """The first reference route; none for other types and where no reference is kept."""
+    """Return the first reference route; empty without one, as for other question types."""
     texts = [_leg_text(leg) for leg in (truth.plans[0] if truth.plans else ())]
     return [_drawn(resolve_leg(network, leg), tracks) for leg in texts]
 
@@ -50,7 +50,7 @@ def answer_legs(
     tracks: LineGeometry | None,
     config: RewardConfig,
 ) -> list[DrawnLeg]:
-    """What was read of a planning answer; none for other types."""
+    """Return the parsed route of a planning answer; empty for other question types."""
     if not truth.is_planning:
         return []
     read = read_route(response, truth.form, config.max_characters, config.max_legs)
@@ -86,7 +86,7 @@ def _drawn(ride: Ride, tracks: LineGeometry | None) -> DrawnLeg:
 
 
 def _ends(ride: Ride) -> Iterator[tuple[int, int]]:
-    """Pairs of stops that the two names may mean."""
+    """Yield the pairs of stops that the two names may refer to."""
     for departure in ride.departure.stops or ride.departure.namesakes:
         for arrival in ride.arrival.stops or ride.arrival.namesakes:
             yield departure, arrival

@@ -1,7 +1,7 @@
 """Curves that verl logged to TensorBoard: response length, KL, entropy, gradients.
 
-TensorBoard's folder is named by project and experiment, so several runs may have written into one.
-A point belongs to a run when it was logged right after the run's record of that step.
+TensorBoard's folder is named after project and experiment, so several runs may share one. A point
+belongs to a run if it was logged right after the run's record of that step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CURVES = (
     "actor/entropy",
     "actor/grad_norm",
 )
-"""Names of verl 0.9.1."""
+"""Metric names of verl 0.9.1."""
 
 _EVENTS = "events.out.tfevents.*"
 _LEAST_WAIT = 120.0  # seconds from a step's rollouts to its log line, at least
@@ -34,7 +34,7 @@ _WAIT_STEPS = 5  # … and in steps
 
 
 def find_logs(folder: Path, config: Mapping[str, Any], extra: Iterable[Path] = ()) -> list[Path]:
-    """TensorBoard's files of a run: below its folder, below ``extra``, and where verl puts them."""
+    """Return a run's TensorBoard files: below its folder, below ``extra``, and in verl's folder."""
     trainer = config.get("trainer") or {}
     usual = Path("tensorboard_log", *map(str, _names(trainer)))
     places = [folder, *extra, usual]
@@ -51,12 +51,12 @@ def read_curves(files: Sequence[Path], times: Mapping[int, float]) -> dict[str, 
     """Read the curves that a report shows.
 
     Args:
-        files: TensorBoard's files, of this run and maybe of others.
-        times: When the rollouts of each step were there, in seconds since 1970.
+        files: TensorBoard's files, of this run and possibly of others.
+        times: Time at which the rollouts of each step were complete, in seconds since 1970.
     """
     if not files:
         return {}
-    # Here, since it takes a second and few need it.
+    # Imported here: it takes a second, and few callers need it.
     from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
         EventAccumulator,
     )
@@ -71,11 +71,11 @@ def read_curves(files: Sequence[Path], times: Mapping[int, float]) -> dict[str, 
 
 
 def match(points: Sequence[tuple[int, float, float]], times: Mapping[int, float]) -> Curve:
-    """Choose the points of one run: for each step the first one logged after its rollouts.
+    """Select the points of one run: per step the first one logged after its rollouts.
 
     Args:
         points: (step, seconds since 1970, value).
-        times: When the rollouts of each step were there.
+        times: Time at which the rollouts of each step were complete.
     """
     ordered = sorted(times.values())
     pace = median([b - a for a, b in pairwise(ordered)] or [0.0])

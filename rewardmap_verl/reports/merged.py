@@ -1,7 +1,7 @@
-"""Is a merged model the trained one? Its weights are compared with the checkpoint's, one by one.
+"""Compare the weights of a merged model with those of its checkpoint.
 
-The merged folder is loaded as a user loads it, so that renamed, missing or badly joined tensors are
-found whatever wrote them; the shards of the checkpoint are joined here and not by verl's merger.
+The merged folder is loaded as a user loads it, so that renamed, missing or wrongly joined tensors
+are detected. The shards of the checkpoint are joined by our own code, not by verl's merger.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ __all__ = ["WeightComparison", "compare_weights", "compare_with_checkpoint"]
 
 @dataclass(frozen=True, slots=True)
 class WeightComparison:
-    """What was found."""
+    """The result of a comparison of weights."""
 
     tensors: int
-    """Tensors that are equal, in the number format of the merged model."""
+    """Number of equal tensors, in the dtype of the merged model."""
     missing: tuple[str, ...]
-    """Tensors of the checkpoint that the merged model has not."""
+    """Tensors of the checkpoint that the merged model lacks."""
     strange: tuple[str, ...]
-    """Tensors of the merged model that the checkpoint has not."""
+    """Tensors of the merged model that the checkpoint lacks."""
     different: tuple[str, ...]
-    """Tensors with another shape or other numbers."""
+    """Tensors with another shape or other values."""
 
     @property
     def same(self) -> bool:
-        """Whether the two are one model."""
+        """Whether the two are the same model."""
         return self.tensors > 0 and not (self.missing or self.strange or self.different)
 
 
 def compare_with_checkpoint(checkpoint: Path, model: Path) -> WeightComparison:
-    """Compare a merged folder with the checkpoint that it was made of.
+    """Compare a merged folder with its checkpoint.
 
     Args:
-        checkpoint: A run's checkpoints (the newest one is taken), a ``global_step_N``, or a folder
-            with shards.
+        checkpoint: A run's checkpoints (the newest one counts), a ``global_step_N``, or a folder
+            of shards.
         model: The merged folder.
 
     Raises:
-        DataError: There are no shards, some are missing, or they hold adapters.
+        DataError: There are no shards, some are missing, or they contain adapters.
     """
     from transformers import AutoModelForImageTextToText
 
@@ -54,14 +54,14 @@ def compare_with_checkpoint(checkpoint: Path, model: Path) -> WeightComparison:
         raise DataError(model, found="no config.json", hint="Give the merged model's folder.")
     trained = join_shards(_find_shards(checkpoint))
     if any("lora_" in name for name in trained):
-        hint = "Adapters are folded into the weights, so compare answers with `rewardmap evaluate`."
+        hint = "Adapters are merged into the weights, so compare answers with `rewardmap evaluate`."
         raise DataError(checkpoint, found="adapters (LoRA)", hint=hint)
     merged = AutoModelForImageTextToText.from_pretrained(model, dtype="auto").state_dict()
     return compare_weights(trained, merged)
 
 
 def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> WeightComparison:
-    """Compare tensors by name; numbers are compared as the merged model keeps them."""
+    """Compare tensors by name, in the dtype of the merged model."""
     import torch
 
     both = [name for name in trained if name in merged]
@@ -80,7 +80,7 @@ def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> We
 
 
 def _find_shards(folder: Path) -> list[Path]:
-    """The model's shards in order of rank."""
+    """Return the model's shards in order of rank."""
     tracker = folder / TRACKER
     if tracker.is_file():
         return _find_shards(folder / f"global_step_{tracker.read_text('utf-8').strip()}")

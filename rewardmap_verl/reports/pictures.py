@@ -1,4 +1,4 @@
-"""Each map once: as it is, and smaller where a page would load it slowly."""
+"""Write each map of a report once: unchanged, and reduced if it is large."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rewardmap_verl.reports.prepared import PreparedMap
 __all__ = ["write_picture"]
 
 LARGEST_SIDE = 1600
-"""Pixels of a picture on the page; a larger one is shown reduced, with a link to the whole."""
+"""Pixels of the longer side; a larger map is shown reduced, with a link to the original."""
 
 
 def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str, Any]:
-    """Put a map's picture into a report.
+    """Write a map's picture into a report.
 
     Returns:
-        What the page needs to know about the map.
+        The map's entry in the page's index.
 
     Raises:
         DataError: The picture is missing or broken.
@@ -62,7 +62,7 @@ def _reduce(source: Path, target: Path) -> None:
 
 
 def _share(source: Path, target: Path) -> None:
-    """Give the file a second name, or copy it where the file system has no links."""
+    """Hard-link the file, or copy it where the file system has no links."""
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)

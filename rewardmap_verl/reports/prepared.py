@@ -1,4 +1,4 @@
-"""The prepared data behind a run: the text of a question and the map that it is about."""
+"""The prepared data of a run: the text and the map of each question."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PreparedMap:
 
     @property
     def positions(self) -> Path | None:
-        """Where everything stands on the picture; ``None`` for a map that was not drawn here."""
+        """Positions on the picture; ``None`` for a map that this package did not draw."""
         return inside(self.folder, self.record.positions) if self.record.positions else None
 
 
@@ -50,12 +50,12 @@ class PreparedData:
 
     @cached_property
     def texts(self) -> Mapping[str, str]:
-        """The question's text, without the image marker, by its ground truth as JSON."""
+        """Text of each question, without the image marker, by its ground truth as JSON."""
         return {truth: text for folder in self.folders for truth, text in _texts(folder)}
 
 
 def data_folders(config: Mapping[str, Any]) -> list[Path]:
-    """The prepared folders that a configuration names, if they are there."""
+    """Return the existing prepared folders of a configuration."""
     data = config.get("data") or {}
     named: list[Any] = [data.get("folder")]
     for key in ("train_files", "val_files"):
@@ -66,7 +66,7 @@ def data_folders(config: Mapping[str, Any]) -> list[Path]:
 
 
 def read_prepared(folders: Sequence[Path]) -> PreparedData:
-    """Read the maps of prepared folders; of a city in two folders, that of the first.
+    """Read the maps of prepared folders; for a city in two folders, the first counts.
 
     Raises:
         DataError: A folder was not prepared, or by another version.
@@ -79,7 +79,7 @@ def read_prepared(folders: Sequence[Path]) -> PreparedData:
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, str]]:
-    import pyarrow.parquet as pq  # here, for it takes a second
+    import pyarrow.parquet as pq  # imported here: it takes a second
 
     for path in sorted(folder.glob("*.parquet")):
         try:

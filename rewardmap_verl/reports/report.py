@@ -32,14 +32,14 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was written."""
+    """A written report."""
 
     page: Path
     runs: tuple[str, ...]
     groups: int
     answers: int
     notes: tuple[str, ...]
-    """What a reader should know, each with the name of its run."""
+    """Notes for the reader, each with the name of its run."""
 
 
 def write_report(
@@ -55,16 +55,16 @@ def write_report(
 
     Args:
         folders: The runs.
-        output: The folder to write; an older report there is replaced when the new one is whole.
-        data: Prepared folders, before those that the runs name themselves.
-        logs: Folders with TensorBoard's files, beside those that are found.
-        evaluations: Folders that ``rewardmap evaluate`` wrote, whose tables are shown.
-        config: The reward's numbers; of each run its own, when left out.
-        start: Told the number of answers, returns what is told how many more are done.
+        output: The folder to write; an older report there is replaced once the new one is complete.
+        data: Prepared folders; they take precedence over those in the runs' configurations.
+        logs: More folders with TensorBoard's files.
+        evaluations: Folders written by ``rewardmap evaluate``, whose tables are shown.
+        config: The reward's settings; by default those of each run.
+        start: Called with the number of answers; returns a callback for progress.
 
     Raises:
-        DataError: A folder holds no run or one of another version, or ``output`` something else.
-        ConfigError: The reward's settings in a run's note are at fault.
+        DataError: A folder has no run or one of another version, or ``output`` is no report.
+        ConfigError: The reward's settings in a run's metadata are invalid.
     """
     runs = read_runs(folders, logs)
     tables = [read_evaluation(folder) for folder in evaluations]
@@ -100,19 +100,19 @@ def _notes(source: RunSource, browser: Browser) -> Iterator[str]:
     yield from run.notes
     if run.dumps and not source.questions.folders:
         yield (
-            "Its prepared data were not found, so answers are shown without maps and without their "
-            "rewards taken apart; name the folder with --data."
+            "Its prepared data were not found, so answers are shown without maps and without the "
+            "breakdown of rewards; give the folder with --data."
         )
     differ = browser.differ.get(run.name, 0)
     if differ:
         yield (
-            f"{differ:,} answers have another reward now than was recorded, so they were scored "
-            "with other settings or another version; both are shown."
+            f"The recorded reward of {differ:,} answers differs from the recomputed one: they were "
+            "scored with other settings or another version; both are shown."
         )
     faults = browser.faults.get(run.name, [])
     yield from faults[:_FAULTS_SHOWN]
     if len(faults) > _FAULTS_SHOWN:
-        yield f"… and {len(faults) - _FAULTS_SHOWN:,} more lines that could not be read."
+        yield f"… and {len(faults) - _FAULTS_SHOWN:,} more lines could not be read."
 
 
 def _write_page(
@@ -165,7 +165,7 @@ def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
 
 
 def _held_out(summary: RunSummary) -> list[float]:
-    """Accuracy on all held-out questions at the first and the last validation."""
+    """Return the accuracy on all held-out questions at the first and the last validation."""
     for line in summary.validation[-1:]:
         rounds = [line.before, line.after][line.first_step == line.last_step :]
         return [metrics["acc"] for metrics in rounds if "acc" in metrics]

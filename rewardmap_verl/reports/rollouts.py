@@ -1,4 +1,4 @@
-"""Dumped rollouts as groups: one question, and every answer to it at one step."""
+"""Read dumped rollouts as groups: one question, and every answer to it at one step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rewardmap_verl.rewards.rows import read_json_lines
 __all__ = ["Rollout", "RolloutGroup", "count_lines", "read_groups"]
 
 _CHAT = ("user\n", "\nassistant")
-"""What verl leaves of a chat template around the question, its special tokens removed."""
+"""The chat template around a question in verl's dumps, which lack the special tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Rollout:
     """One answer."""
 
     response: object
-    """Whatever the dump holds; text, as a rule."""
+    """The dumped value; usually text."""
     score: float | None
-    """The reward that was recorded."""
+    """The recorded reward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class RolloutGroup:
     step: int
     truth: GroundTruth
     truth_text: str
-    """The ground truth as the row has it."""
+    """The ground truth as stored in the row."""
     prompt: str
-    """The question as the model got it, chat template and all."""
+    """The prompt of the model, including the chat template."""
     rollouts: tuple[Rollout, ...]
 
     @property
     def question(self) -> str:
-        """The prompt without the chat template, as well as that can be told."""
+        """The prompt without the chat template, as far as it is recognized."""
         start, end = _CHAT
         _, found, inner = self.prompt.partition(start)
         text = inner if found else self.prompt
@@ -51,21 +51,21 @@ class RolloutGroup:
 
 
 def count_lines(path: Path) -> int:
-    """How many lines a dump has, for a progress bar."""
+    """Return the number of lines of a dump, for a progress bar."""
     with path.open("rb") as file:
         return sum(1 for _ in file)
 
 
 def read_groups(path: Path) -> Iterator[RolloutGroup | DataError]:
-    """Read a dump: groups in the order of their first line, and the faults of its lines.
+    """Yield the groups of a dump in the order of their first line, and the faults of its lines.
 
-    Lines belong together when their ``uid`` has one beginning, ``{question}_{rollout}_{output}``;
-    of several outputs of a rollout the last one counts.
+    Lines form a group by the question in their ``uid``, ``{question}_{rollout}_{output}``. If a
+    rollout has several outputs, the last one counts.
     """
     groups: dict[str, dict[str, Mapping[str, Any]]] = {}
     for line in read_json_lines(path):
         if line.fault is not None or not isinstance(line.values, Mapping):
-            yield line.fault or DataError(f"line {line.number}", hint="It is no object.")
+            yield line.fault or DataError(f"line {line.number}", hint="A line is a JSON object.")
             continue
         uid = str(line.values.get("uid", line.number))
         question, _, rest = uid.partition("_")

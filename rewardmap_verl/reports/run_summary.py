@@ -1,4 +1,4 @@
-"""The table at the end of a run, from its record."""
+"""Summary tables of a run, from its record."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ Metrics = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class StageSummary:
-    """Training of one question type in one stage."""
+    """Training metrics of one question type in one stage."""
 
     stage: str
     kind: str
-    steps: int  # training steps in which the type occurred
+    steps: int
+    """Training steps with this type."""
     metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationSummary:
-    """Validation of one question type before the first and after the last training step."""
+    """Validation metrics of one question type, before the first and after the last step."""
 
     kind: str
     first_step: int
@@ -53,20 +54,23 @@ class ValidationSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run in figures."""
+    """Metrics of a run."""
 
-    steps: int  # training steps recorded
-    step_seconds: float | None  # from one step to the next, the median; None for a single step
-    visits: tuple[tuple[str, int, int], ...]  # (stage, first step, last step) in order of time
+    steps: int
+    """Recorded training steps."""
+    step_seconds: float | None
+    """Median time from one step to the next; ``None`` for a single step."""
+    visits: tuple[tuple[str, int, int], ...]
+    """Visited stages in order: name, first step, last step."""
     stages: tuple[StageSummary, ...]
     validation: tuple[ValidationSummary, ...]
 
 
 def find_record(folder: Path) -> Path:
-    """The record of a run: in its folder, or in the one folder below it that has one.
+    """Return the path of a run's record, in its folder or anywhere below.
 
     Raises:
-        DataError: There is none, or several.
+        DataError: There is no record, or several.
     """
     if folder.is_file():
         return folder
@@ -78,12 +82,12 @@ def find_record(folder: Path) -> Path:
     raise DataError(
         folder,
         found=[str(path) for path in found] if found else f"no {RECORD_NAME}",
-        hint="Name the folder of one run's checkpoints (trainer.default_local_dir).",
+        hint="Give the folder of one run's checkpoints (trainer.default_local_dir).",
     )
 
 
 def summarize(entries: Iterable[Entry]) -> RunSummary:
-    """Gather a record's entries by stage and type."""
+    """Summarize a record's entries by stage and type."""
     entries = list(entries)
     steps = {entry.step: entry.groups for entry in entries if entry.part == "train"}
     return RunSummary(
@@ -96,28 +100,28 @@ def summarize(entries: Iterable[Entry]) -> RunSummary:
 
 
 def step_seconds(entries: Sequence[Entry]) -> float | None:
-    """Seconds from one training step to the next: the median, so that a break does not count."""
+    """Return the median time between training steps in seconds, which ignores interruptions."""
     times = {entry.step: entry.time for entry in entries if entry.part == "train"}
     gaps = [times[step + 1] - begun for step, begun in times.items() if step + 1 in times]
     return median(gaps) if gaps else None
 
 
 def summary_table(summary: RunSummary) -> RenderableType:
-    """The summary for a terminal."""
+    """Return the summary as tables for the terminal."""
     parts: list[RenderableType] = [_training_table(summary)]
     if len(summary.visits) > len({stage for stage, _, _ in summary.visits}):
         path = " → ".join(f"{stage} {first}-{last}" for stage, first, last in summary.visits)
-        parts.append(f"Stages by evidence, with their steps: {path}")
+        parts.append(f"Visited stages, with their steps: {path}")
     if summary.validation:
         parts.append(_validation_table(summary.validation))
     return Rows(*parts)
 
 
 def _visits(steps: dict[int, tuple[Group, ...]]) -> Iterable[tuple[str, int, int]]:
-    """Stretches of steps that trained one stage."""
+    """Yield the visited stages in order: name, first step, last step."""
     trained = [(groups[0].stage, step) for step, groups in sorted(steps.items()) if groups]
-    for stage, stretch in groupby(trained, key=itemgetter(0)):
-        numbers = [step for _, step in stretch]
+    for stage, visit in groupby(trained, key=itemgetter(0)):
+        numbers = [step for _, step in visit]
         yield stage, numbers[0], numbers[-1]
 
 
@@ -134,7 +138,7 @@ def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationSummary]:
     rounds: dict[int, dict[int, Group]] = {}
     for entry in entries:
         if entry.part == "val":
-            # A resumed run validates its first step again; the later result stands for both.
+            # A resumed run validates its first step again; the later result counts.
             rounds.setdefault(entry.step, {}).update({group.row: group for group in entry.groups})
     if not rounds:
         return
@@ -169,7 +173,7 @@ def _training_table(summary: RunSummary) -> Table:
     table = Table(
         title=f"Training: {summary.steps} steps{pace}",
         caption="reward and its parts: mean over answers. no signal: groups whose answers\n"
-        "all score the same, with this reward and with correctness alone.",
+        "all have the same reward, with this reward and with correctness alone.",
         **_COMPACT,
     )
     table.add_column("stage")

@@ -1,4 +1,4 @@
-"""What lies in the folder of a run: its record, its dumped rollouts, its settings, its logs."""
+"""Read the folder of a run: record, dumped rollouts, configuration, logs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS_OF_PATH = 3
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """One file of verl's: the rollouts of one training step or of one validation."""
+    """One dump file of verl: the rollouts of one training step or validation."""
 
     step: int
     path: Path
@@ -30,20 +30,20 @@ class Dump:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, as far as it has left traces."""
+    """The files of one run, as far as they exist."""
 
     name: str
     folder: Path
     entries: tuple[Entry, ...]
-    """Its record; empty when it kept none."""
+    """Its record; empty if there is none."""
     config: Mapping[str, Any]
-    """Its whole configuration; empty when it was not kept."""
+    """Its full configuration; empty if it was not saved."""
     dumps: tuple[Dump, ...]
     """In order of steps."""
     curves: Mapping[str, Curve]
-    """What verl logged, by verl's own names."""
+    """Logged metrics, by verl's names."""
     notes: tuple[str, ...]
-    """What a reader should know: parts that are missing, a run that has not ended."""
+    """Notes for the reader: missing files, an unfinished run."""
 
     @property
     def steps(self) -> int:
@@ -52,14 +52,14 @@ class Run:
 
     @property
     def base_model(self) -> str:
-        """The hub's name of the model that was trained, or the end of its path; "" if not known."""
+        """Hub name of the base model, or the end of its path; "" if unknown."""
         path = PurePath(str(self.setting("actor_rollout_ref.model.path") or ""))
         if not path.parts:
             return ""
         return str(PurePath(*path.parts[-_PARTS_OF_PATH:]) if path.is_absolute() else path)
 
     def setting(self, key: str) -> Any:
-        """A value of the configuration by its dotted key; ``None`` when there is none."""
+        """Return a value of the configuration by its dotted key; ``None`` if it is missing."""
         value: Any = self.config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
@@ -67,7 +67,7 @@ class Run:
 
 
 def read_runs(folders: Iterable[Path], logs: Iterable[Path] = ()) -> list[Run]:
-    """Read several runs; those of one name are told apart by number.
+    """Read several runs; equal names get a number.
 
     Raises:
         DataError: See :func:`read_run`.
@@ -86,17 +86,17 @@ def read_runs(folders: Iterable[Path], logs: Iterable[Path] = ()) -> list[Run]:
 
 
 def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
-    """Read the run in a folder: that of its checkpoints, or the one above it.
+    """Read the run in a folder.
 
     Args:
-        folder: Where ``rewardmap_record.jsonl`` lies, at any depth.
-        logs: Folders with TensorBoard's files, beside those that the run itself points at.
+        folder: A folder with ``rewardmap_record.jsonl`` at any depth.
+        logs: More folders with TensorBoard's files.
 
     Raises:
-        DataError: There is no run, there are several, or another version has written it.
+        DataError: The folder has no run, several runs, or a run of another version.
     """
     if not folder.is_dir():
-        raise DataError(folder, hint="There is no such folder; give that of a run's checkpoints.")
+        raise DataError(folder, hint="There is no such folder. Give that of a run's checkpoints.")
     record = _only(folder, RECORD_NAME)
     config = _config(_only(folder, METADATA_NAME))
     entries = _entries(record)
@@ -114,8 +114,8 @@ def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
 
 
 def _name(folder: Path) -> str:
-    whole = folder.resolve()
-    return whole.parent.name if whole.name == "checkpoints" else whole.name
+    resolved = folder.resolve()
+    return resolved.parent.name if resolved.name == "checkpoints" else resolved.name
 
 
 def _only(folder: Path, name: str) -> Path | None:
@@ -124,7 +124,7 @@ def _only(folder: Path, name: str) -> Path | None:
         raise DataError(
             folder,
             found=[str(path.relative_to(folder)) for path in found],
-            hint="These are several runs; name them one by one.",
+            hint="These are several runs; give their folders one by one.",
         )
     return found[0] if found else None
 
@@ -138,7 +138,7 @@ def _entries(record: Path | None) -> tuple[Entry, ...]:
         raise DataError(
             record,
             found=f"{type(error).__name__}: {error}",
-            hint="Another version of rewardmap-verl has written it; report with that version.",
+            hint="Another version of rewardmap-verl wrote it; use that version.",
         ) from None
 
 
@@ -146,19 +146,19 @@ def _config(path: Path | None) -> Mapping[str, Any]:
     if path is None:
         return {}
     try:
-        note = yaml.safe_load(path.read_text(encoding="utf-8"))
+        metadata = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(path, found=str(error), hint="Remove it, or report without it.") from None
-    about = note.get("rewardmap_run") if isinstance(note, dict) else None
+        raise DataError(path, found=str(error), hint="Repair or remove the file.") from None
+    about = metadata.get("rewardmap_run") if isinstance(metadata, dict) else None
     format = about.get("format") if isinstance(about, dict) else None
     if format != METADATA_VERSION:
-        hint = "Another version of rewardmap-verl has written it; report with that version."
+        hint = "Another version of rewardmap-verl wrote it; use that version."
         raise DataError(path, "rewardmap_run.format", format, hint)
-    return note
+    return metadata
 
 
 def _dumps(folder: Path, config: Mapping[str, Any]) -> tuple[Dump, ...]:
-    """verl names its dumps ``<step>.jsonl``."""
+    """Return the dumps below a run's folder and in verl's folders, ``<step>.jsonl``."""
     trainer = config.get("trainer") or {}
     named = (trainer.get("rollout_data_dir"), trainer.get("validation_data_dir"))
     places = [folder, *(Path(name) for name in named if name)]
@@ -180,27 +180,27 @@ def _notes(
     curves: Mapping[str, Curve],
 ) -> Iterable[str]:
     if not entries:
-        yield "It kept no record, so there are no curves of rewards and no tables."
+        yield "The run has no record, so there are no reward curves and no tables."
     if not config:
         yield (
-            f"Its settings were not kept ({METADATA_NAME} is missing); answers are explained with the "
-            "reward's own defaults unless --config says otherwise."
+            f"The run's configuration was not saved ({METADATA_NAME} is missing); answers are "
+            "explained with the default reward settings unless --config is given."
         )
     if not dumps:
         yield (
-            "It dumped no rollouts. To see answers, train with "
+            "The run dumped no rollouts. To see answers, train with "
             "trainer.rollout_data_dir=FOLDER and trainer.validation_data_dir=FOLDER."
         )
     if entries and not curves:
         yield (
-            "No TensorBoard files of it were found, so there are no curves of response length and "
-            "KL; name their folder with --logs."
+            "No TensorBoard files of the run were found, so there are no curves of response length "
+            "and KL; give their folder with --logs."
         )
     steps = [entry.step for entry in entries if entry.part == "train"]
     if steps and not _has_ended(folder, entries, max(steps)):
         yield (
-            f"It has not ended: {max(steps)} steps are recorded, and neither a checkpoint nor a "
-            "validation is from the last of them. The report is about what is there."
+            f"The run has not ended: {max(steps)} steps are recorded, without a checkpoint or "
+            "validation of the last one. The report covers these steps."
         )
 
 

@@ -1,8 +1,7 @@
-"""Does a merged model answer like the trained one? It is asked what the last validation asked.
+"""Compare the answers of a merged model with those of the last validation.
 
-verl's validation is greedy, and so is the asking here. Answers need not agree to the letter where
-numbers were rounded: a run in bfloat16 is asked in other batches, and ``verl.model_merger`` rounds
-a run in float32.
+Both decode greedily. Answers may still differ through rounding: in bfloat16 results depend on the
+batch, and ``verl.model_merger`` rounds float32 weights.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ class AnswerPair:
 
     @property
     def same(self) -> bool:
-        """Whether they are one text."""
+        """Whether the two are equal."""
         return self.trained == self.merged
 
 
 def last_validation(run: Run) -> dict[str, str]:
-    """The answers of a run's last dumped validation, by the ground truth of their question.
+    """Return the answers of a run's last dumped validation, by ground truth.
 
     Raises:
-        DataError: The run dumped none.
+        DataError: The run dumped no validation.
     """
     for dump in reversed(run.dumps):
         found = {
@@ -56,7 +55,7 @@ def last_validation(run: Run) -> dict[str, str]:
 
 
 def spread(items: Sequence[EvalQuestion], count: int) -> list[EvalQuestion]:
-    """``count`` of the questions, from the first to the last with equal steps, so of all types."""
+    """Return ``count`` questions at equal distances, so that every type is included."""
     if count >= len(items):
         return list(items)
     return [items[place * len(items) // count] for place in range(count)]
@@ -65,7 +64,7 @@ def spread(items: Sequence[EvalQuestion], count: int) -> list[EvalQuestion]:
 def compare(
     engine: Engine, items: Sequence[EvalQuestion], given: dict[str, str]
 ) -> list[AnswerPair]:
-    """Ask the questions and put both answers together."""
+    """Ask the questions and pair both answers."""
     answers = engine.answer(items)
     return [
         AnswerPair(question.text, given[question.gold], answer.response or "")
@@ -74,17 +73,17 @@ def compare(
 
 
 def ask_again(folder: Path, model: Path, data: Path, count: int) -> list[AnswerPair]:
-    """Ask a merged model some questions of its run's last validation.
+    """Ask a merged model questions of its run's last validation.
 
     Args:
         folder: The run.
         model: The merged folder.
-        data: The prepared folder that the run validated on.
-        count: How many questions, of all types.
+        data: The prepared folder of the run's validation.
+        count: Number of questions, of all types.
 
     Raises:
-        DataError: The run dumped no validation, or of other questions.
-        ConfigError: vLLM cannot load the model.
+        DataError: The run dumped no validation, or one of other questions.
+        ConfigError: vLLM fails to load the model.
     """
     from rewardmap_verl.evaluation.inference import Generation, VllmEngine
     from rewardmap_verl.evaluation.questions import read_questions
@@ -95,7 +94,7 @@ def ask_again(folder: Path, model: Path, data: Path, count: int) -> list[AnswerP
     questions = read_questions(data)
     known = [question for question in questions.items if question.gold in given]
     if not known:
-        hint = "Give the folder that the run validated on."
+        hint = "Give the prepared folder of the run's validation."
         raise DataError(data, found="none of the questions of the run's validation", hint=hint)
     chosen = spread(known, count)
     question = replace(questions, items=tuple(chosen))

@@ -1,8 +1,8 @@
-"""A network drawn from its lines alone, for maps on which nobody knows where the stops are.
+"""Draw a schematic of a network from its lines, for maps without known positions.
 
-Stops are placed so that their distances on the paper are near the numbers of stops between them
-(stress majorization: Gansner, Koren and North, "Graph drawing by stress majorization", 2004).
-It is no copy of the map, whose stops stand elsewhere.
+Stops are placed so that distances on the page approximate the number of stops between them (stress
+majorization: Gansner, Koren and North, "Graph drawing by stress majorization", 2004). The positions
+are not those of the map.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from rewardmap_verl.transit.network import Line, Network
 __all__ = ["MOST_STOPS", "Schematic", "draw_schematic"]
 
 MOST_STOPS = 1500
-"""Networks with more stops have no schematic: placing them takes minutes."""
+"""Networks with more stops have no schematic; placing them would take minutes."""
 
 SIDE = 1000.0
-"""Units of the longer side."""
+"""Length of the longer side, in units."""
 
 _MARGIN = 20.0
 _LANE = 3.0
-"""Units between two lines that run side by side."""
+"""Distance between two parallel lines, in units."""
 _ROUNDS = 50
-"""Steps of the majorization; later ones move no stop by a visible amount."""
+"""Iterations of the majorization; more make no visible difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Schematic:
     """Name, color (``#rrggbb``) and ways of each line, beside each other where they share one."""
 
     def for_page(self) -> dict[str, Any]:
-        """As the page takes it; coordinates as text, as SVG wants them."""
+            """Return the schematic for the page, with coordinates as SVG text."""
         stops = zip(self.tracks.network.stops, self.tracks.stops, strict=True)
         return {
             "width": self.width,
@@ -56,9 +56,9 @@ class Schematic:
 
 
 def draw_schematic(network: Network) -> Schematic | None:
-    """Draw a network; ``None`` when it has more than :data:`MOST_STOPS` stops.
+    """Draw a network; ``None`` if it has more than :data:`MOST_STOPS` stops.
 
-    The same network gives the same picture.
+    The result is deterministic.
     """
     if not 0 < len(network.stops) <= MOST_STOPS:
         return None
@@ -80,7 +80,7 @@ def draw_schematic(network: Network) -> Schematic | None:
 
 
 def _components(network: Network) -> list[dict[int, Point]]:
-    """Places of the stops of each connected part, in stops, the largest part first."""
+    """Return the positions of each connected component's stops, the largest component first."""
     graph: nx.Graph = nx.Graph()
     graph.add_nodes_from(range(len(network.stops)))
     for line in network.lines:
@@ -106,7 +106,7 @@ def _in_a_row(count: int) -> Any:
 
 
 def _scaled(apart: Any) -> Any:
-    """A first placing, by classical scaling: the widest direction lies along the page."""
+    """Return initial positions by classical scaling, the widest direction along the page."""
     import numpy as np
 
     centered = np.eye(len(apart)) - 1.0 / len(apart)
@@ -117,12 +117,12 @@ def _scaled(apart: Any) -> Any:
 
 
 def _majorized(points: Any, apart: Any) -> Any:
-    """Lower the stress: squared errors of the distances, each weighed by 1 / distance²."""
+    """Minimize the stress: squared errors of the distances, weighted by 1 / distance²."""
     import numpy as np
 
     none = np.eye(len(apart), dtype=bool)
     weights = np.where(none, 0.0, 1.0 / np.maximum(apart, 1.0) ** 2)
-    # The Laplacian with one direction added, that of a shift, which alone it does not fix.
+    # The Laplacian is singular for shifts; adding a constant makes it invertible.
     inverse = np.linalg.inv(np.diag(weights.sum(axis=1)) - weights + 1.0 / len(apart))
     for _ in range(_ROUNDS):
         now = np.hypot(*(np.subtract.outer(axis, axis) for axis in points.T))
@@ -134,7 +134,7 @@ def _majorized(points: Any, apart: Any) -> Any:
 
 
 def _fitted(parts: Sequence[Mapping[int, Point]]) -> tuple[list[Point], float, float]:
-    """The parts side by side, as large as the page lets them; and its width and height."""
+    """Return the components side by side, scaled to the page, and its width and height."""
     found: dict[int, Point] = {}
     edge = 0.0
     for part in parts:
@@ -153,7 +153,7 @@ def _fitted(parts: Sequence[Mapping[int, Point]]) -> tuple[list[Point], float, f
 
 
 def _lanes(lines: Sequence[Line]) -> dict[tuple[int, int], list[str]]:
-    """The lines between two neighbors, the lower stop first."""
+    """Return the lines between each two neighbors, by pairs with the lower stop first."""
     found: dict[tuple[int, int], list[str]] = {}
     for line in lines:
         for path in line.paths:
@@ -170,7 +170,7 @@ def _beside(
     lanes: Mapping[tuple[int, int], Sequence[str]],
     name: str,
 ) -> tuple[Point, ...]:
-    """The way along a path, moved aside where other lines take it, too."""
+    """Return the course along a path, shifted where other lines share it."""
     return tuple(point for pair in pairwise(path) for point in _moved(pair, places, lanes, name))
 
 

@@ -1,7 +1,7 @@
-"""Data as scripts: a page that is opened from the disk may load scripts and may not fetch files.
+"""Write data as scripts: a page opened from the disk may load scripts but not fetch files.
 
-What a model wrote is data and stays data: everything is ASCII, and neither ``<`` nor ``&`` nor a
-line separator stands in a script, so that no text can end it or start another.
+A model's text cannot leave the data: scripts are ASCII and contain neither ``<`` nor ``&`` nor a
+line separator, so that no text can end a script or start another.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def as_script(name: str, value: Any) -> str:
-    """A script that hands a JSON-able value to the page under a name."""
+    """Return a script that passes a JSON value to the page under a name."""
     return f"report.take({_json(name)},{_json(value)});\n"
 
 
 def write_script(path: Path, name: str, value: Any) -> int:
-    """Write a script; returns its size in bytes."""
+    """Write a script and return its size in bytes."""
     text = as_script(name, value)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.write_bytes(text.encode("ascii"))

@@ -1,4 +1,4 @@
-"""What the page shows of a group: question, gold answer, and every answer taken apart."""
+"""Trace a group for the page: question, gold answer, and the breakdown of every answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["GroupTrace", "NetworkCache", "trace_group"]
 
 _SHOWN_CHARACTERS = 6000
 _SAME = 1e-3
-"""verl carries rewards as 32-bit floats."""
+"""Relative tolerance; verl stores rewards as 32-bit floats."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class NetworkCache:
     )
 
     def map_of(self, group: RolloutGroup) -> PreparedMap | None:
-        """The map that a question is about, if its data are there."""
+        """Return the map of a question, if its data exist."""
         return self.questions.maps.get((group.truth.country, group.truth.city))
 
     def get(self, found: PreparedMap) -> tuple[Network, LineGeometry | None]:
@@ -75,23 +75,23 @@ class GroupTrace:
     """A group, ready to be written."""
 
     detail: Mapping[str, Any]
-    """What is loaded when the group is looked at."""
+    """The details that the page loads on demand."""
     rewards: tuple[float | None, ...]
-    """Of each answer: as recorded, else as computed now."""
+    """Reward of each answer: the recorded one, else the recomputed one."""
     right: tuple[bool | None, ...]
     unreadable: int
-    """Answers that nothing could be read from."""
+    """Number of unreadable answers."""
     highest: float | None
     """The reward of a perfect answer."""
     differ: int
-    """Answers whose recorded reward is another than the settings give now."""
+    """Number of answers whose recorded reward differs from the recomputed one."""
 
 
 def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfig) -> GroupTrace:
-    """Take the answers of a group apart; equal answers once."""
+    """Explain the answers of a group; equal answers are explained once."""
     found = networks.map_of(group)
     if found is None:
-        return _untraced(group, "There is no prepared data of this map.")
+        return _untraced(group, "There are no prepared data of this map.")
     try:
         network, tracks = networks.get(found)
         check_against_network(group.truth, network)
@@ -138,7 +138,7 @@ def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfi
 
 
 def _marks(group: RolloutGroup, network: Network, tracks: LineGeometry | None) -> list[list[Any]]:
-    """Where the stops that the question names are on the picture or schematic."""
+    """Return the positions of the question's stops on the picture or schematic."""
     if tracks is None:
         return []
     names = dict.fromkeys((group.truth.station_1, group.truth.station_2))
@@ -173,7 +173,7 @@ def _shown(response: object) -> str:
         return text
     half = _SHOWN_CHARACTERS // 2
     left_out = len(text) - 2 * half
-    return f"{text[:half]}\n[… {left_out:,} characters are left out here …]\n{text[-half:]}"
+    return f"{text[:half]}\n[… {left_out:,} characters omitted …]\n{text[-half:]}"
 
 
 def _trace(found: Explanation) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _checks(checks: Sequence[Check]) -> list[list[Any]]:
 
 
 def _legs(legs: Sequence[DrawnLeg]) -> list[list[Any]]:
-    """As the page takes them: line, color, departure, arrival, real, stops between, way."""
+    """Return rows for the page: line, color, departure, arrival, real, stops between, course."""
     return [
         [
             leg.line,
