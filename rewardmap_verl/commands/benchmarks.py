@@ -26,7 +26,7 @@ def entry(
     out: Annotated[Path, typer.Option(help="Folder for the two files.")] = Path("benchmarks_run"),
     name: Annotated[str, typer.Option(help="Name of the model in the results.")] = "rewardmap",
 ) -> None:
-    """Write VLMEvalKit's configuration of a trained model, and the script that runs it.
+    """Write VLMEvalKit's configuration for a trained model, and a script that runs it.
 
     Then: **VLMEVALKIT=~/VLMEvalKit GPUS=8 ./benchmarks_run/rewardmap.sh**
     """
@@ -46,13 +46,13 @@ def results(
         Path, typer.Argument(help="VLMEvalKit's --work-dir, or the folder of one model in it.")
     ],
     name: Annotated[
-        list[str] | None, typer.Option(help="A model to show, repeated; all when left out.")
+        list[str] | None, typer.Option(help="A model to show; repeatable. Default: all.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for table2.md, table2.tex and table2.json.")
     ] = None,
     published: Annotated[
-        bool, typer.Option(help="Show the published figures of table 2 beside them.")
+        bool, typer.Option(help="Also show the published metrics of table 2.")
     ] = True,
 ) -> None:
     """Show VLMEvalKit's results as the rows of RewardMap's table 2.

@@ -1,4 +1,4 @@
-"""``rewardmap card``: the card of a trained model."""
+"""``rewardmap card``: the model card of a trained model."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def card(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     model: Annotated[Path, typer.Argument(help="Folder of its merged model.")],
     license: Annotated[
-        str, typer.Option(help="License of the model, as hubs call it: apache-2.0, mit, …")
+        str, typer.Option(help="License of the model, as on the hub: apache-2.0, mit, …")
     ] = "other",
-    name: Annotated[str, typer.Option(help="Name of the model; the run's when left out.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the model; default: the run's name.")] = "",
     evaluation: Annotated[
-        Path | None, typer.Option(help="Folder of `rewardmap evaluate`, for its table.")
+        Path | None, typer.Option(help="Folder of `rewardmap evaluate`, to include its table.")
     ] = None,
 ) -> None:
-    """Write README.md into a model's folder: data, recipe, scores and license.
+    """Write a model card (README.md) into a model's folder: data, recipe, scores and license.
 
     Try it: **rewardmap card runs/synthetic runs/synthetic/merged --license apache-2.0**
     """

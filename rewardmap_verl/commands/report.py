@@ -1,4 +1,4 @@
-"""``rewardmap report``: a run as a page."""
+"""``rewardmap report``: a web page about one run or several."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ __all__ = ["report"]
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs' checkpoints; several stand side by side.")
+        list[Path], typer.Argument(help="Folders of runs; several are compared side by side.")
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder to write; `report` inside the first run when left out."),
+        typer.Option(help="Folder to write; default: `report` in the first run."),
     ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="A prepared folder, repeated; those that a run names are found."),
+        typer.Option(help="A prepared folder; repeatable. Default: those of the run."),
     ] = None,
     logs: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder with TensorBoard's files, repeated; the usual one is found."),
+        typer.Option(help="A folder of TensorBoard files; repeatable. verl's folder is found."),
     ] = None,
     evaluation: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder of `rewardmap evaluate`, repeated: its table is shown."),
+        typer.Option(help="A folder of `rewardmap evaluate`, to show its table; repeatable."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Write a page about one run, or about several side by side.
+    """Write a web page about one run, or about several side by side.
 
-    Curves with the stages marked, tables of results, and every dumped answer with its map, its
-    reward taken apart and its route beside the gold one. Open `index.html` in a browser: it needs
-    neither a server nor a network. A run that has not ended is shown as far as it is.
+    It has curves with marked stages, tables of results, and every dumped answer with its map, the
+    breakdown of its reward, and its route beside the gold route. Open `index.html` in a browser; it
+    needs neither server nor network. A run in progress is shown up to its last step.
 
     Try it: **rewardmap report runs/synthetic**
     """
@@ -82,11 +82,11 @@ def report(
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[int], Callable[[int], None]]]:
-    """A bar that begins when the number of answers is known."""
+    """Show a progress bar as soon as the number of answers is known."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress("answers taken apart", *columns, console=console, transient=True) as bar:
+    with Progress("answers explained", *columns, console=console, transient=True) as bar:
 
         def start(answers: int) -> Callable[[int], None]:
             task = bar.add_task("answers", total=answers)

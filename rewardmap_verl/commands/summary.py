@@ -1,4 +1,4 @@
-"""``rewardmap summary``: what a run trained and what came of it."""
+"""``rewardmap summary``: training and validation metrics of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def summary(
         Path, typer.Argument(help="Folder of the run's checkpoints (trainer.default_local_dir).")
     ],
 ) -> None:
-    """Show a run per stage and question type: steps, rewards, accuracy, groups without signal."""
+    """Show a run by stage and question type: steps, rewards, accuracy, groups without signal."""
     from rich.console import Console
 
     from rewardmap_verl.reports.run_summary import summary_of, summary_table

@@ -120,9 +120,7 @@ def _front(run: Run, license: str) -> str:
 
 def _license_text(license: str) -> str:
     if license == _UNKNOWN_LICENSE:
-        return (
-            "Not stated yet. The license of the base model and the terms of the maps apply."
-        )
+        return "Not stated yet. The license of the base model and the terms of the maps apply."
     return f"{license}. The terms of the base model and of the maps apply as well."
 
 

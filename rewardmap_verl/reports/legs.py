@@ -37,24 +37,26 @@ class DrawnLeg:
     """The course on the picture; empty if unknown."""
 
 
-def gold_legs(truth: GroundTruth, network: Network, tracks: LineGeometry | None) -> list[DrawnLeg]:
+def gold_legs(
+    truth: GroundTruth, network: Network, geometry: LineGeometry | None
+) -> list[DrawnLeg]:
     """Return the first reference route; empty without one, as for other question types."""
     texts = [_leg_text(leg) for leg in (truth.plans[0] if truth.plans else ())]
-    return [_drawn(resolve_leg(network, leg), tracks) for leg in texts]
+    return [_drawn(resolve_leg(network, leg), geometry) for leg in texts]
 
 
 def answer_legs(
     response: object,
     truth: GroundTruth,
     network: Network,
-    tracks: LineGeometry | None,
+    geometry: LineGeometry | None,
     config: RewardConfig,
 ) -> list[DrawnLeg]:
     """Return the parsed route of a planning answer; empty for other question types."""
     if not truth.is_planning:
         return []
     read = read_route(response, truth.form, config.max_characters, config.max_legs)
-    return [_drawn(resolve_leg(network, leg), tracks) for leg in read.legs[:_MOST_DRAWN]]
+    return [_drawn(resolve_leg(network, leg), geometry) for leg in read.legs[:_MOST_DRAWN]]
 
 
 def _leg_text(leg: dict[str, Any]) -> LegText:
@@ -65,15 +67,15 @@ def _leg_text(leg: dict[str, Any]) -> LegText:
     )
 
 
-def _drawn(ride: Ride, tracks: LineGeometry | None) -> DrawnLeg:
+def _drawn(ride: Ride, geometry: LineGeometry | None) -> DrawnLeg:
     ends = next(iter(_ends(ride)), None)
     stops: Sequence[int] = ()
     points: tuple[Point, ...] = ()
     if ends is not None and ride.line is not None and ride.is_real:
         stops = stops_of_ride(ride.line, *ends)
-    if ends is not None and tracks is not None:
+    if ends is not None and geometry is not None:
         known = ride.line is not None and ride.is_real
-        points = tracks.ride(ride.line, *ends) if known else tracks.straight(*ends)  # type: ignore[arg-type]
+        points = geometry.ride(ride.line, *ends) if known else geometry.straight(*ends)  # type: ignore[arg-type]
     return DrawnLeg(
         line=ride.line.name if ride.line else ride.leg.line,
         color=(ride.line.color or "") if ride.line else "",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 from rewardmap_verl.reports.browser import Browser, RunSource, write_browser
 from rewardmap_verl.reports.curves import make_charts, stages_of
 from rewardmap_verl.reports.evaluations import EvaluationTable, read_evaluation
-from rewardmap_verl.reports.folder import built_beside
 from rewardmap_verl.reports.prepared import PreparedData, data_folders, read_prepared
 from rewardmap_verl.reports.rollouts import count_lines
 from rewardmap_verl.reports.run_summary import RunSummary, summarize
@@ -25,7 +26,11 @@ from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
 
 __all__ = ["Report", "write_report"]
 
-_FAULTS_SHOWN = 5
+MARK: Final = "report.json"
+"""A file that only reports have."""
+
+_FORMAT: Final = 1
+_FAULTS_SHOWN: Final = 5
 
 Advance = Callable[[int], None]
 
@@ -70,10 +75,11 @@ def write_report(
     tables = [read_evaluation(folder) for folder in evaluations]
     sources = [_source(run, data, config) for run in runs]
     advance = start(sum(count_lines(dump.path) for run in runs for dump in run.dumps))
-    with built_beside(output) as building:
+    with disk_errors(output), staging_folder(output, MARK) as building:
         browser = write_browser(sources, building, advance)
         notes = {source.run.name: list(_notes(source, browser)) for source in sources}
         _write_page(building, runs, browser, notes, tables)
+        (building / MARK).write_text(json.dumps({"rewardmap_report": _FORMAT}), encoding="utf-8")
     return Report(
         page=output / "index.html",
         runs=tuple(run.name for run in runs),

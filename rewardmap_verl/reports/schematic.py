@@ -39,14 +39,14 @@ class Schematic:
 
     width: float
     height: float
-    tracks: LineGeometry
+    geometry: LineGeometry
     """Where stops are and lines run, as on a map that was drawn."""
     lines: tuple[tuple[str, str, tuple[tuple[Point, ...], ...]], ...]
     """Name, color (``#rrggbb``) and ways of each line, beside each other where they share one."""
 
     def for_page(self) -> dict[str, Any]:
-            """Return the schematic for the page, with coordinates as SVG text."""
-        stops = zip(self.tracks.network.stops, self.tracks.stops, strict=True)
+        """Return the schematic for the page, with coordinates as SVG text."""
+        stops = zip(self.geometry.network.stops, self.geometry.stops, strict=True)
         return {
             "width": self.width,
             "height": self.height,

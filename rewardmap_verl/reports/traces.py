@@ -27,9 +27,9 @@ _SAME = 1e-3
 
 @dataclass(slots=True)
 class NetworkCache:
-    """The networks and tracks of the maps, each read once.
+    """Networks and line geometry of the maps, each read once.
 
-    Where nobody knows the places of the stops on the picture, tracks are those of a schematic.
+    A map without known positions has the geometry of its schematic.
     """
 
     questions: PreparedData
@@ -42,16 +42,16 @@ class NetworkCache:
         return self.questions.maps.get((group.truth.country, group.truth.city))
 
     def get(self, found: PreparedMap) -> tuple[Network, LineGeometry | None]:
-        """Its network, and where it is drawn.
+        """Return a map's network and geometry.
 
         Raises:
             DataError: A file of the prepared data is broken.
         """
-        network, tracks, _ = self._entry(found)
-        return network, tracks
+        network, geometry, _ = self._entry(found)
+        return network, geometry
 
     def schematic(self, found: PreparedMap) -> Schematic | None:
-        """The schematic of a map whose stops nobody has placed, of an endless network none.
+        """Return the schematic of a map without positions; ``None`` for very large networks.
 
         Raises:
             DataError: A file of the prepared data is broken.
@@ -66,7 +66,7 @@ class NetworkCache:
                 self._read[key] = network, read_line_geometry(found.positions, network), None
             else:
                 drawn = draw_schematic(network)
-                self._read[key] = network, drawn.tracks if drawn else None, drawn
+                self._read[key] = network, drawn.geometry if drawn else None, drawn
         return self._read[key]
 
 
@@ -93,7 +93,7 @@ def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfi
     if found is None:
         return _untraced(group, "There are no prepared data of this map.")
     try:
-        network, tracks = networks.get(found)
+        network, geometry = networks.get(found)
         check_against_network(group.truth, network)
     except DataError as error:
         return _untraced(group, str(error))
@@ -103,7 +103,7 @@ def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfi
         explain_answer(first[key].response, group.truth, network, config) for key in unique
     ]
     drawn = [
-        answer_legs(first[key].response, group.truth, network, tracks, config) for key in unique
+        answer_legs(first[key].response, group.truth, network, geometry, config) for key in unique
     ]
     places = [unique.index(_key(rollout)) for rollout in group.rollouts]
     computed = [explained[place].score.score for place in places]
@@ -111,8 +111,8 @@ def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfi
     detail = {
         "question": text if text and text in group.prompt else group.question,
         "gold": explained[0].perfect,
-        "route": _legs(gold_legs(group.truth, network, tracks)),
-        "marks": _marks(group, network, tracks),
+        "route": _legs(gold_legs(group.truth, network, geometry)),
+        "marks": _marks(group, network, geometry),
         "highest": explained[0].highest,
         "answers": [
             {"text": _shown(first[key].response), **_trace(trace), "route": _legs(legs)}
@@ -137,13 +137,13 @@ def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfi
     )
 
 
-def _marks(group: RolloutGroup, network: Network, tracks: LineGeometry | None) -> list[list[Any]]:
+def _marks(group: RolloutGroup, network: Network, geometry: LineGeometry | None) -> list[list[Any]]:
     """Return the positions of the question's stops on the picture or schematic."""
-    if tracks is None:
+    if geometry is None:
         return []
     names = dict.fromkeys((group.truth.station_1, group.truth.station_2))
     stops = dict.fromkeys(stop for name in names if name for stop in network.find_stops(name))
-    return [[*tracks.stops[stop.index], stop.name] for stop in stops]
+    return [[*geometry.stops[stop.index], stop.name] for stop in stops]
 
 
 def _untraced(group: RolloutGroup, reason: str) -> GroupTrace:

@@ -162,7 +162,9 @@ def test_double_rows(write: Write, five: EvalSet) -> None:
     assert responses(gathered, five) == EXPECTED
     assert any("1 rows repeat an earlier row" in note for note in gathered.notes)
     other = [*plain(five), {**plain(five)[3], "response": "no"}]
-    with pytest.raises(DataError, match=r"a\.jsonl, line 6: response: .*.*line 4 has another answer"):
+    with pytest.raises(
+        DataError, match=r"a\.jsonl, line 6: response: .*.*line 4 has another answer"
+    ):
         found(write("a.jsonl", other), five)
 
 

@@ -363,19 +363,19 @@ def all_tracks(prepared: Path) -> list[LineGeometry]:
 
 
 def test_rides_follow_the_drawn_line(prepared: Path) -> None:
-    for tracks in all_tracks(prepared):
-        for line, curves in zip(tracks.network.lines, tracks.curves, strict=True):
+    for geometry in all_tracks(prepared):
+        for line, curves in zip(geometry.network.lines, geometry.curves, strict=True):
             drawn = {point for curve in curves for point in curve}
             for departure, arrival in pairwise([*line.stops, line.stops[0]]):
                 if departure == arrival:
                     continue
-                way = tracks.ride(line, departure, arrival)
-                assert way[0] == tracks.calls[departure][line.name]
-                assert way[-1] == tracks.calls[arrival][line.name]
+                way = geometry.ride(line, departure, arrival)
+                assert way[0] == geometry.calls[departure][line.name]
+                assert way[-1] == geometry.calls[arrival][line.name]
                 assert set(way) <= drawn
-                assert way[::-1] == tracks.ride(line, arrival, departure)
+                assert way[::-1] == geometry.ride(line, arrival, departure)
                 passed = stops_of_ride(line, departure, arrival)
-                assert all(tracks.calls[stop][line.name] in way for stop in passed)
+                assert all(geometry.calls[stop][line.name] in way for stop in passed)
 
 
 def test_positions_of_another_network_are_refused(prepared: Path) -> None:

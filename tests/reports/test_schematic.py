@@ -29,9 +29,9 @@ CROSS = {
 
 def test_neighbors_are_near_and_ends_are_far() -> None:
     network, found = drawn(CROSS)
-    at = {stop.name: found.tracks.stops[stop.index] for stop in network.stops}
+    at = {stop.name: found.geometry.stops[stop.index] for stop in network.stops}
     steps = [
-        math.dist(found.tracks.stops[a], found.tracks.stops[b])
+        math.dist(found.geometry.stops[a], found.geometry.stops[b])
         for line in network.lines
         for a, b in pairwise(line.paths[0])
     ]
@@ -48,15 +48,15 @@ def test_neighbors_are_near_and_ends_are_far() -> None:
 def test_everything_lies_on_the_page_and_no_two_stops_in_one_place() -> None:
     _, found = drawn(CROSS)
     assert max(found.width, found.height) == pytest.approx(SIDE, abs=1)
-    points = found.tracks.stops
+    points = found.geometry.stops
     assert all(0 < x < found.width and 0 < y < found.height for x, y in points)
     assert min(math.dist(a, b) for a, b in combinations(points, 2)) > 5
-    assert draw_schematic(found.tracks.network) == found, "the same picture every time"
+    assert draw_schematic(found.geometry.network) == found, "the same picture every time"
 
 
 def test_parts_without_a_connection_stand_side_by_side() -> None:
     network, found = drawn({"Red": ["A", "B", "C"], "Blue": ["X", "Y"]})
-    across = {stop.name: found.tracks.stops[stop.index][0] for stop in network.stops}
+    across = {stop.name: found.geometry.stops[stop.index][0] for stop in network.stops}
     assert max(across[name] for name in "ABC") < min(across[name] for name in "XY")
 
 
@@ -69,8 +69,8 @@ def test_lines_that_share_a_way_run_beside_each_other() -> None:
 def test_rides_run_along_the_line() -> None:
     network, found = drawn(CROSS)
     line = network.lines[0]
-    way = found.tracks.ride(line, line.paths[0][0], line.paths[0][-1])
-    assert way == tuple(found.tracks.stops[i] for i in line.paths[0])
+    way = found.geometry.ride(line, line.paths[0][0], line.paths[0][-1])
+    assert way == tuple(found.geometry.stops[i] for i in line.paths[0])
 
 
 def test_an_endless_network_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,9 @@ def test_real_networks_keep_their_distances(shared_data: Path, city: str) -> Non
     assert found is not None
     for line in network.lines:
         path = line.paths[0]
-        ends = math.dist(found.tracks.stops[path[0]], found.tracks.stops[path[-1]])
-        steps = [math.dist(found.tracks.stops[a], found.tracks.stops[b]) for a, b in pairwise(path)]
+        ends = math.dist(found.geometry.stops[path[0]], found.geometry.stops[path[-1]])
+        steps = [
+            math.dist(found.geometry.stops[a], found.geometry.stops[b]) for a, b in pairwise(path)
+        ]
         assert ends <= sum(steps) + 1e-6
         assert max(steps) < 12 * sum(steps) / len(steps), f"{line.name} jumps"

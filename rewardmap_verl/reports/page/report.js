@@ -1,5 +1,5 @@
-// The page of a report. It is opened from the disk, so data come as scripts that call report.take().
-// Whatever a model wrote is put on the page as text (textContent, attributes), never as HTML.
+// The page of a report. It is opened from the disk, so data are loaded as scripts that call report.take().
+// A model's text is inserted as text (textContent, attributes), never as HTML.
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
@@ -82,7 +82,7 @@
       await window.Plotly.react(place, structuredClone(chart.figure.data), themed(chart), options);
       place.dataset.drawn = "yes";
     } catch (error) {
-      place.textContent = `The curve cannot be drawn: ${error.message}`;
+      place.textContent = `Failed to draw the curve: ${error.message}`;
     }
   }
 
@@ -177,7 +177,7 @@
     layOut();
   }
 
-  // ---------------------------------------------------------------- the list: only what is in sight
+  // ---------------------------------------------------------------- the list: only visible rows exist
 
   function layOut() {
     const [list, room] = [byId("list"), byId("room")];
@@ -186,7 +186,7 @@
     const last = Math.min(shown.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 6);
     const rows = [];
     for (let place = first; place < last; place += 1) rows.push(row(place));
-    if (!shown.length) rows.push(el("p", { class: "empty" }, "Nothing passes these filters."));
+    if (!shown.length) rows.push(el("p", { class: "empty" }, "No group matches these filters."));
     room.replaceChildren(...rows);
     if (cursor >= first && cursor < last) list.setAttribute("aria-activedescendant", `row-${cursor}`);
     else list.removeAttribute("aria-activedescendant");
@@ -251,7 +251,7 @@
       const piece = await data(`rollouts-${Math.floor(group.number / index.piece)}`);
       if (opened === group) render(group, piece[group.number % index.piece]);
     } catch (error) {
-      detail.replaceChildren(el("p", { class: "note" }, `This group cannot be shown: ${error.message}`));
+      detail.replaceChildren(el("p", { class: "note" }, `Failed to load this group: ${error.message}`));
     }
   }
 
@@ -289,7 +289,7 @@
           folded("Question", "question", found.question), folded("Gold answer", "gold", found.gold)),
         el("div", { class: "side" },
           el("h4", { id: "answers-title" }, "Answers",
-            el("small", {}, found.highest === null ? "" : ` a perfect one has ${decimal(found.highest)}`)),
+            el("small", {}, found.highest === null ? "" : ` maximum reward ${decimal(found.highest)}`)),
           el("div", { class: "chips", role: "group", "aria-labeledby": "answers-title" },
             ...found.order.map((_, place) => chip(group, found, place))),
           el("div", { id: "answer" })))));
@@ -319,15 +319,15 @@
     });
     const one = found.answers[found.order[answer]];
     const recorded = found.recorded[answer];
-    const parts = [el("pre", { class: "answer" }, one.text === "" ? "(nothing)" : one.text)];
+    const parts = [el("pre", { class: "answer" }, one.text === "" ? "(empty)" : one.text)];
     if (one.parts) {
       const differs = recorded !== null && Math.abs(recorded - one.score) > 1e-3 * Math.max(1, one.score);
       parts.unshift(el("p", { class: `verdict ${one.right ? "right" : "wrong"}` },
         one.right ? "✓ right" : "✗ wrong", ` – reward ${decimal(one.score)} of ${decimal(found.highest)}`,
         differs ? ` (recorded: ${decimal(recorded)})` : ""));
       if (found.route.length || one.route.length) parts.push(routes(found, one));
-      parts.push(el("div", { class: "traces" }, checks("What was read", one.read),
-        checks("What was checked", one.checks), items(one), sum(one)));
+      parts.push(el("div", { class: "traces" }, checks("Parsing", one.read),
+        checks("Checks", one.checks), items(one), sum(one)));
     }
     byId("answer").replaceChildren(...parts);
     drawRoutes(group, found, one);
@@ -349,7 +349,7 @@
 
   function items(one) {
     if (!one.items.length) return null;
-    return table("What the detail is made of", ["item", "earned", "worth", "why"],
+    return table("Detail reward", ["item", "earned", "worth", "why"],
       one.items.map(([name, credit, worth, why]) => [name, decimal(credit), worth ? decimal(worth) : "–", why]));
   }
 
@@ -357,7 +357,7 @@
     const rows = one.parts.map(([name, value, highest, times]) =>
       [name, decimal(value), decimal(highest), `× ${decimal(times)}`, decimal(value * times * one.weight)]);
     rows.push(["reward", "", "", `W = ${decimal(one.weight)}`, decimal(one.score)]);
-    return table("The reward", ["part", "value", "at most", "times", "weighed"], rows);
+    return table("The reward", ["part", "value", "maximum", "factor", "weighted"], rows);
   }
 
   // ---------------------------------------------------------------- routes
@@ -372,23 +372,23 @@
     legs.forEach(([line, color, departure, arrival, real, via], place) => {
       const breaks = place > 0 && legs[place - 1][3] !== departure;
       const first = el("li", { class: "stop" }, departure || "(no stop)",
-        place > 0 ? el("small", {}, breaks ? " a new start" : " change") : "");
+        place > 0 ? el("small", {}, breaks ? " not connected" : " transfer") : "");
       const ride = el("li", { class: `ride${real ? "" : " false"}` },
         el("b", {}, line || "(no line)"),
-        el("small", {}, !real ? " there is no such ride" : via === null ? ""
+        el("small", {}, !real ? " does not exist" : via === null ? ""
           : via === 0 ? " to the next stop" : via === 1 ? " 1 stop between" : ` ${via} stops between`));
       ride.style.setProperty("--line", real ? colorOf(color) : "var(--wrong)");
       if (breaks) list.append(el("li", { class: "stop" }, legs[place - 1][3]));
       list.append(first, ride);
     });
     if (legs.length) list.append(el("li", { class: "stop" }, legs[legs.length - 1][3] || "(no stop)"));
-    else list.append(el("li", { class: "none" }, "None could be read."));
+    else list.append(el("li", { class: "none" }, "No route could be read."));
     return el("section", {}, el("h5", {}, title), list);
   }
 
   function mapOf(group, found) {
     const map = index.maps[group.map];
-    if (!map) return [el("p", { class: "quiet" }, "The map of this question is not in the report.")];
+    if (!map) return [el("p", { class: "quiet" }, "The report does not contain the map of this question.")];
     const picture = el("img", { src: map.image, width: map.width, height: map.height, alt: `Map of ${map.name}`,
       loading: "lazy", decoding: "async" });
     const frame = framed("map", map, `Map of ${map.name}; plus and minus zoom`, picture);
@@ -427,12 +427,12 @@
     return el("button", { type: "button", class: "zoom", "aria-label": label, onclick: () => zoom(frame, space, by) }, text);
   }
 
-  // A large map is shown reduced until it is zoomed: only then its pixels are needed.
+  // A large map is shown reduced until it is zoomed; only then the original is loaded.
   function zoom(frame, space, by) {
     const before = Number(frame.dataset.zoom || 1);
     const now = Math.min(MOST_ZOOM, Math.max(1, before * by));
     if (now === before) return;
-    const centre = before === 1 ? middleOfRoute(frame)
+    const center = before === 1 ? middleOfRoute(frame)
       : [(frame.scrollLeft + frame.clientWidth / 2) / frame.scrollWidth, (frame.scrollTop + frame.clientHeight / 2) / frame.scrollHeight];
     frame.dataset.zoom = String(now);
     frame.style.setProperty("--zoom", String(now));
@@ -440,8 +440,8 @@
     const picture = frame.querySelector("img");
     const wanted = now > 1 ? space.full : space.image;
     if (picture && picture.getAttribute("src") !== wanted) picture.src = wanted;
-    frame.scrollLeft = centre[0] * frame.scrollWidth - frame.clientWidth / 2;
-    frame.scrollTop = centre[1] * frame.scrollHeight - frame.clientHeight / 2;
+    frame.scrollLeft = center[0] * frame.scrollWidth - frame.clientWidth / 2;
+    frame.scrollTop = center[1] * frame.scrollHeight - frame.clientHeight / 2;
   }
 
   function middleOfRoute(frame) {
@@ -455,15 +455,15 @@
   // ---------------------------------------------------------------- schematics of maps without positions
 
   function schematicOf(group, found, planned) {
-    const room = el("div", { class: "schematic", id: "schematic" }, el("p", { class: "quiet" }, "The schematic is loading."));
+    const room = el("div", { class: "schematic", id: "schematic" }, el("p", { class: "quiet" }, "Loading the schematic…"));
     data(`schematic-${group.map}`).then((space) => {
       if (!room.isConnected) return;
       const frame = framed("net", space, "Schematic of the network; plus and minus zoom", network(space), overlayOf(space));
       room.replaceChildren(frame, el("p", { class: "legend" }, ...planned ? toggles() : [],
         zoomer("−", "zoom out of the schematic", frame, space, 0.5), zoomer("+", "zoom into the schematic", frame, space, 2),
-        el("span", { class: "quiet" }, "schematic: stops stand elsewhere on the map")));
+        el("span", { class: "quiet" }, "schematic: positions differ from the map")));
       drawRoutes(group, found, found.answers[found.order[answer]]);
-    }).catch((error) => room.replaceChildren(el("p", { class: "note" }, `There is no schematic: ${error.message}`)));
+    }).catch((error) => room.replaceChildren(el("p", { class: "note" }, `Failed to load the schematic: ${error.message}`)));
     return [room];
   }
 
@@ -528,7 +528,7 @@
     return shapes;
   }
 
-  // ---------------------------------------------------------------- keys and beginnings
+  // ---------------------------------------------------------------- keyboard and start
 
   const LIST_KEYS = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8, Home: -Infinity, End: Infinity };
 
@@ -579,7 +579,7 @@
     try {
       index = unpack(await data("index"));
     } catch (error) {
-      byId("found").textContent = `The rollouts cannot be shown: ${error.message}`;
+      byId("found").textContent = `Failed to load the rollouts: ${error.message}`;
       return;
     }
     fillFilters();
