@@ -40,7 +40,7 @@ def test_a_card_tells_data_recipe_scores_and_license(run_folder: Path, model: Pa
     assert head["license"] == "apache-2.0" and head["pipeline_tag"] == "image-text-to-text"
     for part in ("# my-model", "| all |", "synthetic maps, seed", "| planning |", "apache-2.0."):
         assert part in body
-    assert "Held out, never trained on: synthetic/" in body
+    assert "Held-out cities, not used in training: synthetic/" in body
 
 
 def test_a_card_without_a_license_says_so(run_folder: Path, model: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_card_is_written_again_and_one_by_hand_is_kept(run_folder: Path, model
     write_card(run_folder, model, name="one")
     assert "# two" in write_card(run_folder, model, name="two").read_text("utf-8")
     (model / "README.md").write_text("by hand", "utf-8")
-    with pytest.raises(DataError, match="move it away"):
+    with pytest.raises(DataError, match="Move it away"):
         write_card(run_folder, model)
     with pytest.raises(DataError, match=r"config\.json"):
         write_card(run_folder, model.parent)

@@ -208,14 +208,14 @@ def test_a_run_without_rollouts_has_curves_and_tables(run_folder: Path, tmp_path
     done = write_report([run], tmp_path / "out")
     assert done.groups == 0 and any("dumped no rollouts" in note for note in done.notes)
     page = done.page.read_text("utf-8")
-    assert "No rollouts were dumped" in page and "Groups without signal" in page
+    assert "The run dumped no rollouts" in page and "Groups without signal" in page
 
 
 def test_rollouts_without_a_record_are_shown(run_folder: Path, tmp_path: Path) -> None:
     run = copy_of(run_folder, tmp_path / "run")
     (run / "rewardmap_record.jsonl").unlink()
     done = write_report([run], tmp_path / "out")
-    assert done.answers and any("kept no record" in note for note in done.notes)
+    assert done.answers and any("has no record" in note for note in done.notes)
 
 
 def test_without_prepared_data_answers_are_shown_bare(run_folder: Path, tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_other_settings_than_the_run_s_are_told(run_folder: Path, tmp_path: Path
 
     config = load_reward_config({"correctness": 20.0})
     done = write_report([run_folder], tmp_path / "out", config=config)
-    assert any("another reward now than was recorded" in note for note in done.notes)
-    assert not any("another reward" in note for note in write_report(
+    assert any("differs from the recomputed one" in note for note in done.notes)
+    assert not any("recomputed" in note for note in write_report(
         [run_folder], tmp_path / "own").notes)  # fmt: skip
 
 
@@ -297,7 +297,7 @@ def test_nothing_but_a_report_is_replaced(run_folder: Path, tmp_path: Path) -> N
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work", "utf-8")
-    with pytest.raises(DataError, match="holds no report"):
+    with pytest.raises(DataError, match="has no report.json"):
         write_report([run_folder], mine)
     assert (mine / "thesis.txt").exists()
     write_report([run_folder], tmp_path / "out")
@@ -316,7 +316,7 @@ def test_a_failure_leaves_the_older_report(
         raise OSError(28, "No space left on device", "somewhere")
 
     monkeypatch.setattr("rewardmap_verl.reports.report.make_charts", fail)
-    with pytest.raises(DataError, match="No space left"):
+    with pytest.raises(DataError, match="The disk is full"):
         write_report([run_folder], tmp_path / "out")
     assert page.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -87,7 +87,7 @@ def test_filters_show_what_they_say(report: Report, open_page: Any) -> None:
     shown = [row.inner_text() for row in page.locator(".row").all()]
     assert shown and all("step 5" in text or "step 6" in text for text in shown)
     page.fill("#search", "no such stop")
-    assert "Nothing passes" in page.inner_text("#list") and page.inner_text("#found").startswith(
+    assert "No group matches" in page.inner_text("#list") and page.inner_text("#found").startswith(
         "0"
     )
     page.click("button[type=reset]")
@@ -99,7 +99,7 @@ def test_a_group_shows_question_answers_trace_and_routes(report: Report, open_pa
     page = opened.page
     open_group(page)
     detail = page.inner_text("#detail")
-    for part in ("Question", "Gold answer", "What was read", "The reward", "Gold route"):
+    for part in ("Question", "Gold answer", "Parsing", "The reward", "Gold route"):
         assert part in detail
     assert page.locator(".chip").count() >= 1
     gold = page.locator("polyline.gold")
