@@ -1,9 +1,9 @@
-"""Time and size of a report about 10,000 answers, and how fast its page opens in Chromium.
+"""Measure time and size of a report about 10,000 answers, and how fast its page opens in Chromium.
 
     python benchmarks/report_speed.py data/rewardmap        any prepared folder
 
-The run is made up (tests/reports/simulated_run.py): what a model would have answered does not
-matter here, how much of it there is does. The browser's part needs playwright and Chromium.
+The run is simulated (tests/reports/simulated_run.py): the amount of answers matters here, not their
+content. The browser part needs playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 
 
 def simulated() -> ModuleType:
-    """The module that makes runs up."""
+    """Return the module that simulates runs."""
     spec = importlib.util.spec_from_file_location("simulated_run", TESTS / "simulated_run.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -42,12 +42,12 @@ def simulated() -> ModuleType:
 
 
 def size_of(folder: Path) -> float:
-    """Megabytes of all files below a folder."""
+    """Return the size of all files below a folder in megabytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def opened(page: Path) -> Iterator[tuple[str, float]]:
-    """What a reader waits for, in seconds; of three tries the best."""
+    """Yield the waiting times of a reader in seconds, each the best of three visits."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -83,22 +83,22 @@ def one_visit(browser: object, page: Path) -> dict[str, float]:
     tab.wait_for_selector("#answer pre")
     lap("a group at the end is opened")
     tab.locator(".legend .zoom").nth(1).click()
-    whole = "document.querySelector('#map img')"
-    tab.wait_for_function(f"{whole}.complete && !{whole}.currentSrc.includes('-small')")
-    tab.evaluate(f"{whole}.decode()")
-    lap("its map is zoomed, in all its pixels")
+    picture = "document.querySelector('#map img')"
+    tab.wait_for_function(f"{picture}.complete && !{picture}.currentSrc.includes('-small')")
+    tab.evaluate(f"{picture}.decode()")
+    lap("its map is zoomed, at full size")
     found["elements on the page"] = tab.evaluate("document.querySelectorAll('*').length")
     tab.close()
     return found
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--steps", type=int, default=78)
     parser.add_argument("--output", type=Path, help="keep the report here")
-    parser.add_argument("--record", type=Path, help="write the figures into this file (JSON)")
+    parser.add_argument("--record", type=Path, help="write the measurements to this file (JSON)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         run = simulated().simulate_run(
@@ -113,19 +113,19 @@ def main() -> None:
             "groups": done.groups,
             **measures(folder),
             "written in, seconds": wall,
-            "written in, seconds of processor time": spent,
-            "processes waiting or running": os.getloadavg()[0],
+            "written in, CPU seconds": spent,
+            "load average": os.getloadavg()[0],
             **dict(opened(done.page)),
         }
-    for what, figure in found.items():
-        print(f"{what}: {figure:.2f}" if figure < 100 else f"{what}: {figure:,.0f}")
+    for what, value in found.items():
+        print(f"{what}: {value:.2f}" if value < 100 else f"{what}: {value:,.0f}")
     if arguments.record:
-        rounded = {what: round(figure, 2) for what, figure in found.items()}
+        rounded = {what: round(value, 2) for what, value in found.items()}
         arguments.record.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
 
 
 def measures(folder: Path) -> dict[str, float]:
-    """How large a report and its maps are."""
+    """Return the sizes of a report and its maps."""
     pictures = [path for path in (folder / "maps").iterdir() if "-small" not in path.name]
     sides = []
     for path in pictures:

@@ -18,10 +18,10 @@ from types import ModuleType
 import pytest
 import typer
 from PIL import Image
+from rewardmap_verl.preparation.exports.records import read_records
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import COMMANDS, app
-from rewardmap_verl.preparation.exports.records import read_records
 from rewardmap_verl.preparation.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -297,7 +297,7 @@ def test_nothing_but_a_report_is_replaced(run_folder: Path, tmp_path: Path) -> N
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work", "utf-8")
-    with pytest.raises(DataError, match="has no report.json"):
+    with pytest.raises(DataError, match=r"has no report\.json"):
         write_report([run_folder], mine)
     assert (mine / "thesis.txt").exists()
     write_report([run_folder], tmp_path / "out")
