@@ -1,12 +1,12 @@
-"""What one prompt with a map costs beside the model: seconds of image work, bytes of every hop.
+"""Cost of a prompt with a map apart from the model: CPU time of image work, bytes per transfer.
 
     rewardmap prepare local --root FOLDER --size full --out data/large
     python benchmarks/step_images.py data/large --out benchmarks/records/step_images.json
 
-It takes the row with the largest map and sends a group of rollouts through verl's own agent loop,
-queue encoding and micro-batch assembly, once with verl's ``single_turn_agent`` and once with ours.
-In place of vLLM's engine is what its server does to an image: hash it, and process it unless the
-hash is known. Seconds are CPU seconds of this process with one thread; no model is needed.
+The benchmark takes the row with the largest map and sends a group of rollouts through verl's agent
+loop, queue encoding and micro-batch assembly: once with verl's ``single_turn_agent``, once with
+``rewardmap``. vLLM is replaced by what its server does with an image: hash it, and process it
+unless the hash is known. Times are CPU seconds of this process with one thread. No model is needed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ANSWER_TOKENS = 200
 
 @dataclass
 class Costs:
-    """CPU seconds and bytes by what they are spent on."""
+    """CPU seconds and bytes by purpose."""
 
     seconds: Counter[str] = field(default_factory=Counter)
     bytes: Counter[str] = field(default_factory=Counter)
@@ -54,14 +54,14 @@ class Costs:
 
 
 class Server:
-    """vLLM's server without its engine."""
+    """Stand-in for vLLM's server without its engine."""
 
     def __init__(self, costs: Costs, processor: Any) -> None:
         self.costs, self.processor = costs, processor
         self.known: set[str] = set()
 
     async def generate(self, *, image_data: list[Any], prompt_ids: list[int], **_: Any) -> Any:
-        """Receive images as Ray brings them, hash them, process those that are new."""
+        """Receive images as from Ray, hash them, and process those that are new."""
         from vllm.multimodal.hasher import MultiModalHasher
 
         with self.costs.on("images to the server"):
@@ -86,20 +86,19 @@ class Server:
 
 
 def main() -> None:
-    """Measure both ways, print, and keep the record."""
+    """Measure both agent loops, print the result and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="a prepared folder")
     parser.add_argument("--rollouts", type=int, default=8)
     parser.add_argument("--cache-megabytes", type=int, default=1024)
-    parser.add_argument("--out", type=Path, help="where the record goes, as JSON")
+    parser.add_argument("--out", type=Path, help="file for the record, as JSON")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     row = largest_row(arguments.data)
     results = {}
     for name in ("single_turn_agent", "rewardmap"):
-        measure(
-            name, row, 1, arguments.cache_megabytes + 1
-        )  # imports; another limit, another cache
+        # Warm-up for the imports; another limit uses another cache.
+        measure(name, row, 1, arguments.cache_megabytes + 1)
         costs, tokens = measure(name, row, arguments.rollouts, arguments.cache_megabytes)
         results[name] = {"cpu_seconds": dict(costs.seconds), "bytes": dict(costs.bytes)}
     with Image.open(row["images"][0]["image"]) as image:
@@ -116,7 +115,7 @@ def main() -> None:
 
 
 def largest_row(folder: Path) -> dict[str, Any]:
-    """The first row with the map of the most pixels, with absolute paths as in training."""
+    """Return the first row with the map of the most pixels, with absolute paths as in training."""
 
     def pixels(row: dict[str, Any]) -> int:
         with Image.open(folder / row["images"][0]["image"]) as image:
@@ -130,12 +129,12 @@ def largest_row(folder: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Rows of a parquet file."""
+    """Return the rows of a parquet file."""
     return pq.read_table(path).to_pylist() if path.is_file() else []
 
 
 def make_processor(row: dict[str, Any]) -> Any:
-    """Qwen2.5-VL's image processor around a small tokenizer, as verl loads it."""
+    """Return Qwen2.5-VL's image processor with a small tokenizer, as verl loads it."""
     from transformers.image_utils import SizeDict
     from verl.utils.tokenizer import hf_processor
 
@@ -149,7 +148,7 @@ def make_processor(row: dict[str, Any]) -> Any:
 
 
 def make_worker(processor: Any) -> Any:
-    """A worker of agent loops, as far as it prepares what was answered."""
+    """Return an agent loop worker that can only postprocess answers."""
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
     worker: Any = object.__new__(AgentLoopWorker)
@@ -208,12 +207,12 @@ def measure(name: str, row: dict[str, Any], rollouts: int, megabytes: int) -> tu
 async def roll_out(
     name: str, processor: Any, server: Server, megabytes: int, messages: list[dict[str, Any]]
 ) -> Any:
-    """One rollout; verl makes an agent loop for each."""
+    """Run one rollout; verl builds an agent loop for each."""
     return await make_loop(name, processor, server, megabytes).run({}, raw_prompt=messages)
 
 
 def make_loop(name: str, processor: Any, server: Server, megabytes: int) -> Any:
-    """An agent loop as verl makes one per rollout."""
+    """Build an agent loop as verl does for each rollout."""
     from verl.experimental.agent_loop.agent_loop import DictConfigWrap
     from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
     from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -235,17 +234,17 @@ def make_loop(name: str, processor: Any, server: Server, megabytes: int) -> Any:
 
 
 def show(record: dict[str, Any]) -> None:
-    """Print both ways side by side."""
+    """Print both agent loops side by side."""
     console = Console()
     stock, ours = record["single_turn_agent"], record["rewardmap"]
     for unit, scale, digits in (("cpu_seconds", 1.0, 2), ("bytes", 1e6, 3)):
-        table = Table(title=f"{unit.replace('_', ' ')}{' / 10^6' if scale > 1 else ''} of a group")
-        for column in ("", "verl's loop", "ours", "times less"):
+        table = Table(title=f"{unit.replace('_', ' ')}{' / 10^6' if scale > 1 else ''} per group")
+        for column in ("", "single_turn_agent", "rewardmap", "factor"):
             table.add_column(column, justify="left" if not column else "right")
-        for name in [*stock[unit], "in all"]:
+        for name in [*stock[unit], "total"]:
             one, other = (
-                sum(way[unit].values()) if name == "in all" else way[unit].get(name, 0.0)
-                for way in (stock, ours)
+                sum(loop[unit].values()) if name == "total" else loop[unit].get(name, 0.0)
+                for loop in (stock, ours)
             )
             ratio = f"{one / other:.1f}" if other else "-"
             table.add_row(name, f"{one / scale:.{digits}f}", f"{other / scale:.{digits}f}", ratio)

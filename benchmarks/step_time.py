@@ -1,12 +1,12 @@
-"""Where the time of a run on the CPU goes: to the first step, in a step, in each process.
+"""Time of a CPU run: until the first step, per step, and per process.
 
     make prep-data && make train        # once: data and a model
     python benchmarks/step_time.py --steps 6 --out benchmarks/records/step_time.json
 
-It starts a short training run in a folder of its own, looks at its processes four times a second,
-and reads what verl's console logger prints. CPU seconds are shown beside seconds of the clock: on a
-machine that does other work too, they are the ones to compare. Unset PYTHONDONTWRITEBYTECODE and
-run it twice, or it measures how long Python takes to compile. Arguments after ``--`` go to verl.
+The benchmark starts a short training run in a temporary folder, samples its processes four times a
+second, and parses the output of verl's console logger. It reports CPU seconds and wall time; on a
+machine that runs other work as well, compare CPU seconds. Unset PYTHONDONTWRITEBYTECODE and run it
+twice, so that it does not measure the compilation of modules. Arguments after ``--`` go to verl.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ TIMING = re.compile(r"timing_s/([\w/]+):(?:np\.float64\()?([0-9.e+-]+)")
 
 
 @dataclass
-class Seen:
-    """One process of the run; times in seconds since the run began, memory in bytes."""
+class ProcessUsage:
+    """Usage of one process; times in seconds since the start of the run, memory in bytes."""
 
     name: str
     started: float
     cpu: float = 0.0
-    cpu_in_step: dict[int, float] = field(default_factory=dict)  # at the last look during a step
+    cpu_in_step: dict[int, float] = field(default_factory=dict)  # at the last sample during a step
     peak_memory: int = 0
 
     def cpu_until(self, step: int) -> float:
-        """CPU seconds until the end of a step; all of them if the process ended before."""
+        """Return CPU seconds until the end of a step; the total if the process ended before."""
         return max((cpu for at, cpu in self.cpu_in_step.items() if at <= step), default=0.0)
 
 
 @dataclass
-class Watched:
-    """What was seen of a run."""
+class RunUsage:
+    """Output and processes of a run."""
 
     lines: list[tuple[float, str]] = field(default_factory=list)
-    processes: dict[int, Seen] = field(default_factory=dict)
+    processes: dict[int, ProcessUsage] = field(default_factory=dict)
     seconds: float = 0.0
     code: int | None = None
     peak_memory: int = 0
@@ -72,37 +72,37 @@ class Watched:
 
 
 def main() -> None:
-    """Run, watch, print, and keep the record."""
+    """Run, measure, print the result and write the record."""
     arguments = parse()
     with tempfile.TemporaryDirectory() as folder:
-        watched = watch(command(arguments, Path(folder)), Path(folder), arguments.timeout)
-    if watched.code != 0:
-        sys.stderr.write("\n".join(line for _, line in watched.lines[-60:]) + "\n")
-        raise SystemExit(f"The run ended with {watched.code}.")
+        usage = measure_run(command(arguments, Path(folder)), Path(folder), arguments.timeout)
+    if usage.code != 0:
+        sys.stderr.write("\n".join(line for _, line in usage.lines[-60:]) + "\n")
+        raise SystemExit(f"The run ended with {usage.code}.")
     if arguments.keep_log:
-        text = "\n".join(f"{at:.2f} {line}" for at, line in watched.lines)
+        text = "\n".join(f"{at:.2f} {line}" for at, line in usage.lines)
         arguments.keep_log.write_text(text, encoding="utf-8")
-    record = summarize(watched)
+    record = summarize(usage)
     show(record)
     if arguments.out:
         arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def parse() -> argparse.Namespace:
-    """The arguments."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data/synthetic"))
     parser.add_argument("--model", type=Path, default=Path("runs/synthetic/model"))
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--timeout", type=float, default=600, help="seconds")
-    parser.add_argument("--out", type=Path, help="where the record goes, as JSON")
-    parser.add_argument("--keep-log", type=Path, help="where the output goes, with times")
+    parser.add_argument("--out", type=Path, help="file for the record, as JSON")
+    parser.add_argument("--keep-log", type=Path, help="file for the output, with times")
     parser.add_argument("overrides", nargs="*", help="arguments of verl")
     return parser.parse_args()
 
 
 def command(arguments: argparse.Namespace, folder: Path) -> list[str]:
-    """The command of a short run that leaves nothing behind."""
+    """Return the command of a short run that writes to ``folder`` only."""
     return [
         *(sys.executable, "-m", "verl.trainer.main_ppo"),
         *("+recipe=rewardmap", "+recipe/rewardmap=[cpu]"),
@@ -115,9 +115,9 @@ def command(arguments: argparse.Namespace, folder: Path) -> list[str]:
     ]
 
 
-def watch(arguments: list[str], folder: Path, timeout: float) -> Watched:
-    """Run a program to its end, noting when each line came and what each process used."""
-    watched, log = Watched(), folder / "log.txt"
+def measure_run(arguments: list[str], folder: Path, timeout: float) -> RunUsage:
+    """Run a program to its end; record the time of each line and the usage of each process."""
+    usage, log = RunUsage(), folder / "log.txt"
     begin = time.time()
     with log.open("wb") as out, log.open(encoding="utf-8", errors="replace") as back:
         program = subprocess.Popen(
@@ -129,30 +129,30 @@ def watch(arguments: list[str], folder: Path, timeout: float) -> Watched:
         )
         try:
             while program.poll() is None and time.time() - begin < timeout:
-                look(program.pid, watched, begin)
-                watched.lines += [(time.time() - begin, line) for line in new_lines(back)]
+                sample(program.pid, usage, begin)
+                usage.lines += [(time.time() - begin, line) for line in new_lines(back)]
                 time.sleep(INTERVAL)
         finally:
             end(program)
-        watched.lines += [(time.time() - begin, line) for line in new_lines(back)]
-    watched.seconds, watched.code = time.time() - begin, program.returncode
-    return watched
+        usage.lines += [(time.time() - begin, line) for line in new_lines(back)]
+    usage.seconds, usage.code = time.time() - begin, program.returncode
+    return usage
 
 
 def new_lines(file: Iterable[str]) -> Iterator[str]:
-    """Lines written since the last call."""
+    """Yield the lines written since the last call."""
     for text in file:
         yield from text.replace("\r", "\n").splitlines()
 
 
-def look(pid: int, watched: Watched, begin: float) -> None:
-    """Note what the processes of the run have used until now."""
+def sample(pid: int, usage: RunUsage, begin: float) -> None:
+    """Update the usage of the run's processes."""
     try:
         root = psutil.Process(pid)
         running = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
-    watched.steps = max([watched.steps, *steps_in(line for _, line in watched.lines[-20:])])
+    usage.steps = max([usage.steps, *steps_in(line for _, line in usage.lines[-20:])])
     total = 0
     for process in running:
         try:
@@ -161,23 +161,23 @@ def look(pid: int, watched: Watched, begin: float) -> None:
                 times, memory = process.cpu_times(), process.memory_info()
         except psutil.Error:
             continue
-        seen = watched.processes.setdefault(process.pid, Seen(name, started))
-        seen.name = name
-        seen.cpu = times.user + times.system
-        seen.cpu_in_step[watched.steps + 1] = seen.cpu
+        one = usage.processes.setdefault(process.pid, ProcessUsage(name, started))
+        one.name = name
+        one.cpu = times.user + times.system
+        one.cpu_in_step[usage.steps + 1] = one.cpu
         own = memory.rss - memory.shared
-        seen.peak_memory = max(seen.peak_memory, own)
+        one.peak_memory = max(one.peak_memory, own)
         total += own
-    watched.peak_memory = max(watched.peak_memory, total)
+    usage.peak_memory = max(usage.peak_memory, total)
 
 
 def steps_in(lines: Iterable[str]) -> Iterator[int]:
-    """Numbers of the steps whose metrics stand in ``lines``."""
+    """Return the numbers of the steps whose metrics are in ``lines``."""
     return (int(found[1]) for line in lines if (found := STEP.search(line)))
 
 
 def name_of(process: psutil.Process) -> str:
-    """A process as its program calls itself: ``ray::TaskRunner``, ``raylet``, ``python -m …``."""
+    """Return a process's title, such as ``ray::TaskRunner`` or ``raylet``."""
     arguments = process.cmdline()
     title = arguments[0] if arguments else process.name()
     if title.startswith(("ray::", "VLLM")):
@@ -189,7 +189,7 @@ def name_of(process: psutil.Process) -> str:
 
 
 def end(program: subprocess.Popen[bytes]) -> None:
-    """End the run and its descendants, if they have not ended."""
+    """Kill the run and its descendants if they are still running."""
     if program.poll() is not None:
         return
     descendants = psutil.Process(program.pid).children(recursive=True)
@@ -200,15 +200,15 @@ def end(program: subprocess.Popen[bytes]) -> None:
     program.wait()
 
 
-def summarize(watched: Watched) -> dict[str, object]:
-    """What is printed and kept."""
+def summarize(usage: RunUsage) -> dict[str, object]:
+    """Return the record of a run."""
     milestones = {
-        name: round(next((at for at, line in watched.lines if mark in line), -1), 2)
+        name: round(next((at for at, line in usage.lines if mark in line), -1), 2)
         for name, mark in MILESTONES
     }
-    processes = sorted(watched.processes.values(), key=lambda one: one.started)
+    processes = sorted(usage.processes.values(), key=lambda one: one.started)
     timings: dict[str, list[float]] = defaultdict(list)
-    for _, line in watched.lines:
+    for _, line in usage.lines:
         match = STEP.search(line)
         if match and int(match[1]) > WARM_UP:
             for name, value in TIMING.findall(match[2]):
@@ -219,7 +219,7 @@ def summarize(watched: Watched) -> dict[str, object]:
             "system": platform.platform(),
             "keeps_compiled_modules": not sys.dont_write_bytecode,
         },
-        "seconds": round(watched.seconds, 2),
+        "seconds": round(usage.seconds, 2),
         "seconds_until": milestones,
         "median_seconds_of_a_step": {
             name: round(median(values), 4)
@@ -230,15 +230,15 @@ def summarize(watched: Watched) -> dict[str, object]:
         "cpu_seconds_before_the_first_step_ends": round(
             sum(one.cpu_until(1) for one in processes), 1
         ),
-        "cpu_seconds_of_a_step": round(sum(of_a_step(one, watched.steps) for one in processes), 2),
-        "peak_own_memory_bytes": watched.peak_memory,
+        "cpu_seconds_of_a_step": round(sum(of_a_step(one, usage.steps) for one in processes), 2),
+        "peak_own_memory_bytes": usage.peak_memory,
         "processes": [
             {
                 "name": one.name,
                 "started": round(one.started, 2),
                 "cpu": round(one.cpu, 2),
                 "cpu_until_first_step": round(one.cpu_until(1), 2),
-                "cpu_of_a_step": round(of_a_step(one, watched.steps), 3),
+                "cpu_of_a_step": round(of_a_step(one, usage.steps), 3),
                 "peak_memory": one.peak_memory,
             }
             for one in processes
@@ -246,9 +246,12 @@ def summarize(watched: Watched) -> dict[str, object]:
     }
 
 
-def of_a_step(process: Seen, steps: int) -> float:
-    """CPU seconds of one step: the mean of those after the warm-up and before the last, which
-    saves and validates as well; 0 if the run had no such step."""
+def of_a_step(process: ProcessUsage, steps: int) -> float:
+    """Return CPU seconds per step; 0 if the run was too short.
+
+    This is the mean over the steps between the warm-up and the last one, which also saves and
+    validates.
+    """
     between = steps - 1 - WARM_UP
     if between < 1:
         return 0.0
@@ -272,7 +275,7 @@ def show(record: dict[str, object]) -> None:
         "CPU s",
         "until first step",
         "of a step",
-        "own memory MB",
+        "private memory MB",
     ):
         table.add_column(column)
     for one in record["processes"]:  # type: ignore[attr-defined]
@@ -284,9 +287,9 @@ def show(record: dict[str, object]) -> None:
             )
     console.print(table)
     console.print(
-        f"in all {record['seconds']} s, {record['cpu_seconds']} CPU s, "
-        f"{record['cpu_seconds_before_the_first_step_ends']} of them before the first step's end; "
-        f"peak memory of its own {record['peak_own_memory_bytes'] / 1e9:.1f} GB"  # type: ignore
+        f"total {record['seconds']} s, {record['cpu_seconds']} CPU s, "
+        f"{record['cpu_seconds_before_the_first_step_ends']} of them until step 1 ends; "
+        f"peak private memory {record['peak_own_memory_bytes'] / 1e9:.1f} GB"  # type: ignore
     )
 
 
