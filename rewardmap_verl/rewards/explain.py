@@ -44,7 +44,9 @@ _FORM_FAULTS: Final = {
 _SOURCES: Final = {
     AnswerSource.BOX: "in the last \\boxed{}",
     AnswerSource.SENTENCE: 'in the last sentence "the answer is …", without a box',
-    AnswerSource.BARE: "as the whole text, without a box",
+    AnswerSource.BLOCK: "in the last answer block, without a box",
+    AnswerSource.BARE: "as the entire text, without a box",
+    AnswerSource.LAST_LINE: "as the last line, without a box",
     AnswerSource.NONE: "not found",
 }
 
@@ -101,7 +103,7 @@ def explain_answer(
     if truth.is_planning:
         read, checks, items = _route(response, truth, network, config)
     else:
-        answer = read_short_answer(response, truth.type, config.max_characters)
+        answer = read_short_answer(response, truth.type, config.max_characters, truth.options)
         read, checks = list(_short_read(response, answer)), list(_short_checks(answer, truth))
         items = ()
     score = score_answer(response, truth, network, config)

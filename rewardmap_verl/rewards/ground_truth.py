@@ -100,6 +100,12 @@ class GroundTruth:
         """True if the answer is a route."""
         return self.type is QuestionType.PLANNING
 
+    @property
+    def options(self) -> tuple[object, ...]:
+        """Options of a multiple-choice question; empty if the annotation does not list them."""
+        options = self.annotation.get("options")
+        return tuple(options[:4]) if isinstance(options, list | tuple) else ()
+
     def place(self, where: str = "") -> str:
         """Return city and row, for error messages."""
         return f"{self.country}/{self.city}" + (f", {where}" if where else "")

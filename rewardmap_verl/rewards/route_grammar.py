@@ -9,7 +9,7 @@ from typing import Final
 from rewardmap_verl.questions.types import Reading
 from rewardmap_verl.rewards.values import ANSWER_KINDS, value_of
 
-__all__ = ["DRESSING", "LABEL", "MAX_FIELD_LENGTH", "LegText", "clean", "name_list", "number"]
+__all__ = ["DECORATION", "LABEL", "MAX_FIELD_LENGTH", "LegText", "clean", "name_list", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ LABEL: Final = re.compile(
 )
 """A label in any case and markup. All repeats are bounded, so matching takes linear time."""
 
-DRESSING: Final = " \t\x1c\x1d\x1e\x1f\"'“”‘’`*_<>[]{}|$,;.、\\"
+DECORATION: Final = " \t\x1c\x1d\x1e\x1f\"'“”‘’`*_<>[]{}|$,;.、\\"
 """Characters stripped from both ends of a value."""
 
 MAX_FIELD_LENGTH: Final = 4000
@@ -41,7 +41,7 @@ MAX_FIELD_LENGTH: Final = 4000
 
 def clean(value: str) -> str:
     """Strip Markdown, quotes, brackets, a closing tag and a final period from a value."""
-    return value[:MAX_FIELD_LENGTH].split("</", 1)[0].strip(DRESSING)
+    return value[:MAX_FIELD_LENGTH].split("</", 1)[0].strip(DECORATION)
 
 
 def number(text: str) -> int | None:
@@ -52,5 +52,5 @@ def number(text: str) -> int | None:
 
 def name_list(text: str) -> tuple[str, ...]:
     """Split "A Station, B Station"; "None" and a dash mean no stops."""
-    names = [name.strip(DRESSING) for name in re.split(r"[,;、]", text)]
+    names = [name.strip(DECORATION) for name in re.split(r"[,;、]", text)]
     return tuple(name for name in names if name and name.lower() not in ("none", "n/a", "-"))

@@ -44,7 +44,7 @@ def judge(
     """Read and judge an answer, without combining the parts."""
     if truth.is_planning:
         return _judge_route(response, truth, network, config)
-    answer = read_short_answer(response, truth.type, config.max_characters)
+    answer = read_short_answer(response, truth.type, config.max_characters, truth.options)
     return Judgment(
         readable=answer.value is not None,
         correct=answer.value == truth.answer,

@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["answer_windows", "fold", "without_fences", "without_thinking"]
+from rewardmap_verl.rewards.marks import without_special_tokens, without_thinking
+
+__all__ = ["answer_windows", "fold", "without_fences"]
 
 _HEAD_SHARE: Final = 4
 """1 / share of the characters read from an over-long text that come from its beginning."""
-
-_THINK_OPENS: Final = ("<think>", "<thinking>", "<THINK>", "<Think>")
-_THINK_CLOSES: Final = ("</think>", "</thinking>", "</THINK>", "</Think>")
 
 
 def _folding() -> dict[int, str | None]:
@@ -44,32 +43,6 @@ def fold(text: str) -> str:
     return text.translate(_FOLDING) if _FOLDED.search(text) else text
 
 
-def _first(text: str, tags: tuple[str, ...]) -> int:
-    """Return the position of the first of the tags, or the length of the text if none occurs."""
-    return min((at for at in map(text.find, tags) if at >= 0), default=len(text))
-
-
-def without_thinking(text: str) -> str:
-    """Remove thinking blocks.
-
-    The answer is the text after the last ``</think>`` and before the first ``<think>``. Nothing
-    after an unclosed ``<think>`` counts.
-
-    >>> without_thinking("<think>B? no, C</think>C")
-    'C'
-    """
-    if "<" not in text:
-        return text
-    end = max(text.rfind(tag) + len(tag) * (tag in text) for tag in _THINK_CLOSES)
-    begin = _first(text, _THINK_OPENS)
-    if end <= 0:
-        return text[:begin]
-    tail = text[end:]
-    tail = tail[: _first(tail, _THINK_OPENS)]
-    head = text[:begin] if begin < end else ""
-    return f"{head}\n{tail}" if head.strip() else tail
-
-
 def answer_windows(response: object, limit: int) -> Iterator[str]:
     """Yield the pieces of a response to search for the answer, the most likely one first.
 
@@ -84,11 +57,11 @@ def answer_windows(response: object, limit: int) -> Iterator[str]:
         return
     text = without_thinking(response).strip()
     if len(text) <= limit:
-        yield fold(text)
+        yield without_special_tokens(fold(text))
         return
     head = limit // _HEAD_SHARE
-    yield fold(text[head - limit :])
-    yield fold(text[:head])
+    yield without_special_tokens(fold(text[head - limit :]))
+    yield without_special_tokens(fold(text[:head]))
 
 
 def without_fences(text: str) -> str:

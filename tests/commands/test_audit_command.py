@@ -96,8 +96,8 @@ def test_faults_are_told(data: Path) -> None:
     assert (missing.exit_code, "no.jsonl" in missing.output) == (2, True)
     empty = data / "empty"
     empty.mkdir()
-    told = CliRunner().invoke(app, ["audit", str(empty)])
-    assert (told.exit_code, "no parquet file" in told.output.replace("\n", " ")) == (2, True)
+    shown = CliRunner().invoke(app, ["audit", str(empty)])
+    assert (shown.exit_code, "no parquet file" in shown.output.replace("\n", " ")) == (2, True)
     (data / "rows.jsonl").write_text('{"type": "TorF1"}\n', encoding="utf-8")
     faulty = run(data)
     assert faulty.exit_code == 2

@@ -149,8 +149,8 @@ def test_explanations_never_differ_from_the_score(shared_data: Path) -> None:
         found = explain_answer(row["response"], truth, network, config)
         score = score_answer(row["response"], truth, network, config)
         assert found.score == score
-        weighed = sum(part.value * part.times for part in found.parts) * score.weight
-        assert weighed == pytest.approx(score.score)
+        weighted = sum(part.value * part.times for part in found.parts) * score.weight
+        assert weighted == pytest.approx(score.score)
         if score.acc:
             assert all(check.good for check in found.checks[:-1])  # the last is the length
         explained += 1

@@ -1,4 +1,4 @@
-"""``rewardmap score``: one line out per row, faults told, nothing half-written."""
+"""``rewardmap score``: one line out per row, faults shown, nothing half-written."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ CHECKS = {
 
 
 def check_set(network: Network, questions: Iterable[Question]) -> None:
-    """What holds for the questions of one map together."""
+    """Properties of the questions of one map taken together."""
     seen = Counter(
         (q.type, frozenset((q.station_1, q.station_2)) if q.station_2 else q.station_1, q.line)
         for q in questions

@@ -73,7 +73,7 @@ FAMILIES = {
     "Python's numbers": family(
         "0_1 is a number to Python's int() and to nobody else.", "vqa:underscore", False
     ),
-    "labels in other dress": family(
+    "labels in other markup": family(
         "Lower or upper case, bold, no space after the colon, another order or line: a label "
         "before its value is a label.",
         "plan:lower_labels plan:upper_labels plan:lower_arrival_only plan:lower_route_only "
@@ -83,7 +83,7 @@ FAMILIES = {
         "plan:one_line_comma plan:no_nl_after_departure plan:no_nl_after_route "
         "plan:field_order_dar plan:field_order_rad",
     ),
-    "blocks in other dress": family(
+    "blocks in other markup": family(
         "Long dashes or an empty line divide blocks as well, where the next obviously begins.",
         "plan:sep_emdash plan:sep_endash2 plan:sep_blank plan:cr_only",
     ),
@@ -93,14 +93,14 @@ FAMILIES = {
         "plan:suffix plan:think_draft_same_section plan:think_draft_sections plan:answer_tag "
         "plan:answer_tag_nl plan:code_fence plan:boxed plan:via_num_after",
     ),
-    "names in other dress": family(
+    "names in other markup": family(
         "Quotes, brackets, a full stop, an emoji, an invisible sign, missing accents, a remark in "
         "brackets or 'subway station' after a name do not name another stop.",
         "plan:bold_values plan:backticks plan:quotes plan:angle plan:square_brackets "
         "plan:half_bracket plan:nested_brackets plan:ditiezhan plan:subway_station plan:stops_dot "
         "plan:stops_fullstop plan:stops_zwsp plan:stops_ascii plan:emoji quirk:paren_name",
     ),
-    "lines in other dress": family(
+    "lines in other markup": family(
         "'line 4', 'Line4', '4', 'Line 4.', 'Metro Line 4', '4号线' and a color in brackets name "
         "Line 4.",
         "plan:zh_line_name plan:zh_line_ditie plan:line_lower plan:line_upper plan:line_nospace "

@@ -395,9 +395,9 @@ def test_fixing_one_thing_never_lowers_the_reward(
     assert all(better >= worse - 1e-9 for better, worse in pairwise(scores))
 
 
-# Dress -----------------------------------------------------------------------------------------
+# Markup -----------------------------------------------------------------------------------------
 
-DRESSES = {
+MARKUPS = {
     "CRLF": lambda text: text.replace("\n", "\r\n"),
     "bold labels": lambda text: re.sub(r"(?m)^([A-Z][\w ]+):", r"**\1:**", text),
     "bulleted labels": lambda text: re.sub(r"(?m)^(?=[A-Z])", "- ", text),
@@ -418,14 +418,14 @@ DRESSES = {
 
 
 @quick
-@given(cases(), st.sampled_from(sorted(DRESSES)), st.sampled_from(sorted(DRESSES)))
+@given(cases(), st.sampled_from(sorted(MARKUPS)), st.sampled_from(sorted(MARKUPS)))
 def test_dress_does_not_change_what_is_right(case: Case, inner: str, outer: str) -> None:
     config = RewardConfig()
     gold = case.score(case.gold, config)
-    text = DRESSES[outer](DRESSES[inner](write_route(case.gold)))
-    dressed = score_answer(text, case.truth, case.network, config)
-    assert (dressed.acc, dressed.detail) == (1.0, gold.detail), text
-    assert gold.format / 2 <= dressed.format <= gold.format
+    text = MARKUPS[outer](MARKUPS[inner](write_route(case.gold)))
+    decorated = score_answer(text, case.truth, case.network, config)
+    assert (decorated.acc, decorated.detail) == (1.0, gold.detail), text
+    assert gold.format / 2 <= decorated.format <= gold.format
 
 
 # Short answers ---------------------------------------------------------------------------------

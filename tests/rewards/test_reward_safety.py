@@ -110,7 +110,7 @@ def test_a_megabyte_of_anything_is_scored_quickly(
     score = score_answer(text, truths[kind], town, RewardConfig())
     assert 0.0 <= score.score <= bounds(truths[kind], RewardConfig())[1]
     small, large = (seconds(text[:size], truths[kind], town) for size in (4_000, 64_000))
-    assert seconds(text, truths[kind], town) < 0.25  # 0.05 on a machine with nothing else to do
+    assert seconds(text, truths[kind], town) < 0.25  # 0.05 on an idle machine
     assert large < max(0.01, 16 * small * 4)  # sixteen times the text; four for noise
 
 

@@ -1,4 +1,4 @@
-"""Reading routes: every dress that a right route may come in, and what is noted about its form."""
+"""Reading routes: all markup in which a correct route may appear, and its form faults."""
 
 from __future__ import annotations
 
@@ -221,8 +221,8 @@ ROUTES = st.lists(LINE_OF_ROUTE | BLOCK | st.just("--"), max_size=12).map("\n".j
 @settings(max_examples=400, deadline=None)
 @given(ROUTES, st.sampled_from(["", "short", "long_count", "long_via"]))
 def test_the_dress_of_labels_never_changes_what_is_read(text: str, form: str) -> None:
-    dressed = text.replace("Route Name: ", "- **route name** : ").replace("Stop: ", "STOP:")
-    assert read(dressed, form) == read(text, form)
+    decorated = text.replace("Route Name: ", "- **route name** : ").replace("Stop: ", "STOP:")
+    assert read(decorated, form) == read(text, form)
 
 
 @settings(max_examples=400, deadline=None)

@@ -1,4 +1,4 @@
-"""Golden transcripts: one small network, every kind of answer, all the figures."""
+"""Golden transcripts: one small network, every kind of answer with its full breakdown."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def answer(*legs: str) -> str:
     )
 
 
-def figures(score: Score) -> dict[str, Any]:
+def values_of(score: Score) -> dict[str, Any]:
     return {k: None if v is None else round(v, 3) for k, v in score.as_dict().items()}
 
 
@@ -76,7 +76,7 @@ GOLD = ("1 Acorn Cedar", "2 Cedar Elm", "3 Elm Gate")
         (("3 Acorn Gate",), 2, (1, 1, 0, 0)),
         (GOLD[:2], 1 + 6 + 1, (1, 0, 2 / 3, 1 / 2)),
         (GOLD[1:], 1 + 6 + 1, (0, 1, 2 / 3, 1 / 2)),
-        (GOLD[::-1], 0, (0, 0, 0, 0)),  # goes on after the destination
+        (GOLD[::-1], 0, (0, 0, 0, 0)),  # continues past the destination
         (("3 Gate Elm", "2 Elm Cedar", "1 Cedar Acorn"), 2, (0, 0, 0, 1)),
         (("1 Acorn Acorn", "1 Acorn Acorn", "9 Acorn Gate"), 0, (0, 0, 0, 0)),
         (("1 Acorn Cedar", "1 Cedar Acorn", "9 Acorn Gate"), 0, (0, 0, 0, 0)),
@@ -91,7 +91,7 @@ def test_items_of_a_route_with_two_transfers(
     right = legs == GOLD
     score = score_answer(answer(*legs), truth("Acorn", "Gate", 2), town, RewardConfig())
     value = min(10 * detail / 13, 10 if right else 8)
-    assert figures(score) == {
+    assert values_of(score) == {
         "score": round(1.5 * (1 + 10 * right + 0.5 * value), 3),
         "acc": float(right),
         "format": 1.0,
@@ -170,7 +170,7 @@ def test_a_count_too_low_does_not_make_the_best_route_too_long(town: Network) ->
 def test_unreadable_answers_earn_nothing(town: Network) -> None:
     for text in ("", "I cannot tell.", "Route Name: Line 1", None, 3, b"\xff", [answer(*GOLD)]):
         score = score_answer(text, truth("Acorn", "Gate", 2), town, RewardConfig())
-        assert figures(score) == {
+        assert values_of(score) == {
             **dict.fromkeys(("score", "acc", "format", "correctness", "detail", "readable"), 0.0),
             "weight": 1.5,
             "legs": 0.0,

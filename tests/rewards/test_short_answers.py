@@ -50,6 +50,23 @@ def read(text: object, kind: T) -> int | None:
         ("```\nyes\n```", 1),
         ("<answer>yes</answer>", 1),
         ("\x08oxed{yes}", 1),
+        (r"\boxed{True}", 1),
+        (r"\boxed{false.}", 0),
+        (r"\boxed{是}", 1),
+        (r"\boxed{不是。}", 0),
+        (r"\fbox{yes}", 1),
+        (r"\framebox{\text{no}}", 0),
+        (r"\boxed{no}<|im_end|>", 0),
+        ("yes<|endoftext|>", 1),
+        ("<s>no</s>", 0),
+        ("<｜Assistant｜>no<｜end▁of▁sentence｜>", 0),
+        ("<|begin_of_box|>yes<|end_of_box|>", 1),
+        ("<answer><|begin_of_box|>no<|end_of_box|></answer>", 0),
+        ("<final_answer>The answer is no.</final_answer>", 0),
+        ("◁think▷yes◁/think▷no", 0),
+        ('{"reasoning": "both are on Line 1, so", "answer": "no"}', 0),
+        ('```json\n{"answer": true}\n```', 1),
+        ("Both are on Line 1.\n\n**Yes**", 1),
     ],
 )
 def test_yes_and_no_are_read(text: str, value: int) -> None:
@@ -66,7 +83,6 @@ def test_yes_and_no_are_read(text: str, value: int) -> None:
         r"\boxed{yesyes}",
         r"\boxed{yes, no}",
         r"\boxed{yes = no}",
-        r"\boxed{true}",
         r"\boxed{1}",
         r"\boxed{y}",
         r"\boxed{maybe}",
@@ -84,6 +100,16 @@ def test_yes_and_no_are_read(text: str, value: int) -> None:
         r"<think>I guess \boxed{yes}",
         "<think>The answer is yes.</think>",
         "<b>yes</b>",
+        "◁think▷yes◁/think▷",
+        r"◁think▷ I guess \boxed{yes}",
+        "[THINK]yes",
+        "<|begin_of_thought|>yes<|end_of_thought|>",
+        "<answer>yes or no</answer>",
+        r"\boxed{yes} <answer>no, or rather yes</answer>",
+        '{"answer": ["yes", "no"]}',
+        '{"answer": "yes or no"}',
+        "yes\nno",
+        "yes\nI mean:\nno",
         "",
         " \n\t ",
         None,
@@ -122,6 +148,13 @@ def test_what_is_not_clearly_yes_or_no_is_refused(text: object) -> None:
         ("C)", 2),
         ("**A)** 5", 0),
         ("答案是D", 3),
+        ("<|begin_of_box|>C<|end_of_box|>", 2),
+        ("<think>A</think><answer>C</answer>", 2),
+        (r"\boxed{A} <answer>C</answer>", 2),
+        (r"<answer>C</answer> \boxed{A}", 0),
+        (r"\fbox{D}", 3),
+        ('{"answer": "B"}', 1),
+        ("I count 3 stops.\nC", 2),
     ],
 )
 def test_letters_are_read(text: str, value: int) -> None:
@@ -147,6 +180,10 @@ def test_letters_are_read(text: str, value: int) -> None:
         "A",
         "Counting gives 3 stops. So C",
         "I think the answer is C, as the legend shows.",
+        "A\nB\nC\nD",
+        "A) 3\nB) 5\nC) 7\nD) 9",
+        '{"answer": "B or C"}',
+        "<answer>B or C</answer>",
         "<think>C</think>",
     ],
 )
@@ -183,6 +220,18 @@ def test_two_letters_ranges_and_articles_are_refused(text: str) -> None:
         ("total = 3", 3),
         ("18.0", 18),
         ("Line 1 and Line 2 meet there. The answer is 4.", 4),
+        (r"\boxed{three}", 3),
+        (r"\boxed{Twenty-one lines}", 21),
+        (r"\boxed{\text{twelve}}", 12),
+        (r"\boxed{三}", 3),
+        (r"\boxed{十二条线}", 12),
+        (r"\boxed{二十一}", 21),
+        ("The answer is four.", 4),
+        ("<answer>5</answer>", 5),
+        ("<|begin_of_box|>5<|end_of_box|>", 5),
+        ('{"answer": 5}', 5),
+        ('{"lines": [1, 2], "final_answer": "5 lines", "sure": true}', 5),
+        ("1. Red line\n2. Blue line\n\n2", 2),
     ],
 )
 def test_numbers_are_read(text: str, value: int) -> None:
@@ -217,14 +266,19 @@ def test_numbers_are_read(text: str, value: int) -> None:
         r"\boxed{\sqrt{9}}",
         r"\boxed{11\times 1}",
         r"\boxed{3rd}",
-        r"\boxed{two}",
-        r"\boxed{一}",
         r"\boxed{nan}",
         r"\boxed{inf}",
         r"\boxed{∞}",
         r"\boxed{" + "9" * 5000 + "}",
+        r"\boxed{one or two}",
+        r"\boxed{5 six}",
+        r"\boxed{十十}",
+        r"\boxed{一共三条}",
+        "One cannot tell.",
         "There are 5 lines.",
         "Line 9: 1",
+        "2\n3",
+        '{"answer": [5]}',
         "1 4",
     ],
 )
@@ -276,7 +330,7 @@ def test_only_the_asked_form_is_exact() -> None:
     assert not exact(r"\boxed{1} \boxed{15}", T.COUNTING2)
 
 
-def test_the_place_of_the_answer_is_told() -> None:
+def test_the_source_of_the_answer_is_reported() -> None:
     places = {
         r"\boxed{5}": AnswerSource.BOX,
         r"\boxed{many}": AnswerSource.BOX,
@@ -303,3 +357,31 @@ def test_of_an_overlong_text_the_end_is_read_and_then_the_beginning() -> None:
     assert read(filler + r"\boxed{5}" + filler, T.COUNTING2) is None
     assert read(r"\boxed{5}" + " \n" * 500_000, T.COUNTING2) == 5
     assert read("<think>" + filler + r"</think>\boxed{5}", T.COUNTING2) == 5
+
+
+LINES = ["Red Line", "Line 1", "Line 11", "Line 2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"\boxed{B}", 1),
+        (r"\boxed{Line 1}", 1),
+        (r"\boxed{\text{Line 11}}", 2),
+        (r"\boxed{1号线}", 1),
+        (r"\boxed{B) Line 1}", 1),
+        (r"\boxed{The Red Line}", 0),
+        (r"\boxed{A. Red Line}", 0),
+        ("<answer>Line 2</answer>", 3),
+        (r"\boxed{A) Line 1}", None),
+        (r"\boxed{Line 1 or Line 2}", None),
+        (r"\boxed{Line 3}", None),
+        (r"\boxed{a line}", None),
+    ],
+)
+def test_an_option_may_be_given_by_its_name(text: str, value: int | None) -> None:
+    assert read_short_answer(text, T.JOINING_LINE, LIMIT, LINES).value == value
+
+
+def test_the_number_of_an_option_is_not_its_letter() -> None:
+    assert read_short_answer(r"\boxed{7}", T.COUNTING1, LIMIT, [3, 5, 7, 9]).value is None
