@@ -14,10 +14,19 @@ from rewardmap_verl.questions.types import Reading
 from rewardmap_verl.questions.wording import boxed
 from rewardmap_verl.rewards.detail import Trip
 from rewardmap_verl.rewards.ground_truth import GroundTruth
+from rewardmap_verl.rewards.marks import THINKING_MARKS
+from rewardmap_verl.rewards.perfect import write_route
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.transit.network import Line, Network
 
-__all__ = ["Legs", "faulty_routes", "padded_routes", "short_answers", "wrong_routes"]
+__all__ = [
+    "Legs",
+    "faulty_routes",
+    "hedged_routes",
+    "padded_routes",
+    "short_answers",
+    "wrong_routes",
+]
 
 Legs = tuple[LegText, ...]
 
@@ -131,6 +140,32 @@ def wrong_routes(
             yield f"wrong {name}, {padding}", padded
 
 
+def hedged_routes(legs: Legs, wrong: Legs, form: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) pairs of answers that contain a correct route without giving it.
+
+    Args:
+        legs: The correct route.
+        wrong: A wrong route.
+        form: Form of the question.
+    """
+    right, false = write_route(legs, form), write_route(wrong, form)
+    yield (
+        "the right route as a draft, a false one as the final answer",
+        (f"{right}\n\nFinal answer:\n{false}"),
+    )
+    yield "the right route before a false answer block", f"{right}\n<answer>\n{false}\n</answer>"
+    yield "two routes with a word between", f"{false}\n\nor\n\n{right}"
+    yield "two routes in one answer block", f"<answer>\n{right}\n--\n{false}\n</answer>"
+    yield "a false route twice and the right one", f"{false}\n--\n{false}\n--\n{right}"
+    for opening, closing in THINKING_MARKS:
+        yield f"the right route in {opening}", f"{opening}{right}{closing}"
+        yield (
+            f"the right route in {opening}, a false one after it",
+            (f"{opening}{right}{closing}{false}"),
+        )
+        yield f"the right route in an open {opening}", f"{opening}{right}"
+
+
 def short_answers(truth: GroundTruth) -> Iterator[tuple[str, str]]:
     """Yield (name, text) pairs of wrong or hedging answers for any type except planning."""
     if truth.type.reading is Reading.YES_NO:
@@ -150,8 +185,13 @@ def short_answers(truth: GroundTruth) -> Iterator[tuple[str, str]]:
     yield "two answers in one box", boxed(f"{right} or {wrong}")
     yield "a range", boxed(f"{wrong}-{right}")
     yield "the right box first", f"{boxed(right)} {boxed(wrong)}"
-    yield "the right box only in thought", f"<think>{boxed(right)}</think>"
-    yield "thought without an end", f"<think>{boxed(right)}"
+    for opening, closing in THINKING_MARKS:
+        yield f"the right box in {opening}", f"{opening}{boxed(right)}{closing}"
+        yield f"the right box in an open {opening}", f"{opening}{boxed(right)}"
+    yield "the right box before another answer block", f"{boxed(right)}<answer>{wrong}</answer>"
+    yield "two answers in one answer block", f"<answer>{right} or {wrong}</answer>"
+    yield "two answers in JSON", f'{{"answer": ["{right}", "{wrong}"]}}'
+    yield "one answer a line", "\n".join((wrong, right))
     yield "all answers boxed", " ".join(boxed(v) for v in (*values, wrong))
     yield "an empty box", boxed("")
     yield "the word box", "\\boxed{ABCD}"

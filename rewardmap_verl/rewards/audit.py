@@ -17,6 +17,7 @@ from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.rewards.attacks import (
     Legs,
     faulty_routes,
+    hedged_routes,
     padded_routes,
     short_answers,
     wrong_routes,
@@ -118,6 +119,12 @@ class _Trial:
                 self.best_wrong = tried
         return tried
 
+    def hedge(self, name: str, text: str) -> None:
+        """Score an answer that must not be correct."""
+        tried = self.try_(name, text)
+        if tried.score.acc:
+            self.breach("a hedge is not a correct answer", tried)
+
     def breach(self, rule: str, answer: Attempt) -> None:
         self.breaches.append(Breach(rule, f"{self.row.truth.place()}, {self.row.where}", answer))
 
@@ -159,7 +166,7 @@ def audit_question(
         _attack_route(trial, gold, unreadable, random.Random(f"{seed}/{row.where}"), tries, planner)
     else:
         for name, text in short_answers(row.truth):
-            trial.try_(name, text)
+            trial.hedge(name, text)
     trial.descending("a wrong answer scores below gold", [gold, trial.best_wrong])
     return QuestionAudit(row, gold, trial.best_wrong, tuple(trial.breaches))
 
@@ -193,6 +200,8 @@ def _attack_route(
         _pad(trial, fault.name, fault, padded_routes(broken, network, rng), try_legs)
     for name, wrong in wrong_routes(legs, network, trip, rng):
         try_legs(name, wrong)
+    for name, text in hedged_routes(legs, (one_ride,), truth.form):
+        trial.hedge(name, text)
     _search(trial, legs, trip, rng, tries)
 
 

@@ -79,7 +79,11 @@ def _place_on(network: Network, text: str, line: Line | None) -> tuple[NamedStop
     if served.issuperset(place.stops):
         return place, bool(place.stops)
     there = tuple(stop for stop in place.stops if stop in served)
-    return (NamedStop(text, there, place.namesakes), True) if there else (place, False)
+    if not there:
+        return place, False
+    # A partial name means the line's own stop only, so it joins no lines that do not meet.
+    namesakes = there if network.is_partial_name(text) else place.namesakes
+    return NamedStop(text, there, namesakes), True
 
 
 def resolve_leg(network: Network, leg: LegText) -> Ride:

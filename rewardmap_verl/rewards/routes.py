@@ -2,21 +2,45 @@ r"""Parser of a planned route: blocks of labeled lines, separated by lines of da
 
 ``"Route Name: Line 1\nDeparture Stop: A Station\nArrival Stop: B Station"`` → one leg.
 
-Labels are recognized anywhere and in any markup, as long as each precedes its value. A leg needs
-route name, departure stop and arrival stop; incomplete legs are dropped. Deviations from the
-requested format are collected in :attr:`RouteAnswer.form_faults`.
+Labels are recognized anywhere and in any markup, JSON keys and table headers included, as long as
+each precedes its value. A leg needs route name, departure stop and arrival stop; incomplete legs
+are dropped. All legs of the answer form one route, except that
+
+* the legs after the last "Final answer:", or in the last answer block, replace those before it;
+* legs mentioned inside a sentence do not count if others stand on lines of their own;
+* the same route written several times is that route.
+
+Two different routes without such a mark are a hedge: together they are one wrong route.
+Deviations from the requested format are collected in :attr:`RouteAnswer.form_faults`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from rewardmap_verl.rewards.route_grammar import LABEL, LegText, clean, name_list, number
+from rewardmap_verl.rewards.marks import answer_block
+from rewardmap_verl.rewards.route_grammar import (
+    ARRIVAL,
+    DEPARTURE,
+    LABEL,
+    LINE,
+    REQUIRED,
+    SPELLING,
+    VIA_COUNT,
+    VIA_NAMES,
+    LegText,
+    clean,
+    field_of,
+    name_list,
+    number,
+    table_cells,
+)
 from rewardmap_verl.rewards.text import answer_windows
 
 __all__ = ["FormFault", "LegText", "RouteAnswer", "read_route"]
@@ -45,91 +69,99 @@ class RouteAnswer:
     """The piece of the response that contains the route."""
 
 
-_LINE: Final = "route name"
-_DEPARTURE: Final = "departure stop"
-_ARRIVAL: Final = "arrival stop"
-_VIA_COUNT: Final = "number of via stops"
-_VIA_NAMES: Final = "via stops"
-_REQUIRED: Final = (_LINE, _DEPARTURE, _ARRIVAL)
 _ORDER: Final = MappingProxyType(
-    {name: i for i, name in enumerate((*_REQUIRED, _VIA_COUNT, _VIA_NAMES))}
+    {name: i for i, name in enumerate((*REQUIRED, VIA_COUNT, VIA_NAMES))}
 )
-_SPELLING: Final = MappingProxyType(
-    {
-        _LINE: "Route Name: ",
-        _DEPARTURE: "Departure Stop: ",
-        _ARRIVAL: "Arrival Stop: ",
-        _VIA_COUNT: "Number of Via Stops: ",
-        _VIA_NAMES: "Via Stops: ",
-    }
-)
-"""The labels exactly as the question spells them."""
-
 _ASKED_VIA: Final = MappingProxyType(
     {
-        "": frozenset({frozenset(), frozenset({_VIA_COUNT}), frozenset({_VIA_NAMES})}),
+        "": frozenset({frozenset(), frozenset({VIA_COUNT}), frozenset({VIA_NAMES})}),
         "short": frozenset({frozenset[str]()}),
-        "long_count": frozenset({frozenset({_VIA_COUNT})}),
-        "long_via": frozenset({frozenset({_VIA_NAMES})}),
+        "long_count": frozenset({frozenset({VIA_COUNT})}),
+        "long_via": frozenset({frozenset({VIA_NAMES})}),
     }
 )
 """Optional lines allowed in a block, by form; an unknown form allows any of the three sets."""
 
-_BY_SPELLING: Final = MappingProxyType({text[:-2]: name for name, text in _SPELLING.items()})
+_BY_SPELLING: Final = MappingProxyType({text[:-2]: name for name, text in SPELLING.items()})
 
 _DASHES: Final = "-–—―−─ \t>"
+
+_FINAL_MARK: Final = re.compile(
+    r"(?:final|corrected)[ \t]{1,4}(?:answer|route|response)"
+    r"|(?:final|corrected|my|the)?[ \t]{0,4}(?<![a-z])answer[*_ \t]{0,4}(?:is[*_ \t]{0,4})?:"
+    r"|最终答案|最终路线|答案[是为:]",
+    re.IGNORECASE | re.ASCII,
+)
+"""What announces the final answer; it replaces all routes before it."""
+
+_MARKUP: Final = re.compile(r"\\[a-zA-Z]{1,20}|</?[a-zA-Z]{1,20}>")
+"""LaTeX commands and tags; before a label they are not words."""
+
+_MARK_LENGTH: Final = 200
+"""Number of characters at the start of a line in which a final mark is looked for."""
+
+_DIVIDER: Final = "--"
+_PROSE: Final = "prose"
+_FINAL: Final = "final"
+
+
+class _Piece(NamedTuple):
+    """A labeled value, or one of ``_DIVIDER``, ``_PROSE`` and ``_FINAL``."""
+
+    name: str
+    value: str
+    exact: bool
+    """True if it is spelled as requested at the start of its line, without markup."""
+    inline: bool = False
+    """True if words precede the label on its line."""
 
 
 @dataclass(slots=True)
 class _Block:
     """The fields of one leg, collected while parsing."""
 
+    divided: bool
+    """True if a line of dashes separates it from the block before it."""
     values: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     twice: bool = False
+    exact: bool = True
+    inline: bool = False
+    """True if words precede its labels on their line."""
+    followed: bool = False
+    """True if other text follows it."""
 
     @property
     def complete(self) -> bool:
-        return all(name in self.values for name in _REQUIRED)
+        return all(name in self.values for name in REQUIRED)
 
     @property
     def further(self) -> frozenset[str]:
         """The fields beyond the three required ones."""
-        return frozenset(self.values) - frozenset(_REQUIRED)
+        return frozenset(self.values) - frozenset(REQUIRED)
 
-    def put(self, name: str, value: str) -> None:
+    def put(self, piece: _Piece) -> None:
         """Add a value. If repeated, the first departure and the last arrival count.
 
         The leg then runs from the first stop that it names to the last.
         """
-        self.order.append(name)
-        self.twice = self.twice or name in self.values
-        if name == _ARRIVAL or name not in self.values:
-            self.values[name] = value
+        self.order.append(piece.name)
+        self.exact = self.exact and piece.exact
+        self.inline = piece.inline and (self.inline or not self.values)
+        self.twice = self.twice or piece.name in self.values
+        if piece.name == ARRIVAL or piece.name not in self.values:
+            self.values[piece.name] = piece.value
 
     def leg(self) -> LegText:
-        count = self.values.get(_VIA_COUNT)
-        names = self.values.get(_VIA_NAMES)
+        count = self.values.get(VIA_COUNT)
+        names = self.values.get(VIA_NAMES)
         return LegText(
-            self.values[_LINE],
-            self.values[_DEPARTURE],
-            self.values[_ARRIVAL],
+            self.values[LINE],
+            self.values[DEPARTURE],
+            self.values[ARRIVAL],
             number(count) if count else None,
             None if names is None else name_list(names),
         )
-
-
-class _Piece(NamedTuple):
-    """A labeled value, or a line of dashes (``name`` is ``None``)."""
-
-    name: str | None
-    value: str
-    exact: bool
-    """True if the label is spelled as requested at the start of its line, without markup."""
-
-
-def _kind(label: str) -> str:
-    return " ".join(label.lower().split())
 
 
 def _is_dashes(line: str) -> bool:
@@ -144,69 +176,146 @@ def _line_pieces(line: str) -> Iterator[_Piece]:
         yield _Piece(_BY_SPELLING[spelled], value, value == rest.strip())
         return
     labels = list(LABEL.finditer(line))
+    if not labels:
+        return
+    before = _MARKUP.sub("", line[: min(labels[0].start(), _MARK_LENGTH)])
+    inline = any(map(str.isalpha, before))
     ends = [label.start() for label in labels[1:]] + [len(line)]
-    for label, end in zip(labels, ends, strict=False):
-        name = _kind(label.group(1))
+    for label, end in zip(labels, ends, strict=True):
+        name = field_of(label.group(1))
         written = line[label.end() : end]
-        exact = len(labels) == 1 and line.startswith(_SPELLING[name])
+        exact = len(labels) == 1 and line.startswith(SPELLING[name])
         value = clean(written)
-        yield _Piece(name, value, exact and value == written.strip())
+        yield _Piece(name, value, exact and value == written.strip(), inline)
 
 
-def _pieces(text: str) -> tuple[list[_Piece], bool]:
-    """Return labeled values and dashes in order, and whether other text follows the first."""
-    pieces: list[_Piece] = []
-    waiting = False  # the last label has no value on its line, so the next line may be its value
-    around = False
-    for line in text.split("\n"):
-        line = line.strip(" \t")
-        if not line:
-            continue
+class _Lines:
+    """Lexer that turns the lines of a text into pieces."""
+
+    def __init__(self) -> None:
+        self.pieces: list[_Piece] = []
+        self.waiting = False
+        """True if the last label has no value on its line, so the next line may be its value."""
+        self.columns: tuple[str, ...] = ()
+        """Fields of the columns of the current table."""
+
+    def read(self, line: str) -> None:
+        """Add the pieces of one line that is not empty."""
+        cells = table_cells(line) if line.count("|") > 1 else []
+        if not cells:
+            self.columns = ()
+        elif self._table_row(cells):
+            self.waiting = False
+            return
         found = list(_line_pieces(line)) if ":" in line else []
         if found:
-            pieces += found
-            waiting = not found[-1].value
-        elif waiting and not _is_dashes(line):
-            pieces[-1] = _Piece(pieces[-1].name, clean(line), False)
-            waiting = False
-        elif _is_dashes(line):
-            waiting = False
-            if pieces:
-                pieces.append(_Piece(None, "", line.count("-") >= 2 and not line.strip("-")))
+            if found[0].inline and _FINAL_MARK.search(line, 0, _MARK_LENGTH):
+                self.pieces.append(_Piece(_FINAL, "", True))
+                found = [piece._replace(inline=False) for piece in found]
+            self.pieces += found
+            self.waiting = not found[-1].value
+        elif self.waiting and not _is_dashes(line):
+            self.pieces[-1] = self.pieces[-1]._replace(value=clean(line), exact=False)
+            self.waiting = False
         else:
-            around = around or bool(pieces)
-    return pieces, around
+            self._other(line)
+
+    def _other(self, line: str) -> None:
+        """Add a line without a label: dashes, a final mark, or prose."""
+        self.waiting = False
+        if not self.pieces:
+            return
+        if _is_dashes(line):
+            exact = line.count("-") >= 2 and not line.strip("-")
+            self.pieces.append(_Piece(_DIVIDER, "", exact))
+        elif _FINAL_MARK.search(line, 0, _MARK_LENGTH):
+            self.pieces.append(_Piece(_FINAL, "", True))
+        elif self.pieces[-1].name != _PROSE:
+            self.pieces.append(_Piece(_PROSE, "", True))
+
+    def _table_row(self, cells: Sequence[str]) -> bool:
+        """Add a row of a Markdown table of legs, and return whether it is one."""
+        fields = tuple(field_of(cell.rstrip(": ")) for cell in cells)
+        if set(REQUIRED) <= set(fields):
+            self.columns = fields
+        elif len(cells) == 2 and fields[0]:
+            self.pieces.append(_Piece(fields[0], clean(cells[1]), False))
+        elif len(self.columns) != len(cells):
+            return False
+        elif any(cell.strip("-: ") for cell in cells):
+            self.pieces.append(_Piece(_DIVIDER, "", False))
+            rows = zip(self.columns, cells, strict=True)
+            self.pieces += [_Piece(name, clean(cell), False) for name, cell in rows if name]
+        return True
 
 
-def _wrapped(text: str) -> bool:
-    return "```" in text or "oxed{" in text
+def _pieces(text: str) -> list[_Piece]:
+    """Return labeled values, dashes, final marks and prose after the first label, in order."""
+    lines = _Lines()
+    for line in text.split("\n"):
+        line = line.strip(" \t")
+        if line:
+            lines.read(line)
+    return lines.pieces
 
 
-def _blocks(pieces: list[_Piece]) -> tuple[list[_Block], bool]:
-    """Group pieces into legs, and return whether all legs are separated by dashes.
+def _sections(pieces: Sequence[_Piece]) -> list[list[_Block]]:
+    """Group pieces into legs, and legs into sections that begin at a final mark.
 
-    A leg ends at a line of dashes or where the next one clearly starts: at another route name
-    after a stop, or at another departure after a complete leg.
+    A leg ends at a line of dashes or where the next one clearly starts: at another route name, or
+    at another departure after a complete leg.
     """
-    blocks: list[_Block] = []
-    divided = True
+    sections: list[list[_Block]] = [[]]
     block: _Block | None = None
     for piece in pieces:
-        if piece.name is None:
+        blocks = sections[-1]
+        if piece.name == _FINAL:
+            sections.append([])
             block = None
+        elif piece.name == _DIVIDER:
+            block = None
+            if blocks:
+                blocks[-1].exact = blocks[-1].exact and piece.exact
+        elif piece.name == _PROSE:
+            if blocks:
+                blocks[-1].followed = True
         elif piece.value:
             if block is None or _begins_anew(block, piece.name):
-                divided = divided and block is None
-                block = _Block()
+                block = _Block(divided=block is None)
                 blocks.append(block)
-            block.put(piece.name, piece.value)
-    return blocks, divided
+            block.put(piece)
+    return sections
 
 
 def _begins_anew(block: _Block, name: str) -> bool:
-    if name == _LINE:
-        return _LINE in block.values and len(block.values) > 1
-    return name == _DEPARTURE and name in block.values and block.complete
+    if name == LINE:
+        return LINE in block.values
+    return name == DEPARTURE and name in block.values and block.complete
+
+
+def _answer_blocks(sections: Sequence[list[_Block]]) -> list[_Block]:
+    """Return the blocks of the last section with a leg, without legs mentioned in a sentence."""
+    for blocks in reversed(sections):
+        if any(block.complete for block in blocks):
+            own_lines = [block for block in blocks if not block.inline]
+            return own_lines if any(block.complete for block in own_lines) else blocks
+    return []
+
+
+def _repeats(legs: Sequence[LegText]) -> int:
+    """Return how often a route is written one after the other, 1 for once.
+
+    The period is computed with the prefix function of Knuth, Morris and Pratt, in linear time.
+    """
+    keys = [(leg.line.lower(), leg.departure.lower(), leg.arrival.lower()) for leg in legs]
+    borders = [0] * len(keys)
+    for i in range(1, len(keys)):
+        length = borders[i - 1]
+        while length and keys[i] != keys[length]:
+            length = borders[length - 1]
+        borders[i] = length + (keys[i] == keys[length])
+    period = len(keys) - borders[-1]
+    return len(keys) // period if len(keys) % period == 0 else 1
 
 
 def _asked(further: set[frozenset[str]], form: str) -> bool:
@@ -214,48 +323,45 @@ def _asked(further: set[frozenset[str]], form: str) -> bool:
     return len(further) <= 1 and further <= _ASKED_VIA[form]
 
 
-def _off_form(
-    pieces: list[_Piece], blocks: list[_Block], divided: bool, around: bool, form: str
-) -> frozenset[FormFault]:
+def _form_faults(blocks: Sequence[_Block], around: bool, form: str) -> frozenset[FormFault]:
     faults = set()
-    if not all(piece.exact for piece in pieces):
+    if not all(block.exact for block in blocks):
         faults.add(FormFault.LABELS)
-    if not divided or any(
+    if not all(block.divided for block in blocks[1:]) or any(
         _ORDER[here] > _ORDER[there] for block in blocks for here, there in pairwise(block.order)
     ):
         faults.add(FormFault.BLOCKS)
-    whole = all(block.complete and not block.twice for block in blocks)
-    if not whole or not _asked({block.further for block in blocks}, form):
+    complete = all(block.complete and not block.twice for block in blocks)
+    if not complete or not _asked({block.further for block in blocks}, form):
         faults.add(FormFault.FIELDS)
-    if around:
+    if around or any(block.followed for block in blocks):
         faults.add(FormFault.AROUND)
     return frozenset(faults)
 
 
+def _is_wrapped(text: str) -> bool:
+    return "```" in text or "oxed{" in text
+
+
 def _read_window(text: str, form: str, max_legs: int) -> RouteAnswer:
     region = _answer_region(text)
-    around = region is not text or _wrapped(text)
-    pieces, among = _pieces(region)
-    blocks, divided = _blocks(pieces)
+    blocks = _answer_blocks(_sections(_pieces(region)))
     legs = tuple(block.leg() for block in blocks if block.complete)
-    faults = _off_form(pieces, blocks, divided, among or around, form)
-    return RouteAnswer(legs[:max_legs], faults, region)
+    if not legs:
+        return RouteAnswer((), frozenset(), region)
+    repeats = _repeats(legs)
+    around = region is not text or _is_wrapped(text) or repeats > 1
+    faults = _form_faults(blocks, around, form)
+    return RouteAnswer(legs[: min(len(legs) // repeats, max_legs)], faults, region)
 
 
 def _answer_region(text: str) -> str:
-    """Return the content of the last ``<answer>…</answer>`` if it has a label, else the text."""
-    if "<" not in text:
-        return text
-    lowered = text.lower()
-    if len(lowered) != len(text):  # lowercasing some characters changes the length
-        return text
-    begin = lowered.rfind("<answer>")
-    if begin < 0:
-        return text
-    region = text[begin + len("<answer>") :]
-    end = lowered.find("</answer>", begin)
-    region = region if end < 0 else text[begin + len("<answer>") : end]
-    return region if LABEL.search(region) else text
+    """Return the content of the last answer block if it has a label, else the text."""
+    block = answer_block(text) if "<" in text else None
+    region = text if block is None or not LABEL.search(block[1]) else block[1]
+    if "\\nDeparture" in region or "\\nArrival" in region:  # the route is in a JSON string
+        return region.replace("\\n", "\n")
+    return region
 
 
 def read_route(response: object, form: str, limit: int, max_legs: int) -> RouteAnswer:

@@ -17,7 +17,7 @@ from typing import Final
 
 from rewardmap_verl.questions.types import Reading
 from rewardmap_verl.rewards.marks import BOX_COMMANDS
-from rewardmap_verl.transit.names import line_key, normalize
+from rewardmap_verl.transit.names import line_key, loose_line_key, normalize
 
 __all__ = [
     "ANSWER_KINDS",
@@ -256,12 +256,17 @@ def option_of(text: str, options: Sequence[str]) -> int | None:
     match = _LETTER.fullmatch(_OPTION_WORD.sub("", _trim(plain)))
     if match is not None and match.group(2):
         index = "abcd".index(match.group(1))
-        if index < len(names) and not names[index].isdisjoint(_name_keys(match.group(2))):
+        if index < len(names) and not names[index].isdisjoint(_answer_keys(match.group(2))):
             return index
-    keys = _name_keys(plain)
+    keys = _answer_keys(plain)
     return _one([i if not keys.isdisjoint(name) else None for i, name in enumerate(names)])
 
 
 def _name_keys(text: str) -> frozenset[str]:
     """Return the keys under which a name of a stop or line is compared."""
     return frozenset({normalize(text), line_key(text)}) - {""}
+
+
+def _answer_keys(text: str) -> frozenset[str]:
+    """Return the keys of a name as an answer writes it, with or without an article."""
+    return _name_keys(text) | ({loose_line_key(text)} - {""})

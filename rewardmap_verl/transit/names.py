@@ -89,12 +89,28 @@ _BRACKETS: Final[Mapping[str, str]] = MappingProxyType(
 _CLOSING: Final = frozenset(_BRACKETS.values())
 _ANY_BRACKET: Final = re.compile("[" + re.escape("".join((*_BRACKETS, *_CLOSING))) + "]")
 _ASCII_RUNS: Final = re.compile(r"[0-9]+|[a-zA-Z]+|[^0-9a-zA-Z]+")
+_REMARK: Final = re.compile(
+    r"(?:[ \t][-–—→>:;,]{1,3}|[;,:])[ \t]{0,4}"
+    r"(?:transfer|interchange|change|switch|alight|get[ \t]off|board|换乘|下车)",
+    re.IGNORECASE,
+)
+"""The beginning of a remark that an answer put after the name of a stop."""
+
+_DIRECTION: Final = re.compile(
+    r"[ \t,;:–—-]{1,4}(?:towards?|in[ \t]the[ \t]direction|direction|往|开往)(?![a-z])",
+    re.IGNORECASE,
+)
+"""The beginning of a direction that an answer put after the name of a line."""
+
 _MAX_MARKERS: Final = 8
 _MAX_PASSES: Final = 8
 
 _LINE_WORDS: Final = frozenset(
-    {"line", "lines", "linea", "linha", "ligne", "linje", "号线", "號線", "线", "線"}
+    {"line", "lines", "linea", "linha", "ligne", "linje", "linie", "linia", "lijn", "linja"}
+    | {"linija", "linka", "линия", "линія", "号线", "號線", "线", "線", "호선", "노선"}
 )
+_ARTICLES: Final = frozenset({"the", "la", "le", "el", "il", "die", "der", "den"})
+"""Words that an answer may put before a line's name: "the Red Line"."""
 _NETWORK_WORDS: Final = frozenset(
     {
         "metro",
@@ -253,9 +269,11 @@ def bracket_keys(text: str) -> tuple[str, ...]:
 def loose_key(text: str) -> str:
     """Return the key of an answer without a bracket or a final word "metro" that it added.
 
-    For "Senawang Metro Station", "岔街地铁站" and "Borgen (Transfer)". Used only if nothing in the
-    network has the key of the full text, so that it never merges two stops.
+    For "Senawang Metro Station", "岔街地铁站", "Borgen (Transfer)" and "Borgen - transfer here".
+    Used only if nothing in the network has the key of the full text, so that it never merges two
+    stops.
     """
+    text = _REMARK.split(text, maxsplit=1)[0]
     words = _without_suffix(_words(_segments(_fold(strip_markers(text)[0]))[0]))
     while len(words) > 1 and words[-1] in _NETWORK_WORDS:
         words.pop()
@@ -283,10 +301,12 @@ def line_key(text: str) -> str:
 
 
 def loose_line_key(text: str) -> str:
-    """Return the line key without words that name the network and without brackets.
+    """Return the line key without an article, words that name the network, and brackets.
 
-    For "地铁5号线(南湖东--姑娘桥)" and "Metro A Line", as map services write them. Used only if
-    :func:`line_key` finds nothing.
+    For "地铁5号线(南湖东--姑娘桥)" and "Metro A Line", as map services write them, and for "The Red
+    Line" and "Line 1 towards Central", as models do. Used only if :func:`line_key` finds nothing.
     """
-    outer = _segments(_fold(text))[0]
+    outer = _segments(_fold(_DIRECTION.split(text, maxsplit=1)[0]))[0]
+    first, _, rest = outer.lstrip().partition(" ")
+    outer = rest if rest and first in _ARTICLES else outer
     return _join(_line_words(outer, _LINE_WORDS | _NETWORK_WORDS))

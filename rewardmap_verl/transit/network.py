@@ -208,6 +208,15 @@ class Network:
             return ()
         return self._stops_by_spelling.get(text) or self._cached_stops(text)
 
+    def is_partial_name(self, text: str) -> bool:
+        """Return whether a spelling is only one of the two names that some stop has.
+
+        For "Edgware Road" if the stops are called "Edgware Road (Bakerloo)" and "Edgware Road
+        (Circle)". Such stops are different places, other than stops that share a full name.
+        """
+        key = normalize(text)
+        return key not in self._stops_by_key and key in self._stops_by_partial_name
+
     def _search_stops(self, text: str) -> tuple[int, ...]:
         key = normalize(text)
         return (

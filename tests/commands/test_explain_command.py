@@ -87,7 +87,7 @@ def test_a_perfect_answer_needs_no_better_one(tmp_path: Path, networks: Path) ->
 @pytest.mark.parametrize(
     ("response", "words"),
     [
-        (r"\boxed{two}", ["✗ it is not one unambiguous", "it means nothing", "wrong: 0 of 11"]),
+        (r"\boxed{some}", ["✗ it is not one unambiguous", "it means nothing", "wrong: 0 of 11"]),
         (
             r"\boxed{2 lines}",
             ["readable, but not in the exact format", "it means 2", "correct: 10.5 of 11"],

@@ -107,10 +107,16 @@ FAMILIES = {
         "plan:line_hash plan:line_paren plan:line_metro_prefix plan:line_stripped plan:line_dot",
     ),
     "the route twice": family(
-        "With labels in lower case read, this answer gives its route twice over, as 'repeat_all' "
-        "does, which the released code also calls wrong.",
-        "plan:lower_then_upper",
-        False,
+        "The same route written twice is that route; two different routes are still wrong.",
+        "plan:repeat_all plan:repeat_first_x3 plan:extra_dup_answer",
+    ),
+    "words for values": family(
+        "True, 是, two and 一 are values; VLMEvalKit also accepts true and false.",
+        "vqa:true_false vqa:True_bare vqa:shi_fou vqa:phrase_true vqa:word vqa:chinese_digits",
+    ),
+    "other answer marks": family(
+        "An fbox is a box, and JSON and tables say what the requested format says.",
+        "vqa:fbox vqa:json plan:json plan:table",
     ),
     "gold answer as text": family(
         'An answer stored as "2" is the number 2.', "odd:answer_as_string"
@@ -212,6 +218,8 @@ def test_where_both_references_agree_only_harmless_dress_makes_a_difference(
         "wrapped value",  # VLMEvalKit unwraps letters and numbers, but not yes and no
         "the answer is X",
         "other scripts",
+        "words for values",
+        "other answer marks",
         "a fault of the data",
     }
 
@@ -221,10 +229,13 @@ def test_plainly_right_routes_are_right(
 ) -> None:
     judged = {
         tag: {ours for row, ours in zip(rows, verdicts, strict=True) if row["tag"] == tag}
-        for tag in ("plan:perfect", "plan:crlf", "plan:split_segment", "plan:loops_x40")
+        for tag in (
+            *("plan:perfect", "plan:crlf", "plan:split_segment", "plan:loops_x40"),
+            *("plan:repeat_all", "plan:json", "plan:table"),
+        )
     }
     assert set(map(frozenset, judged.values())) == {frozenset({True})}
-    for tag in ("plan:wrong_start", "plan:broken_transfer", "plan:repeat_all", "plan:json"):
+    for tag in ("plan:wrong_start", "plan:broken_transfer"):
         assert not any(
             ours is True for row, ours in zip(rows, verdicts, strict=True) if row["tag"] == tag
         )

@@ -80,13 +80,103 @@ def test_the_asked_form_is_read_and_exact(text: str) -> None:
         (PLAIN + "\n--\nRoute Name: Line 3\nDeparture Stop: Cedar Station", {FormFault.FIELDS}),
     ],
 )
-def test_other_dress_is_read_and_noted(text: str, faults: set[FormFault]) -> None:
+def test_other_markup_is_read_and_noted(text: str, faults: set[FormFault]) -> None:
     assert read(text) == LEGS
     assert form_faults(text) == faults
 
 
 def test_cr_alone_ends_a_line() -> None:
     assert read(PLAIN.replace("\n", "\r")) == LEGS
+
+
+DRAFT = "Route Name: Line 9\nDeparture Stop: Acorn Station\nArrival Stop: Cedar Station"
+JSON = (
+    '[{"route_name": "Line 1", "departure_stop": "Acorn Station", "arrival_stop": "Birch Station"},'
+    ' {"route_name": "Line 2", "departure_stop": "Birch Station", "arrival_stop": "Cedar Station"}]'
+)
+TABLE = (
+    "| Leg | Route Name | Departure Stop | **Arrival Stop** |\n|---|:---|---|---|\n"
+    "| 1 | Line 1 | Acorn Station | Birch Station |\n| 2 | Line 2 | Birch Station | Cedar Station |"
+)
+KEY_VALUE_TABLE = (
+    "| Route Name | Line 1 |\n|---|---|\n| Departure Stop | Acorn Station |\n"
+    "| Arrival Stop | Birch Station |\n\n| Route Name | Line 2 |\n"
+    "| Departure Stop | Birch Station |\n| Arrival Stop | Cedar Station |"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PLAIN}<|im_end|>",
+        f"{PLAIN}<|endoftext|>",
+        f"{PLAIN}</s>",
+        f"<|begin_of_box|>{PLAIN}<|end_of_box|>",
+        f"<|channel|>analysis<|message|>{DRAFT}<|end|><|channel|>final<|message|>{PLAIN}<|return|>",
+        f"◁think▷{DRAFT}◁/think▷{PLAIN}",
+        PLAIN.replace("Line 1", r"\boxed{Line 1}"),
+        PLAIN.replace("Line 1", r"\boxed{\text{Line 1}}"),
+        PLAIN.replace("Acorn Station", r"$\mathrm{Acorn Station}$"),
+        JSON,
+        f'{{"routes": {JSON}, "transfers": 1}}',
+        "```json\n" + JSON.replace(", ", ",\n    ").replace("{", "{\n") + "\n```",
+        JSON.replace("Acorn", r"\u0041corn"),
+        '{"answer": "' + PLAIN.replace("\n", "\\n") + '"}',
+        TABLE,
+        f"Here is my route:\n\n{TABLE}\n\nHave a nice trip!",
+        KEY_VALUE_TABLE,
+    ],
+)
+def test_marks_json_and_tables_are_read(text: str) -> None:
+    assert read(text) == LEGS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{DRAFT}\n\nFinal answer:\n{PLAIN}",
+        f"{DRAFT}\n\n**Final Answer**\n\n{PLAIN}",
+        f"{DRAFT}\n--\n### Final route\n{PLAIN}",
+        f"{DRAFT}\nThe answer is:\n{PLAIN}",
+        f"{DRAFT}\nAnswer: {PLAIN}",
+        f"{DRAFT}\n最终答案:\n{PLAIN}",
+        f"{DRAFT}\n<answer>\n{PLAIN}\n</answer>",
+        f"{PLAIN}\nFinal answer:\nRoute Name: Line 9\nDeparture Stop: Acorn",
+        f"{PLAIN}\n--\n{PLAIN}",
+        f"{PLAIN}\n\n{PLAIN}\n\n{PLAIN.lower()}",
+        f"I fill in Route Name: and the two stops.\n\n{PLAIN}",
+        f"First I look for the Route Name: it must be Line 9.\n{PLAIN}",
+        "Route Name: Line 9, Departure Stop: Acorn Station, Arrival Stop: Elm Station would be"
+        f" possible.\n{PLAIN}".replace("Route", "A Route", 1),
+    ],
+)
+def test_the_last_complete_answer_counts(text: str) -> None:
+    assert read(text) == LEGS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{DRAFT}\n--\n{PLAIN}",
+        f"{PLAIN}\n--\n{DRAFT}",
+        f"{DRAFT}\n\nor\n\n{PLAIN}",
+        f"{PLAIN}\n--\n{PLAIN}\n--\n{DRAFT}",
+        f"{PLAIN}\nFinal answer:\n{DRAFT}",
+        f"<answer>{PLAIN}</answer>\n<answer>{DRAFT}</answer>",
+    ],
+)
+def test_two_different_routes_are_a_hedge_and_the_last_one_counts_where_it_is_marked(
+    text: str,
+) -> None:
+    assert read(text) != LEGS
+
+
+def test_a_final_answer_and_a_repetition_are_form_faults_only_where_they_surround_the_route() -> (
+    None
+):
+    assert form_faults(f"{DRAFT}\n\nFinal answer:\n{PLAIN}") == set()
+    assert form_faults(f"{PLAIN}<|im_end|>") == set()
+    assert form_faults(f"{PLAIN}\n--\n{PLAIN}") == {FormFault.AROUND}
 
 
 @pytest.mark.parametrize("order", [(1, 2, 0), (0, 2, 1), (2, 1, 0), (1, 0, 2)])
@@ -138,7 +228,11 @@ def test_of_two_departures_the_first_counts_and_of_two_arrivals_the_last() -> No
         "Route Name: Line 1\nArrival Stop: Birch Station",
         "Departure Stop: Acorn Station\nArrival Stop: Birch Station",
         "Take Line 1 from Acorn Station to Birch Station.",
-        "| Route Name: | Departure Stop: | Arrival Stop: |\n|---|---|---|\n| 1 | Acorn | Elm |",
+        "| Route Name: | Departure Stop: |\n|---|---|\n| 1 | Acorn |",
+        "Route Name: Line 1, then Route Name: Line 2.",
+        f"◁think▷{PLAIN}◁/think▷",
+        f"◁think▷{PLAIN}",
+        f"<|channel|>analysis<|message|>{PLAIN}<|end|>",
         PLAIN.replace("Departure Stop", "Departure Station"),
         f"<think>{PLAIN}</think>",
         f"<think>{PLAIN}",
@@ -167,7 +261,8 @@ def test_incomplete_blocks_are_no_legs() -> None:
 
 
 def test_legs_beyond_the_limit_are_not_read() -> None:
-    text = "\n--\n".join([PLAIN] * 50)
+    legs = [LegText("Line 1", f"Stop {i}", f"Stop {i + 1}") for i in range(100)]
+    text = write_route(legs)
     assert len(read(text)) == 100
     assert len(read(text, max_legs=8)) == 8
 
@@ -220,7 +315,7 @@ ROUTES = st.lists(LINE_OF_ROUTE | BLOCK | st.just("--"), max_size=12).map("\n".j
 
 @settings(max_examples=400, deadline=None)
 @given(ROUTES, st.sampled_from(["", "short", "long_count", "long_via"]))
-def test_the_dress_of_labels_never_changes_what_is_read(text: str, form: str) -> None:
+def test_the_markup_of_labels_never_changes_what_is_read(text: str, form: str) -> None:
     decorated = text.replace("Route Name: ", "- **route name** : ").replace("Stop: ", "STOP:")
     assert read(decorated, form) == read(text, form)
 

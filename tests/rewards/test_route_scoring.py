@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.perfect import write_route
+from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.score import GroundTruth, Score, score_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import parse_network
@@ -15,7 +18,7 @@ from rewardmap_verl.transit.reader import parse_network
 
 @pytest.fixture(scope="module")
 def town() -> Network:
-    """Acorn to Gate takes two transfers (1, 2, 3), over Cedar and Elm; Line 4 is a longer way."""
+    """Acorn to Gate takes two transfers (1, 2, 3), over Cedar and Elm; Line 4 is a detour."""
     return parse_network(
         {
             "Line 1": ["Acorn Station", "Birch Station", "Cedar Station"],
@@ -236,3 +239,66 @@ def test_short_answers_have_no_detail() -> None:
         assert (score.score, score.acc, score.format, score.correctness) == expected, text
         assert score.detail is None
         assert set(score.metrics.values()) == {None}
+
+
+EDGWARE = {
+    "Line 1": ["Acorn Station", "Edgware Road (Circle) Station", "Birch Station"],
+    "Line 2": ["Cedar Station", "Edgware Road (Bakerloo) Station", "Dune Station"],
+    "Line 3": ["Birch Station", "Elm Station", "Cedar Station"],
+}
+
+
+@pytest.mark.parametrize(
+    ("stop", "correct"),
+    [
+        ("Edgware Road Station", False),
+        ("Edgware Road", False),
+        ("Edgware Road (Circle) Station", False),
+        ("Edgware Road (Bakerloo) Station", False),
+    ],
+)
+def test_a_partial_name_joins_no_lines_that_do_not_meet(stop: str, correct: bool) -> None:
+    network = parse_network(EDGWARE, "land", "town")
+    route = (LegText("Line 1", "Acorn Station", stop), LegText("Line 2", stop, "Dune Station"))
+    score = score_answer(write_route(route), truth("Acorn", "Dune", 2), network, RewardConfig())
+    assert score.acc == correct
+    assert score.metrics["transfers"] == 0.0
+
+
+def test_a_partial_name_means_the_stop_of_the_line_that_is_ridden() -> None:
+    network = parse_network(EDGWARE, "land", "town")
+    asked = GroundTruth.from_row(
+        {
+            "type": "planning",
+            "country": "land",
+            "city": "town",
+            "station_1": "Edgware Road (Circle) Station",
+            "station_2": "Birch Station",
+            "question_transfer_count": 0,
+            "difficulty_city": "easy",
+        }
+    )
+    route = write_route((LegText("Line 1", "Edgware Road", "Birch Station"),))
+    assert score_answer(route, asked, network, RewardConfig()).acc == 1.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: f"{text}<|im_end|>",
+        lambda text: text.replace("Cedar Station\n", "Cedar Station - transfer here\n"),
+        lambda text: text.replace("Cedar Station\n", "Cedar Station (transfer to Line 2)\n"),
+        lambda text: text.replace("Cedar Station\n", "Cedar Station, change to Line 2\n"),
+        lambda text: text.replace("Line 2", "The Line 2").replace("Line 1", "Linie 1"),
+        lambda text: text.replace("Line 2", "Line 2 towards Elm"),
+        lambda text: f"{text}\n--\n{text}",
+        lambda text: f"Route Name: 9\nDeparture Stop: Acorn\nArrival Stop: Gate\nAnswer:\n{text}",
+    ],
+)
+def test_correct_routes_in_other_words_are_correct(
+    town: Network, change: Callable[[str], str]
+) -> None:
+    text = change(answer(*GOLD))
+    score = score_answer(text, truth("Acorn", "Gate", 2), town, RewardConfig())
+    assert (score.acc, score.detail) == (1.0, 10.0), text
+    assert score.format >= 0.75
