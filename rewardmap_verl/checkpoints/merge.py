@@ -72,7 +72,7 @@ def merge(
     check_safe(shard_files(shards))
     output.parent.mkdir(parents=True, exist_ok=True)
     with staging_folder(output, "config.json") as staging:
-        _run_merger(shards, staging, timeout)
+        run_merger(shards, staging, timeout)
         if (rollout_dtype(shards) if dtype == "auto" else dtype) == "float32":
             restore(staging, join_shards(shard_files(shards)))
         elif (staging / ADAPTER).is_dir():
@@ -214,7 +214,17 @@ def fold_into(folder: Path) -> None:
     shutil.rmtree(folder / ADAPTER)
 
 
-def _run_merger(shards: Path, target: Path, timeout: float) -> None:
+def run_merger(shards: Path, target: Path, timeout: float) -> None:
+    """Run verl's merger in a process that loads tensors only.
+
+    Args:
+        shards: Folder with the shards.
+        target: Folder to write.
+        timeout: Seconds after which it is stopped.
+
+    Raises:
+        ConfigError: It failed; the message ends with the last lines of its output.
+    """
     command = [
         *(sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp"),
         *("--local_dir", str(shards), "--target_dir", str(target)),

@@ -6,7 +6,6 @@ loading the model and validating. These functions read the checkpoint first.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,19 @@ from rewardmap_verl.checkpoints.folders import (
     newest_complete_step,
     set_latest_step,
 )
+from rewardmap_verl.checkpoints.fsdp_checkpoint import check_safe, read_plain
 from rewardmap_verl.curriculum.config import file_names, read_curriculum
 from rewardmap_verl.curriculum.fingerprint import Fingerprint, fingerprint, refuse_changes
 from rewardmap_verl.curriculum.rows import Files
-from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.errors import ConfigError, DataError
 
-__all__ = ["check_resume", "current_fingerprint", "fall_back", "fall_back_step"]
+__all__ = [
+    "check_resume",
+    "check_resumed_files",
+    "current_fingerprint",
+    "fall_back",
+    "fall_back_step",
+]
 
 _WORKERS_KEY = "data.dataloader_num_workers"
 
@@ -38,14 +44,9 @@ def check_resume(config: DictConfig) -> None:
 
     Raises:
         ConfigError: The training order has changed, or the position cannot be restored.
+        DataError: The data position contains more than plain data.
     """
-    folder = _checkpoint(config)
-    if (
-        folder is not None
-        and find_damage(folder)
-        and (complete := newest_complete_step(folder.parent)) is not None
-    ):
-        folder = folder.parent / f"global_step_{complete}"  # see fall_back
+    folder = _resumed_folder(config)
     state = _load(folder / "data.pt") if folder else None
     if state is None:
         return
@@ -61,6 +62,20 @@ def check_resume(config: DictConfig) -> None:
             "trainer.default_local_dir.",
         )
     refuse_changes(saved, current_fingerprint(config.data))
+
+
+def check_resumed_files(config: DictConfig) -> None:
+    """Check that no file of the checkpoint to resume can run code; verl unpickles all of them.
+
+    Args:
+        config: The complete configuration of the run.
+
+    Raises:
+        DataError: Names the first file with more than tensors and plain data.
+    """
+    folder = _resumed_folder(config)
+    if folder is not None:
+        check_safe(sorted(folder.rglob("*.pt")))
 
 
 def fall_back_step(config: DictConfig) -> tuple[int, str] | None:
@@ -128,6 +143,15 @@ def saved_fingerprint(state: Mapping[str, Any]) -> Fingerprint | None:
     return (state.get("dataset_state") or {}).get("fingerprint")
 
 
+def _resumed_folder(config: DictConfig) -> Path | None:
+    """Return the checkpoint that the run resumes from, after :func:`fall_back`; ``None`` if new."""
+    folder = _checkpoint(config)
+    if folder is None or not find_damage(folder):
+        return folder
+    complete = newest_complete_step(folder.parent)
+    return folder if complete is None else folder.parent / f"global_step_{complete}"
+
+
 def _checkpoint(config: DictConfig) -> Path | None:
     """Return the folder that PPOTrainer._load_checkpoint would load, if any."""
     mode, path, root = (
@@ -146,16 +170,13 @@ def _checkpoint(config: DictConfig) -> Path | None:
 
 
 def _load(path: Path) -> Mapping[str, Any] | None:
-    """Return the saved data position; ``None`` if it is missing or not plain data."""
-    import torch
-
+    """Return the saved data position; ``None`` if there is none."""
     if not path.is_file():
         return None
-    try:
-        state = torch.load(path, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError):
-        return None
-    return state if isinstance(state, Mapping) else None
+    state = read_plain(path)
+    if not isinstance(state, Mapping):
+        raise DataError(path, found=type(state).__name__, hint="It is not a data position of verl.")
+    return state
 
 
 def _check_workers(state: Mapping[str, Any], workers: int) -> None:

@@ -109,7 +109,7 @@ def test_a_model_is_replaced_only_on_request(
     def written(shards: Path, target: Path, timeout: float) -> None:
         (target / "config.json").write_text("after")
 
-    monkeypatch.setattr("rewardmap_verl.checkpoints.merge._run_merger", written)
+    monkeypatch.setattr("rewardmap_verl.checkpoints.merge.run_merger", written)
     with pytest.raises(ConfigError, match="exists already"):
         merge(tmp_path / "checkpoints", before)
     assert merge(tmp_path / "checkpoints", before, replace=True) == before

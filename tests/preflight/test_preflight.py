@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from hydra import compose, initialize_config_module
 from hydra._internal.callbacks import Callbacks
 from omegaconf import DictConfig, OmegaConf
 
+from rewardmap_verl.checkpoints.resume import current_fingerprint
 from rewardmap_verl.preflight import plugin_state
 from rewardmap_verl.preflight.callback import PreflightCallback, examine
 from rewardmap_verl.preflight.checks.checkpoints import check_disk
@@ -270,12 +272,12 @@ def test_damaged_checkpoint_falls_back_with_a_warning(
     import torch
 
     config.trainer.default_local_dir = str(tmp_path)
+    position = {"dataset_state": {"fingerprint": current_fingerprint(config.data)}}
     for step in (1, 2):
         actor = tmp_path / f"global_step_{step}" / "actor"
         actor.mkdir(parents=True)
         torch.save({}, actor / "model_world_size_1_rank_0.pt")
-        # A position that cannot be read with weights_only, so there is no order to compare.
-        torch.save(Path, actor.parent / "data.pt")
+        torch.save(position, actor.parent / "data.pt")
     newest = tmp_path / "latest_checkpointed_iteration.txt"
     newest.write_text("2")
     cut = tmp_path / "global_step_2" / "data.pt"
@@ -283,6 +285,39 @@ def test_damaged_checkpoint_falls_back_with_a_warning(
     PreflightCallback().on_run_start(config)
     assert "damaged (data.pt is truncated); the run resumes from step 1" in capsys.readouterr().err
     assert newest.read_text() == "1"
+
+
+class Attack:
+    """Creates a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["data.pt", "actor/optim_world_size_1_rank_0.pt"])
+def test_checkpoint_that_runs_code_is_refused(
+    config: DictConfig, tmp_path: Path, name: str
+) -> None:
+    """verl unpickles all files of the checkpoint that it resumes."""
+    import torch
+
+    config.trainer.default_local_dir = str(tmp_path)
+    actor = tmp_path / "global_step_1" / "actor"
+    actor.mkdir(parents=True)
+    torch.save({}, actor / "model_world_size_1_rank_0.pt")
+    position = {"dataset_state": {"fingerprint": current_fingerprint(config.data)}}
+    torch.save(position, actor.parent / "data.pt")
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("1")
+    assert found(config) == {}
+    path = actor.parent / name
+    torch.save({"state": Attack(tmp_path / "owned")}, path)
+    diagnostic = found(config)[str(path)]
+    assert diagnostic.stops
+    assert "Only tensors and plain data are read" in diagnostic.hint
+    assert not (tmp_path / "owned").exists()
 
 
 def test_full_disk_is_a_warning(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from rewardmap_verl.checkpoints.resume import check_resume, fall_back_step
+from rewardmap_verl.checkpoints.resume import check_resume, check_resumed_files, fall_back_step
 from rewardmap_verl.checkpoints.retention import room_shortage
 from rewardmap_verl.preflight.checks.data import check_files
 from rewardmap_verl.preflight.checks.values import is_ours, select
@@ -17,7 +17,7 @@ __all__ = ["check_disk", "check_position"]
 
 
 def check_position(config: DictConfig) -> Iterator[Diagnostic]:
-    """Report a checkpoint that is damaged or was written with another training order."""
+    """Report a checkpoint that is damaged, unsafe, or written with another training order."""
     if not is_ours(config) or list(check_files(config)):
         return
     if (found := fall_back_step(config)) is not None:
@@ -28,6 +28,7 @@ def check_position(config: DictConfig) -> Iterator[Diagnostic]:
             str(select(config, "trainer.default_local_dir")),
             stops=False,
         )
+    check_resumed_files(config)
     check_resume(config)
 
 
