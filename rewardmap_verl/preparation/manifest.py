@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import json_bytes, write_bytes
+from rewardmap_verl.preparation.input_files import check_file
 
 __all__ = [
     "MANIFEST_NAME",
@@ -149,6 +150,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     again = "Prepare the data again with `rewardmap prepare`."
+    if path.exists():
+        check_file(path)
     try:
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise DataError(path, "size", path.stat().st_size, again)

@@ -20,7 +20,14 @@ from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import read_network
 
-__all__ = ["PreparedQuestion", "link_images", "read_networks", "read_prepared_questions"]
+__all__ = [
+    "PreparedQuestion",
+    "link_images",
+    "prepared_image",
+    "prepared_network",
+    "read_networks",
+    "read_prepared_questions",
+]
 
 _IMAGE_MARKER = "<image>\n"
 _PREPARE = "Prepare the folder again with `rewardmap prepare` or `make prep-data`."
@@ -72,7 +79,16 @@ def read_prepared_questions(folder: Path, split: str) -> Iterator[PreparedQuesti
         where = f"{path}, row {number}"
         try:
             yield _question(row, number, where, networks)
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
+        except DataError:
+            raise
+        except (
+            AttributeError,
+            IndexError,
+            KeyError,
+            TypeError,
+            ValueError,
+            OverflowError,
+        ) as error:
             hint = f"It does not have the format of this version. {_PREPARE}"
             raise DataError(where, hint=hint) from error
 
@@ -82,7 +98,7 @@ def _question(
 ) -> PreparedQuestion:
     truth = GroundTruth.from_json(row["reward_model"]["ground_truth"], where)
     image = row["images"][0]
-    path = image_inside(networks.folder, image["image"], where, "image")
+    path = prepared_image(networks.folder, image["image"], where)
     network, planner = networks.of(row, where) if truth.is_planning else (None, None)
     return PreparedQuestion(
         index=number,
@@ -105,17 +121,37 @@ class _Networks:
     def of(self, row: dict[str, Any], where: str) -> tuple[Network, Planner]:
         relative = row["extra_info"]["network"]
         if relative not in self._read:
-            path = inside(self.folder, relative, where, "network")
-            check_file(path, where, "network")
-            network = read_network(path)
+            network = prepared_network(self.folder, relative, where)
             self._read[relative] = network, Planner(network)
         return self._read[relative]
+
+
+def prepared_image(folder: Path, relative: str, where: object = "image") -> Path:
+    """Return the path of a map image in a prepared folder.
+
+    Raises:
+        DataError: The path leads outside the folder, has an unusual name, or is not a regular file.
+    """
+    path = image_inside(folder, relative, where, "image")
+    check_file(path, where, "image")
+    return path
+
+
+def prepared_network(folder: Path, relative: str, where: object = "network") -> Network:
+    """Read a network of a prepared folder.
+
+    Raises:
+        DataError: The path leads outside the folder, is not a regular file, or is not a network.
+    """
+    path = inside(folder, relative, where, "network")
+    check_file(path, where, "network")
+    return read_network(path)
 
 
 def read_networks(folder: Path, manifest: Manifest) -> dict[tuple[str, str], Network]:
     """Return the network of every map by country and city."""
     return {
-        (entry.country, entry.city): read_network(inside(folder, entry.network))
+        (entry.country, entry.city): prepared_network(folder, entry.network)
         for entry in manifest.maps
     }
 
@@ -123,7 +159,7 @@ def read_networks(folder: Path, manifest: Manifest) -> dict[tuple[str, str], Net
 def link_images(folder: Path, target: Path, maps: tuple[MapRecord, ...]) -> None:
     """Add the map images to an export under the same relative paths, as hard links if possible."""
     for entry in maps:
-        source, copy = image_inside(folder, entry.image), target / entry.image
+        source, copy = prepared_image(folder, entry.image), target / entry.image
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.unlink(missing_ok=True)
         try:

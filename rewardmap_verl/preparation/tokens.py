@@ -41,8 +41,10 @@ class TokenizerCounter:
         from transformers import AutoTokenizer  # slow to import
 
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+        except Exception as error:  # the library raises many kinds of errors for broken files
             raise ConfigError(
                 "tokenizer",
                 found=str(folder),

@@ -7,19 +7,19 @@ allows; otherwise the row would teach something wrong.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest, differences, read_manifest
+from rewardmap_verl.preparation.parquet import open_parquet, parquet_rows
 from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.records import prepared_image, prepared_network
 from rewardmap_verl.preparation.rows import IMAGE_MARKER, SCHEMA
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.ground_truth import GroundTruth
@@ -27,7 +27,6 @@ from rewardmap_verl.rewards.perfect import perfect_answer
 from rewardmap_verl.rewards.score import bounds, check_against_network, score_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Planner
-from rewardmap_verl.transit.reader import read_network
 
 __all__ = ["faults"]
 
@@ -63,41 +62,49 @@ class _FolderFiles:
 
     def network(self, path: str) -> tuple[Network, Planner]:
         if path not in self._networks:
-            network = read_network(inside(self.folder, path, field="network"))
+            network = prepared_network(self.folder, path)
             self._networks[path] = network, Planner(network)
         return self._networks[path]
 
     def image_size(self, path: str) -> tuple[int, int]:
         if path not in self._sizes:
             try:
-                with Image.open(inside(self.folder, path, field="image")) as image:
+                with Image.open(prepared_image(self.folder, path)) as image:
                     self._sizes[path] = image.size
-            except OSError as error:
-                raise DataError(
-                    path, found=str(error), hint="It is not a readable image."
-                ) from error
+            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+                hint = "It is not a readable image."
+                raise DataError(path, found=str(error), hint=hint) from error
         return self._sizes[path]
 
 
 def _split_faults(files: _FolderFiles, manifest: Manifest, split: str, count: int) -> Iterator[str]:
     name = f"{split}.parquet"
     try:
-        table = pq.read_table(inside(files.folder, name))
-    except (OSError, pa.ArrowException) as error:
-        yield f"{name}: cannot be read ({error})"
-        return
-    if not table.schema.equals(SCHEMA):
-        yield f"{name}: it does not have the columns of this version"
-        return
-    if table.num_rows != count:
-        yield f"{name}: it has {table.num_rows} rows; the manifest has {count}"
+        path = inside(files.folder, name)
+        file = open_parquet(path)
+        if not file.schema_arrow.equals(SCHEMA):
+            yield f"{name}: it does not have the columns of this version"
+            return
+        if file.metadata.num_rows != count:
+            yield f"{name}: it has {file.metadata.num_rows} rows; the manifest has {count}"
+        yield from _rows_faults(files, manifest, split, parquet_rows(path))
+    except DataError as error:
+        yield str(error)
+
+
+def _rows_faults(
+    files: _FolderFiles, manifest: Manifest, split: str, rows: Iterable[Mapping[str, Any]]
+) -> Iterator[str]:
+    name = f"{split}.parquet"
     seen: Counter[str] = Counter()
-    for number, row in enumerate(table.to_pylist()):
-        seen[row["extra_info"]["type"]] += 1
+    for number, row in enumerate(rows):
         try:
+            seen[row["extra_info"]["type"]] += 1
             yield from (f"{name}, row {number}: {fault}" for fault in _row_faults(files, row))
         except DataError as error:
             yield f"{name}, row {number}: {error}"
+        except (IndexError, TypeError) as error:
+            yield f"{name}, row {number}: a value is missing ({error})"
     if dict(seen) != manifest.rows_by_type.get(split):
         yield f"{name}: the number of rows of each type differs from the manifest"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,13 +32,31 @@ def run(settings: PrepareSettings) -> None:
         ConfigError: The settings do not fit the source.
     """
     console = Console()
-    with _progress(console) as report:
+    with _terminable(), _progress(console) as report:
         manifest = prepare(settings, report)
     console.print(_table(manifest, settings.out))
     console.print(f"{len(manifest.files)} files, {decimal(manifest.bytes)}")
     for note in manifest.notes:
         console.print(f"[yellow]Note[/] {escape(note)}", soft_wrap=True)
     _print_skipped(console, manifest)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C: worker processes stop, and the terminal is restored."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # signals can be handled in the main thread only
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

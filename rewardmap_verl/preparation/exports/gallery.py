@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib.resources import files
@@ -9,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, read_line_geometry
 from rewardmap_verl.preparation.atomic import write_bytes
+from rewardmap_verl.preparation.input_files import check_file
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import inside
 from rewardmap_verl.preparation.records import (
@@ -49,7 +53,10 @@ def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]
         for number, entry in enumerate(manifest.maps)
         for key in [(entry.country, entry.city)]
     ]
+    script = _resource("gallery.js")
     page = _template().render(
+        script=Markup(script),
+        script_hash=_csp_hash(script),
         title="Transit maps and their questions",
         subtitle=f"Source {manifest.source}, seed {manifest.seed}: "
         f"{sum(manifest.rows.values()):,} questions about "
@@ -63,7 +70,16 @@ def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files(__package__).joinpath("gallery.html").read_text("utf-8"))
+    return environment.from_string(_resource("gallery.html"))
+
+
+def _resource(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    """Return the hash by which the content security policy allows this script and no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def _map(
@@ -73,8 +89,7 @@ def _map(
     network: Network,
     records: Sequence[PreparedQuestion],
 ) -> dict[str, Any]:
-    path = inside(folder, entry.positions) if entry.positions else None
-    tracks = read_line_geometry(path, network) if path else None
+    tracks = _tracks(folder, entry, network)
     kinds = Counter(record.truth.type.value for record in records)
     return {
         "anchor": f"map-{number}",
@@ -93,6 +108,15 @@ def _map(
             _question(f"marks-{number}-{i}", record, tracks) for i, record in enumerate(records)
         ],
     }
+
+
+def _tracks(folder: Path, entry: MapRecord, network: Network) -> LineGeometry | None:
+    """Return the drawn lines of a map; None if their positions are unknown."""
+    if not entry.positions:
+        return None
+    path = inside(folder, entry.positions)
+    check_file(path)
+    return read_line_geometry(path, network)
 
 
 def _question(name: str, record: PreparedQuestion, tracks: LineGeometry | None) -> dict[str, Any]:

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.manifest import Manifest
-from rewardmap_verl.preparation.paths import image_inside
 from rewardmap_verl.preparation.records import (
     PreparedQuestion,
+    prepared_image,
     read_networks,
     read_prepared_questions,
 )
@@ -130,7 +130,10 @@ def _maps(folder: Path, manifest: Manifest) -> Iterator[dict[str, Any]]:
         network = network_to_json(networks[entry.country, entry.city])
         yield {
             "id": f"{entry.country}/{entry.city}",
-            "image": {"bytes": image_inside(folder, entry.image).read_bytes(), "path": entry.image},
+            "image": {
+                "bytes": prepared_image(folder, entry.image).read_bytes(),
+                "path": entry.image,
+            },
             "width": entry.width,
             "height": entry.height,
             "country": entry.country,

@@ -1,0 +1,194 @@
+"""Crash safety: a kill at any rename or removal leaves the old or the new folder in its place."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation import atomic
+from rewardmap_verl.preparation.atomic import exclusive_lock, staging_folder, write_bytes
+from rewardmap_verl.preparation.exports.write import ExportFormat, write_export
+from rewardmap_verl.preparation.prepare import prepare
+from rewardmap_verl.preparation.settings import PrepareSettings
+
+Make = Callable[..., PrepareSettings]
+
+CALLS = ("rename", "replace", "unlink", "rmdir", "link")
+OLD, NEW = {"marker": b"old", "a/b": b"1"}, {"marker": b"new", "a/c": b"2"}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def write_all(target: Path, files: dict[str, bytes], resume: bool = False) -> None:
+    with staging_folder(target, "marker", resume=resume) as staging:
+        for name, content in files.items():
+            write_bytes(staging / name, content)
+
+
+def killed_at(work: Callable[[], object], point: int, exchange: bool) -> int:
+    """Run work in a child that is killed before its system call number ``point`` of CALLS.
+
+    Returns:
+        The exit code: 0 if the work ended before that call.
+    """
+
+    def child() -> None:
+        calls = iter(range(point))
+
+        def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*arguments: Any, **options: Any) -> Any:
+                if next(calls, None) is None:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments, **options)
+
+            return call
+
+        for name in CALLS:
+            setattr(os, name, counted(getattr(os, name)))
+        shutil._use_fd_functions = False  # type: ignore[attr-defined]
+        atomic._exchange = counted(atomic._exchange) if exchange else lambda first, second: False
+        work()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def every_point(work: Callable[[], object], exchange: bool) -> Iterator[int]:
+    """Yield each point at which the work was killed; the last run ends without a kill."""
+    for point in range(200):
+        code = killed_at(work, point, exchange)
+        if code == 0:
+            assert point > 2
+            return
+        assert code == -signal.SIGKILL
+        yield point
+    raise AssertionError("the work never ended")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_exchange_leaves_a_complete_folder_at_every_point(tmp_path: Path, resume: bool) -> None:
+    target = tmp_path / "out"
+    write_all(target, OLD)
+    for _ in every_point(lambda: write_all(target, NEW, resume), exchange=True):
+        assert contents(target) in (OLD, NEW)
+        write_all(target, OLD, resume)
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert contents(target) == NEW
+
+
+def test_without_an_exchange_the_next_run_restores_the_old_folder(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    write_all(target, OLD)
+    for _ in every_point(lambda: write_all(target, NEW), exchange=False):
+        if not target.exists():
+            with pytest.raises(RuntimeError), staging_folder(target, "marker"):
+                raise RuntimeError
+            assert contents(target) == OLD
+        assert contents(target) in (OLD, NEW)
+        write_all(target, OLD)
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_prepared_folder_survives_a_kill_at_every_point(local: Make) -> None:
+    out = local().out
+    old = prepare(local())
+    before = contents(out)
+    new = local(seed=5)
+    for _ in every_point(lambda: prepare(new), exchange=True):
+        found = contents(out)
+        if found != before:  # the new folder, complete
+            assert prepare(new).fingerprint != old.fingerprint
+            assert contents(out) == found
+            prepare(local())
+            assert contents(out) == before
+    prepare(local())
+    assert {path.name for path in out.parent.iterdir()} == {"root", "out"}
+
+
+@pytest.mark.parametrize("form", list(ExportFormat))
+def test_an_export_survives_a_kill_at_every_point(
+    local: Make, tmp_path: Path, form: ExportFormat
+) -> None:
+    prepare(local())
+    target = tmp_path / "export"
+    write_export(local().out, form, target)
+    before = contents(target)
+    points = every_point(lambda: write_export(local().out, form, target), exchange=True)
+    for _ in points:
+        assert contents(target) == before
+    write_export(local().out, form, target)
+    assert {path.name for path in tmp_path.iterdir()} == {"root", "out", "export"}
+
+
+def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    write_all(tmp_path / "out", OLD)
+    with pytest.raises(RuntimeError), staging_folder(tmp_path / "out", "marker") as staging:
+        write_bytes(staging / "x", b"half")
+        raise RuntimeError
+    assert contents(tmp_path / "out") == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with staging_folder(target, "marker") as staging:
+        write_bytes(staging / "marker", b"first")
+        with pytest.raises(DataError, match=r"out\. Another process is writing"):
+            write_all(target, NEW)
+    assert contents(target) == {"marker": b"first"}
+
+
+def test_a_lock_of_a_replaced_file_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    other = tmp_path / "other"
+    path.touch()
+    other.touch()
+    real = os.open
+
+    def open_and_replace(*arguments: Any) -> int:
+        handle = real(*arguments)
+        other.replace(path)
+        return handle
+
+    monkeypatch.setattr(os, "open", open_and_replace)
+    with pytest.raises(DataError, match="Another process"), exclusive_lock(path):
+        pass
+
+
+def test_a_link_to_the_output_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "out")
+    write_all(tmp_path / "link", OLD)
+    write_all(tmp_path / "link", NEW)
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "disk" / "out") == NEW
+
+
+@pytest.mark.parametrize("form", list(ExportFormat))
+def test_an_export_never_replaces_another_folder(
+    local: Make, tmp_path: Path, form: ExportFormat
+) -> None:
+    prepare(local())
+    write_bytes(tmp_path / "mine" / "thesis.txt", b"precious")
+    with pytest.raises(DataError, match="this command did not write it"):
+        write_export(local().out, form, tmp_path / "mine")
+    assert contents(tmp_path / "mine") == {"thesis.txt": b"precious"}
