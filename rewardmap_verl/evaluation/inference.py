@@ -170,7 +170,7 @@ class VllmEngine:
         on_cpu = current_platform.is_cpu()
         self._sampling = vllm.SamplingParams(temperature=0.0, max_tokens=generation.max_tokens)
         try:
-            self._processor = AutoProcessor.from_pretrained(model)
+            self._processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
             self._model = vllm.LLM(model, **engine_options(generation, questions, on_cpu))
         except (ValueError, OSError, RuntimeError) as error:
             hint = (

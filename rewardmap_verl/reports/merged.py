@@ -56,7 +56,10 @@ def compare_with_checkpoint(checkpoint: Path, model: Path) -> WeightComparison:
     if any("lora_" in name for name in trained):
         hint = "Adapters are merged into the weights, so compare answers with `rewardmap evaluate`."
         raise DataError(checkpoint, found="adapters (LoRA)", hint=hint)
-    merged = AutoModelForImageTextToText.from_pretrained(model, dtype="auto").state_dict()
+    loaded = AutoModelForImageTextToText.from_pretrained(
+        model, dtype="auto", trust_remote_code=False
+    )
+    merged = loaded.state_dict()
     return compare_weights(trained, merged)
 
 

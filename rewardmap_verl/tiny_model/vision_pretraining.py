@@ -136,7 +136,7 @@ def pretrain_vision(
     if output.exists():
         raise ConfigError(output, found="an existing path", hint="Remove it or choose another one.")
     full: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(model)
-    processor = AutoProcessor.from_pretrained(model)
+    processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
     pixels, grid = _pixels(processor, examples)
     embeddings = full.get_input_embeddings().weight.detach()
     targets = _targets(processor.tokenizer, embeddings, examples, int(grid.prod()) // 4)
