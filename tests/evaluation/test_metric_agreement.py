@@ -97,6 +97,11 @@ FAMILIES = {
         tag("ref_missing"),
         ALL,
     ),
+    "the route twice": Family(
+        "The same route written twice is that route; two different routes are still wrong.",
+        tag("repeat_sections"),
+        ALL,
+    ),
     "names and labels in other dress": Family(
         "Labels in lower case, a stop without 'Station', 'Line A' or '4' for a line, New York's "
         "'L' as 'Line L', a sentence after the route: read as the reward reads them "
