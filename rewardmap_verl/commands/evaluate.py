@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.commands.failure import readable_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,9 +163,8 @@ def evaluate(
 def _reported_errors() -> Iterator[None]:
     """Report bad input and interruptions in one line."""
     try:
-        yield
-    except (DataError, ConfigError) as error:
-        fail(error)
+        with readable_errors():
+            yield
     except KeyboardInterrupt:
         typer.secho("Interrupted. Run the same command again to resume.", err=True)
         raise typer.Exit(130) from None

@@ -11,6 +11,7 @@ import typer
 from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import (
     MISSING,
     JsonLine,
@@ -92,7 +93,7 @@ def _answer(row: QuestionRow, file: Path | None) -> object:
             raise DataError(file, found=str(error), hint="Give a readable text file.") from None
     if row.response is MISSING:
         raise DataError(row.where, "response", "nothing", "Pass an answer with --response FILE.")
-    return row.response
+    return response_text(row.response, row.where)
 
 
 def show(found: Explanation, console: Console) -> None:

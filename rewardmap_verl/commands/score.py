@@ -12,22 +12,43 @@ from typing import Annotated, Any, BinaryIO, Final
 import typer
 
 from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption
+from rewardmap_verl.commands.reward_options import ConfigOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.rewards.rows import MISSING, JsonLine, NetworkFolder, read_json_lines, read_row
+from rewardmap_verl.rewards.response_text import response_text
+from rewardmap_verl.rewards.rows import (
+    MISSING,
+    JsonLine,
+    NetworkFolder,
+    QuestionRow,
+    read_json_lines,
+    read_row,
+)
 from rewardmap_verl.rewards.score import score_answer
 
-__all__ = ["score", "score_line"]
+__all__ = ["score"]
 
 KEYS: Final = ("score", "acc", "format", "correctness", "detail", "weight")
+
+Scored = tuple[dict[str, Any], DataError | None]
+"""An output record, and the error if the row is invalid."""
 
 
 def score(
     rows: Annotated[
         Path, typer.Argument(help="JSON Lines file with a question and a response per line.")
     ],
-    networks: NetworksOption,
+    networks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of networks, COUNTRY/CITY.json; networks/ in a prepared folder."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Prepared folder of the questions, for the answers of `rewardmap evaluate`. "
+            "Defaults to the folder that was evaluated."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Output file. Defaults to standard output.")
     ] = None,
@@ -39,47 +60,92 @@ def score(
 
     Each row has `city, country, type, station_1, station_2, answer, question_transfer_count,
     difficulty_city, response` and optionally `id`; lines of a rollout dump are accepted as well.
+    The answers that `rewardmap evaluate` writes need no `--networks`; their `id` is the question's
+    row in the split.
+
     One line is written per row, in order: `id, score, acc, format, correctness, detail, weight,
     error`. If a row is invalid, `error` gives the reason and the remaining rows are still scored.
+    The exit code is 2 if no row could be scored.
 
     Example: **rewardmap score --networks data/networks answers.jsonl --output scored.jsonl**
     """
     from rewardmap_verl.commands.reward_options import load_settings
 
-    faults = 0
     try:
         settings = load_settings(config, set_)
-        folder = NetworkFolder(networks)
-        lines = read_json_lines(rows)
         with _atomic_output(output) as file:
-            for line in lines:
-                record, fault = score_line(line, folder, settings)
-                if fault is not None and strict:
-                    raise fault
-                faults += fault is not None
-                file.write(_json_line(record))
+            faults = _write(file, _scored(rows, networks, data, settings), strict)
     except (DataError, ConfigError) as error:
         fail(error)
-    if faults:
+    if not faults:
+        fail(DataError(rows, hint="The file has no rows."))
+    if all(fault is not None for fault in faults):
+        fail(DataError(rows, hint=f"None of {len(faults)} rows could be scored: {faults[0]}"))
+    if failed := sum(fault is not None for fault in faults):
         typer.secho(
-            f"{faults} rows could not be scored; see their error field.", err=True, fg="yellow"
+            f"{failed} rows could not be scored; see their error field.", err=True, fg="yellow"
         )
 
 
-def score_line(
-    line: JsonLine, networks: NetworkFolder, config: RewardConfig
-) -> tuple[dict[str, Any], DataError | None]:
-    """Return the output record of a line, and the error if the line is invalid."""
-    empty = {"id": line.id, **dict.fromkeys(KEYS)}
+def _write(file: BinaryIO, scored: Iterator[Scored], strict: bool) -> list[DataError | None]:
+    """Write the records and return the error of each row, ``None`` for a valid row.
+
+    Raises:
+        DataError: A row is invalid, and ``strict`` is on.
+    """
+    faults = []
+    for record, fault in scored:
+        if fault is not None and strict:
+            raise fault
+        file.write(_json_line(record))
+        faults.append(fault)
+    return faults
+
+
+def _scored(
+    rows: Path, networks: Path | None, data: Path | None, config: RewardConfig
+) -> Iterator[Scored]:
+    """Yield the record of every row of a file.
+
+    Raises:
+        DataError: The file or its data cannot be read.
+        ConfigError: The networks are needed and not given.
+    """
+    from rewardmap_verl.evaluation.logged_rows import is_answer_log, logged_rows
+
+    if is_answer_log(rows):
+        for index, row in logged_rows(rows, data):
+            yield _score_row(index, row, config)
+        return
+    if networks is None:
+        raise ConfigError("--networks", hint="Give the folder of networks, COUNTRY/CITY.json.")
+    folder = NetworkFolder(networks)
+    for line in read_json_lines(rows):
+        yield _score_line(line, folder, config)
+
+
+def _score_line(line: JsonLine, networks: NetworkFolder, config: RewardConfig) -> Scored:
     try:
         row = read_row(line, networks)
+    except DataError as fault:
+        return _failed(line.id, fault)
+    return _score_row(line.id, row, config)
+
+
+def _score_row(id: object, row: QuestionRow, config: RewardConfig) -> Scored:
+    try:
         if row.response is MISSING:
             hint = 'Add the model\'s answer as "response".'
             raise DataError(row.truth.place(row.where), "response", "nothing", hint)
-        parts = score_answer(row.response, row.truth, row.network, config).as_dict()
+        response = response_text(row.response, row.where)
     except DataError as fault:
-        return {**empty, "error": str(fault)}, fault
-    return {"id": line.id, **{key: parts[key] for key in KEYS}, "error": None}, None
+        return _failed(id, fault)
+    parts = score_answer(response, row.truth, row.network, config).as_dict()
+    return {"id": id, **{key: parts[key] for key in KEYS}, "error": None}, None
+
+
+def _failed(id: object, fault: DataError) -> Scored:
+    return {"id": id, **dict.fromkeys(KEYS), "error": str(fault)}, fault
 
 
 def _json_line(record: dict[str, Any]) -> bytes:

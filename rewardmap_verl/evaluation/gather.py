@@ -12,7 +12,7 @@ from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.saved import SavedAnswers, SavedRow
 from rewardmap_verl.evaluation.verdicts import Answer
 
-__all__ = ["Gathered", "gather"]
+__all__ = ["Gathered", "QuestionFinder", "check_fingerprint", "gather"]
 
 _FAILURES: Final = ("failed to obtain answer via api",)
 """VLMEvalKit's text in place of an answer when a model failed."""
@@ -31,7 +31,7 @@ class Gathered:
 
 
 @dataclass
-class _Finder:
+class QuestionFinder:
     """Finds the question of a row."""
 
     questions: EvalSet
@@ -106,42 +106,92 @@ def gather(saved: SavedAnswers, questions: EvalSet, lenient: bool = False) -> Ga
     Raises:
         DataError: A row cannot be matched; names file and row.
     """
-    if saved.fingerprint and saved.fingerprint != questions.fingerprint and not lenient:
+    if not lenient:
+        check_fingerprint(saved, questions)
+    matched = _Matched(questions, lenient)
+    for row in saved.rows:
+        matched.add(row)
+    if not matched.rows:
+        raise _foreign(saved.rows[0], matched.foreign[0][1], questions)
+    answers = {
+        item.key: tuple(row.answer for row in matched.rows[item.key].values())
+        for item in questions.items
+        if item.key in matched.rows
+    }
+    _check_not_empty(answers, saved)
+    notes = (*_notes_of_rows(saved, matched), *_notes_of_answers(answers, questions))
+    return Gathered(answers, notes)
+
+
+def check_fingerprint(saved: SavedAnswers, questions: EvalSet) -> None:
+    """Check that answers belong to the questions, if the file has their fingerprint.
+
+    Raises:
+        DataError: They are answers to other questions.
+    """
+    if saved.fingerprint and saved.fingerprint != questions.fingerprint:
         hint = (
             f"{questions.name} has the fingerprint {questions.fingerprint}, so the answers are to "
             "other questions. Give the data they were made for, or --lenient to keep what matches."
         )
         raise DataError(saved.path, "questions", saved.fingerprint, hint)
-    finder = _Finder(questions)
-    found: dict[str, dict[str, SavedRow]] = defaultdict(dict)
-    foreign: list[str] = []
-    again = other = 0
-    for row in saved.rows:
-        item = finder.find(row)
+
+
+def _check_not_empty(answers: Mapping[str, tuple[Answer, ...]], saved: SavedAnswers) -> None:
+    """Refuse a file without a single text: its model failed, or it is another format.
+
+    Raises:
+        DataError: Every answer is empty.
+    """
+    given = [answer for several in answers.values() for answer in several]
+    if given and all(answer.empty for answer in given):
+        hint = "Every answer is empty. The model failed, or the answers are in another field."
+        raise DataError(saved.path, "response", f"{len(given)} empty answers", hint)
+
+
+@dataclass
+class _Matched:
+    """Rows of saved answers by question, and the rows that were left over."""
+
+    questions: EvalSet
+    lenient: bool
+    rows: dict[str, dict[str, SavedRow]] = field(default_factory=lambda: defaultdict(dict))
+    """By question key, then by rollout."""
+    foreign: list[tuple[str, str]] = field(default_factory=list)
+    """Location of each row without a question, and why it has none."""
+    repeated: int = 0
+    """Rows equal to an earlier one."""
+    replaced: int = 0
+    """Rows with another answer than an earlier one."""
+    finder: QuestionFinder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.finder = QuestionFinder(self.questions)
+
+    def add(self, row: SavedRow) -> None:
+        """Add a row.
+
+        Raises:
+            DataError: It has no question, or another answer than an earlier row, and ``lenient``
+                is off.
+        """
+        item = self.finder.find(row)
         if isinstance(item, str):
-            foreign.append(f"{row.where}: {item}")
-            if not lenient:
-                raise _foreign(row, item, questions)
-            continue
-        earlier = found[item.key].get(row.rollout)
+            self.foreign.append((row.where, item))
+            if not self.lenient:
+                raise _foreign(row, item, self.questions)
+            return
+        earlier = self.rows[item.key].get(row.rollout)
         if earlier is not None:
-            same = earlier.answer.response == row.answer.response
-            if not same and not lenient:
-                raise _double(earlier, row)
-            again, other = again + same, other + (not same)
-        found[item.key][row.rollout] = row
-    if not found:
-        raise _foreign(saved.rows[0], foreign[0], questions)
-    answers = {
-        item.key: tuple(row.answer for row in found[item.key].values())
-        for item in questions.items
-        if item.key in found
-    }
-    notes = (
-        *_notes_of_rows(saved, foreign, again, other),
-        *_notes_of_answers(answers, questions),
-    )
-    return Gathered(answers, notes)
+            self._count(earlier, row)
+        self.rows[item.key][row.rollout] = row
+
+    def _count(self, earlier: SavedRow, row: SavedRow) -> None:
+        same = earlier.answer.response == row.answer.response
+        if not same and not self.lenient:
+            raise _double(earlier, row)
+        self.repeated += same
+        self.replaced += not same
 
 
 def _foreign(row: SavedRow, found: str, questions: EvalSet) -> DataError:
@@ -160,19 +210,17 @@ def _double(earlier: SavedRow, row: SavedRow) -> DataError:
     return DataError(row.where, "response", row.answer.response, hint)
 
 
-def _notes_of_rows(
-    saved: SavedAnswers, foreign: list[str], again: int, other: int
-) -> Iterator[str]:
+def _notes_of_rows(saved: SavedAnswers, matched: _Matched) -> Iterator[str]:
     if saved.broken:
         shown = "; ".join(str(fault) for fault in saved.broken[:_SHOWN])
         yield f"{len(saved.broken)} lines could not be read and count as missing: {shown}"
-    if foreign:
-        shown = "; ".join(foreign[:_SHOWN])
+    if foreign := matched.foreign:
+        shown = "; ".join(f"{where}: {reason}" for where, reason in foreign[:_SHOWN])
         yield f"{len(foreign)} answers belong to other questions and were skipped: {shown}"
-    if again:
-        yield f"{again} rows repeat an earlier row and were counted once."
-    if other:
-        yield f"{other} questions were answered twice; the later answer counts."
+    if matched.repeated:
+        yield f"{matched.repeated} rows repeat an earlier row and were counted once."
+    if matched.replaced:
+        yield f"{matched.replaced} questions were answered twice; the later answer counts."
 
 
 def _failed(answer: Answer) -> bool:

@@ -257,6 +257,8 @@ def log_header(questions: EvalSet, model: str, generation: Generation) -> dict[s
     return {
         "questions": questions.fingerprint,
         "data": questions.name,
+        "folder": str(questions.folder or ""),
+        "split": questions.split_name,
         "model": model_identity(model),
         "settings": {"temperature": 0.0, **settings},
     }

@@ -75,6 +75,8 @@ class EvalSet:
     """Upper bound of the longest prompt in tokens; 0 if unknown."""
     source: str = ""
     """Source of the prepared folder: reasonmap, synthetic, local, …"""
+    split_name: str = ""
+    """Name of the split: test or train."""
     others: tuple[EvalQuestion, ...] = ()
     """Questions of the split beyond the limit; answers to them are not foreign."""
 
@@ -165,7 +167,7 @@ def read_questions(folder: Path, split: str = "test") -> EvalSet:
     longest = manifest.longest_prompt.get(split, 0)
     networks = NetworkFolder(folder / "networks")
     found = make_questions(f"{folder}, {split}", _rows(path), networks, folder)
-    return replace(found, prompt_tokens=longest, source=manifest.source)
+    return replace(found, prompt_tokens=longest, source=manifest.source, split_name=split)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ A row only describes its question; :mod:`rewardmap_verl.evaluation.gather` finds
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any, Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.answer_log import HEADER, check_version
 from rewardmap_verl.evaluation.verdicts import Answer
+from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import read_json_lines
 
 __all__ = ["SavedAnswers", "SavedRow", "find_saved", "read_saved"]
@@ -30,6 +32,9 @@ __all__ = ["SavedAnswers", "SavedRow", "find_saved", "read_saved"]
 _FACTS: Final = ("country", "city", "type", "station_1", "station_2")
 _TABLES: Final = (".xlsx", ".tsv", ".csv", ".json")
 _RESPONSES: Final = ("response", "prediction", "output", "answer_text")
+_MAX_TOKENS: Final = 10**9
+_MAX_WORKBOOK: Final = 1 << 30
+"""Bytes of an unpacked workbook."""
 VLMEVALKIT_SET: Final = "ReasonMap-Plus"
 """VLMEvalKit's name of the data set, the suffix of its file names."""
 
@@ -153,12 +158,11 @@ def _plain(values: Mapping[str, Any], where: str) -> SavedRow:
     if name is None:
         hint = 'Give the model\'s answer as "response", or null if the model failed.'
         raise DataError(where, "response", f"the fields {', '.join(map(str, values))}", hint)
-    tokens = values.get("tokens")
     return SavedRow(
         where,
         Answer(
-            values[name],
-            tokens if isinstance(tokens, int) else None,
+            response_text(values[name], where, name),
+            _token_count(values.get("tokens")),
             cut=values.get("finish") == "length",
         ),
         key=_text(values.get("key")),
@@ -175,7 +179,7 @@ def _dumped(values: Mapping[str, Any], where: str) -> SavedRow:
         raise DataError(where, "gts", values.get("gts"), hint)
     return SavedRow(
         where,
-        Answer(values.get("output")),
+        Answer(response_text(values.get("output"), where, "output")),
         gold=values["gts"],
         question=_text(values.get("input")),
         rollout=str(values.get("uid", where)),
@@ -200,13 +204,21 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _token_count(value: object) -> int | None:
+    """Return a plausible number of tokens, else ``None``."""
+    return value if isinstance(value, int) and 0 <= value <= _MAX_TOKENS else None
+
+
 def _whole(value: object, where: str) -> int | None:
     if value is None or (isinstance(value, float) and value != value):
         return None
     try:
         number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        raise DataError(where, "index", value, "Give the question's row in the split.") from None
+        is_whole = isinstance(value, str) or number == value
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise DataError(where, "index", value, "Give the question's row in the split.")
     return int(number)
 
 
@@ -216,11 +228,11 @@ def _read_table(path: Path) -> SavedAnswers:
         where = f"{path}, row {number}"
         if "prediction" not in values:
             hint = "VLMEvalKit's column of answers is missing. Give the file of its inference."
-            raise DataError(where, "prediction", f"columns {', '.join(values)}", hint)
+            raise DataError(where, "prediction", f"columns {', '.join(map(str, values))}", hint)
         rows.append(
             SavedRow(
                 where,
-                Answer(_cell(values["prediction"])),
+                Answer(response_text(values["prediction"], where, "prediction")),
                 index=_whole(values.get("index"), where),
                 question=_text(values.get("question")),
                 facts={k: values[k] for k in _FACTS if isinstance(values.get(k), str)},
@@ -228,13 +240,6 @@ def _read_table(path: Path) -> SavedAnswers:
         )
     model = path.stem.removesuffix(f"_{VLMEVALKIT_SET}")
     return SavedAnswers(path, "VLMEvalKit's answers", tuple(rows), model=model)
-
-
-def _cell(value: object) -> object:
-    """Return the text of a cell; ``None`` for an empty cell."""
-    if isinstance(value, float) and value != value:
-        return None
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _table(path: Path) -> Iterator[dict[str, Any]]:
@@ -249,6 +254,7 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
     }
     try:
         if path.suffix == ".xlsx":
+            _check_workbook(path)
             table = pd.read_excel(path, **options)
         elif path.suffix == ".json":
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -256,6 +262,8 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
         else:
             separator = "\t" if path.suffix == ".tsv" else ","
             table = pd.read_csv(path, sep=separator, **options)
+    except DataError:
+        raise
     except ImportError:
         raise DataError(
             path, hint="Reading Excel files needs openpyxl: pip install openpyxl."
@@ -264,3 +272,17 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
         hint = "Is it complete? VLMEvalKit writes xlsx, tsv or json (PRED_FORMAT)."
         raise DataError(path, found=f"{type(error).__name__}: {error}", hint=hint) from None
     yield from table.to_dict("records")
+
+
+def _check_workbook(path: Path) -> None:
+    """Refuse a workbook that expands to more than memory should hold.
+
+    Raises:
+        DataError: The workbook is too large.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > _MAX_WORKBOOK:
+        raise DataError(path, found=f"{size:,} bytes when unpacked", hint="It is too large.")

@@ -74,7 +74,7 @@ def test_each_row_gives_one_line_in_order(tmp_path: Path, networks: Path) -> Non
     }
 
 
-@pytest.mark.parametrize("response", [None, 5, 1.5, True, ["x"], {"x": ROUTE}, "\ud800", ""])
+@pytest.mark.parametrize("response", [None, 5, 1.5, True, ["x"], "\ud800", ""])
 def test_strange_responses_are_wrong_and_no_fault(
     tmp_path: Path, networks: Path, response: object
 ) -> None:
@@ -93,6 +93,7 @@ def test_strange_responses_are_wrong_and_no_fault(
         ({**ROW, "type": "Counting9"}, ["land/town", "type", "Counting9"]),
         ({**ROW, "question_transfer_count": None}, ["land/town", "question_transfer_count"]),
         ({k: v for k, v in ROW.items() if k != "response"}, ["land/town", "response"]),
+        ({**ROW, "response": {"x": ROUTE}}, ["line 1, id a", "response", "one answer per row"]),
         ([1, 2], ["line 1", "object"]),
         (b'{"id": "a", \n', ["line 1", "not JSON"]),
         (b'{"id": "\xff"}\n', ["line 1", "not UTF-8"]),
@@ -178,3 +179,24 @@ def test_the_golden_cases_are_scored(tmp_path: Path, shared_data: Path) -> None:
     assert [line["id"] for line in lines] == [row["id"] for row in asked]
     for line in lines:
         assert (line["error"] is None) == (line["score"] is not None)
+
+
+def test_content_parts_are_read(tmp_path: Path, networks: Path) -> None:
+    parts = [{"type": "text", "text": ROUTE}]
+    found = Score(tmp_path, networks, [{**ROW, "response": parts}, {**ROW, "response": [ROUTE]}])
+    assert [row["score"] for row in found.rows] == [16.0, 16.0]
+
+
+def test_a_file_without_a_valid_row_fails(tmp_path: Path, networks: Path) -> None:
+    found = Score(tmp_path, networks, [{**ROW, "city": "village"}] * 3)
+    assert found.result.exit_code == 2
+    assert "None of 3 rows could be scored" in found.result.output
+    assert len(found.rows) == 3, "the output still names the reason of each row"
+    assert Score(tmp_path, networks, []).result.exit_code == 2
+
+
+def test_the_networks_are_required_for_rows_with_questions(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps(ROW) + "\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["score", str(rows)])
+    assert done.exit_code == 2 and "--networks" in done.output

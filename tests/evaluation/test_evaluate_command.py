@@ -13,7 +13,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
+from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
 from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, frequent_answers
+from rewardmap_verl.evaluation.inference import Generation, log_header
 from rewardmap_verl.evaluation.questions import EvalSet, read_questions
 from rewardmap_verl.evaluation.results import evaluate_answers
 from rewardmap_verl.evaluation.summary import MetricSummary, accuracy_by_data_source
@@ -171,6 +173,45 @@ def test_what_cannot_be_used_is_told(prepared: Path, questions: EvalSet, tmp_pat
     assert "config.json" in refused(empty, prepared)
     assert "no such split" in refused("random", prepared, "--split", "validation")
     assert "name of the hub" in refused(tmp_path / "nothing", prepared)
+
+
+def test_content_parts_are_read(prepared: Path, questions: EvalSet, tmp_path: Path) -> None:
+    rows = [{**row, "response": [row["response"]]} for row in gold_rows(questions)]
+    parts = [{**row, "response": [{"type": "text", "text": row["response"][0]}]} for row in rows]
+    for name, some in (("list", rows), ("parts", parts)):
+        answers = write(tmp_path / f"{name}.jsonl", some)
+        evaluate(answers, prepared, "--out", tmp_path / name, "--no-baselines")
+        (model,) = results(tmp_path / name)["models"]
+        assert set(model["accuracy_by_data_source"].values()) == {1.0}
+
+
+def test_other_shapes_are_refused_with_their_row(
+    prepared: Path, questions: EvalSet, tmp_path: Path
+) -> None:
+    rows = gold_rows(questions)
+    rows[2]["response"] = {"a": 1}
+    shown = refused(write(tmp_path / "odd.jsonl", rows), prepared)
+    assert "odd.jsonl, line 3: response: found" in shown
+    empty = [{**row, "response": None} for row in rows]
+    shown = refused(write(tmp_path / "empty.jsonl", empty), prepared)
+    assert f"{len(rows)} empty answers" in shown
+
+
+def test_an_answer_log_can_be_scored(prepared: Path, questions: EvalSet, tmp_path: Path) -> None:
+    header = log_header(questions, "some/model", Generation())
+    log, out = tmp_path / "answers.jsonl", tmp_path / "scored.jsonl"
+    with AnswerLog(log, header) as opened:
+        opened.append(
+            LoggedAnswer(q.key, q.index, perfect_answer(q.truth, q.network), 7, "stop")
+            for q in questions.items
+        )
+    done = CliRunner().invoke(app, ["score", str(log), "--output", str(out)])
+    assert done.exit_code == 0, done.output
+    scored = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [row["id"] for row in scored] == [q.index for q in questions.items]
+    assert {row["acc"] for row in scored} == {1.0}
+    elsewhere = ["score", str(log), "--data", str(tmp_path)]
+    assert CliRunner().invoke(app, elsewhere).exit_code == 2
 
 
 def test_a_manifest_of_another_version(prepared: Path, tmp_path: Path) -> None:
