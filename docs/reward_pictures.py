@@ -1,4 +1,4 @@
-"""Generate the pictures and the table of docs/reward-pictures.md: five answers to one question."""
+"""Generate the figures and the table of docs/reward-pictures.md: five answers to one question."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ WIDTH = 1400
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer to the question."""
+    """An answer to the question, with its explained reward."""
 
     name: str
     text: str
     explained: Explanation
 
 
-def the_question(network: Network) -> Question:
+def sample_question(network: Network) -> Question:
     """Return a planning question with one transfer and at least two via stops on both legs."""
     quotas = Quotas(0, 0, 0, 0, 0, 40, forms=("short",))
     planner = Planner(network)
@@ -50,7 +50,7 @@ def the_question(network: Network) -> Question:
 
 
 def legs_of(question: Question, planner: Planner) -> Sequence[Leg]:
-    """Return the legs of a best plan."""
+    """Return the legs of an optimal plan."""
     find = planner.network.find_stops
     ends = (find(name)[0].index for name in (question.station_1, question.station_2))
     plans = planner.best_plans(*ends)
@@ -58,19 +58,19 @@ def legs_of(question: Question, planner: Planner) -> Sequence[Leg]:
 
 
 def five_answers() -> tuple[DrawnMap, Network, Question, list[Answer]]:
-    """Return the map, its network, the question, and five answers from perfect to unreadable."""
+    """Return the map, its network, the question and five answers, from perfect to unreadable."""
     placed = generate_network(seed=7, index=1, settings=SETTINGS)
     network = placed.network
-    question = the_question(network)
+    question = sample_question(network)
     first, second = legs_of(question, Planner(network))
     middle, missed, early = first.via[-1], first.via[0], second.via[-1]
     a, b, c = first.departure, first.arrival, second.arrival
     routes = {
         "gold": [(first.line, a, b), (second.line, b, c)],
-        "correct, but gets off in between": [
+        "correct, with a surplus leg": [
             (first.line, a, middle), (first.line, middle, b), (second.line, b, c)
         ],
-        "gets off one stop too early": [(first.line, a, b), (second.line, b, early)],
+        "arrives one stop early": [(first.line, a, b), (second.line, b, early)],
         "transfers where the lines do not meet": [
             (first.line, a, missed), (second.line, missed, c)
         ],
@@ -86,7 +86,7 @@ def five_answers() -> tuple[DrawnMap, Network, Question, list[Answer]]:
 
 
 def written(network: Network, route: Sequence[tuple[str, int, int]]) -> str:
-    """Write a route in the requested format."""
+    """Write a route in the form that the question asks for."""
     stop = [stop.name for stop in network.stops]
     return "\n--\n".join(
         f"Route Name: {line}\nDeparture Stop: {stop[a]}\nArrival Stop: {stop[b]}"
@@ -95,7 +95,7 @@ def written(network: Network, route: Sequence[tuple[str, int, int]]) -> str:
 
 
 def table(answers: Sequence[Answer]) -> str:
-    """Return the table of the page in Markdown."""
+    """Return the table of the page."""
     rows = ["| answer | format | correctness | detail | W | reward |", "|---|---|---|---|---|---|"]
     for answer in answers:
         score = answer.explained.score
@@ -105,7 +105,7 @@ def table(answers: Sequence[Answer]) -> str:
 
 
 def draw_bars(answers: Sequence[Answer], path: Path) -> None:
-    """Draw the weighted parts of each answer's reward as stacked bars."""
+    """Draw the weighted terms of each answer's reward as stacked bars."""
     figure, axes = plt.subplots(figsize=(9, 3.2), dpi=130)
     names = [answer.name for answer in answers][::-1]
     left = [0.0] * len(answers)
@@ -120,7 +120,7 @@ def draw_bars(answers: Sequence[Answer], path: Path) -> None:
         left = [a + b for a, b in zip(left, values, strict=True)]
     for place, total in enumerate(left):
         axes.text(total + 0.3, place, f"{total:.4g}", va="center")
-    axes.set_xlabel("reward, weighted by W")
+    axes.set_xlabel("reward (weighted by W)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
     save(figure, path)
@@ -149,7 +149,7 @@ def draw_routes(drawn: DrawnMap, network: Network, answers: Sequence[Answer], pa
 def rides(
     answer: Answer, network: Network, tracks: LineGeometry
 ) -> Iterator[tuple[bool, Sequence[tuple[float, float]]]]:
-    """Whether each leg exists, and its way on the map."""
+    """Yield for each leg whether its line serves both stops, and its path on the map."""
     config = RewardConfig()
     for leg in read_route(answer.text, "short", config.max_characters, config.max_legs).legs:
         line = network.find_line(leg.line)
@@ -159,14 +159,14 @@ def rides(
 
 
 def sentences(explained: Explanation) -> Iterator[str]:
-    """Yield a sentence with the credit of each item."""
+    """Yield a sentence per item: its credit and the reason."""
     for item in explained.items:
         if item.worth or item.credit:
             yield f"{item.name}: {item.credit:.4g} of {item.worth:.4g}, {item.reason}"
 
 
 def save(figure: plt.Figure, path: Path) -> None:
-    """Write a picture with a small palette, so that the file is small and reproducible."""
+    """Write a figure with few colors, which keeps the file small and its bytes reproducible."""
     from io import BytesIO
 
     from PIL import Image
@@ -177,14 +177,14 @@ def save(figure: plt.Figure, path: Path) -> None:
     Image.open(buffer).convert("RGB").quantize(96).save(path, optimize=True)
 
 
-def main() -> None:
-    """Draw the pictures of docs/reward-pictures.md and print its table as Markdown."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the figures and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder for the two PNG files: docs/images")
-    folder = parser.parse_args().folder
+    out = parser.parse_args(arguments).folder
     drawn, network, _, answers = five_answers()
-    draw_bars(answers, folder / "reward-parts.png")
-    draw_routes(drawn, network, answers, folder / "reward-routes.png")
+    draw_bars(answers, out / "reward-parts.png")
+    draw_routes(drawn, network, answers, out / "reward-routes.png")
     print(table(answers))
 
 

@@ -53,8 +53,8 @@ def place(
     dump = [
         {"input": "", "output": "", "gts": q.gold, "uid": str(q.index)} for q in questions.items
     ]
-    validation = tmp_path / "runs" / "synthetic" / "validation"
-    validation.mkdir()
+    validation = tmp_path / "runs" / "synthetic" / "checkpoints" / "validation"
+    validation.mkdir(parents=True)
     for path, lines in ((tmp_path / "answers.jsonl", rows), (validation / "33.jsonl", dump)):
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     results = tmp_path / "benchmarks_run" / "outputs" / "rewardmap"

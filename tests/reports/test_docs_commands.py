@@ -1,16 +1,19 @@
-"""Every command in README.md and docs/ is run here, or by a test that is named here with a reason.
+"""Commands and quoted texts in README.md, docs/ and recipes/README.md.
 
-A command that is in neither place fails the test, and so does an entry that no page uses any more.
+Every command is run here or by a test that is named here with a reason. A command in neither list
+fails, and so does an entry that no page uses.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,18 +21,22 @@ from types import ModuleType
 import pytest
 import typer
 from PIL import Image
-from rewardmap_verl.preparation.exports.records import read_records
 from typer.testing import CliRunner
 
+from benchmarks.evidence.cli import evidence as evidence_app
 from rewardmap_verl.commands.main import COMMANDS, app
+from rewardmap_verl.curriculum.config import read_curriculum
+from rewardmap_verl.preflight.compose import compose_run
+from rewardmap_verl.preparation.exports.records import read_records
 from rewardmap_verl.preparation.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "recipes" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 RUN = (
     r"rewardmap \S+ --help",
-    r"rewardmap validate data/(synthetic|my-cities)",
+    r"rewardmap validate data/(synthetic|my-cities|rewardmap)",
     r"rewardmap export data/synthetic gallery",
     r"rewardmap audit data/.*",
     r"rewardmap summary runs/\S+",
@@ -38,8 +45,12 @@ RUN = (
     r"rewardmap score answers\.jsonl .*",
     r"rewardmap card runs/\S+ runs/\S+ --license \S+",
     r"rewardmap prepare local --root my-cities --size tiny .*",
+    r"rewardmap sft-rows data/rewardmap",
 )
-"""Commands that are run in a folder that has what the pages speak of."""
+"""Commands that run in a folder with everything that the pages assume."""
+
+PREVIEW = r"rewardmap curriculum preview .*"
+"""Commands that run on the data of the quick start, because their result depends on the size."""
 
 TRAINING = "end_to_end/test_training_run.py::test_every_stage_is_trained_in_order_to_its_last_batch"
 MERGE = "end_to_end/test_training_run.py::test_the_checkpoint_becomes_a_model"
@@ -50,25 +61,24 @@ EVALUATE = "evaluation"
 CLUSTER = "cluster"
 
 ELSEWHERE = {
-    r"make (install|test).*": ("installs from the network, hours", "packaging/test_wheel.py"),
-    r"\. \.venv/bin/activate": ("changes the shell, not the machine", "packaging/test_editable.py"),
-    r"make train.*": ("minutes of the real stack", TRAINING),
-    r"(make evidence|python -m benchmarks\.evidence).*": (
-        "hours of the real stack",
+    r"make (install|test).*": ("downloads packages, takes hours", "packaging/test_wheel.py"),
+    r"\. \.venv/bin/activate": ("changes the shell only", "packaging/test_editable.py"),
+    r"make train.*": ("takes minutes on the real stack", TRAINING),
+    r"make evidence.*": ("takes hours on the real stack", "evidence/test_evidence_runner.py"),
+    r"python -m benchmarks\.evidence .*": (
+        "takes hours on the real stack",
         "evidence/test_evidence_runner.py",
     ),
     r"make merge.*": ("needs a checkpoint", MERGE),
-    r"make prep-data.*": ("`rewardmap prepare` with the same options", PREPARE),
-    r"rewardmap doctor": ("looks at the machine", "packaging/test_doctor.py"),
-    r"rewardmap prepare synthetic .*": ("half a minute of drawing", PREPARE),
-    r"rewardmap prepare local .*": ("full size", PREPARE),
+    r"make prep-data.*": ("runs `rewardmap prepare` with the same options", PREPARE),
+    r"rewardmap doctor": ("inspects the machine", "packaging/test_doctor.py"),
+    r"rewardmap prepare synthetic .*": ("draws for half a minute", PREPARE),
+    r"rewardmap prepare local .*": ("prepares at full size", PREPARE),
     r"rewardmap prepare gtfs .*": ("needs a feed", "preparation/test_gtfs.py"),
     r"rewardmap prepare reasonmap .*": (
-        "needs Hugging Face",
+        "downloads from Hugging Face",
         "preparation/test_published_data.py",
     ),
-    r"rewardmap validate data/rewardmap": ("the published data", "preparation/test_validate.py"),
-    r"rewardmap curriculum preview.*": ("imports verl", "curriculum/test_preview.py"),
     r"rewardmap check-merge.*": ("needs a checkpoint", CHECK_MERGE),
     r"rewardmap merge.*": ("needs a checkpoint", "checkpoints/test_merge.py"),
     r"rewardmap card .* --evaluation .*": (
@@ -76,28 +86,24 @@ ELSEWHERE = {
         "reports/test_model_card.py::test_an_evaluation_s_table_is_part_of_the_card",
     ),
     r"rewardmap (evaluate|benchmarks).*": ("starts vLLM", EVALUATE),
-    r"(\w+=\S+ )*python -m verl\.trainer\.main_ppo.*": ("trains", RECIPES),
+    r"(\w+=\S+ )*python -m verl\.trainer\.main_ppo.*": ("trains; composed here", RECIPES),
     r"(\w+=\S+ )*torchrun .*": ("trains", RECIPES),
-    r"python (docs|benchmarks)/\S+.*": (
-        "makes pictures and figures",
-        "reports/test_docs_commands.py",
-    ),
     r"VLMEVALKIT=.*": ("needs VLMEvalKit and GPUs", EVALUATE),
-    r"(export|OPTIONS=|bash recipes/cluster|ray |sbatch|sky|kubectl|srun|docker).*": (
+    r"(export|OPTIONS=|bash recipes/cluster|ray |sbatch|sky|kubectl).*": (
         "needs a cluster",
         CLUSTER,
     ),
 }
-"""Commands that are covered elsewhere: why they are not run here, and the test."""
+"""Commands that are tested elsewhere: the reason, and the test."""
 
 SHELLS = ("bash", "console", "sh")
 
-MAY_BE_UNUSED = {r"rewardmap merge.*", r"(\w+=\S+ )*torchrun .*", r"python (docs|benchmarks)/\S+.*"}
-
 
 def commands_of(page: Path) -> Iterator[str]:
-    """The commands of a page's shell blocks, comments taken off and long lines joined; of blocks
-    without a language those that begin like a command."""
+    """Yield the commands of a page: shell blocks, and command lines of blocks without a language.
+
+    Comments are removed and continued lines joined.
+    """
     text = page.read_text("utf-8")
     for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S):
         for line in block.replace("\\\n", " ").splitlines():
@@ -107,7 +113,7 @@ def commands_of(page: Path) -> Iterator[str]:
                 yield " ".join(bare.split())
 
 
-ALL = [(page.name, command) for page in PAGES for command in commands_of(page)]
+ALL = [(page.relative_to(ROOT).as_posix(), one) for page in PAGES for one in commands_of(page)]
 
 
 def is_run(command: str) -> bool:
@@ -125,14 +131,13 @@ def place(
     simulated: ModuleType,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A folder with everything that the pages' commands take for granted."""
+    """A working directory with everything that the commands of the pages assume."""
     folder = tmp_path_factory.mktemp("docs")
     for name in ("synthetic", "my-cities", "rewardmap"):
         shutil.copytree(prepared, folder / "data" / name)
-    shutil.copytree(prepared / "networks", folder / "data" / "networks")
     for name in ("synthetic", "first", "second", "rewardmap", "baseline"):
         run = folder / "runs" / name
-        shutil.copytree(run_folder, run)
+        shutil.copytree(run_folder, run / "checkpoints")
         (run / "merged").mkdir()
         (run / "merged" / "config.json").write_text("{}", "utf-8")
     lines = [
@@ -146,7 +151,7 @@ def place(
 
 
 def own_city(folder: Path) -> None:
-    """Two small cities in the layout that the pages describe."""
+    """Write two small cities in the layout that the pages describe."""
     for city in ("lisboa", "porto"):
         lines = {
             f"Line {line}": [f"Stop {line}{place}" for place in range(5)] + ["Centre"]
@@ -155,13 +160,13 @@ def own_city(folder: Path) -> None:
         stations = folder / "stations" / "portugal" / f"{city}.json"
         stations.parent.mkdir(parents=True, exist_ok=True)
         stations.write_text(json.dumps(lines), "utf-8")
-        picture = folder / "maps" / "portugal" / f"{city}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (300, 200), "white").save(picture)
+        image = folder / "maps" / "portugal" / f"{city}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (300, 200), "white").save(image)
 
 
 @pytest.mark.parametrize(("page", "command"), dict.fromkeys(ALL))
-def test_a_command_works_or_is_covered(
+def test_a_command_runs_or_is_tested_elsewhere(
     page: str, command: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place)
@@ -170,30 +175,83 @@ def test_a_command_works_or_is_covered(
         done = CliRunner().invoke(app, words[1:])
         assert done.exit_code == 0, f"{command}\n{done.output}"
         return
+    if re.fullmatch(PREVIEW, command):
+        return  # test_a_curriculum_preview_runs_on_the_data_of_the_quick_start
     assert elsewhere(command), (
         f"{page} has a command that no test runs: {command}\nAdd it to RUN, or to ELSEWHERE with "
         "the test that covers it."
     )
+    check_form(words)
+
+
+@pytest.fixture(scope="module")
+def quick_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with the data of the quick start, prepared by its own command."""
+    folder = tmp_path_factory.mktemp("quick-start")
+    (command,) = (one for page, one in ALL if page == "docs/quick-start.md" and " prepare " in one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    (folder / "data" / "rewardmap").symlink_to(folder / "data" / "synthetic")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command", dict.fromkeys(one for _, one in ALL if re.fullmatch(PREVIEW, one))
+)
+def test_a_curriculum_preview_runs_on_the_data_of_the_quick_start(
+    command: str, quick_start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(quick_start)
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert done.exit_code == 0, f"{command}\n{done.output}"
+    if "[cpu]" in command:
+        steps = re.search(r"trains for (\d+) steps", README.read_text("utf-8"))
+        assert steps is not None and f"{steps[1]} steps" in done.output
+
+
+def check_form(words: list[str]) -> None:
+    """Check options, arguments, targets and overrides of a command that is not run."""
     if words[0] == "rewardmap":
-        parses(words[1:])
-    if words[0] == "make":
-        made = subprocess.run(
-            ["make", "--dry-run", "--directory", ROOT, *words[1:]], capture_output=True, text=True
-        )
-        assert "No rule to make target" not in made.stderr, made.stderr
+        assert words[1] in COMMANDS
+        parse(app, words[1:])
+    elif words[:3] == ["python", "-m", "benchmarks.evidence"]:
+        parse(evidence_app, words[3:])
+    elif words[0] == "make":
+        for line in dry_run(words[1:]):
+            parse(app, shlex.split(line)[1:])
+    elif "verl.trainer.main_ppo" in words and "ray" not in words:
+        behind = words[words.index("verl.trainer.main_ppo") + 1 :]
+        overrides = [word for word in behind if "=" in word]
+        assert read_curriculum(compose_run(overrides).data).stages
 
 
-def parses(words: list[str]) -> None:
-    """The command has such options and arguments; nothing is run."""
-    group = typer.main.get_group(app)
-    context = group.make_context("rewardmap", list(words), resilient_parsing=True)
-    name, command, rest = group.resolve_command(context, list(words))
-    assert name in COMMANDS and command is not None
-    if not hasattr(command, "commands"):
-        command.make_parser(context).parse_args(rest)
+def parse(program: typer.Typer, words: list[str]) -> None:
+    """Parse a command line without running it; an unknown command or option is an error."""
+    command = typer.main.get_command(program)
+    context = command.make_context("program", list(words), resilient_parsing=True)
+    while words and hasattr(command, "resolve_command"):
+        name, command, words = command.resolve_command(context, words)
+        assert command is not None, name
+        context = typer.Context(command, info_name=name, resilient_parsing=True)
+    if words:
+        command.make_parser(context).parse_args(list(words))
 
 
-def test_every_entry_is_used_and_names_a_test_that_exists() -> None:
+def dry_run(words: list[str]) -> list[str]:
+    """Return the `rewardmap` commands that a make target would run."""
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", "--directory", ROOT, *words],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.replace("\\\n", " ").splitlines()
+    return [line.strip() for line in lines if line.strip().startswith("rewardmap ")]
+
+
+def test_every_entry_is_used_and_names_an_existing_test() -> None:
     commands = [command for _, command in ALL]
     for pattern in RUN:
         assert any(re.fullmatch(pattern, command) for command in commands), pattern
@@ -203,10 +261,43 @@ def test_every_entry_is_used_and_names_a_test_that_exists() -> None:
         assert reason and path.exists(), test
         assert not name or f"def {name}(" in path.read_text("utf-8"), test
         used = any(re.fullmatch(pattern, command) for command in commands)
-        assert used or pattern in MAY_BE_UNUSED, f"no page has such a command: {pattern}"
+        assert used, f"no page has such a command: {pattern}"
 
 
-# What the pages say
+def inline_code(page: Path) -> Iterator[str]:
+    """Yield the inline code spans of a page, with line breaks as spaces."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    for span in re.findall(r"`([^`]+)`", text):
+        yield " ".join(span.split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_within_sentences_parse(page: Path) -> None:
+    for span in inline_code(page):
+        words = span.replace("…", "").split()
+        if span.startswith("rewardmap ") and words[1] in COMMANDS:
+            parse(app, words[1:])
+        elif span.startswith("python -m benchmarks.evidence"):
+            parse(evidence_app, words[3:])
+        elif span.startswith("make "):
+            targets = (ROOT / "Makefile").read_text("utf-8")
+            assert re.search(rf"^{re.escape(words[1])}:", targets, re.M), span
+        elif re.match(r"python (docs|benchmarks|data_prep)/", span):
+            script = ROOT / words[1]
+            assert all(word in script.read_text("utf-8") for word in words if word[:2] == "--")
+
+
+@pytest.mark.parametrize("script", ["samples.py", "reward_pictures.py"])
+def test_scripts_of_the_pages_write_only_what_they_are_given(script: str, tmp_path: Path) -> None:
+    images = sorted((ROOT / "docs" / "images").iterdir())
+    before = [path.stat().st_mtime_ns for path in images]
+    command = [sys.executable, ROOT / "docs" / script, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0 and "usage:" in done.stdout
+    assert [path.stat().st_mtime_ns for path in images] == before
+
+
+# Links and quoted texts
 
 
 def links_of(page: Path) -> Iterator[Path]:
@@ -217,12 +308,20 @@ def links_of(page: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_link_targets_exist(page: Path) -> None:
     assert [str(target) for target in links_of(page) if not target.exists()] == []
 
 
-def texts_of(node: ast.AST) -> str | None:
-    """A string of the source with "…" where a value goes in."""
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.parent == ROOT / "docs"], ids=lambda page: page.name
+)
+def test_pages_of_the_site_link_within_the_site(page: Path) -> None:
+    folder = (ROOT / "docs").resolve()
+    assert [str(one) for one in links_of(page) if not one.resolve().is_relative_to(folder)] == []
+
+
+def text_of(node: ast.AST) -> str | None:
+    """Return a string of the source, with "…" for each inserted value."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -230,40 +329,64 @@ def texts_of(node: ast.AST) -> str | None:
             str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
         )
     if isinstance(node, ast.BinOp):
-        left, right = texts_of(node.left), texts_of(node.right)
+        left, right = text_of(node.left), text_of(node.right)
         return (left or "") + (right or "") or None
     return None
 
 
 @pytest.fixture(scope="module")
-def said() -> str:
-    """Everything that the program can say."""
+def messages() -> str:
+    """Every string in the source of the package."""
     found = [
         text
         for path in sorted((ROOT / "rewardmap_verl").rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if (text := texts_of(node))
+        if (text := text_of(node))
     ]
     return "\n".join(found)
 
 
-def test_the_faq_quotes_what_the_program_says(said: str) -> None:
-    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "faq.md").read_text("utf-8"), re.M)
-    assert len(rows) > 20
+OF_OTHERS = ("Could not find 'recipe/rewardmp'",)
+"""Quoted messages of Hydra."""
+
+
+@pytest.mark.parametrize(
+    ("name", "at_least"), [("docs/faq.md", 25), ("README.md", 5), ("docs/evaluation.md", 7)]
+)
+def test_quoted_messages_are_those_of_the_program(name: str, at_least: int, messages: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    tables = re.findall(r"^\| message \|.*\n(?:\|.*\n)+", text, re.M)
+    rows = re.findall(r"^\| (`.*?) \|", "".join(tables), re.M)
+    assert len(rows) >= at_least
     for row in rows:
         for quoted in re.findall(r"`([^`]+)`", row):
+            if quoted in OF_OTHERS:
+                continue
             for piece in quoted.split("…"):
-                assert piece.strip(" ,.;") in said, f"nothing says {piece!r}, of {quoted!r}"
+                assert piece.strip(" ,.;") in messages, f"nothing says {piece!r}, of {quoted!r}"
 
 
-def test_the_pictures_page_has_the_figures_of_the_code() -> None:
-    import importlib.util
-    import sys
+# Shown results
 
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "reward_pictures.py")
+
+def load_script(name: str) -> ModuleType:
+    """Import a script of docs/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["pictures"] = module  # its dataclasses look themselves up
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_of_the_pictures_page_is_computed_by_the_code() -> None:
+    module = load_script("reward_pictures")
     _, _, _, answers = module.five_answers()
     assert module.table(answers) in (ROOT / "docs" / "reward-pictures.md").read_text("utf-8")
+
+
+def test_the_questions_of_the_readme_are_generated_by_the_code() -> None:
+    module = load_script("samples")
+    rows = "\n".join(module.sample_rows(module.sample_network()))
+    assert rows.count("\n") == 5
+    assert rows in README.read_text("utf-8")

@@ -70,7 +70,7 @@ def test_the_worked_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     config = module.RewardConfig()
     scores = {
-        text: module.score_way(text, plan, config)
+        text: module.score_path(text, plan, config)
         for text in (
             r"\boxed{hall > kitchen > office}",
             r"\boxed{hall > kitchen > hall > kitchen > office}",
