@@ -16,8 +16,12 @@ import yaml
 
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.record import RecordWriter
-from rewardmap_verl.preparation.exports.records import Record, read_networks, read_records
 from rewardmap_verl.preparation.manifest import read_manifest
+from rewardmap_verl.preparation.records import (
+    PreparedQuestion,
+    read_networks,
+    read_prepared_questions,
+)
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.score import score_answer
 from rewardmap_verl.transit.network import Network
@@ -36,7 +40,7 @@ def simulate_run(
     """Write record, note and dumps of a run of ``steps`` training steps and two validations."""
     manifest = read_manifest(data)
     networks = read_networks(data, manifest)
-    train, test = (list(read_records(data, manifest, split)) for split in ("train", "test"))
+    train, test = (list(read_prepared_questions(data, split)) for split in ("train", "test"))
     train.sort(key=lambda record: record.truth.is_planning)
     run.mkdir(parents=True)
     write_settings(run, {"data": {"folder": str(data)}, "reward": {"rewardmap": {}}})
@@ -67,7 +71,7 @@ class _Writer:
         self.run, self.networks, self.dice, self.steps = run, networks, dice, steps
         self.record = RecordWriter(run / "rewardmap_record.jsonl")
 
-    def write(self, part: str, step: int, asked: list[tuple[Record, int]]) -> None:
+    def write(self, part: str, step: int, asked: list[tuple[PreparedQuestion, int]]) -> None:
         lines, groups = [], []
         for number, (record, answers) in enumerate(asked):
             network = self.networks[record.truth.country, record.truth.city]
@@ -85,7 +89,7 @@ class _Writer:
         )
         self.record.write("val" if part == "val" else "train", step, groups)
 
-    def answer(self, record: Record, network: Network, step: int) -> str:
+    def answer(self, record: PreparedQuestion, network: Network, step: int) -> str:
         kind = self.dice.random() + 0.3 * step / max(1, self.steps)
         if kind < 0.1:
             return self.dice.choice([*HOSTILE, "", "I cannot see the map."])
@@ -104,7 +108,7 @@ class _Writer:
         part: str,
         step: int,
         number: int,
-        record: Record,
+        record: PreparedQuestion,
         texts: list[str],
         scores: list[dict[str, float | None]],
     ) -> Iterator[dict[str, Any]]:
@@ -124,7 +128,7 @@ class _Writer:
         part: str,
         step: int,
         number: int,
-        record: Record,
+        record: PreparedQuestion,
         scores: list[dict[str, float | None]],
     ) -> Group:
         kind = str(record.truth.type)

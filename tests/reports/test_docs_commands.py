@@ -27,8 +27,7 @@ from benchmarks.evidence.cli import evidence as evidence_app
 from rewardmap_verl.commands.main import COMMANDS, app
 from rewardmap_verl.curriculum.config import read_curriculum
 from rewardmap_verl.preflight.compose import compose_run
-from rewardmap_verl.preparation.exports.records import read_records
-from rewardmap_verl.preparation.manifest import read_manifest
+from rewardmap_verl.preparation.records import read_prepared_questions
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -142,7 +141,7 @@ def place(
         (run / "merged" / "config.json").write_text("{}", "utf-8")
     lines = [
         {"gts": record.truth.to_json(), "input": record.text, "output": record.answer}
-        for record in list(read_records(prepared, read_manifest(prepared), "test"))[:4]
+        for record in list(read_prepared_questions(prepared, "test"))[:4]
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "answers.jsonl").write_text(text, "utf-8")
@@ -364,6 +363,13 @@ def test_quoted_messages_are_those_of_the_program(name: str, at_least: int, mess
                 continue
             for piece in quoted.split("…"):
                 assert piece.strip(" ,.;") in messages, f"nothing says {piece!r}, of {quoted!r}"
+
+
+def test_the_readme_states_the_number_of_patches() -> None:
+    from rewardmap_verl.verl_plugin.patches import ALL_PATCHES
+
+    statement = f"no fork and no vendored file; {len(ALL_PATCHES)} runtime patches, listed in"
+    assert statement in " ".join(README.read_text("utf-8").split())
 
 
 # Shown results
