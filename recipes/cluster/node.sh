@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# One node of a training run: joins it to the run's Ray cluster, and on the first node trains. For verl 0.9.1.
+# One node of a training run: joins the Ray cluster of the run and, on node 0, trains. Requires verl 0.9.1.
 #
 #   node.sh RANK NODES HEAD [arguments of verl.trainer.main_ppo]
 #
-# RANK counts the nodes from 0, NODES is their number, HEAD the address of node 0. Every node runs this; slurm.sh and
-# skypilot.yaml do it for you. Node 0 ends with the exit code of the training; the others end after it.
+# RANK is the index of the node, from 0. NODES is the number of nodes, HEAD the address of node 0. Run it on every node;
+# slurm.sh and skypilot.yaml do so. Node 0 exits with the exit code of the training, and the other nodes exit after it.
 #
-# Settings, from the environment:
+# Environment variables (defaults in parentheses):
 #   RAY_PORT        port of the cluster on HEAD                                          (6379)
-#   RAY_AUTH_TOKEN  secret that all nodes share, at least 16 letters                     (must be set)
-#   RAY_ARGS        further arguments of `ray start`, such as "--num-gpus=8"             (none)
-#   JOIN_SECONDS    how long the nodes wait for one another                              (600)
+#   RAY_AUTH_TOKEN  secret shared by all nodes, at least 16 characters                   (required)
+#   RAY_ARGS        additional arguments of `ray start`, such as "--num-gpus=8"          (none)
+#   JOIN_SECONDS    how long to wait for the other nodes                                 (600)
 #   STOP_SECONDS    how long the training may take to stop after SIGTERM                 (30)
 set -euo pipefail
 
@@ -20,8 +20,8 @@ if (($# < 3)); then
 fi
 rank=$1 nodes=$2 head=$3
 shift 3
-# Ray 2.60 locks a cluster by itself, and whoever is not told so knocks without the key.
-export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:?set it to a secret that all nodes share} RAY_AUTH_MODE=token
+# Ray 2.60 protects a cluster with a token. Without RAY_AUTH_MODE, a client sends none and is rejected.
+export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:?set it to a secret shared by all nodes} RAY_AUTH_MODE=token
 port=${RAY_PORT:-6379}
 join=${JOIN_SECONDS:-600}
 read -r -a ray_args <<<"${RAY_ARGS:-}"
@@ -30,7 +30,7 @@ ray_pid='' train_pid=''
 say() { printf 'node %s: %s\n' "$rank" "$*" >&2; }
 
 # shellcheck disable=SC2329  # called by the trap
-# Ends what runs in the background; a process that does not listen to SIGTERM is killed.
+# Stops the background processes; a process that ignores SIGTERM is killed.
 finish() {
   local pid
   trap '' TERM INT
@@ -44,28 +44,28 @@ finish() {
   done
 }
 trap finish EXIT
-trap 'say "told to stop; the next run goes on from the last checkpoint"; exit 143' TERM INT
+trap 'say "stopping; the next run resumes from the last checkpoint"; exit 143' TERM INT
 
 start_head() {
   ray start --head --node-ip-address="$head" --port="$port" --disable-usage-stats "${ray_args[@]}" --block &
   ray_pid=$!
 }
 
-answers() { (exec 3<>"/dev/tcp/$head/$port") 2>/dev/null; }
+head_is_up() { (exec 3<>"/dev/tcp/$head/$port") 2>/dev/null; }
 
-# The head may come up later than this node.
+# The head may start later than this node.
 wait_for_head() {
   local deadline=$((SECONDS + join))
-  until answers; do
+  until head_is_up; do
     if ((SECONDS >= deadline)); then
-      say "nothing answers at $head:$port after $join s. Is HEAD the address of node 0, and the port free and open?"
+      say "no connection to $head:$port after $join s: is HEAD the address of node 0, and is the port free and open?"
       exit 1
     fi
     sleep 1
   done
 }
 
-# Many nodes that join at once can be too many for Ray, which gives up after half a minute; then once more.
+# If many nodes join at once, Ray may give up after half a minute, so joining is retried.
 join_head() {
   local attempt began
   wait_for_head
@@ -75,10 +75,10 @@ join_head() {
     ray_pid=$!
     wait "$ray_pid" || true
     ray_pid=''
-    if ((SECONDS - began >= 120)) || ! answers; then break; fi
+    if ((SECONDS - began >= 120)) || ! head_is_up; then break; fi
     say "left the cluster after $((SECONDS - began)) s (attempt $attempt of 3)"
   done
-  say 'the cluster has ended, or this node could not stay in it'
+  say 'the cluster has stopped, or this node could not stay in it'
 }
 
 if ((rank > 0)); then
@@ -91,13 +91,13 @@ export RAY_ADDRESS="$head:$port"
 python -m rewardmap_verl.preflight.wait_for_nodes "$nodes" "$join" &
 train_pid=$!
 wait "$train_pid"
-say "$nodes nodes are there"
+say "all $nodes nodes have joined"
 python -m verl.trainer.main_ppo "$@" &
 train_pid=$!
 code=0
 wait -n -p ended "$train_pid" "$ray_pid" || code=$?
 if [[ $ended == "$ray_pid" ]]; then
-  say 'Ray ended before the training; its own messages are above'
+  say 'Ray stopped before the training; see its messages above'
   exit 1
 fi
 train_pid=''

