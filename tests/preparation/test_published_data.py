@@ -17,10 +17,14 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.manifest import Manifest
 from rewardmap_verl.preparation.map_jobs import MapProgress
 from rewardmap_verl.preparation.prepare import prepare
+from rewardmap_verl.preparation.records import read_prepared_questions
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.wording import FORMS
+from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.ground_truth import GroundTruth
+from rewardmap_verl.rewards.score import bounds, score_answer
+from rewardmap_verl.transit.reader import read_network
 
 datasets = pytest.importorskip("datasets")
 
@@ -196,6 +200,81 @@ def test_reasonmap_brings_everything_along(published: Make, tmp_path: Path) -> N
     assert truth.plans[0][0]["num_via_stops"] == 1
     with Image.open(settings.out / short["images"][0]["image"]) as image:
         assert image.getpixel((50, 50)) == (255, 0, 0)
+
+
+def image_struct(key: str) -> dict[str, Any]:
+    return {"bytes": file_bytes(key), "path": f"{key}.png"}
+
+
+COLUMNS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "image": lambda key: {"image": image_struct(key)},
+    "images of EasyR1": lambda key: {"images": [image_struct(key)]},
+    "images of verl": lambda key: {"images": [{"image": f"./maps/{key}.png"}]},
+    "base64 in image": lambda key: {"image": base64.b64encode(file_bytes(key)).decode()},
+}
+
+
+@pytest.mark.parametrize("form", COLUMNS)
+def test_images_in_the_columns_of_other_tools(
+    published: Make, files: Path, tmp_path: Path, form: str
+) -> None:
+    splits = {
+        name: [
+            {column: value for column, value in row.items() if column != "figure"}
+            | COLUMNS[form](f"{row['country']}/{row['city']}")
+            for row in rows
+        ]
+        for name, rows in plus_splits().items()
+    }
+    settings = published(save_parquet(tmp_path / "set", splits), root=files)
+    assert prepare(settings).rows == {"train": 6, "test": 5}
+    red = prepare(settings).maps[0]
+    with Image.open(settings.out / red.image) as image:
+        assert image.getpixel((50, 50)) == (255, 0, 0)
+
+
+def test_two_images_in_one_row(published: Make, files: Path, tmp_path: Path) -> None:
+    splits = plus_splits()
+    two = [image_struct("north/alpha"), image_struct("south/gamma")]
+    splits["train"] = [row | {"figure": None, "images": two} for row in splits["train"]]
+    with pytest.raises(DataError, match="row 0: images: found '2 images'"):
+        prepare(published(save(tmp_path / "set", splits), root=files))
+
+
+def test_a_map_without_an_image_names_the_columns(
+    published: Make, files: Path, tmp_path: Path
+) -> None:
+    splits = plus_splits()
+    (files / "stations/east").mkdir()
+    epsilon = files / "stations/east/epsilon.json"
+    epsilon.write_text(json.dumps(LINES["north/alpha"]), encoding="utf-8")
+    changes = {"country": "east", "city": "epsilon", "json": "./stations/east/epsilon.json"}
+    splits["train"].append(plus_row("north/alpha", "TorF1", figure=None, **changes))
+    manifest = prepare(published(save(tmp_path / "set", splits), root=files))
+    (skipped,) = manifest.skipped
+    assert (skipped.country, skipped.city) == ("east", "epsilon")
+    assert skipped.reason.startswith("no map image (the rows have the columns country, city")
+
+
+def test_images_on_the_web_are_not_downloaded(published: Make, files: Path, tmp_path: Path) -> None:
+    splits = plus_splits()
+    for row in splits["test"]:
+        row["figure"] = "https://example.org/maps/gamma.png"
+    name = save(tmp_path / "set", splits)
+    with pytest.raises(DataError) as caught:
+        prepare(published(name, root=files))
+    text = str(caught.value)
+    assert "south/gamma: no map image (images are not downloaded from https://example.org" in text
+    assert "Raise the quotas" not in text
+
+
+@pytest.mark.parametrize(("split", "other"), [("train", "Plus:test"), ("test", "Train:train")])
+def test_one_split_alone(
+    published: Make, files: Path, tmp_path: Path, split: str, other: str
+) -> None:
+    name = save(tmp_path / "set", {split: plus_splits()[split]})
+    with pytest.raises(DataError, match=f"has a .* split. Add one, such as --data .*{other}"):
+        prepare(published(name, root=files))
 
 
 def test_rows_that_only_name_their_map_find_it_in_another_set(
@@ -405,3 +484,135 @@ def test_a_set_on_the_hub_without_a_connection(
     command = "hf download --repo-type dataset FSCCS/ReasonMap-Train --local-dir ReasonMap-Train"
     with pytest.raises(DataError, match=command):
         prepare(published("FSCCS/ReasonMap-Train:train"))
+
+
+def test_dropped_test_rows_are_counted_and_named(
+    published: Make, files: Path, tmp_path: Path
+) -> None:
+    splits = plus_splits()
+    splits["test"] += [
+        plus_row("south/gamma", "TorF1", station_1="Nowhere", question="Unknown?"),
+        splits["test"][0],
+        splits["test"][1] | {"answer": 1},
+    ]
+    name = save(tmp_path / "plus", splits)
+    manifest = prepare(published(name, root=files))
+    assert manifest.rows == {"train": 6, "test": 5}
+    assert manifest.dropped == {
+        "test": {
+            "that name something the network lacks": 1,
+            "that repeat another row": 1,
+            "that repeat another row with another answer": 1,
+        }
+    }
+    unknown, repeated, changed = manifest.notes
+    assert unknown.startswith("Dropped 1 test question that name something the network lacks: ")
+    assert "plus:test, row 5" in unknown and "'Nowhere'" in unknown
+    assert "plus:test, row 6" in repeated
+    assert "plus:test, row 7" in changed and "another answer" in changed
+
+
+def test_a_repeated_row_belongs_to_the_test_split(
+    published: Make, files: Path, tmp_path: Path
+) -> None:
+    """A test question must not get lost because a training set has it, too."""
+    splits = plus_splits()
+    splits["train"].append(splits["test"][0])
+    manifest = prepare(published(save(tmp_path / "plus", splits), root=files))
+    assert manifest.rows == {"train": 6, "test": 5}
+    assert manifest.dropped == {"train": {"that repeat another row": 1}}
+
+
+def hub_of(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, repository: str, prefix: str = ""
+) -> list[str]:
+    """Let a folder be a repository on the Hub; return the list of what is downloaded."""
+    import huggingface_hub
+
+    downloaded: list[str] = []
+
+    def listed(name: str, repo_type: str, revision: str | None = None) -> list[str]:
+        assert (name, repo_type) == (repository, "dataset")
+        if (revision or "") != prefix:
+            return ["README.md", "data.jsonl"]
+        return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.parquet"))]
+
+    def download(name: str, file: str, repo_type: str, revision: str | None = None) -> str:
+        downloaded.append(file)
+        return str(folder / file)
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", listed)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    return downloaded
+
+
+@pytest.mark.parametrize("revision", ["", "refs/convert/parquet"])
+def test_a_set_on_the_hub_is_opened_file_by_file(
+    published: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    """The networks in ``json`` give each file another schema."""
+    splits = {
+        "reasonmap-1008-train": [reasonmap_row("north/alpha")],
+        "reasonmap-1008-test": [reasonmap_row("south/gamma")],
+        "reasonmap-1008-validation": [reasonmap_row("south/gamma", station_1="Date")],
+    }
+    save_parquet(tmp_path / "set", splits)
+    files = sorted((tmp_path / "set").rglob("*.parquet"))
+    assert len({str(pq.read_schema(file)) for file in files}) == 2
+    downloaded = hub_of(monkeypatch, tmp_path / "set", "FSCCS/ReasonMap", revision)
+    names = ("FSCCS/ReasonMap:train", "FSCCS/ReasonMap:validation")
+    manifest = prepare(published(*names, quotas=Quotas()))
+    assert manifest.rows == {"train": 2, "test": 2}
+    assert downloaded == [
+        "data/reasonmap-1008-train.parquet",
+        "data/reasonmap-1008-validation.parquet",
+    ]
+    with pytest.raises(DataError, match=r"'dev'.*splits test, train, validation"):
+        prepare(published("FSCCS/ReasonMap:dev"))
+
+
+def test_a_damaged_file_of_the_hub_is_named(
+    published: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_parquet(tmp_path / "set", {"train": [reasonmap_row("north/alpha")] * 50})
+    file = tmp_path / "set/data/train.parquet"
+    content = bytearray(file.read_bytes())
+    content[200:400] = bytes(200)
+    file.write_bytes(content)
+    hub_of(monkeypatch, tmp_path / "set", "FSCCS/ReasonMap")
+    with pytest.raises(DataError, match=r"train\.parquet.*damaged"):
+        prepare(published("FSCCS/ReasonMap"))
+
+
+def test_errors_while_iterating_are_named(
+    published: Make, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = save(tmp_path / "plus", plus_splits())
+
+    def broken(self: object) -> Any:
+        yield plus_row("north/alpha", "TorF1")
+        raise ConnectionResetError("connection lost")
+
+    monkeypatch.setattr(datasets.Dataset, "__iter__", broken)
+    with pytest.raises(DataError, match=r"plus:train, row 1.*connection lost"):
+        prepare(published(name, root=files))
+
+
+def test_the_gold_answers_for_supervised_training_are_right(
+    published: Make, tmp_path: Path
+) -> None:
+    """Reference routes name lines as a map service does, which the reward does not accept."""
+    rows = {
+        "train": [reasonmap_row("north/alpha"), reasonmap_row("north/alpha", routes=None)],
+        "test": [reasonmap_row("south/gamma")],
+    }
+    rows["train"][1]["question_short"] += "?"
+    settings = published(save(tmp_path / "r", rows))
+    prepare(settings)
+    questions = list(read_prepared_questions(settings.out, "train"))
+    assert len(questions) == 3
+    network = read_network(settings.out / "networks/north/alpha.json")
+    for question in questions:
+        assert "Route Name: Line 1" in question.answer
+        score = score_answer(question.answer, question.truth, network, RewardConfig()).score
+        assert score == bounds(question.truth, RewardConfig())[1]
