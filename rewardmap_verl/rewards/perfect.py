@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
@@ -86,7 +87,7 @@ def perfect_legs(
     trip = required_trip(truth, network)
     for legs in sorted(_referenced(truth), key=len):
         if len(legs) <= trip.allowed and _is_right(legs, trip):
-            return legs
+            return tuple(_with_line_name(leg, network) for leg in legs)
     planner = planner or Planner(network)
     ends = product(trip.origin.namesakes, trip.destination.namesakes)
     plans = [plan for pair in ends for plan in planner.best_plans(*pair, limit=1)]
@@ -99,6 +100,15 @@ def perfect_legs(
         truth.station_2,
         f"The network has no route to this stop from {truth.station_1}.",
     )
+
+
+def _with_line_name(leg: LegText, network: Network) -> LegText:
+    """Return the leg with the line name of the network, which is the one that the map prints.
+
+    Reference routes of the published sets have the names of a map service.
+    """
+    line = network.find_line(leg.line)
+    return leg if line is None else replace(leg, line=line.name)
 
 
 def _is_right(legs: Sequence[LegText], trip: Trip) -> bool:

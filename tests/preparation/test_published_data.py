@@ -607,7 +607,7 @@ def test_the_gold_answers_for_supervised_training_are_right(
         "test": [reasonmap_row("south/gamma")],
     }
     rows["train"][1]["question_short"] += "?"
-    settings = published(save(tmp_path / "r", rows))
+    settings = published(save(tmp_path / "r", rows), quotas=Quotas())
     prepare(settings)
     questions = list(read_prepared_questions(settings.out, "train"))
     assert len(questions) == 3
