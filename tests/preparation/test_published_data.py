@@ -12,9 +12,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.manifest import Manifest
+from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.preparation.map_jobs import MapProgress
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.records import read_prepared_questions
@@ -616,3 +618,16 @@ def test_the_gold_answers_for_supervised_training_are_right(
         assert "Route Name: Line 1" in question.answer
         score = score_answer(question.answer, question.truth, network, RewardConfig()).score
         assert score == bounds(question.truth, RewardConfig())[1]
+
+
+def test_the_reported_case(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data.parent / "cases/reports/20-published-rows-without-figure"
+    if not source.is_dir():
+        pytest.skip("the reported case is not there")
+    words = ["prepare", "reasonmap", "--data", "rows.parquet", "--data", "zz-test.parquet"]
+    words += ["--maps-from", "zz-test.parquet", "--size", "tiny", "--out", str(tmp_path / "out")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(source)
+        result = CliRunner().invoke(app, [*words, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert {entry.city for entry in read_manifest(tmp_path / "out").maps} == {"alpha", "omega"}
