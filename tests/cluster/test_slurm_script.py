@@ -109,7 +109,7 @@ pathlib.Path("probe.json").write_text(json.dumps([sys.argv[1:], len(ray.nodes())
 
 
 @pytest.mark.end_to_end
-@pytest.mark.on_demand  # Ray gives a node 30 s to start; three nodes on two cores may take longer
+@pytest.mark.opt_in  # Ray gives a node 30 s to start; three nodes on two cores may take longer
 def test_a_real_cluster_of_three_nodes(slurm: Any, tmp_path: Path) -> None:
     """Start three real Ray nodes on this machine and run a job that uses a GPU of each."""
     import json

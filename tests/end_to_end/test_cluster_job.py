@@ -16,7 +16,7 @@ from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
 from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
 from rewardmap_verl.preflight.compose import compose_run
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.opt_in, pytest.mark.timeout(2400)]
 
 STEPS = 6
 RECIPE = "+recipe/rewardmap=[cpu,rl_baseline,multi_node]"

@@ -17,7 +17,7 @@ import pytest
 
 from rewardmap_verl.checkpoints.folders import find_damage, latest_step
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.opt_in, pytest.mark.timeout(3000)]
 
 LEFT = 1_000_000
 """Bytes left on the full disk: less than a checkpoint of the tiny model."""

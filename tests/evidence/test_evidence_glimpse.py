@@ -16,7 +16,7 @@ from benchmarks.evidence.document import load_results, write_page
 from benchmarks.evidence.protocol import Protocol, read_protocol
 from benchmarks.evidence.study import Study
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.on_demand, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.opt_in, pytest.mark.timeout(2400)]
 
 MINUTES = 35
 ROOT = Path(__file__).resolve().parents[2]
