@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.commands.map_options import Language, language_names
-from rewardmap_verl.drawing import DrawnMap, draw_map, style_at
+from rewardmap_verl.drawing import DrawnMap, MapStyle, draw_map, style_at
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, write_bytes
 from rewardmap_verl.preparation.sources.gtfs import place_of_feed
@@ -70,7 +70,7 @@ def draw(
             if feed is None
             else place_of_feed(feed, RAIL_TYPES)
         )
-        drawn = draw_map(placed, style_at(difficulty), width)
+        drawn = draw_map(placed, _style(difficulty, feed is not None), width)
         write_bytes(out, drawn.svg().encode() if svg else drawn.png())
         if positions is not None:
             write_bytes(positions, json_bytes(drawn.to_json()))
@@ -88,6 +88,12 @@ def _is_svg(out: Path) -> bool:
     if suffix not in (".png", ".svg"):
         raise ConfigError("draw", found=out.name, hint="Write NAME.png or NAME.svg.")
     return suffix == ".svg"
+
+
+def _style(difficulty: float, real: bool) -> MapStyle:
+    """Return the style of a map; nothing that a real city may not have is drawn on its map."""
+    style = style_at(difficulty)
+    return style.model_copy(update={"scenery": (), "badges": True}) if real else style
 
 
 def _generated(

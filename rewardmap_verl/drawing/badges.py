@@ -1,12 +1,13 @@
-"""Badges at the ends of lines: the short name of the line on its color."""
+"""Badges of lines: the name of the line on its color, at its ends if possible."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from rewardmap_verl.drawing.colors import luma
-from rewardmap_verl.drawing.fonts import text_extent
+from rewardmap_verl.drawing.fonts import LINE_HEIGHT, text_extent
 from rewardmap_verl.drawing.geometry import Rect, distance, overlap
 from rewardmap_verl.drawing.label_candidates import LabelCandidate, ObstacleMap
 from rewardmap_verl.drawing.lanes import Lanes
@@ -15,7 +16,11 @@ from rewardmap_verl.drawing.style import MapStyle
 from rewardmap_verl.transit.placement import PlacedNetwork
 
 _HALF = 0.5**0.5
-_LONGEST = 4
+_ROW_LENGTH = 20
+"""Longer names take several rows."""
+_DISTANCES = (1.0, 2.5)
+_FAR_DISTANCES = (1.0, 2.5, 4.0, 6.0, 9.0)
+"""Distances from the symbol to try, in label gaps."""
 _SIDES: tuple[Point, ...] = (
     (1.0, 0.0),
     (_HALF, _HALF),
@@ -30,18 +35,21 @@ _SIDES: tuple[Point, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A badge at one end of a line."""
+    """A badge of a line at one of its stops."""
 
     line: int
     stop: int
-    text: str
+    rows: tuple[str, ...]
     rect: Rect
 
 
-def badge_text(name: str) -> str:
-    """Return the short name of a line, "12" for "Line 12"; empty if there is none."""
-    short = name.removeprefix("Line ").strip()
-    return short if len(short) <= _LONGEST else ""
+def badge_rows(name: str) -> tuple[str, ...]:
+    """Return the text of a badge: "12" for "Line 12", a long name in rows of similar length."""
+    text = name.removeprefix("Line ").strip() or name
+    amount = -(-len(text) // _ROW_LENGTH)
+    lengths = range(-(-len(text) // amount), len(text) + 1)
+    wrapped = (wrap(text, length, break_long_words=False) for length in lengths)
+    return tuple(next(rows for rows in wrapped if len(rows) <= amount))
 
 
 def place_badges(
@@ -51,16 +59,33 @@ def place_badges(
     labels: Sequence[LabelCandidate],
     style: MapStyle,
 ) -> tuple[Badge, ...]:
-    """Place badges at the ends of lines where there is room; labels take precedence."""
+    """Place a badge at every end of a line where there is room; labels take precedence.
+
+    A line without room at its ends, or without ends, gets one badge at another of its stops.
+    """
     badges: list[Badge] = []
-    for line, name in enumerate(line.name for line in placed.network.lines):
-        text = badge_text(name)
-        for stop, heading in _ends(placed, lanes, line) if text else ():
-            taken = [candidate.rect for candidate in labels] + [badge.rect for badge in badges]
-            rect = _room(obstacle_map, stop, heading, text, taken, style)
-            if rect:
-                badges.append(Badge(line, stop, text, rect))
+
+    def put(line: int, stop: int, heading: Point, distances: Sequence[float]) -> bool:
+        rows = badge_rows(placed.network.lines[line].name)
+        taken = [candidate.rect for candidate in labels] + [badge.rect for badge in badges]
+        rect = _room(obstacle_map, stop, heading, rows, taken, distances, style)
+        if rect:
+            badges.append(Badge(line, stop, rows, rect))
+        return rect is not None
+
+    numbers = range(len(placed.network.lines))
+    for line in numbers:
+        for stop, heading in _ends(placed, lanes, line):
+            put(line, stop, heading, _DISTANCES)
+    for line in set(numbers) - {badge.line for badge in badges}:
+        any(put(line, stop, (0.0, -1.0), _FAR_DISTANCES) for stop in _plain_first(placed, line))
     return tuple(badges)
+
+
+def _plain_first(placed: PlacedNetwork, line: int) -> list[int]:
+    """Return the stops of a line, those of no other line first."""
+    network = placed.network
+    return sorted(network.lines[line].stops, key=lambda stop: len(network.stops[stop].lines) > 1)
 
 
 def badge_shapes(badge: Badge, color: str, style: MapStyle) -> tuple[Shape, ...]:
@@ -73,10 +98,22 @@ def badge_shapes(badge: Badge, color: str, style: MapStyle) -> tuple[Shape, ...]
         (right - rim, bottom - rim),
         (left + rim, bottom - rim),
     )
-    width, above, _ = text_extent(badge.text, _size(style), True)
-    origin = ((left + right - width) / 2, (top + bottom + above) / 2)
-    text = Text(origin, badge.text, _size(style), _contrast(color), width, bold=True)
-    return Area(inner, color), Stroke((*inner, inner[0]), 2 * rim, color), text
+    _, height, extents = _block(badge.rows, style)
+    baseline = (top + bottom - height) / 2 + extents[0][1]
+    texts = []
+    for number, (row, (width, _, _)) in enumerate(zip(badge.rows, extents, strict=True)):
+        origin = (left + right - width) / 2, baseline + number * LINE_HEIGHT * _size(style)
+        texts.append(Text(origin, row, _size(style), _contrast(color), width, True, 0, True))
+    return Area(inner, color), Stroke((*inner, inner[0]), 2 * rim, color), *texts
+
+
+def _block(
+    rows: Sequence[str], style: MapStyle
+) -> tuple[float, float, list[tuple[float, float, float]]]:
+    """Return width and height of the rows, without what a single row has below its baseline."""
+    extents = [text_extent(row, _size(style), True) for row in rows]
+    leading = (len(rows) - 1) * LINE_HEIGHT * _size(style)
+    return max(width for width, _, _ in extents), extents[0][1] + leading, extents
 
 
 def _size(style: MapStyle) -> float:
@@ -108,17 +145,18 @@ def _room(
     obstacle_map: ObstacleMap,
     stop: int,
     heading: Point,
-    text: str,
+    rows: Sequence[str],
     taken: list[Rect],
+    distances: Sequence[float],
     style: MapStyle,
 ) -> Rect | None:
     """Return a free box next to the stop, as closely ahead of the line as possible."""
-    width, above, _ = text_extent(text, _size(style), True)
-    high = above + 0.7 * style.font_size
+    width, height, _ = _block(rows, style)
+    high = height + 0.7 * style.font_size
     wide = max(high, width + 0.7 * style.font_size)
     symbol = obstacle_map.symbols[stop]
     ahead = sorted(_SIDES, key=lambda side: -(side[0] * heading[0] + side[1] * heading[1]))
-    for far in (1.0, 2.5):
+    for far in distances:
         for dx, dy in ahead:
             reach = symbol.radius + far * style.label_gap
             reach += max(

@@ -58,7 +58,7 @@ class MapLayout:
 
 
 def lay_out_map(placed: PlacedNetwork, style: MapStyle) -> MapLayout:
-    """Lay out a map at the smallest size at which every label is free of overlaps.
+    """Lay out a map at the smallest size at which all labels and badges have room.
 
     A stop whose label has no room is moved along its track. If that is not enough, the grid is
     enlarged step by step.
@@ -67,10 +67,11 @@ def lay_out_map(placed: PlacedNetwork, style: MapStyle) -> MapLayout:
     for _ in range(_MAX_GROWTHS):
         placed, lanes, obstacle_map, options = _make_room(placed, style, unit)
         labels, crowded = _labels(placed, obstacle_map, options, style)
-        if not crowded:
+        badges = place_badges(placed, lanes, obstacle_map, labels, style) if style.badges else ()
+        nameless = style.badges and len({b.line for b in badges}) < len(placed.network.lines)
+        if not crowded and not nameless:
             break
         unit *= _GROWTH
-    badges = place_badges(placed, lanes, obstacle_map, labels, style) if style.badges else ()
     return MapLayout(
         placed, lanes, obstacle_map, labels, crowded, badges, line_colors(placed.network)
     )

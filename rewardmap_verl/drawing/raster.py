@@ -131,7 +131,10 @@ def _paint_texts(image: Image.Image, texts: list[Shape], scale: float) -> None:
         else:
             drawn = printable(text.text)
             font = font_for(drawn, _fitting_size(text, scale), text.bold)
-            at, options = (round(x), round(y)), shaping_options(drawn)
+            options = shaping_options(drawn)
+            if text.centered:
+                x += max(0.0, text.width * scale - font.getlength(drawn, **options)) / 2
+            at = round(x), round(y)
             draw.text(at, drawn, text.color, font, anchor="ls", **options)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -48,6 +48,8 @@ class Text:
     bold: bool = False
     angle: int = 0
     """Degrees clockwise: -45 (rises to the right), 0 or 45 (falls to the right)."""
+    centered: bool = False
+    """Whether a text that needs less than ``width`` is centered in it, and not at its start."""
 
 
 Shape = Stroke | Disc | Area | Text
@@ -98,8 +100,8 @@ def move(shape: Shape, dx: float, dy: float) -> Shape:
         case Area(points, color):
             return Area(_moved(points, dx, dy), color)
         case Text():
-            (x, y), s = shape.origin, shape
-            return Text((x + dx, y + dy), s.text, s.size, s.color, s.width, s.bold, s.angle)
+            x, y = shape.origin
+            return replace(shape, origin=(x + dx, y + dy))
 
 
 def _moved(points: tuple[Point, ...], dx: float, dy: float) -> tuple[Point, ...]:
