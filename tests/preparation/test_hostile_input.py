@@ -278,3 +278,47 @@ def test_planning_rows_without_reference_routes_have_an_answer(prepared: Path) -
     assert result.exit_code == 0, result.output
     written = pq.read_table(prepared.with_name("out-sft.parquet")).to_pylist()
     assert [row["messages"][1]["content"] for row in written] == [row.answer for row in found]
+
+
+def feed(path: Path, **files: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("_txt", ".txt").replace("_zip", ".zip"), content)
+    return path
+
+
+def encrypted(path: Path) -> Path:
+    """Set the flag of encryption in every entry, as an archiver with a password does."""
+    content = bytearray(feed(path, stops_txt=b"x" * 100, routes_txt=b"y" * 100).read_bytes())
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = content.find(magic)
+        while start >= 0:
+            content[start + offset] |= 1
+            start = content.find(magic, start + 4)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["nested", "encrypted", "expanding", "pipe", "damaged"])
+def test_feeds_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "town.zip"
+    if kind == "nested":
+        feed(path, bus_zip=b"PK", rail_zip=b"PK")
+        message = "archives (bus.zip, rail.zip)"
+    elif kind == "encrypted":
+        encrypted(path)
+        message = "encrypted"
+    elif kind == "expanding":
+        feed(path, **dict.fromkeys(("routes_txt", "trips_txt", "stops_txt"), bytes(300_000_000)))
+        message = "decompression bomb"
+    elif kind == "pipe":
+        os.mkfifo(path)
+        message = "zip file or a folder"
+    else:
+        feed(path, routes_txt=b"route_id" * 1000, trips_txt=b"trip_id", stops_txt=b"stop_id")
+        content = bytearray(path.read_bytes())
+        content[50:60] = bytes(10)
+        path.write_bytes(content)
+        message = "town.zip"
+    result = run("prepare", "gtfs", "--feed", path, "--out", tmp_path / "out")
+    assert_one_message(result, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from rewardmap_verl.errors import DataError
 __all__ = ["Feed", "TableRow"]
 
 _LARGEST_TABLE: Final = 8 * 1024**3  # bytes when unpacked; stop_times of a country has some GB
+_ENCRYPTED: Final = 0x1  # bit of a zip entry's flags
+_ARCHIVES_LISTED: Final = 5
 _GREATEST_RATIO: Final = 200  # unpacked to packed; real tables of times reach 30
 
 
@@ -75,7 +78,7 @@ class Feed:
                 # Many feeds begin with a byte order mark; ``utf-8-sig`` takes it off.
                 text = io.TextIOWrapper(binary, "utf-8-sig", newline="")
                 yield from _rows(text, name, needed)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
             raise DataError(name, found=str(error), hint="It is no readable zip file.") from error
         except UnicodeDecodeError as error:
             raise DataError(name, found=str(error), hint="Save it as UTF-8.") from error
@@ -89,18 +92,29 @@ class Feed:
     def _open(self, name: str) -> IO[bytes]:
         if self.path.is_dir():
             return _existing(self.path / name, self.path).open("rb")
+        if self.path.exists() and not self.path.is_file():
+            raise DataError(self.path, hint="A feed is a zip file or a folder.")
         archive = zipfile.ZipFile(self.path)
         # Some agencies zip a folder, so that every name has the folder before it.
         found = [info for info in archive.infolist() if info.filename.rsplit("/", 1)[-1] == name]
         if not found:
-            raise DataError(self.path, hint=f"The feed has no {name}, which GTFS wants.")
+            raise DataError(self.path, hint=f"The feed has no {name}. {_nested(archive)}".strip())
         _check_size(found[0], self.path)
+        if found[0].flag_bits & _ENCRYPTED:
+            raise DataError(self.path, hint="The archive is encrypted. Unpack it first.")
         return archive.open(found[0])
+
+
+def _nested(archive: zipfile.ZipFile) -> str:
+    """Return a hint if an archive contains other archives, as downloads of several feeds do."""
+    names = [info.filename for info in archive.infolist() if info.filename.endswith(".zip")]
+    listed = ", ".join(names[:_ARCHIVES_LISTED])
+    return f"It contains archives ({listed}). Unpack it and use one of them." if names else ""
 
 
 def _existing(path: Path, feed: Path) -> Path:
     if not path.is_file():
-        raise DataError(feed, hint=f"The feed has no {path.name}, which GTFS wants.")
+        raise DataError(feed, hint=f"The feed has no {path.name}.")
     return path
 
 
