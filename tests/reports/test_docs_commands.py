@@ -319,6 +319,15 @@ def test_pages_of_the_site_link_within_the_site(page: Path) -> None:
     assert [str(one) for one in links_of(page) if not one.resolve().is_relative_to(folder)] == []
 
 
+def test_files_that_the_pages_name_exist() -> None:
+    roots = (ROOT, ROOT / "rewardmap_verl", ROOT / "recipes")
+    for page in PAGES:
+        for span in inline_code(page):
+            match = re.fullmatch(r"([\w.-]+/[\w./-]+\.(?:py|yaml|sh|json|md|ttf))(?:::\w+)?", span)
+            if match and not match[1].startswith(("data/", "runs/", "maps/", "stations/")):
+                assert any((root / match[1]).exists() for root in roots), f"{page.name}: {span}"
+
+
 def text_of(node: ast.AST) -> str | None:
     """Return a string of the source, with "…" for each inserted value."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
