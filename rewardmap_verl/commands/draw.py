@@ -13,7 +13,7 @@ from rewardmap_verl.commands.map_options import Language, language_names
 from rewardmap_verl.drawing import DrawnMap, MapStyle, draw_map, style_at
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, write_bytes
-from rewardmap_verl.preparation.sources.gtfs import place_of_feed
+from rewardmap_verl.preparation.sources.gtfs import locate_feed, place_network
 from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.synthetic import generate_network, settings_at
@@ -65,17 +65,20 @@ def draw(
     """
     with readable_errors(), disk_errors(out):
         svg = _is_svg(out)
-        placed = (
-            _generated(seed, index, difficulty, language or [])
+        placed, notes = (
+            (_generated(seed, index, difficulty, language or []), ())
             if feed is None
-            else place_of_feed(feed, RAIL_TYPES)
+            else _from_feed(feed)
         )
         drawn = draw_map(placed, _style(difficulty, feed is not None), width)
         write_bytes(out, drawn.svg().encode() if svg else drawn.png())
         if positions is not None:
             write_bytes(positions, json_bytes(drawn.to_json()))
     text = _summary(out, placed, drawn, svg)
-    Console().print(text, highlight=False, soft_wrap=True, markup=False)
+    console = Console()
+    for note in notes:
+        console.print(f"Note: {note}", highlight=False, soft_wrap=True, markup=False)
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _is_svg(out: Path) -> bool:
@@ -103,6 +106,11 @@ def _generated(
     if languages:
         settings = settings.with_languages(language_names(languages))
     return generate_network(seed, index, settings)
+
+
+def _from_feed(feed: Path) -> tuple[PlacedNetwork, tuple[str, ...]]:
+    located = locate_feed(feed, RAIL_TYPES)
+    return place_network(located), located.notes
 
 
 def _summary(out: Path, placed: PlacedNetwork, drawn: DrawnMap, svg: bool) -> str:

@@ -13,12 +13,9 @@ import pytest
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
-from rewardmap_verl.preparation.sources.gtfs import MOST_STOPS, place_feed
-from rewardmap_verl.preparation.sources.gtfs_network import (
-    Located,
-    network_of_feed,
-    running_order,
-)
+from rewardmap_verl.preparation.sources.gtfs import MAX_STOPS, place_network
+from rewardmap_verl.preparation.sources.gtfs_network import Located, network_of_feed
+from rewardmap_verl.preparation.sources.gtfs_order import running_order
 from rewardmap_verl.preparation.sources.gtfs_tables import Feed
 from rewardmap_verl.preparation.validate import faults
 from rewardmap_verl.transit.network import Network, Stop
@@ -194,9 +191,8 @@ def test_a_missing_table(tmp_path: Path, table: str) -> None:
         ("stops", "stop_lat", "latitude", r"stops\.txt: stop_lat"),
         ("stop_times", "stop_sequence", "order", r"stop_times\.txt: stop_sequence"),
         ("stops", "50.02,8.05", "north,8.05", r"stops\.txt, line 4: stop_lat"),
-        ("stops", "50.02,8.05", "95,8.05", "Give degrees of latitude"),
-        ("stops", "50.02,8.05", "nan,8.05", "Give degrees of latitude"),
-        ("stops", "8.05,0,", "8.05,0,Z", "no such station"),
+        ("stops", "50.02,8.05", "95,8.05", "in degrees are expected"),
+        ("stops", "50.02,8.05", "nan,8.05", "in degrees are expected"),
         ("stop_times", ",C,20", ",Z,20", r"stop_times\.txt, line 4: stop_id.*no such stop"),
         ("stop_times", ",C,20", ",C,third", r"line 4: stop_sequence"),
         ("stop_times", ",C,20", ",,20", r"line 4: stop_id"),
@@ -223,7 +219,7 @@ def test_what_is_no_zip(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_missing_feed_and_a_wrong_encoding(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="Give a GTFS feed"):
+    with pytest.raises(DataError, match="Pass a GTFS feed"):
         network_of_feed(Feed(tmp_path / "nothing.zip"), "gtfs", "feed")
     content = tables(stops=tables()["stops"].replace("Central", "Zürich"))
     path = write_zip(tmp_path / "feed.zip", content, encoding="latin-1")
@@ -232,7 +228,7 @@ def test_a_missing_feed_and_a_wrong_encoding(tmp_path: Path) -> None:
 
 
 def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rewardmap_verl.preparation.sources.gtfs_tables._GREATEST_RATIO", 2)
+    monkeypatch.setattr("rewardmap_verl.preparation.sources.gtfs_tables._MAX_RATIO", 2)
     content = tables(stop_times=tables()["stop_times"] + "\n" * 3_000_000)
     path = write_zip(tmp_path / "feed.zip", content)
     assert path.stat().st_size < 10_000
@@ -241,7 +237,7 @@ def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_stops_keep_their_directions_and_no_line_hides_a_stop(tmp_path: Path) -> None:
-    placed = place_feed(read(tmp_path, tables()))
+    placed = place_network(read(tmp_path, tables()))
     where = {stop.name: placed.positions[stop.index] for stop in placed.network.stops}
     assert len(set(placed.positions)) == len(placed.positions)
     assert where["Airport"][0] < where["Central"][0] < where["East"][0]
@@ -251,10 +247,10 @@ def test_stops_keep_their_directions_and_no_line_hides_a_stop(tmp_path: Path) ->
 
 
 def test_too_many_stops_for_a_map() -> None:
-    stops = tuple(Stop(i, f"S{i}", (f"S{i}",), ()) for i in range(MOST_STOPS + 1))
+    stops = tuple(Stop(i, f"S{i}", (f"S{i}",), ()) for i in range(MAX_STOPS + 1))
     places = tuple((50 + i / 1000, 8.0) for i in range(len(stops)))
     with pytest.raises(DataError, match="at most 400"):
-        place_feed(Located(Network("gtfs", "big", stops, ()), places))
+        place_network(Located(Network("gtfs", "big", stops, ()), places))
 
 
 def test_feeds_become_data(synthetic: Make, tmp_path: Path) -> None:

@@ -1,57 +1,40 @@
-"""From the tables of a GTFS feed to a network: which lines there are, and where their trains run.
+"""The network of a GTFS feed: its lines, their stations, and the order in which trains run.
 
-A line is what riders call by one name: all routes of the same short (or else long) name. A stop is
-a station with all its platforms. The trips of a line show its running order: the longest is the
-trunk, and what others add to it are branches.
+Only what the trips of the chosen routes use is read, so faults elsewhere do not matter.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.sources.gtfs_tables import Feed, TableRow
-from rewardmap_verl.transit.names import line_key, normalize
+from rewardmap_verl.preparation.sources.gtfs_lines import LineRoutes, group_routes, read_routes
+from rewardmap_verl.preparation.sources.gtfs_order import Pattern, running_order
+from rewardmap_verl.preparation.sources.gtfs_stations import Station, distance, read_stations
+from rewardmap_verl.preparation.sources.gtfs_tables import Feed
 from rewardmap_verl.transit.network import Line, Network, Stop
 
-__all__ = ["RAIL_TYPES", "Located", "network_of_feed", "running_order"]
+__all__ = ["RAIL_TYPES", "Located", "network_of_feed"]
 
 RAIL_TYPES: Final = (0, 1, 2, 5, 6, 7, 11, 12, *range(100, 118), *range(400, 406), 900)
 """Trams, metros, trains and the like, in the basic and the extended list of ``route_type``."""
 
-_SAME_PLACE: Final = 500.0  # metres between platforms of one name that are one station
-_METRES: Final = 111_320.0  # for a degree of latitude
-_COLOR: Final = re.compile(r"[0-9a-fA-F]{6}")
-_NAME_LENGTH: Final = 300
-
-_Pattern = tuple[str, ...]
+_NO_STOP: Final = "1"
+"""``pickup_type`` and ``drop_off_type`` of a train that passes without stopping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A network and where its stops lie."""
+    """A network with the positions of its stops."""
 
     network: Network
     places: tuple[tuple[float, float], ...]
     """(latitude, longitude) in degrees, in the order of ``network.stops``."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Station:
-    name: str
-    latitude: float
-    longitude: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    name: str
-    color: str | None
+    notes: tuple[str, ...] = ()
+    """What was decided where the feed leaves a choice."""
 
 
 def network_of_feed(
@@ -61,204 +44,166 @@ def network_of_feed(
 
     Args:
         feed: The feed.
-        country: What to call the country.
-        city: What to call the city.
-        route_types: Kinds of routes to take, numbers of GTFS's ``route_type``.
+        country: Name of the country.
+        city: Name of the city.
+        route_types: Values of ``route_type`` to include.
 
     Raises:
-        DataError: A table or column is missing, a value is wrong, a stop is missing that a trip
-            calls at, or no line of these kinds has two stops.
+        DataError: A table or column is missing, a value that the chosen lines need is wrong, or no
+            route of these types has a trip with two stops.
     """
-    routes = _routes(feed, route_types)
-    trips = {
-        row.need("trip_id"): row.need("route_id")
-        for row in feed.rows("trips", ("trip_id", "route_id"))
-        if row.get("route_id") in routes
+    routes = read_routes(feed, route_types)
+    route_of = _trips(feed, routes)
+    calls, notes = _calls(feed, route_of)
+    trips: defaultdict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    for trip, stops in calls.items():
+        trips[route_of[trip]][stops] += 1
+    if not trips:
+        raise _no_route(feed)
+    names = {route: routes[route].name for route in trips}
+    found = read_stations(feed, _by_name(trips, names))
+    patterns = {route: _patterns(some, found.of_stop) for route, some in trips.items()}
+    patterns = {route: some for route, some in patterns.items() if some}
+    if not patterns:
+        raise _no_route(feed)
+    reach = {
+        route: frozenset(station for pattern in some for station in pattern)
+        for route, some in patterns.items()
     }
-    stations, station_of = _stations(feed)
-    patterns = _patterns(feed, trips, routes, station_of)
-    lines = {name: running_order(found) for name, found in patterns.items()}
-    lines = {name: paths for name, paths in lines.items() if paths}
-    if not lines:
-        raise DataError(
-            feed.path,
-            "routes.txt, route_type",
-            sorted({row.get("route_type") for row in feed.rows("routes", ("route_type",))}),
-            "No route of the wished kinds has a trip with two stops. Name kinds that are here with "
-            "--route-type.",
-        )
-    return _build(country, city, lines, _colors(lines, routes), stations)
+    lines, renamed = group_routes([routes[route] for route in routes if route in patterns], reach)
+    counts = {route: sum(some.values()) for route, some in patterns.items()}
+    built = [
+        _Built(line, _order(line, patterns, found.by_id), line.color(counts)) for line in lines
+    ]
+    located = _network(country, city, built, found.by_id)
+    inferred = [
+        f"Line {one.line.name}: no trip runs along its whole main path; the order of its stops is "
+        "put together from several trips."
+        for one in built
+        if not _has_full_trip(one, patterns)
+    ]
+    return Located(located.network, located.places, (*renamed, *notes, *found.notes, *inferred))
 
 
-def _routes(feed: Feed, route_types: Sequence[int]) -> dict[str, _Route]:
-    """Return the routes of the wished kinds by ``route_id``."""
-    routes: dict[str, _Route] = {}
-    names: dict[str, str] = {}
-    for row in feed.rows("routes", ("route_id", "route_type")):
-        if row.number("route_type") in route_types:
-            own = _name(row.get("route_short_name") or row.get("route_long_name"))
-            if not own or not line_key(own):
-                hint = "A route needs a short or a long name."
-                raise DataError(row.where, "route_short_name", own, hint)
-            name = names.setdefault(line_key(own), own)
-            color = row.get("route_color")
-            color = f"#{color.lower()}" if _COLOR.fullmatch(color) else ""
-            routes[row.need("route_id")] = _Route(name, color or None)
-    return routes
+def _has_full_trip(one: _Built, patterns: Mapping[str, Counter[Pattern]]) -> bool:
+    trunk = set(one.paths[0])
+    return any(trunk <= set(trip) for route in one.line.routes for trip in patterns[route.id])
 
 
-def _name(text: str) -> str:
-    """Make a name fit to be printed: no control characters, no angle brackets, single spaces."""
-    printable = "".join(c if c.isprintable() and c not in "<>" else " " for c in text)
-    return " ".join(printable.split())[:_NAME_LENGTH]
+def _no_route(feed: Feed) -> DataError:
+    return DataError(
+        feed.path,
+        "routes.txt, route_type",
+        sorted({row.get("route_type") for row in feed.rows("routes", ("route_type",))}),
+        "No route of the chosen types has a trip with two stops. Choose types of this feed with "
+        "--route-type.",
+    )
 
 
-def _stations(feed: Feed) -> tuple[dict[str, _Station], dict[str, str]]:
-    """Return the stations by id, and the station of each ``stop_id``."""
-    rows = {
-        row.need("stop_id"): row
-        for row in feed.rows("stops", ("stop_id", "stop_name", "stop_lat", "stop_lon"))
-    }
-    parents = {stop: _parent(stop, rows) for stop in rows}
-    stations: dict[str, _Station] = {}
-    merged: dict[str, str] = {}
-    by_name: defaultdict[str, list[str]] = defaultdict(list)
-    for station in dict.fromkeys(parents.values()):
-        found = _station(rows[station])
-        if found is None:
-            continue  # entrances and nodes inside of stations have no name; no train calls there
-        near = [
-            s for s in by_name[normalize(found.name)] if _metres(stations[s], found) < _SAME_PLACE
-        ]
-        merged[station] = near[0] if near else station
-        if not near:
-            stations[station] = found
-            by_name[normalize(found.name)].append(station)
-    return stations, {stop: merged[up] for stop, up in parents.items() if up in merged}
+def _trips(feed: Feed, routes: Collection[str]) -> dict[str, str]:
+    """Return the route of each trip of the chosen routes.
+
+    Raises:
+        DataError: A trip is listed for two routes.
+    """
+    found: dict[str, str] = {}
+    for row in feed.rows("trips", ("trip_id", "route_id")):
+        route = row.get("route_id")
+        if route not in routes:
+            continue
+        trip = row.need("trip_id")
+        if found.setdefault(trip, route) != route:
+            hint = f"This trip is already listed for route {found[trip]}."
+            raise DataError(row.where, "trip_id", trip, hint)
+    return found
 
 
-def _parent(stop: str, rows: Mapping[str, TableRow]) -> str:
-    """Follow ``parent_station`` to the station."""
-    seen = [stop]
-    while (up := rows[seen[-1]].get("parent_station")) and up not in seen:
-        if up not in rows:
-            hint = "stops.txt has no such station."
-            raise DataError(rows[seen[-1]].where, "parent_station", up, hint)
-        seen.append(up)
-    return seen[-1]
+def _calls(feed: Feed, trips: Collection[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the stops of each trip, in order of ``stop_sequence``, then of the file.
 
-
-def _station(row: TableRow) -> _Station | None:
-    name = _name(row.get("stop_name"))
-    if not name or not normalize(name):
-        return None
-    latitude, longitude = row.number("stop_lat"), row.number("stop_lon")
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        place = f"{latitude}, {longitude}"
-        raise DataError(
-            row.where, "stop_lat, stop_lon", place, "Give degrees of latitude, longitude."
-        )
-    return _Station(name, latitude, longitude)
-
-
-def _metres(a: _Station, b: _Station) -> float:
-    across = (a.longitude - b.longitude) * math.cos(math.radians((a.latitude + b.latitude) / 2))
-    return math.hypot(across, a.latitude - b.latitude) * _METRES
-
-
-def _patterns(
-    feed: Feed,
-    trips: Mapping[str, str],
-    routes: Mapping[str, _Route],
-    station_of: Mapping[str, str],
-) -> dict[str, Counter[_Pattern]]:
-    """Return, for each line, the sequences of stations that its trips call at, both ways as one."""
+    Raises:
+        DataError: A row of a chosen trip has no stop or no number.
+    """
     calls: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
     for row in feed.rows("stop_times", ("trip_id", "stop_id", "stop_sequence")):
         trip = row.get("trip_id")
-        if trip in trips:
-            stop = row.need("stop_id")
-            if stop not in station_of:
-                raise DataError(
-                    row.where, "stop_id", stop, "stops.txt has no such stop with a name."
-                )
-            calls[trip].append((row.number("stop_sequence"), station_of[stop]))
-    patterns: defaultdict[str, Counter[_Pattern]] = defaultdict(Counter)
-    for trip, route in trips.items():
-        pattern = _without_repeats([station for _, station in sorted(calls[trip])])
+        passes = row.get("pickup_type") == row.get("drop_off_type") == _NO_STOP
+        if trip in trips and not passes:
+            calls[trip].append((row.number("stop_sequence"), row.need("stop_id")))
+    repeated = [trip for trip, some in calls.items() if len({n for n, _ in some}) < len(some)]
+    notes = []
+    if repeated:
+        notes.append(
+            f"{len(repeated)} trips, such as {repeated[0]}, repeat a stop_sequence; these stops "
+            "are taken in the order of the file."
+        )
+    ordered = {
+        trip: tuple(stop for _, stop in sorted(some, key=lambda call: call[0]))
+        for trip, some in calls.items()
+    }
+    return ordered, notes
+
+
+def _by_name(
+    trips: Mapping[str, Collection[tuple[str, ...]]], names: Mapping[str, str]
+) -> dict[str, list[tuple[str, ...]]]:
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for route, some in trips.items():
+        found.setdefault(names[route], []).extend(some)
+    return found
+
+
+def _patterns(
+    trips: Mapping[tuple[str, ...], int], station_of: Mapping[str, str]
+) -> Counter[Pattern]:
+    """Return the sequences of stations, both directions as one, with the number of trips."""
+    found: Counter[Pattern] = Counter()
+    for stops, count in trips.items():
+        pattern = _without_repeats([station_of[stop] for stop in stops])
         if len(pattern) > 1:
-            patterns[routes[route].name][min(pattern, pattern[::-1])] += 1
-    return dict(sorted(patterns.items()))
+            found[min(pattern, pattern[::-1])] += count
+    return found
 
 
-def _without_repeats(stations: Sequence[str]) -> _Pattern:
+def _without_repeats(stations: Sequence[str]) -> Pattern:
     """Drop calls at the station where the train already is, at another platform."""
     return tuple(s for i, s in enumerate(stations) if i == 0 or s != stations[i - 1])
 
 
-def running_order(patterns: Mapping[_Pattern, int]) -> list[_Pattern]:
-    """Return the trunk of a line and its branches, each starting where it leaves what came before.
-
-    Args:
-        patterns: Sequences of stations with the number of trips that run them.
-    """
-    ordered = sorted(patterns, key=lambda p: (-len(p), -patterns[p], p))
-    paths: list[_Pattern] = []
-    covered: set[str] = set()
-    for pattern in ordered:
-        paths.extend([pattern] if not paths else _additions(pattern, covered))
-        covered.update(pattern)
-    return paths
+@dataclass(frozen=True, slots=True)
+class _Built:
+    line: LineRoutes
+    paths: Sequence[Pattern]
+    color: str | None
 
 
-def _additions(pattern: _Pattern, covered: set[str]) -> Iterator[_Pattern]:
-    """Yield the pieces of a pattern that lead through stations not covered yet."""
-    start = 0
-    while start < len(pattern):
-        if pattern[start] in covered:
-            start += 1
-            continue
-        end = start
-        while end < len(pattern) and pattern[end] not in covered:
-            end += 1
-        piece = pattern[max(0, start - 1) : end + 1]
-        yield piece if start else piece[::-1]  # a branch starts at its junction
-        start = end
+def _order(
+    line: LineRoutes, patterns: Mapping[str, Counter[Pattern]], stations: Mapping[str, Station]
+) -> list[Pattern]:
+    together: Counter[Pattern] = Counter()
+    for route in line.routes:
+        together.update(patterns[route.id])
+    return running_order(together, lambda a, b: distance(stations[a], stations[b]))
 
 
-def _colors(
-    lines: Mapping[str, Sequence[_Pattern]], routes: Mapping[str, _Route]
-) -> dict[str, str | None]:
-    """Return the feed's color of each line; drawing replaces those that cannot be told apart."""
-    chosen: dict[str, str | None] = dict.fromkeys(lines)
-    for route in routes.values():
-        if route.name in chosen and chosen[route.name] is None:
-            chosen[route.name] = route.color
-    return chosen
-
-
-def _build(
-    country: str,
-    city: str,
-    lines: Mapping[str, Sequence[_Pattern]],
-    colors: Mapping[str, str | None],
-    stations: Mapping[str, _Station],
+def _network(
+    country: str, city: str, built: Sequence[_Built], stations: Mapping[str, Station]
 ) -> Located:
-    used = list(dict.fromkeys(s for paths in lines.values() for path in paths for s in path))
+    used = list(dict.fromkeys(s for one in built for path in one.paths for s in path))
     index = {station: i for i, station in enumerate(used)}
-    built = []
-    for name, paths in lines.items():
-        numbered = tuple(tuple(index[station] for station in path) for path in paths)
+    lines = []
+    for one in built:
+        numbered = tuple(tuple(index[station] for station in path) for path in one.paths)
         listed = tuple(dict.fromkeys(stop for path in numbered for stop in path))
-        built.append(Line(name, listed, numbered, colors[name]))
+        lines.append(Line(one.line.name, listed, numbered, one.color, one.line.aliases))
     stops = tuple(
         Stop(
             i,
             stations[station].name,
             (stations[station].name,),
-            tuple(line.name for line in built if i in line.listed),
+            tuple(line.name for line in lines if i in line.listed),
         )
         for i, station in enumerate(used)
     )
     places = tuple((stations[s].latitude, stations[s].longitude) for s in used)
-    return Located(Network(country, city, stops, tuple(built)), places)
+    return Located(Network(country, city, stops, tuple(lines)), places)
