@@ -7,15 +7,18 @@ off, and asks only the questions without an answer. One process at a time writes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from rewardmap_verl.errors import DataError, shorten
+from rewardmap_verl.preparation.atomic import disk_errors, exclusive_lock
 
 __all__ = ["HEADER", "VERSION", "AnswerLog", "LoggedAnswer", "check_version"]
 
@@ -59,6 +62,19 @@ def _essence(header: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def _append(file: FileIO, content: bytes) -> None:
+    """Write to the end of a file, down to the disk; after an error the file is as before."""
+    start, rest = file.tell(), memoryview(content)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(start)
+        file.seek(start)
+        raise
+
+
 @dataclass
 class AnswerLog:
     """Append-only file of answers; use it as a context manager."""
@@ -70,7 +86,8 @@ class AnswerLog:
     """Keys of the questions that have an answer."""
     cut: int = 0
     """Bytes of an incomplete last line that were dropped."""
-    _file: BinaryIO | None = None
+    _file: FileIO | None = None
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> AnswerLog:
         """Open the file; see :meth:`open`."""
@@ -83,24 +100,38 @@ class AnswerLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        """Close the file and release the lock."""
+        self._open.close()
 
     def open(self) -> None:
         """Check the existing file, if any, and open it for appending.
 
         Raises:
-            DataError: It belongs to other questions, another model or other settings, or it is no
-                answer log.
+            DataError: It belongs to other questions, another model or other settings, it is no
+                answer log, or another process is writing to it.
         """
+        with disk_errors(self.path), contextlib.ExitStack() as stack:
+            self._create()
+            stack.enter_context(exclusive_lock(self.path))
+            complete = self._read()
+            self._file = stack.enter_context(self.path.open("r+b", buffering=0))
+            self._file.truncate(complete)
+            self._file.seek(complete)
+            if not complete:
+                self._write([{HEADER: VERSION, **self.header}])
+            self._open = stack.pop_all()
+
+    def _create(self) -> None:
+        """Create the file if it does not exist.
+
+        Raises:
+            DataError: The path is a folder or a device.
+        """
+        if self.path.exists() and not self.path.is_file():
+            hint = "It is not a regular file. Give another --answers."
+            raise DataError(self.path, hint=hint)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        complete = self._read() if self.path.is_file() else 0
-        self._file = self.path.open("r+b" if self.path.is_file() else "w+b")
-        self._file.truncate(complete)
-        self._file.seek(complete)
-        if not complete:
-            self._write([{HEADER: VERSION, **self.header}])
+        self.path.touch()
 
     def append(self, answers: Iterable[LoggedAnswer]) -> None:
         """Append answers; they are on disk when this returns."""
@@ -120,9 +151,8 @@ class AnswerLog:
     def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
         assert self._file is not None, "open() first"
         text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
-        self._file.write(text.encode("utf-8", "backslashreplace"))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with disk_errors(self.path, "Answers of finished batches are kept."):
+            _append(self._file, text.encode("utf-8", "backslashreplace"))
 
     def _read(self) -> int:
         """Read the existing answers, and return the number of bytes in complete lines."""

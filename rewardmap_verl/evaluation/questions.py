@@ -16,7 +16,7 @@ from typing import Any
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.map_score import ReferenceLeg, reference_plans
 from rewardmap_verl.preparation.manifest import read_manifest
-from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.paths import image_inside
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.rewards.rows import NetworkFolder
 from rewardmap_verl.transit.network import Network
@@ -140,7 +140,7 @@ def _question(
     images = row.get("images") or []
     image = None
     if folder is not None and images:
-        image = inside(folder, images[0]["image"], where, "images.image")
+        image = image_inside(folder, str(images[0]["image"]), where, "images.image")
     return EvalQuestion(
         index=index,
         key=_key(prompt, truth.to_json(), seen),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from rewardmap_verl.evaluation.markdown import escape
 from rewardmap_verl.evaluation.published import published_metrics
 from rewardmap_verl.evaluation.questions import EvalSet
 from rewardmap_verl.evaluation.statistics import PairedComparison
@@ -126,9 +127,9 @@ def _as_markdown(results: Results) -> str:
     if results.published:
         parts.append(f"In italics: {published_metrics().source}.\n")
     for one in results.evaluations:
-        parts += [f"- {one.name}: {note}\n" for note in one.notes]
+        parts += [f"- {escape(one.name)}: {escape(note)}\n" for note in one.notes]
     if results.compared:
-        first, second = (one.name for one in results.evaluations)
+        first, second = (escape(one.name) for one in results.evaluations)
         parts.append(f"\n{first} minus {second}:\n\n{markdown_comparison(results.compared)}")
     return "".join(parts)
 

@@ -9,6 +9,7 @@ from typing import Final
 from rich import box
 from rich.table import Table
 
+from rewardmap_verl.evaluation.markdown import escape
 from rewardmap_verl.evaluation.published import Published, PublishedModel
 from rewardmap_verl.evaluation.statistics import Interval, PairedComparison
 from rewardmap_verl.evaluation.summary import MetricSummary
@@ -187,7 +188,7 @@ def markdown_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(shown)]
     for row in rows:
         cells = [_with_interval(columns[i], row, i) for i in shown]
-        name = row.name.replace("|", "\\|")
+        name = escape(row.name)
         lines.append("| " + " | ".join([f"*{name}*" if row.published else name, *cells]) + " |")
     return "\n".join(lines) + "\n"
 

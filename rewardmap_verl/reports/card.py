@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
@@ -12,9 +13,11 @@ import jinja2
 import yaml
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.markdown import code_span, escape
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.reports.curves import stages_of
+from rewardmap_verl.reports.evaluations import read_table
 from rewardmap_verl.reports.prepared import data_folders
 from rewardmap_verl.reports.run_summary import summarize
 from rewardmap_verl.reports.runs import Run, read_run
@@ -76,11 +79,7 @@ def render_card(run: Run, license: str, name: str, evaluation: str) -> str:
     """Return the card as Markdown."""
     summary = summarize(run.entries)
     manifests = [read_manifest(folder) for folder in data_folders(run.config)]
-    environment = jinja2.Environment(
-        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
-    )
-    template = (files(__package__) / "page" / "model_card.txt").read_text("utf-8")
-    return environment.from_string(template).render(
+    return _template().render(
         mark=_MARK,
         front=_front(run, license),
         name=name or run.name,
@@ -101,6 +100,21 @@ def render_card(run: Run, license: str, name: str, evaluation: str) -> str:
         steps=summary.steps,
         settings=list(_settings(run)),
         license_text=_license_text(license),
+    )
+
+
+def _template() -> jinja2.Template:
+    """Return the card's template; its filters escape names for Markdown and for Python."""
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    environment.filters |= {
+        "md": lambda value: escape(str(value)),
+        "code": lambda value: code_span(str(value)),
+        "string": lambda value: json.dumps(str(value), ensure_ascii=False),
+    }
+    return environment.from_string(
+        (files(__package__) / "page" / "model_card.txt").read_text("utf-8")
     )
 
 
@@ -160,7 +174,7 @@ def _stages(run: Run) -> Iterator[tuple[str, int, int, str]]:
 def _settings(run: Run) -> Iterator[tuple[str, str]]:
     for key in _SETTINGS:
         for name, value in _flat(key, run.setting(key)):
-            yield name, str(value).replace("|", "\\|").replace("\n", " ")
+            yield name, str(value)
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -174,8 +188,7 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _table(evaluation: Path | None) -> str:
     if evaluation is None:
         return ""
-    table = evaluation / "table.md"
-    if not table.is_file():
-        hint = "Give a folder written by `rewardmap evaluate`."
-        raise DataError(evaluation, found="no table.md", hint=hint)
-    return table.read_text(encoding="utf-8").strip()
+    table = [[escape(cell) for cell in row] for row in read_table(evaluation / "table.md")]
+    table[1] = ["---"] * len(table[0])
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
+    return f"{rows}\n\nWeighted by difficulty, with 95% bootstrap intervals."

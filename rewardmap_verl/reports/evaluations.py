@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.markdown import unescape
 from rewardmap_verl.evaluation.results import FORMAT
 
-__all__ = ["EvaluationTable", "read_evaluation"]
+__all__ = ["EvaluationTable", "read_evaluation", "read_table"]
+
+_HINT: Final = "Give a folder written by `rewardmap evaluate`."
+_RULE: Final = 2
+"""Lines of a Markdown table before its body."""
+_EMPHASIS: Final = re.compile(r"^\*(.*)\*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +35,33 @@ def read_evaluation(folder: Path) -> EvaluationTable:
     Raises:
         DataError: The folder has no results, or results of another version.
     """
-    hint = "Give a folder written by `rewardmap evaluate`."
     try:
         found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        text = (folder / "table.md").read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise DataError(folder, found=str(error), hint=hint) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(folder, found=str(error), hint=_HINT) from None
     version = found.get("rewardmap_results") if isinstance(found, dict) else None
     if version != FORMAT:
         hint = f"Only version {FORMAT} can be read; evaluate again."
         raise DataError(folder / "results.json", "rewardmap_results", version, hint)
-    table = [_cells(line) for line in _first_table(text)]
-    if len(table) < 3:
-        raise DataError(folder / "table.md", found="no table", hint=hint)
-    name = str(found.get("questions", {}).get("name", folder.name))
-    return EvaluationTable(name, table[0], tuple(table[2:]))
+    table = read_table(folder / "table.md")
+    questions = found.get("questions")
+    name = questions.get("name") if isinstance(questions, dict) else None
+    return EvaluationTable(str(name or folder.name), table[0], tuple(table[_RULE:]))
+
+
+def read_table(path: Path) -> list[tuple[str, ...]]:
+    """Return the rows of the first table of a Markdown file: head, rule, then the others.
+
+    Raises:
+        DataError: The file cannot be read, or has no table.
+    """
+    try:
+        table = [_cells(line) for line in _first_table(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError) as error:
+        raise DataError(path, found=str(error), hint=_HINT) from None
+    if len(table) < _RULE:
+        raise DataError(path, found="no table", hint=_HINT)
+    return table
 
 
 def _first_table(text: str) -> list[str]:
@@ -53,5 +73,5 @@ def _first_table(text: str) -> list[str]:
 
 def _cells(line: str) -> tuple[str, ...]:
     """Return the cells of a row of a Markdown table, without emphasis."""
-    cells = line.strip().strip("|").replace("\\|", "\0").split("|")
-    return tuple(cell.strip().strip("*_").replace("\0", "|") for cell in cells)
+    cells = re.split(r"(?<!\\)\|", line.strip().removeprefix("|").removesuffix("|"))
+    return tuple(unescape(_EMPHASIS.sub(r"\1", cell.strip())) for cell in cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
@@ -29,9 +29,9 @@ def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str,
         DataError: The picture is missing or broken.
     """
     record, source = found.record, found.image
-    name = f"{number}-{source.name}"
     (target / "maps").mkdir(exist_ok=True)
-    shown = full = f"maps/{name}"
+    # The suffix is that of the checked name: a link may lead to a file with another one.
+    shown = full = f"maps/{number}{PurePosixPath(record.image).suffix}"
     try:
         _share(source, target / full)
         if max(record.width, record.height) > LARGEST_SIDE:

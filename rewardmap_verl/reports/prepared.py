@@ -10,7 +10,7 @@ from typing import Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
-from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.paths import image_inside, inside
 
 __all__ = ["PreparedData", "PreparedMap", "data_folders", "read_prepared"]
 
@@ -28,7 +28,7 @@ class PreparedMap:
     @property
     def image(self) -> Path:
         """The picture that the model saw."""
-        return inside(self.folder, self.record.image)
+        return image_inside(self.folder, self.record.image)
 
     @property
     def network(self) -> Path:
