@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from omegaconf import DictConfig
 
 from rewardmap_verl.curriculum.config import (
@@ -25,6 +24,7 @@ from rewardmap_verl.curriculum.stage_rows import (
     rows_never_trained,
 )
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.parquet import parquet_rows
 
 __all__ = ["CurriculumPlan", "plan_curriculum", "read_columns"]
 
@@ -72,9 +72,9 @@ def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[st
         ConfigError: The rows have no such key.
     """
     rows = [
-        (path.parent, info)
+        (path.parent, row["extra_info"])
         for path in files.paths
-        for info in pq.read_table(path, columns=["extra_info"])["extra_info"].to_pylist()
+        for row in parquet_rows(path, ["extra_info"])
     ]
     if limit > 0:
         rows = rows[:limit]

@@ -171,11 +171,6 @@ def read_questions(folder: Path, split: str = "test") -> EvalSet:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from rewardmap_verl.parquet import parquet_rows  # slow to import
 
-    columns = ["data_source", "prompt", "images", "reward_model"]
-    try:
-        yield from pq.read_table(path, columns=columns).to_pylist()
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise DataError(path, found=str(error), hint=_AGAIN) from None
+    yield from parquet_rows(path, ["data_source", "prompt", "images", "reward_model"])

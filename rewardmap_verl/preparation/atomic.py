@@ -69,7 +69,7 @@ def remove_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def disk_errors(target: Path, kept: str = "") -> Iterator[None]:
-    """Convert disk failures that a user can fix into a :class:`DataError`.
+    """Convert failures of the disk into a :class:`DataError`.
 
     Args:
         target: The output; it must be unchanged after a failure inside the block.
@@ -78,17 +78,15 @@ def disk_errors(target: Path, kept: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = _disk_hint(error.errno or 0)
-        if hint is None:
-            raise
+        hint = _disk_hint(error)
         raise DataError(
             error.filename or target,
             hint=f"{hint} and run the same command again. {target} was not changed. {kept}".strip(),
         ) from error
 
 
-def _disk_hint(code: int) -> str | None:
-    return {
+def _disk_hint(error: OSError) -> str:
+    hints = {
         errno.ENOSPC: "The disk is full: free some space",
         errno.EDQUOT: "Your disk quota is used up: free some space",
         errno.EFBIG: "The system limits the size of files (ulimit -f): raise that limit",
@@ -97,8 +95,11 @@ def _disk_hint(code: int) -> str | None:
         errno.EROFS: "The disk is read-only: choose another folder",
         errno.ENOENT: "It cannot be created there: choose another folder",
         errno.ENOTDIR: "A part of its path is a file: choose another folder",
+        errno.EISDIR: "It is a folder: choose another name",
         errno.ENAMETOOLONG: "Its name is too long: choose a shorter one",
-    }.get(code)
+    }
+    other = f"The system reports `{error.strerror or error}`: remove the cause"
+    return hints.get(error.errno or 0, other)
 
 
 @contextlib.contextmanager

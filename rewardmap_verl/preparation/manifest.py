@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.input_files import check_file
 from rewardmap_verl.preparation.atomic import json_bytes, write_bytes
-from rewardmap_verl.preparation.input_files import check_file
 
 __all__ = [
     "MANIFEST_NAME",

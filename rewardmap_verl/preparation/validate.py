@@ -15,9 +15,9 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.parquet import open_parquet, parquet_rows
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest, differences, read_manifest
-from rewardmap_verl.preparation.parquet import open_parquet, parquet_rows
 from rewardmap_verl.preparation.paths import inside
 from rewardmap_verl.preparation.records import prepared_image, prepared_network
 from rewardmap_verl.preparation.rows import IMAGE_MARKER, SCHEMA

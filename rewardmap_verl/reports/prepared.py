@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.preparation.paths import image_inside, inside
 
@@ -79,15 +78,10 @@ def read_prepared(folders: Sequence[Path]) -> PreparedData:
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, str]]:
-    import pyarrow.parquet as pq  # imported here: it takes a second
+    from rewardmap_verl.parquet import parquet_rows  # slow to import
 
     for path in sorted(folder.glob("*.parquet")):
-        try:
-            table = pq.read_table(path, columns=["prompt", "reward_model"]).to_pylist()
-        except (OSError, ValueError) as error:
-            hint = "Prepare the data again with `rewardmap prepare`."
-            raise DataError(path, found=str(error), hint=hint) from None
-        for row in table:
+        for row in parquet_rows(path, ["prompt", "reward_model"]):
             yield row["reward_model"]["ground_truth"], _text(row["prompt"])
 
 

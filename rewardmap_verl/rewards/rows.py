@@ -176,7 +176,7 @@ def read_prepared(folder: Path) -> Iterator[QuestionRow]:
     Raises:
         DataError: The folder was not written by ``rewardmap prepare``.
     """
-    import pyarrow.parquet as parquet  # slow to import and only needed here
+    from rewardmap_verl.parquet import parquet_rows  # slow to import and only needed here
 
     files = sorted(folder.glob("*.parquet"))
     if not files:
@@ -185,8 +185,7 @@ def read_prepared(folder: Path) -> Iterator[QuestionRow]:
         )
     networks = NetworkFolder(folder / "networks")
     for file in files:
-        table = parquet.read_table(file, columns=["prompt", "reward_model"])
-        for number, values in enumerate(table.to_pylist()):
+        for number, values in enumerate(parquet_rows(file, ["prompt", "reward_model"])):
             where = f"{file.name}, row {number}"
             truth = GroundTruth.from_json(values["reward_model"]["ground_truth"], where)
             network = networks.get(truth, where)

@@ -7,6 +7,7 @@ step replaces the instruction tuning. It runs verl's SFT trainer (``verl.trainer
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from rewardmap_verl.cpu.environment import cpu_environment
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.preparation.atomic import staging_folder
+from rewardmap_verl.preparation.atomic import staging_folder, write_bytes
 from rewardmap_verl.tiny_model.conversations import Conversation
 
 __all__ = ["cold_start", "trainer_command", "write_conversations"]
@@ -55,7 +56,9 @@ def write_conversations(conversations: Iterable[Conversation], path: Path) -> in
     ]
     if not rows:
         raise DataError(path, found=rows, hint="Prepare a data folder with training rows.")
-    pq.write_table(pa.Table.from_pylist(rows), path)
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    write_bytes(path, buffer.getvalue())
     return len(rows)
 
 

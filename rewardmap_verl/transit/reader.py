@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.input_files import check_file
 from rewardmap_verl.transit.cities import CityNotes, city_notes
 from rewardmap_verl.transit.names import line_key, normalize, strip_markers
 from rewardmap_verl.transit.network import Line, Network, Stop
@@ -56,6 +57,8 @@ def read_network(path: str | Path) -> Network:
     """
     path = Path(path)
     country, city = path.absolute().parent.name, path.stem
+    if path.exists():
+        check_file(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(path, "size", path.stat().st_size, f"The maximum is {MAX_BYTES} bytes.")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.input_files import check_file
 from rewardmap_verl.preparation.images import IMAGE_SUFFIXES, PixelBudget, pixel_count, read_map
-from rewardmap_verl.preparation.input_files import check_file
 from rewardmap_verl.preparation.manifest import Skipped, hash_file
 from rewardmap_verl.preparation.paths import fold_name, inside, safe_name
 from rewardmap_verl.preparation.sources.base import City, Contents, Rendered

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.input_files import check_file
+from rewardmap_verl.input_files import check_file
 from rewardmap_verl.preparation.paths import inside, safe_name
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.rewards.ground_truth import GroundTruth
