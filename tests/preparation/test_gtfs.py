@@ -1,7 +1,9 @@
-"""GTFS feeds, small ones written here: right ones, odd ones that are still right, wrong ones."""
+"""GTFS feeds written by the tests: valid ones, unusual ones and faulty ones."""
 
 from __future__ import annotations
 
+import math
+import time
 import zipfile
 from collections.abc import Callable
 from itertools import pairwise
@@ -155,6 +157,359 @@ def test_routes_of_one_name_are_one_line(tmp_path: Path) -> None:
     }
 
 
+# Lines
+
+
+def edited(table: str, *pairs: tuple[str, str], **changes: str) -> Tables:
+    """The feed with replacements in one table, and other tables as given."""
+    content = tables(**changes)
+    for old, new in pairs:
+        assert old in content[table], old
+        content[table] = content[table].replace(old, new)
+    return content
+
+
+TWO_M1 = (
+    "route_id,agency_id,route_short_name,route_long_name,route_type,route_color\n"
+    "r1,1,M1,Metro one,{0},FF0000\nr2,{1},M1,Other one,{2},0000ff\n"
+)
+AGENCIES = (
+    "agency_id,agency_name,agency_url,agency_timezone\n"
+    "1,City Metro,http://a.example,UTC\n2,Suburban Rail,http://b.example,UTC\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "agency", "other", "expected"),
+    [
+        (1, 2, 1, {"M1 (City Metro)", "M1 (Suburban Rail)"}),
+        (1, 1, 0, {"M1 (metro)", "M1 (tram)"}),
+        (1, 1, 1, {"M1"}),  # one agency and one mode: one line, which shares a stop
+    ],
+)
+def test_lines_of_one_short_name(
+    tmp_path: Path, kind: int, agency: int, other: int, expected: set[str]
+) -> None:
+    content = tables(agency=AGENCIES, routes=TWO_M1.format(kind, agency, other))
+    located = read(tmp_path, content)
+    assert set(names(located.network)) == expected
+    assert any("lines are called M1" in note for note in located.notes) == (len(expected) > 1)
+    for line in located.network.lines:
+        assert located.network.find_line(line.name) is line
+
+
+def test_routes_of_one_name_without_a_common_station_are_two_lines(tmp_path: Path) -> None:
+    routes = TWO_M1.format(1, 1, 1)
+    trips = times({"t1": list("ABC"), "t3": list("FGH")})
+    located = read(tmp_path, tables(routes=routes, stop_times=trips))
+    assert set(names(located.network)) == {"M1 (Metro one)", "M1 (Other one)"}
+
+
+def directions(first: str, second: str, colors: tuple[str, str]) -> Tables:
+    routes = (
+        "route_id,route_short_name,route_type,route_color\n"
+        f"r1,{first},1,{colors[0]}\nr2,{second},1,{colors[1]}\n"
+    )
+    stops = {"t1": list("ABCDE"), "t2": list("ABC"), "t3": list("EDCBA")}
+    return tables(routes=routes, stop_times=times(stops))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        ("Red-N", "Red-S", "Red"),
+        ("Red Northbound", "Red Southbound", "Red"),
+        ("Red (E)", "Red (W)", "Red"),
+        ("Airport - East", "East - Airport", "Airport - East"),
+        ("Airport to East", "East to Airport", "Airport to East"),
+    ],
+)
+def test_directions_are_one_line(tmp_path: Path, first: str, second: str, name: str) -> None:
+    located = read(tmp_path, directions(first, second, ("FF0000", "FF0000")))
+    (line,) = located.network.lines
+    assert (line.name, line.color) == (name, "#ff0000")
+    assert f"{first} and {second} are read as one line, {name}." in located.notes
+    assert located.network.find_line(first) is located.network.find_line(second) is line
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "colors"),
+    [
+        ("Red-N", "Red-S", ("FF0000", "0000FF")),
+        ("Red-N", "Red-E", ("FF0000", "FF0000")),
+        ("Line N", "Line S2", ("FF0000", "FF0000")),
+    ],
+)
+def test_other_routes_stay_two_lines(
+    tmp_path: Path, first: str, second: str, colors: tuple[str, str]
+) -> None:
+    assert len(read(tmp_path, directions(first, second, colors)).network.lines) == 2
+
+
+def test_directions_with_other_stations_stay_two_lines(tmp_path: Path) -> None:
+    content = directions("Red-N", "Red-S", ("FF0000", "FF0000"))
+    content["stop_times"] = times({"t1": list("ABC"), "t3": list("CGH")})
+    assert len(read(tmp_path, content).network.lines) == 2
+
+
+@pytest.mark.parametrize("color", ["#FF0000", "FF0000", "ff0000"])
+def test_colors_with_and_without_hash(tmp_path: Path, color: str) -> None:
+    content = edited("routes", ("FF0000", color))
+    colors = {line.name: line.color for line in read(tmp_path, content).network.lines}
+    assert colors["M1"] == "#ff0000"
+
+
+def test_a_route_listed_twice(tmp_path: Path) -> None:
+    content = tables(routes=tables()["routes"] + "r1,M9,Metro nine,1,FF0000\n")
+    with pytest.raises(DataError, match="already used"):
+        read(tmp_path, content)
+    content = tables(routes=tables()["routes"] + "r1,M1,Metro one,1,FF0000\n")
+    assert "M1" in names(read(tmp_path, content).network)
+    content = tables(routes=tables()["routes"] + "b,8,Bus eight,3,\n")
+    assert "M1" in names(read(tmp_path, content).network), "buses are not read"
+
+
+# Stations
+
+
+def with_stops(*rows: str, trips: dict[str, list[str]]) -> Tables:
+    return tables(stops=tables()["stops"] + "".join(f"{row}\n" for row in rows),
+                  stop_times=times(trips))  # fmt: skip
+
+
+def test_stations_with_parents_of_their_own_stay_two(tmp_path: Path) -> None:
+    content = with_stops(
+        *("P1,Wall,50.02,8.05,1,", "P2,Wall,50.0242,8.05,1,"),
+        *("W1,Wall,50.02,8.05,0,P1", "W2,Wall,50.0242,8.05,0,P2"),
+        trips={"t1": ["A", "B", "W1", "D"], "t3": ["F", "W2", "G"]},
+    )
+    network = read(tmp_path, content).network
+    assert len(network.find_stops("Wall")) == 2
+    assert not network.interchanges()
+
+
+def test_a_stop_without_parent_joins_the_near_station_of_its_name(tmp_path: Path) -> None:
+    content = with_stops(
+        *("P1,Wall,50.02,8.05,1,", "W1,Wall,50.02,8.05,0,P1", "W2,Wall,50.0205,8.05,0,"),
+        trips={"t1": ["A", "B", "W1", "D"], "t3": ["F", "W2", "G"]},
+    )
+    network = read(tmp_path, content).network
+    assert [stop.name for stop in network.interchanges()] == ["Wall"]
+
+
+def test_stops_of_one_name_on_one_trip_stay_two(tmp_path: Path) -> None:
+    content = with_stops(
+        "W1,Mill,50.02,8.05,0,", "W2,Mill,50.0235,8.05,0,",
+        trips={"t1": ["A", "W1", "W2", "D"], "t3": ["F", "W2", "G"]},
+    )  # fmt: skip
+    assert len(read(tmp_path, content).network.find_stops("Mill")) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Central - Platform 1", "Central - Platform 2"),
+        ("Mill Street Bay A", "Mill Street Bay C"),
+        ("Am Tor (Gleis 3)", "Am Tor (Gleis 4)"),
+        ("Main St NB", "Main St SB"),
+        ("Balderas_1_2", "Balderas_1"),
+    ],
+)
+def test_platforms_without_parent_are_one_station(tmp_path: Path, first: str, second: str) -> None:
+    content = with_stops(
+        f"X1,{first},50.02,8.051,0,", f"X2,{second},50.0201,8.0511,0,",
+        trips={"t1": ["A", "B", "X1", "D", "E"], "t2": ["E", "D", "X2", "B", "A"],
+               "t3": ["F", "X2", "G"]},
+    )  # fmt: skip
+    located = read(tmp_path, content)
+    (line,) = [line for line in located.network.lines if line.name == "M1"]
+    assert len(line.paths) == 1 and len(line.paths[0]) == 5
+    (stop,) = located.network.interchanges()
+    assert first.startswith(stop.name) and second.startswith(stop.name)
+    assert any(first in note for note in located.notes)
+
+
+def test_close_stops_without_parent_are_reported(tmp_path: Path) -> None:
+    content = with_stops(
+        "X1,Old Market,50.02,8.051,0,", "X2,Fountain,50.0201,8.0511,0,",
+        trips={"t1": ["A", "B", "X1", "D", "E"], "t2": ["E", "D", "X2", "B", "A"],
+               "t3": ["F", "C", "G"]},
+    )  # fmt: skip
+    located = read(tmp_path, content)
+    (note,) = [note for note in located.notes if "m apart" in note]
+    assert "Fountain" in note and "Old Market" in note and "line M1" in note
+
+
+def test_a_missing_parent_leaves_the_stop_alone(tmp_path: Path) -> None:
+    located = read(
+        tmp_path, edited("stops", ("C,Central,50.02,8.05,0,", "C,Central,50.02,8.05,0,GONE"))
+    )
+    assert [stop.name for stop in located.network.interchanges()] == ["Central"]
+    assert any("parent_station is not in stops.txt" in note for note in located.notes)
+
+
+def test_parents_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    stops = edited("stops", ("8.05,0,\nD", "8.05,0,D\nD"), ("8.08,0,", "8.08,0,C"))
+    with pytest.raises(DataError, match="circle"):
+        read(tmp_path, stops)
+
+
+def test_what_no_line_uses_cannot_refuse_a_feed(tmp_path: Path) -> None:
+    expected = names(read(tmp_path, tables()).network)
+    faults = (
+        "N1,,,,3,A",  # a generic node
+        "N2,No place,,,0,",
+        "N3,,50.0,8.0,0,",
+        "N4,Orphan,50.0,8.0,0,GONE",
+        "N5,Null Island,0,0,0,",
+        "N6,Nowhere,95,8,0,",
+        "N7,Word,north,8,0,",
+        "N8,One,50,8,0,N9",
+        "N9,Two,50,8,0,N8",
+        "N2,Another place,50,8,0,",
+        "N10,Un,quoted,50,8,0,",
+    )
+    content = tables(
+        stops=tables()["stops"] + "".join(f"{row}\n" for row in faults),
+        routes=tables()["routes"] + "x,,,3,\ny,,,1,\n",
+        trips=tables()["trips"] + "x,s,t8\ny,s,t9\n",
+        stop_times=tables()["stop_times"] + "t8,,,N3,first\nt8,,,,\nt4,,,N2,99\n",
+    )
+    located = read(tmp_path, content)
+    assert names(located.network) == expected
+    assert located.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("C,Central,0.000000,0.000000,0,", "no real position"),
+        ("C,Central,8.05,50.02,0,", "from every other stop"),
+        ("C,Central,,,0,", "stop_lat"),
+        ("C,,50.02,8.05,0,", "a name is required"),
+        ("C,Central,50.02,8.05,0,\nC,Center,50.02,8.05,0,", "already used"),
+        ("C,Cen,tral,50.02,8.05,0,", "number is expected"),
+        ("C,Central,50.02,8.05,0,,surplus", "more values than columns"),
+    ],
+)
+def test_faults_of_used_stops(tmp_path: Path, row: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, edited("stops", ("C,Central,50.02,8.05,0,", row)))
+
+
+def test_a_station_takes_its_position_from_its_platform(tmp_path: Path) -> None:
+    content = edited("stops", ("C,Central,50.02,8.05,0,", "C,,50.02,8.05,0,S\nS,Central,,,1,"))
+    located = read(tmp_path, content)
+    assert located.places[located.network.find_stops("Central")[0].index] == (50.02, 8.05)
+
+
+def test_an_identical_row_twice_is_one_stop(tmp_path: Path) -> None:
+    row = "C,Central,50.02,8.05,0,\n"
+    assert names(read(tmp_path, tables(stops=tables()["stops"] + row)).network) == names(
+        read(tmp_path, tables()).network
+    )
+
+
+def test_a_network_across_the_180th_meridian(tmp_path: Path) -> None:
+    stops = tables()["stops"]
+    for _, y, x in STOPS.values():
+        east = x + 171.95  # Central is at 180
+        stops = stops.replace(f"{y},{x},", f"{y},{east - 360 if east > 180 else east:.4f},")
+    located = read(tmp_path, tables(stops=stops))
+    assert {longitude > 0 for _, longitude in located.places} == {True, False}
+    here, there = (place_network(one) for one in (located, read(tmp_path, tables())))
+    assert here.positions == there.positions
+
+
+# Order of stops
+
+
+def test_a_repeated_stop_sequence_keeps_the_order_of_the_file(tmp_path: Path) -> None:
+    content = edited(
+        "stop_times", ("F,0", "F,1"), ("C,10\nt3", "C,1\nt3"), ("G,20", "G,1"), ("H,30", "H,1")
+    )
+    located = read(tmp_path, content)
+    assert names(located.network)["Crosstown"] == [["Forum", "Central", "Garden", "Harbour"]]
+    assert any("repeat a stop_sequence" in note for note in located.notes)
+
+
+def test_a_train_that_passes_does_not_call(tmp_path: Path) -> None:
+    head, *rows = tables()["stop_times"].splitlines()
+    marked = [f"{row},{1 if row.split(',')[3] == 'B' else 0},{int(',B,' in row)}" for row in rows]
+    text = "\n".join([f"{head},pickup_type,drop_off_type", *marked])
+    network = read(tmp_path, tables(stop_times=text)).network
+    assert names(network)["M1"] == [["Airport", "Central", "Docks", "East"]]
+
+
+def skip_stops(*trips: str) -> Tables:
+    numbered = {f"t{i}": list(stops) for i, stops in enumerate(trips, 1)}
+    rows = "".join(f"r1,s,{name}\n" for name in numbered)
+    return tables(trips=f"route_id,service_id,trip_id\n{rows}", stop_times=times(numbered))
+
+
+def test_skip_stop_trains_are_one_line(tmp_path: Path) -> None:
+    located = read(tmp_path, skip_stops("ABDE", "ACDE", "EDA"))
+    assert names(located.network)["M1"] == [["Airport", "Bridge", "Central", "Docks", "East"]]
+    assert any("put together from several trips" in note for note in located.notes)
+
+
+def test_skip_stop_trains_that_start_on_the_way(tmp_path: Path) -> None:
+    located = read(tmp_path, skip_stops("ABDE", "CDE"))
+    assert names(located.network)["M1"] == [["Airport", "Bridge", "Central", "Docks", "East"]]
+
+
+def test_a_branch_stays_a_branch(tmp_path: Path) -> None:
+    located = read(tmp_path, skip_stops("ABCDE", "ABCGH", "FCD"))
+    paths = names(located.network)["M1"]
+    assert paths[0] == ["Airport", "Bridge", "Central", "Docks", "East"]
+    assert sorted(paths[1:]) == [["Central", "Forum"], ["Central", "Garden", "Harbour"]]
+
+
+RING = {
+    f"R{i}": (
+        f"Ring {i}",
+        50 + 0.05 * math.cos(math.pi * i / 6),
+        8 + 0.08 * math.sin(math.pi * i / 6),
+    )
+    for i in range(12)
+}
+
+
+@pytest.mark.parametrize(
+    "trips",
+    [
+        [range(7), range(6, 13)],  # two halves
+        [range(9), range(4, 13), range(8, 17)],
+        [range(12), range(10, 14)],
+        [range(11), [10, 11, 0]],
+        [range(13)],  # a trip that closes it
+        [[i, i + 1] for i in range(12)],
+    ],
+)
+def test_a_circle_that_no_single_trip_closes(tmp_path: Path, trips: list[Any]) -> None:
+    rows = [f"{key},{name},{y:.5f},{x:.5f},0," for key, (name, y, x) in RING.items()]
+    numbered = {f"t{i}": [f"R{k % 12}" for k in stops] for i, stops in enumerate(trips)}
+    listed = "".join(f"r1,s,{name}\n" for name in numbered)
+    content = tables(
+        stops="\n".join(
+            ["stop_id,stop_name,stop_lat,stop_lon,location_type,parent_station", *rows]
+        ),
+        trips=f"route_id,service_id,trip_id\n{listed}",
+        stop_times=times(numbered),
+    )
+    network = read(tmp_path, content).network
+    (path,) = network.lines[0].paths
+    assert path[0] == path[-1] and len(path) == 13
+    assert len(set(path)) == 12
+    numbers = [int(network.stops[i].name.split()[1]) for i in path]
+    assert {(b - a) % 12 for a, b in pairwise(numbers)} in ({1}, {11})
+
+
+def test_an_express_between_the_ends_is_no_circle(tmp_path: Path) -> None:
+    located = read(tmp_path, skip_stops("ABCDE", "AE"))
+    assert names(located.network)["M1"] == [["Airport", "Bridge", "Central", "Docks", "East"]]
+
+
 @pytest.mark.parametrize(
     ("patterns", "paths"),
     [
@@ -165,6 +520,12 @@ def test_routes_of_one_name_are_one_line(tmp_path: Path) -> None:
         (["ABCDE", "ABXDE"], ["ABCDE", "BXD"]),
         (["ABCDE", "XY"], ["ABCDE", "YX"]),
         (["ABCDA"], ["ABCDA"]),
+        (["ABCDE", "XYA"], ["XYABCDE"]),  # an extension beyond the end
+        (["ABCDEFC"], ["ABC", "CDEFC"]),  # a loop at the end
+        (["ABCBA"], ["ABC"]),
+        (["CDEFA", "ABC"], ["CDEFABC"]),  # a circle
+        (["ABCDEF", "EFAB"], ["ABCDEFA"]),
+        (["ABCDEF", "AF"], ["ABCDEF"]),
     ],
 )
 def test_running_order(patterns: list[str], paths: list[str]) -> None:
@@ -234,6 +595,73 @@ def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert path.stat().st_size < 10_000
     with pytest.raises(DataError, match="bomb"):
         network_of_feed(Feed(path), "gtfs", "feed")
+
+
+def test_two_feeds_in_one_archive(tmp_path: Path) -> None:
+    path = tmp_path / "feed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for folder in ("rail", "tram"):
+            for name, text in tables().items():
+                archive.writestr(f"{folder}/{name}.txt", text)
+    with pytest.raises(DataError, match=r"folders: rail, tram"):
+        network_of_feed(Feed(path), "gtfs", "feed")
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    with pytest.raises(DataError, match=r"folders: rail, tram"):
+        network_of_feed(Feed(folder), "gtfs", "feed")
+
+
+def test_tables_spread_over_folders(tmp_path: Path) -> None:
+    path = tmp_path / "feed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in tables().items():
+            archive.writestr(f"{'rail' if name == 'stops' else 'tram'}/{name}.txt", text)
+    with pytest.raises(DataError, match=r"rail, tram"):
+        network_of_feed(Feed(path), "gtfs", "feed")
+
+
+def test_a_lone_feed_below_the_top_folder(tmp_path: Path) -> None:
+    expected = names(read(tmp_path, tables()).network)
+    folder = tmp_path / "folder" / "inner"
+    folder.mkdir(parents=True)
+    for name, text in tables().items():
+        (folder / f"{name.upper()}.TXT").write_text(text)
+    (tmp_path / "folder" / "license.txt").write_text("free")
+    assert names(network_of_feed(Feed(folder.parent), "gtfs", "feed").network) == expected
+
+
+def test_one_table_twice(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "feed.zip", tables())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("Stops.txt", tables()["stops"])
+    with pytest.raises(DataError, match="same name"):
+        network_of_feed(Feed(path), "gtfs", "feed")
+
+
+def test_a_git_lfs_pointer(tmp_path: Path) -> None:
+    path = tmp_path / "feed.zip"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(DataError, match="git lfs pull"):
+        network_of_feed(Feed(path), "gtfs", "feed")
+
+
+def test_a_line_without_end(tmp_path: Path) -> None:
+    folder = tmp_path / "feed"
+    folder.mkdir()
+    for name, text in tables().items():
+        (folder / f"{name}.txt").write_text(text)
+    (folder / "stops.txt").write_text("stop_id," * 200_000)
+    with pytest.raises(DataError, match="over 1,000,000 characters"):
+        network_of_feed(Feed(folder), "gtfs", "feed")
+
+
+def test_long_chains_of_parents_cost_little(tmp_path: Path) -> None:
+    rows = "".join(f"Q{i},Q,50,8,1,Q{i + 1}\n" for i in range(20_000)) + "Q20000,Q,50,8,1,\n"
+    stops = tables()["stops"].replace("C,Central,50.02,8.05,0,", "C,Central,50.02,8.05,0,Q0") + rows
+    begin = time.process_time()
+    read(tmp_path, tables(stops=stops))
+    assert time.process_time() - begin < 10
 
 
 def test_stops_keep_their_directions_and_no_line_hides_a_stop(tmp_path: Path) -> None:

@@ -124,10 +124,11 @@ class _Order:
             merged = _merged_end(path, junction, run, self.distance)
             if merged is not None:
                 return self._replaced(number, merged)
-        for number, path in enumerate(self.paths):
-            if path[0] != path[-1] and junction in (path[0], path[-1]):
-                extended = (*path, *run) if junction == path[-1] else (*run[::-1], *path)
-                return self._replaced(number, extended)
+        through = [number for number, path in enumerate(self.paths) if junction in path]
+        path = self.paths[through[0]]
+        if len(through) == 1 and path[0] != path[-1] and junction in (path[0], path[-1]):
+            extended = (*path, *run) if junction == path[-1] else (*run[::-1], *path)
+            return self._replaced(through[0], extended)
         return self._plus((junction, *run))
 
 
