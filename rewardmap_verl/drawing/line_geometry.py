@@ -34,6 +34,8 @@ class LineGeometry:
     """For each stop, the point at which each line calls, by line name."""
     curves: tuple[tuple[tuple[Point, ...], ...], ...]
     """For each line and each of its paths, the centerline as drawn."""
+    colors: tuple[str, ...] = ()
+    """The color in which each line is drawn, where known."""
 
     @cached_property
     def _edges(self) -> Mapping[str, Mapping[tuple[int, int], tuple[Point, ...]]]:
@@ -56,6 +58,11 @@ class LineGeometry:
                 found.setdefault((here, there), points)
                 found.setdefault((there, here), points[::-1])
         return found
+
+    def color_of(self, line: Line) -> str:
+        """Return the color in which a line is drawn; the one of the source if that is unknown."""
+        drawn = dict(zip((line.name for line in self.network.lines), self.colors, strict=False))
+        return drawn.get(line.name) or line.color or ""
 
     def ride(self, line: Line, departure: int, arrival: int) -> tuple[Point, ...]:
         """Return the drawn points of a ride; a straight line if the line does not connect them."""
@@ -108,6 +115,7 @@ def _parse(data: Any, network: Network) -> LineGeometry:
         tuple(_point(point) for point in data["stops"]),
         tuple({name: _point(at) for name, at in calls.items()} for calls in data["calls"]),
         tuple(tuple(tuple(map(_point, path)) for path in paths) for paths in data["curves"]),
+        tuple(map(str, data.get("colors", ()))),
     )
 
 

@@ -11,7 +11,7 @@ from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.correctness import Ride, resolve_leg
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.routes import LegText, read_route
-from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.network import Line, Network
 
 __all__ = ["DrawnLeg", "answer_legs", "gold_legs"]
 
@@ -78,13 +78,19 @@ def _drawn(ride: Ride, geometry: LineGeometry | None) -> DrawnLeg:
         points = geometry.ride(ride.line, *ends) if known else geometry.straight(*ends)  # type: ignore[arg-type]
     return DrawnLeg(
         line=ride.line.name if ride.line else ride.leg.line,
-        color=(ride.line.color or "") if ride.line else "",
+        color=_color(ride.line, geometry),
         departure=ride.leg.departure,
         arrival=ride.leg.arrival,
         real=ride.is_real,
         via=max(0, len(stops) - 2) if stops else None,
         points=points,
     )
+
+
+def _color(line: Line | None, geometry: LineGeometry | None) -> str:
+    if line is None:
+        return ""
+    return geometry.color_of(line) if geometry else line.color or ""
 
 
 def _ends(ride: Ride) -> Iterator[tuple[int, int]]:

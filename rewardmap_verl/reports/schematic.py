@@ -68,15 +68,17 @@ def draw_schematic(network: Network) -> Schematic | None:
         tuple(tuple(places[i] for i in path) for path in line.paths) for line in network.lines
     )
     lanes = _lanes(network.lines)
+    colors = line_colors(network)
     lines = tuple(
         (
             line.name,
             color,
             tuple(_beside(path, places, lanes, line.name) for path in line.paths),
         )
-        for line, color in zip(network.lines, line_colors(network), strict=True)
+        for line, color in zip(network.lines, colors, strict=True)
     )
-    return Schematic(width, height, LineGeometry(network, tuple(places), calls, curves), lines)
+    geometry = LineGeometry(network, tuple(places), calls, curves, colors)
+    return Schematic(width, height, geometry, lines)
 
 
 def _components(network: Network) -> list[dict[int, Point]]:

@@ -156,7 +156,7 @@ def _leg(leg: dict[str, Any], tracks: LineGeometry) -> _Leg | None:
     ends = [network.find_stop_on(str(name), line) for name in names]
     if ends[0] is None or ends[1] is None:
         return None
-    return tracks.ride(line, ends[0].index, ends[1].index), line.color or _DEFAULT_COLOR
+    return tracks.ride(line, ends[0].index, ends[1].index), tracks.color_of(line) or _DEFAULT_COLOR
 
 
 def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: LineGeometry) -> list[Point]:
