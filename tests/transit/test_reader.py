@@ -166,7 +166,7 @@ def test_missing_file_folder_and_huge_file_are_reported(
 ) -> None:
     with pytest.raises(DataError, match=r"no\.json.*No such file.*Pass a readable file"):
         read_network(tmp_path / "no.json")
-    with pytest.raises(DataError, match="directory"):
+    with pytest.raises(DataError, match="a folder"):
         read_network(tmp_path)
     path = write(tmp_path, '{"Line A": ["A", "B"]}')
     monkeypatch.setattr(reader, "MAX_BYTES", 10)
