@@ -78,6 +78,6 @@ def results(
     if published:
         console.print(f"Dim rows: {published_metrics().sources[-1]}.", soft_wrap=True)
     for note in notes:
-        console.print(f"[yellow]{note}[/]", soft_wrap=True)
+        console.print(note, style="yellow", soft_wrap=True, markup=False)
     for file in files:
-        console.print(f"Written: {file}", soft_wrap=True)
+        console.print(f"Written: {file}", soft_wrap=True, markup=False, highlight=False)

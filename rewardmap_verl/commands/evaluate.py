@@ -156,7 +156,8 @@ def evaluate(
         results = _results(found, rows, published, seed)
         files = write_results(folder, results)
     _show(console, results, detail)
-    console.print(f"Written: {', '.join(str(file) for file in files)}", soft_wrap=True)
+    written = f"Written: {', '.join(str(file) for file in files)}"
+    console.print(written, soft_wrap=True, markup=False, highlight=False)
 
 
 @contextmanager
@@ -214,7 +215,6 @@ def _progress(console: Console, questions: EvalSet) -> Iterator[Callable[[int], 
 
 
 def _show(console: Console, results: Results, detail: bool) -> None:
-    from rewardmap_verl.evaluation.published import published_metrics
     from rewardmap_verl.evaluation.tables import comparison_table, detail_table, main_tables
 
     found, questions = results.evaluations, results.evaluations[0].questions
@@ -223,10 +223,13 @@ def _show(console: Console, results: Results, detail: bool) -> None:
         console.print(table)
     console.print("Weighted by difficulty; 95% bootstrap intervals below each metric.")
     if results.published:
-        console.print(f"Dim rows, on ReasonMap's own test set: {published_metrics().source}.")
+        console.print("Dim rows are published.")
+    for note in results.notes():
+        console.print(note, soft_wrap=True, markup=False, highlight=False)
     for one in found:
         for note in one.notes:
-            console.print(f"[yellow]{one.name}:[/] {note}", soft_wrap=True)
+            text = f"{one.name}: {note}"
+            console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)
         if detail:
             console.print(detail_table(one.summary))
     if results.compared:

@@ -78,6 +78,8 @@ class Published(_Block):
     """Published tables."""
 
     sources: tuple[str, ...]
+    questions: dict[str, int]
+    """Test questions behind the metrics, by section."""
     models: tuple[PublishedModel, ...]
 
     @property

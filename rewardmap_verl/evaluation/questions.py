@@ -77,6 +77,8 @@ class EvalSet:
     """Source of the prepared folder: reasonmap, synthetic, local, …"""
     split_name: str = ""
     """Name of the split: test or train."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the source that the prepared folder left out, by reason."""
     others: tuple[EvalQuestion, ...] = ()
     """Questions of the split beyond the limit; answers to them are not foreign."""
 
@@ -84,6 +86,11 @@ class EvalSet:
     def split(self) -> tuple[EvalQuestion, ...]:
         """All questions of the split, regardless of the limit."""
         return self.items + self.others
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of questions by section."""
+        return dict(Counter(item.section for item in self.items))
 
     @property
     def fingerprint(self) -> str:
@@ -167,7 +174,13 @@ def read_questions(folder: Path, split: str = "test") -> EvalSet:
     longest = manifest.longest_prompt.get(split, 0)
     networks = NetworkFolder(folder / "networks")
     found = make_questions(f"{folder}, {split}", _rows(path), networks, folder)
-    return replace(found, prompt_tokens=longest, source=manifest.source, split_name=split)
+    return replace(
+        found,
+        prompt_tokens=longest,
+        source=manifest.source,
+        split_name=split,
+        dropped=manifest.dropped.get(split, {}),
+    )
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

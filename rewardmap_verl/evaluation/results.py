@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +65,38 @@ class Results:
         sections = {name for one in self.evaluations for name in one.summary.sections}
         return rows + (published_rows(published_metrics(), sections) if self.published else [])
 
+    def notes(self) -> list[str]:
+        """Return what a reader needs to compare the rows: the questions behind each metric."""
+        questions = self.evaluations[0].questions
+        notes = [f"Questions: {_counted(questions.counts)}."]
+        if self.published:
+            theirs = published_metrics()
+            notes.append(
+                f"Published rows: {theirs.source}; on {_counted(theirs.questions)} questions."
+            )
+            notes += _differing(questions.counts, theirs.questions)
+        if questions.dropped:
+            reasons = ", ".join(f"{count:,} {why}" for why, count in questions.dropped.items())
+            notes.append(
+                f"{sum(questions.dropped.values()):,} {questions.split_name} questions of the "
+                f"source are not in the data: {reasons}. The folder's manifest.json names them."
+            )
+        return notes
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {section}" for section, count in counts.items())
+
+
+def _differing(ours: Mapping[str, int], theirs: Mapping[str, int]) -> Iterator[str]:
+    """Yield a sentence if our metrics are means over other numbers of questions."""
+    other = {s: n for s, n in ours.items() if s in theirs and n != theirs[s]}
+    if other:
+        yield (
+            f"Yours are on {_counted(other)} questions, so they are not means over the same "
+            "questions as the published ones."
+        )
+
 
 def evaluate_answers(
     name: str,
@@ -107,7 +139,12 @@ def _as_json(results: Results) -> dict[str, Any]:
     questions = results.evaluations[0].questions
     return {
         "rewardmap_results": FORMAT,
-        "questions": {"name": questions.name, "fingerprint": questions.fingerprint},
+        "questions": {
+            "name": questions.name,
+            "fingerprint": questions.fingerprint,
+            "counts": questions.counts,
+            "dropped": dict(questions.dropped),
+        },
         "seed": results.seed,
         "models": [_evaluation(one, verdicts=True) for one in results.evaluations],
         "baselines": [_evaluation(one, verdicts=False) for one in results.baselines],
@@ -122,10 +159,9 @@ def _as_json(results: Results) -> dict[str, Any]:
 def _as_markdown(results: Results) -> str:
     parts = [
         markdown_table(results.rows()),
-        "\nWeighted by difficulty, with 95% bootstrap intervals.\n\n",
+        "\nWeighted by difficulty, with 95% bootstrap intervals. Published rows: in italics.\n\n",
     ]
-    if results.published:
-        parts.append(f"In italics: {published_metrics().source}.\n")
+    parts += [f"- {escape(note)}\n" for note in results.notes()]
     for one in results.evaluations:
         parts += [f"- {escape(one.name)}: {escape(note)}\n" for note in one.notes]
     if results.compared:

@@ -8,6 +8,7 @@ from typing import Final
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from rewardmap_verl.evaluation.markdown import escape
 from rewardmap_verl.evaluation.published import Published, PublishedModel
@@ -168,7 +169,7 @@ def _part(row: TableRow, chosen: Sequence[int]) -> TableRow:
 
 def main_table(rows: Sequence[TableRow], title: str, columns: Sequence[Column] = COLUMNS) -> Table:
     """Return the table for the terminal; intervals are below the metrics."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("model", overflow="fold", min_width=10)
     shown = _shown(rows, columns)
     for i in shown:
@@ -177,7 +178,7 @@ def main_table(rows: Sequence[TableRow], title: str, columns: Sequence[Column] =
         cells = ["\n".join(_lines(columns[i], row, i)) for i in shown]
         ends = number + 1 < len(rows) and rows[number + 1].published and not row.published
         style = "dim" if row.published else None
-        table.add_row(row.name, *cells, style=style, end_section=ends)
+        table.add_row(Text(row.name), *cells, style=style, end_section=ends)
     return table
 
 
@@ -262,7 +263,7 @@ def detail_table(summary: MetricSummary) -> Table:
         last = section
         metric = f"{name}, weighted" if weighted else name
         bounds = f"{scale * one.low:.{digits}f} … {scale * one.high:.{digits}f}"
-        table.add_row(shown, metric, f"{scale * one.mean:.{digits}f}", bounds, str(one.count))
+        table.add_row(shown, Text(metric), f"{scale * one.mean:.{digits}f}", bounds, str(one.count))
     return table
 
 
@@ -293,7 +294,8 @@ def comparison_table(
     first: str, second: str, compared: Mapping[tuple[str, str], PairedComparison]
 ) -> Table:
     """Return the comparison of two models for the terminal."""
-    table = Table(title=f"{first} minus {second}", title_justify="left", box=box.SIMPLE_HEAD)
+    title = Text(f"{first} minus {second}")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for head in _COMPARED:
         left = head in ("section", "metric")
         table.add_column(

@@ -14,6 +14,7 @@ from rich import box
 from rich.console import Group as Rows
 from rich.console import RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from rewardmap_verl.curriculum.groups import (
     EVERY_TYPE,
@@ -111,7 +112,7 @@ def summary_table(summary: RunSummary) -> RenderableType:
     parts: list[RenderableType] = [_training_table(summary)]
     if len(summary.visits) > len({stage for stage, _, _ in summary.visits}):
         path = " → ".join(f"{stage} {first}-{last}" for stage, first, last in summary.visits)
-        parts.append(f"Visited stages, with their steps: {path}")
+        parts.append(Text(f"Visited stages, with their steps: {path}"))
     if summary.validation:
         parts.append(_validation_table(summary.validation))
     return Rows(*parts)
@@ -182,10 +183,10 @@ def _training_table(summary: RunSummary) -> Table:
     shown = ""
     for line in summary.stages:
         if line.stage != shown:
-            table.add_row(line.stage, style="bold")
+            table.add_row(Text(line.stage), style="bold")
             shown = line.stage
         table.add_row(
-            f"  {line.kind}",
+            Text(f"  {line.kind}"),
             str(line.steps),
             f"{line.metrics['groups']:.0f}",
             *(_cell(line.metrics, name, form) for _, name, form in _COLUMNS),
@@ -204,7 +205,7 @@ def _validation_table(lines: Sequence[ValidationSummary]) -> Table:
     for line in lines:
         rounds = (line.before, line.after) if twice else (line.after,)
         table.add_row(
-            line.kind,
+            Text(line.kind),
             f"{line.after['groups']:.0f}",
             *(_cell(values, "acc", "{:.0%}") for values in rounds),
             *(_cell(values, "score", "{:.2f}") for values in rounds),

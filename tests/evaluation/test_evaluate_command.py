@@ -214,6 +214,31 @@ def test_an_answer_log_can_be_scored(prepared: Path, questions: EvalSet, tmp_pat
     assert CliRunner().invoke(app, elsewhere).exit_code == 2
 
 
+def test_published_rows_say_on_how_many_questions_they_are(prepared: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(prepared, tmp_path / "data")
+    manifest = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
+    manifest["dropped"] = {"test": {"that repeat another row": 2, "about an unknown stop": 1}}
+    (data / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    shown = " ".join(evaluate("gold", data, "--out", tmp_path / "out", "--published").split())
+    counts = results(tmp_path / "out")["questions"]["counts"]
+    assert f"Questions: {counts['plus']} plus" in shown
+    assert "on 312 short, 312 long, 1,448 plus questions" in shown
+    assert "not means over the same questions as the published ones" in shown
+    assert (
+        "3 test questions of the source are not in the data: 2 that repeat another row, "
+        "1 about an unknown stop." in shown
+    )
+    table = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    assert "3 test questions of the source" in table and "on 312 short" in table
+
+
+def test_any_name_can_be_shown(prepared: Path, tmp_path: Path) -> None:
+    shown = evaluate("gold", prepared, "--name", "[/] <b> |", "--out", tmp_path, "--no-baselines")
+    assert "[/] <b> |" in shown
+    table = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert r"\[/\] \<b\> \|" in table
+
+
 def test_a_manifest_of_another_version(prepared: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(prepared, tmp_path / "data")
     manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))

@@ -42,7 +42,7 @@ def test_the_nine_weights_of_the_paper() -> None:
     }
     assert pairs["easy", "easy"] == 1.0 and pairs["hard", "hard"] == 3.0
     assert pairs["hard", "easy"] == pairs["middle", "middle"] == pairs["easy", "hard"] == 2.0
-    assert sum(TEST_QUESTIONS.values()) == 312
+    assert sum(TEST_QUESTIONS.values()) == 312 == published_metrics().questions["short"]
     assert sum(pairs[pair] * count for pair, count in TEST_QUESTIONS.items()) == TOTAL
 
 
