@@ -49,9 +49,9 @@ def place(
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}", encoding="utf-8")
         (folder / "model.safetensors").write_bytes(name.encode())
-    rows = [{"index": q.index, "response": ""} for q in questions.items]
+    rows = [{"index": q.index, "response": "no"} for q in questions.items]
     dump = [
-        {"input": "", "output": "", "gts": q.gold, "uid": str(q.index)} for q in questions.items
+        {"input": "", "output": "no", "gts": q.gold, "uid": str(q.index)} for q in questions.items
     ]
     validation = tmp_path / "runs" / "synthetic" / "checkpoints" / "validation"
     validation.mkdir(parents=True)
