@@ -1,4 +1,4 @@
-"""A small prepared data folder, as `make prep-data` leaves it, for the tests of training."""
+"""A small prepared folder, as `make prep-data` writes it, for the tests of training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATIONS = {"Line A": ["Alpha", "Beta", "Gamma"], "Line B": ["Beta", "Delta"]}
 
 
 def make_row(kind: str, index: int, split: str) -> dict[str, Any]:
-    """A row of the prepared data whose answer the type allows."""
+    """Return a prepared row with a valid answer of its type."""
     truth = {
         "type": kind,
         "country": "testland",
@@ -65,7 +65,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def make_folder(folder: Path) -> Path:
-    """Maps, a network and two parquet files in one folder."""
+    """Write maps, a network and two parquet files to one folder."""
     (folder / "images").mkdir(parents=True)
     (folder / "networks" / "testland").mkdir(parents=True)
     for index in range(2):
@@ -81,11 +81,13 @@ def make_folder(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All that a run's check looks for in one folder: rows of every type for a batch of the GPU
-    recipe, a manifest, a model's configuration. Copy it before changing it."""
+    """A folder that passes the preflight: rows of every type for a batch of the GPU recipe, test
+    rows of another city, a manifest, a model configuration. Copy it before changing it."""
     folder = tmp_path_factory.mktemp("complete")
     for split, count in (("train", 20), ("test", 2)):
         rows = [make_row(kind, index, split) for kind in COUNTS for index in range(count)]
+        for row in rows:
+            row["extra_info"]["city"] = "one" if split == "train" else "two"
         write_rows(folder / f"{split}.parquet", rows)
     for name in ("manifest.json", "config.json"):
         (folder / name).touch()
@@ -100,7 +102,7 @@ def data_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run_config() -> Callable[..., DictConfig]:
-    """A function that builds as much of verl's configuration as the training data need."""
+    """A function that builds the part of verl's configuration that the datasets read."""
 
     def build(folder: Path, *overrides: str) -> DictConfig:
         config = OmegaConf.create(
@@ -136,5 +138,5 @@ def processor() -> Any:
 
 @pytest.fixture(scope="session")
 def row_of() -> Callable[[str, int, str], dict[str, Any]]:
-    """A function that makes one prepared row: type, index, split."""
+    """A function that returns a prepared row by type, index and split."""
     return make_row

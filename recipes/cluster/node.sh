@@ -22,6 +22,8 @@ rank=$1 nodes=$2 head=$3
 shift 3
 # Ray 2.60 protects a cluster with a token. Without RAY_AUTH_MODE, a client sends none and is rejected.
 export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:?set it to a secret shared by all nodes} RAY_AUTH_MODE=token
+# Slurm sets the variables of NVIDIA and AMD devices together, and verl's workers reject that.
+[[ -z ${CUDA_VISIBLE_DEVICES:-} ]] || unset ROCR_VISIBLE_DEVICES
 port=${RAY_PORT:-6379}
 join=${JOIN_SECONDS:-600}
 read -r -a ray_args <<<"${RAY_ARGS:-}"

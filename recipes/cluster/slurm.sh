@@ -9,6 +9,7 @@
 #   OPTIONS    options of the recipe, as in '+recipe/rewardmap=[OPTIONS]'           (multi_node)
 #   SETUP      script that is sourced first: modules, environment                   (none)
 #   LAUNCH     prefix of the command on each node, such as "apptainer exec --nv image.sif"   (none)
+#   HEAD_ADDRESS  address of the first node in the cluster's network                (hostname --ip-address)
 #
 #SBATCH --job-name=rewardmap
 #SBATCH --nodes=2
@@ -36,7 +37,24 @@ mapfile -t names < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 count=${#names[@]}
 # One task on one node. Since Slurm 22.05, a step does not inherit --cpus-per-task.
 one=(srun --nodes=1 --ntasks=1 --overlap ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"})
-read -r head _ < <("${one[@]}" --nodelist="${names[0]}" hostname --ip-address)
+# The other nodes must reach the head at this address. Debian maps a host's own name to 127.0.1.1, and some systems list
+# IPv6 addresses first, to which Ray cannot append a port.
+head=${HEAD_ADDRESS:-}
+if [[ -z $head ]]; then
+  addresses=$("${one[@]}" --nodelist="${names[0]}" hostname --ip-address)
+  for address in $addresses; do
+    if [[ $address == *.*.*.* && $address != 127.* ]]; then
+      head=$address
+      break
+    fi
+  done
+  ((count > 1)) || head=${head:-127.0.0.1}
+  if [[ -z $head ]]; then
+    echo "${names[0]} has no IPv4 address that other nodes can reach: hostname --ip-address prints $addresses." \
+      "Set HEAD_ADDRESS to its address in the cluster's network, or remove its loopback line from /etc/hosts" >&2
+    exit 2
+  fi
+fi
 
 # A port and a secret for this job only, because jobs may share nodes.
 export RAY_PORT=${RAY_PORT:-$((20000 + SLURM_JOB_ID % 20000))}

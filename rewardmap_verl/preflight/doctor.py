@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from rewardmap_verl.preflight.checks.environment import expandable_segments
 from rewardmap_verl.preflight.plugin_state import plugin_problem
 
 __all__ = ["CheckResult", "State", "examine_installation"]
@@ -55,6 +56,7 @@ def examine_installation() -> Iterator[CheckResult]:
     yield from package_items(on_cpu)
     yield from platform_items(on_cpu)
     yield from plugin_items(on_cpu)
+    yield from variable_items(on_cpu)
     yield memory_item()
     yield shared_memory_item(on_cpu)
 
@@ -208,6 +210,19 @@ def vllm_plugin_item() -> CheckResult:
         value = f"{type(error).__name__}: {error}"
         return CheckResult("vLLM plugin", value, State.MISSING, "Reinstall rewardmap-verl.")
     return CheckResult("vLLM plugin", "can be loaded")
+
+
+def variable_items(on_cpu: bool) -> Iterator[CheckResult]:
+    """Check environment variables that stop verl's workers or vLLM."""
+    if on_cpu:
+        return
+    if name := expandable_segments():
+        hint = "vLLM's sleep mode fails with expandable segments. Unset it; verl switches them."
+        yield CheckResult(name, os.environ[name], State.NOTE, hint)
+    if os.environ.get("ROCR_VISIBLE_DEVICES") and os.environ.get("CUDA_VISIBLE_DEVICES"):
+        hint = "verl's workers fail if CUDA_VISIBLE_DEVICES is set as well. Unset one of them."
+        found = os.environ["ROCR_VISIBLE_DEVICES"]
+        yield CheckResult("ROCR_VISIBLE_DEVICES", found, State.NOTE, hint)
 
 
 def memory_item() -> CheckResult:

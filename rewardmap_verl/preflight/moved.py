@@ -58,7 +58,7 @@ def moved_path(text: str) -> Diagnostic | None:
         if path == old or path.startswith(old + "."):
             new = MOVED_PATHS[old]
             if not new:
-                return Diagnostic(text, "This class was removed. Set the key to null.")
+                return Diagnostic(text, "It was removed. Set the key to null.")
             return Diagnostic(text, f"It has moved. Use {prefix}{new}{path[len(old) :]}.")
     hint = "rewardmap_verl.training was split up; docs/architecture.md lists the new packages."
     return Diagnostic(text, hint)

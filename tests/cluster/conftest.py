@@ -27,7 +27,7 @@ while [[ $1 == --* ]]; do
   shift
 done
 echo "srun $node: $*" >>"$FAKE_LOG"
-[[ $1 != hostname ]] || { echo 127.0.0.1 fe80::1; exit 0; }
+[[ $1 != hostname ]] || { echo "$FAKE_ADDRESSES"; exit 0; }
 exec "$@"
 """
 
@@ -106,6 +106,7 @@ class Slurm:
                 "REAL_PYTHON": sys.executable,
                 "REWARDMAP_CLUSTER": str(CLUSTER),
                 "SLURM_JOB_ID": "4711",
+                "HEAD_ADDRESS": "127.0.0.1",  # the simulated nodes are on this machine
                 "SLURM_JOB_NODELIST": "gpu-a[1-2],gpu-b7",
                 "SLURM_CPUS_PER_TASK": "2",
                 "RAY_PORT": str(free_port()),

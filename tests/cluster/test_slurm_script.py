@@ -94,6 +94,37 @@ def test_an_unreachable_head_is_reported(slurm: Any) -> None:
     assert "no connection to 127.0.0.1:" in output
 
 
+@pytest.mark.parametrize(
+    "addresses", ["10.0.0.7", "fe80::1 10.0.0.7", "127.0.1.1 10.0.0.7 10.1.0.7", "::1 10.0.0.7"]
+)
+def test_the_head_has_an_ipv4_address_that_others_reach(slurm: Any, addresses: str) -> None:
+    slurm.stub_ray_and_training()
+    job = slurm.submit(HEAD_ADDRESS="", FAKE_ADDRESSES=addresses, JOIN_SECONDS="1", FAKE_LOST="yes")
+    output, _ = job.communicate(timeout=60)
+    assert "head gpu-a1 (10.0.0.7:" in output
+    started = [line for line in slurm.calls() if re.match(r"srun gpu-\w+: bash", line)]
+    assert all(" 3 10.0.0.7 " in line for line in started)
+
+
+@pytest.mark.parametrize("addresses", ["127.0.1.1", "127.0.0.1 ::1", "fe80::1"])
+def test_an_address_that_others_cannot_reach_is_refused(slurm: Any, addresses: str) -> None:
+    slurm.stub_ray_and_training()
+    job = slurm.submit(HEAD_ADDRESS="", FAKE_ADDRESSES=addresses)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 2
+    assert f"hostname --ip-address prints {addresses}. Set HEAD_ADDRESS" in output
+    assert not any("bash" in line for line in slurm.calls()), "no node was started"
+
+
+def test_devices_of_amd_are_unset_beside_those_of_nvidia(slurm: Any) -> None:
+    slurm.stub_ray_and_training()
+    show = 'echo "ROCR=${ROCR_VISIBLE_DEVICES-unset} CUDA=$CUDA_VISIBLE_DEVICES" >>"$FAKE_LOG"'
+    job = slurm.submit(FAKE_TRAINING=show, ROCR_VISIBLE_DEVICES="0,1", CUDA_VISIBLE_DEVICES="0,1")
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 0, output
+    assert "ROCR=unset CUDA=0,1" in slurm.calls()
+
+
 PROBE = """
 import json, pathlib, sys
 import ray

@@ -28,6 +28,11 @@ from rewardmap_verl.preflight.diagnostics import Diagnostic
 from rewardmap_verl.preflight.overrides import mistakes
 from rewardmap_verl.preflight.unknown_keys import reference_keys, unknown_keys
 
+VARIABLES = (
+    *("VERL_PLATFORM", "RAY_ADDRESS", "RANK", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"),
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
+)
+
 
 @pytest.fixture(scope="module")
 def composed() -> DictConfig:
@@ -45,8 +50,11 @@ def config(
     composed: DictConfig, complete_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DictConfig]:
     """A correct configuration: data and model exist."""
-    for name in ("VERL_PLATFORM", "RAY_ADDRESS", "RANK"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("rewardmap_verl.preflight.checks.cluster.core_count", lambda: 64)
+    monkeypatch.setattr("rewardmap_verl.preflight.checks.memory.smallest_gpu", lambda: 85e9)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # whatever runs on this machine
     copy = composed.copy()
     OmegaConf.set_struct(copy, False)
@@ -191,6 +199,15 @@ CASES: list[tuple[str, Any, str, str]] = [
     ("data.train_files", "${data.foldr}/a.parquet", "data.train_files", "foldr"),
     ("actor_rollout_ref.model.path", "./nowhere", "actor_rollout_ref.model.path", "config.json"),
     ("trainer.device", "cpu", "trainer.device", "set VERL_PLATFORM=cpu"),
+    ("trainer.use_v1", False, "trainer.use_v1", "Set it to True"),
+    ("data.image_key", "image", "data.image_key", "have the column 'images'"),
+    ("data.prompt_key", "question", "data.prompt_key", "have the column 'prompt'"),
+    (
+        "actor_rollout_ref.model.use_fused_kernels",
+        True,
+        "actor_rollout_ref.model.use_fused_kernels",
+        "lm_head is separate",
+    ),
 ]
 
 
@@ -262,7 +279,7 @@ def test_overlong_prompt_is_reported(config: DictConfig, row_of: Any) -> None:
 def test_truncated_parquet_file(config: DictConfig) -> None:
     path = Path(config.data.folder) / "train.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    assert "Not a whole parquet file" in str(found(config)[str(path)])
+    assert "Not a complete parquet file" in str(found(config)[str(path)])
 
 
 def test_damaged_checkpoint_falls_back_with_a_warning(

@@ -15,10 +15,30 @@ from rewardmap_verl.preflight.checks.batch import (
     check_tokens,
 )
 from rewardmap_verl.preflight.checks.checkpoints import check_disk, check_position
-from rewardmap_verl.preflight.checks.cluster import check_cluster, check_device, check_nodes
-from rewardmap_verl.preflight.checks.curriculum import check_curriculum, check_stages
-from rewardmap_verl.preflight.checks.data import check_files, check_prompts
+from rewardmap_verl.preflight.checks.cluster import (
+    check_cluster,
+    check_cores,
+    check_device,
+    check_nodes,
+)
+from rewardmap_verl.preflight.checks.curriculum import (
+    check_curriculum,
+    check_stages,
+    check_trainer,
+)
+from rewardmap_verl.preflight.checks.data import (
+    check_cities,
+    check_columns,
+    check_files,
+    check_prompts,
+)
+from rewardmap_verl.preflight.checks.environment import check_allocator, check_visible_devices
 from rewardmap_verl.preflight.checks.keys import check_ignored_keys, check_moved
+from rewardmap_verl.preflight.checks.memory import (
+    check_bucket,
+    check_fused_kernels,
+    check_memory,
+)
 from rewardmap_verl.preflight.checks.model import check_family, check_model
 from rewardmap_verl.preflight.checks.reward import check_estimator, check_managers, check_weights
 from rewardmap_verl.preflight.checks.sft import check_sft_batch, check_sft_rows
@@ -38,12 +58,21 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_tokens,
         check_replicas,
         check_managers,
+        check_trainer,
         check_device,
+        check_visible_devices,
+        check_allocator,
         check_nodes,
         check_cluster,
+        check_cores,
         check_model("actor_rollout_ref.model.path"),
         check_family,
+        check_memory,
+        check_fused_kernels,
+        check_bucket,
+        check_columns,
         check_files,
+        check_cities,
         check_stages,
         check_prompts,
         check_position,
@@ -53,6 +82,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_moved,
         check_sft_batch,
         check_device,
+        check_visible_devices,
         check_model("model.path"),
         check_sft_rows,
     ),

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from rewardmap_verl.preflight.checks.values import require_int, select
+from rewardmap_verl.preflight.checks.values import gpu_count, require_int, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
 
-__all__ = ["check_cluster", "check_device", "check_nodes"]
+__all__ = ["check_cluster", "check_cores", "check_device", "check_nodes"]
 
+_CPUS = "ray_kwargs.ray_init.num_cpus"
+_STORAGE_UNITS = "transfer_queue.backend.SimpleStorage.num_data_storage_units"
 _CURRENT = Path("ray") / "ray_current_cluster"
 """File below Ray's temporary folder in which ``ray start`` records the address of its cluster."""
 
@@ -79,6 +81,39 @@ def check_cluster(config: DictConfig) -> Iterator[Diagnostic]:
                 "RAY_ADDRESS=local to start a separate cluster for this run.",
                 found,
             )
+
+
+def check_cores(config: DictConfig) -> Iterator[Diagnostic]:
+    """Report a machine with fewer CPUs than verl reserves: the run would wait forever.
+
+    verl reserves 3 CPUs per GPU for its workers, and TransferQueue 1 for its controller and 1 per
+    storage unit. Other actors reserve none.
+    """
+    joins = os.environ.get("RAY_ADDRESS", "") or last_cluster()
+    if joins not in ("", "local") or require_int(config, "trainer.nnodes") > 1:
+        return
+    units = require_int(config, _STORAGE_UNITS, 8)
+    needed = 3 * gpu_count(config) + 1 + units
+    given = select(config, _CPUS)
+    available = given if isinstance(given, int) else core_count()
+    if available < needed:
+        yield Diagnostic(
+            _CPUS,
+            f"verl reserves {needed} CPUs in Ray (3 for each of {gpu_count(config)} GPUs, 1 for "
+            f"TransferQueue's controller, {units} for its storage), so the run would wait forever. "
+            f"Lower {_STORAGE_UNITS}, or set {_CPUS}={needed}: Ray counts slots, not cores.",
+            available,
+        )
+
+
+def core_count() -> int:
+    """Return the CPUs that Ray counts on this machine, with the limits of a container."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):  # no limit ("max"), or another version of cgroups
+        return cores
 
 
 def ray_folder() -> Path:

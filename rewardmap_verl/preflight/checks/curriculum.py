@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 from rewardmap_verl.curriculum.config import check_run, read_curriculum
 from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
 from rewardmap_verl.preflight.checks.data import check_files
-from rewardmap_verl.preflight.checks.values import is_ours
+from rewardmap_verl.preflight.checks.values import is_ours, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
 
-__all__ = ["check_curriculum", "check_stages"]
+__all__ = ["check_curriculum", "check_stages", "check_trainer"]
 
 
 def check_curriculum(config: DictConfig) -> Iterator[Diagnostic]:
@@ -21,6 +21,16 @@ def check_curriculum(config: DictConfig) -> Iterator[Diagnostic]:
         read_curriculum(config.data)
         check_run(config)
     yield from ()
+
+
+def check_trainer(config: DictConfig) -> Iterator[Diagnostic]:
+    """Report verl's older trainer, which uses neither our replay buffer nor our agent loop."""
+    if is_ours(config) and not select(config, "trainer.use_v1", True):
+        yield Diagnostic(
+            "trainer.use_v1",
+            "Curriculum, metrics and watchdog need verl's V1 trainer. Set it to True.",
+            False,
+        )
 
 
 def check_stages(config: DictConfig) -> Iterator[Diagnostic]:

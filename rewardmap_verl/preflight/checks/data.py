@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preflight.checks.values import is_ours, require_int, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
 
-__all__ = ["check_files", "check_prompts", "prompt_lengths"]
+__all__ = ["check_cities", "check_columns", "check_files", "check_prompts", "prompt_lengths"]
 
 _FILES = ("data.train_files", "data.val_files")
 
@@ -69,6 +70,53 @@ def check_prompts(config: DictConfig) -> Iterator[Diagnostic]:
                 "budget (rewardmap prepare --help).",
                 limit,
             )
+
+
+def check_columns(config: DictConfig) -> Iterator[Diagnostic]:
+    """Report column names that prepared rows do not have."""
+    for key, column in (("data.prompt_key", "prompt"), ("data.image_key", "images")):
+        found = select(config, key, column)
+        if is_ours(config) and found != column:
+            yield Diagnostic(
+                key,
+                f"Rows of `rewardmap prepare` have the column {column!r}. Remove this setting.",
+                found,
+            )
+
+
+def check_cities(config: DictConfig) -> Iterator[Diagnostic]:
+    """Report validation cities that are also trained.
+
+    A model that remembers the lines of a city answers half of its direct routes without the map.
+    """
+    key = "data.allow_seen_cities"
+    if not is_ours(config) or list(check_files(config)) or select(config, key, False):
+        return
+    train, validation = (_cities(config, name) for name in _FILES)
+    seen = sorted(f"{country}/{city}" for country, city in train & validation)
+    if seen:
+        shown = ", ".join(seen[:5]) + (f" and {len(seen) - 5} more" if len(seen) > 5 else "")
+        yield Diagnostic(
+            "data.val_files",
+            f"{len(seen)} of {len(validation)} validation cities are also trained ({shown}), so "
+            "validation measures memory of them as well as reading. Validate on other cities, or "
+            f"set {key}=True.",
+        )
+
+
+def _cities(config: DictConfig, key: str) -> set[tuple[str, str]]:
+    """Return (country, city) of the rows of data files; empty for rows that do not have them."""
+    files = Files.from_names(file_names(select(config, key)))
+    try:
+        columns = read_columns(files, ["country", "city"])
+    except ConfigError:
+        return set()
+    names = zip(columns["country"], columns["city"], strict=True)
+    return {(_plain(country), _plain(city)) for country, city in names}
+
+
+def _plain(name: object) -> str:
+    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def prompt_lengths(files: Files) -> list[int]:
