@@ -79,25 +79,62 @@ _CJK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Chinese and Japanese characters for colors, which count before "line" or "color"."""
 
+_LINE_WORDS: Final = frozenset(
+    {
+        *("line", "lines", "linea", "linha", "ligne", "linie", "linje", "lijn", "linia", "linka"),
+        *("линия", "route", "ruta", "ramal", "rail", "train", "tram", "metro", "subway"),
+        *("branch", "service", "express", "local"),
+    }
+)
+_DIRECTIONS: Final = frozenset(
+    {
+        *("north", "south", "east", "west", "inbound", "outbound"),
+        *("northbound", "southbound", "eastbound", "westbound"),
+    }
+)
+
 
 @lru_cache(maxsize=4096)
 def named_categories(name: str) -> frozenset[str]:
-    """Return the categories of colors that fit the name of a line; empty if it names no color."""
-    folded = unicodedata.normalize("NFKD", name.casefold()).replace("ø", "o").replace("ł", "l")
-    plain = "".join(char for char in folded if not unicodedata.combining(char))
-    words = set(re.findall(r"[^\W\d_]+", plain))
-    found = {c for key, named in _WORDS.items() if words & _plain(named) for c in key.split()}
+    """Return the categories of colors that fit the name of a line; empty if it names no color.
+
+    A word counts next to a word such as "line", or if the name says little else: "Red-N" and "Red
+    Line to Alewife" name a color, "Santa Rosa" and "Orange County Line" do not.
+    """
+    words = re.findall(r"[^\W_]+", _unaccented(name).replace("ø", "o").replace("ł", "l"))
+    found = [_categories_of(word) for word in words]
+    bare = all(fits or _is_generic(word) for word, fits in zip(words, found, strict=True))
+    named = {
+        category
+        for number, fits in enumerate(found)
+        if bare or not _LINE_WORDS.isdisjoint(words[max(0, number - 1) : number + 2])
+        for category in fits
+    }
     for chars, key in _CJK_WORDS.items():
         if re.search(f"[{chars}](?=[线線色])", name):
-            found.update(key.split())
-    return frozenset(found)
+            named.update(key.split())
+    return frozenset(named)
+
+
+def _is_generic(word: str) -> bool:
+    return len(word) == 1 or word.isdecimal() or word in _LINE_WORDS or word in _DIRECTIONS
+
+
+def _categories_of(word: str) -> frozenset[str]:
+    return frozenset(
+        c for key, named in _WORDS.items() if word in _plain(named) for c in key.split()
+    )
+
+
+def _unaccented(text: str) -> str:
+    """Return a text in lower case without accents; й and ё lose theirs as well."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in apart if not unicodedata.combining(char))
 
 
 @lru_cache(maxsize=64)
 def _plain(words: str) -> frozenset[str]:
-    """Return words without accents; й and ё lose theirs as well."""
-    apart = unicodedata.normalize("NFKD", words.casefold())
-    return frozenset("".join(char for char in apart if not unicodedata.combining(char)).split())
+    return frozenset(_unaccented(words).split())
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.drawing import DrawnMap, draw_map, layout_from_coordinates, standard_style
 from rewardmap_verl.drawing.badges import badge_rows
-from rewardmap_verl.preparation.sources.gtfs import place_of_feed
+from rewardmap_verl.preparation.sources.gtfs import locate_feed, place_network
 from rewardmap_verl.transit.network import Line, Network, Stop
 
 RING = ((0, 2), (1, 1), (2, 0), (1, -1), (0, -2), (-1, -1), (-2, 0), (-1, 1))
@@ -82,7 +82,7 @@ def test_many_lines_with_long_names_at_one_terminus_all_have_badges() -> None:
 
 @pytest.mark.parametrize("feed", ["bart", "caltrain", "mexico_city"])
 def test_every_line_of_a_real_feed_has_a_badge(shared_data: Path, feed: str) -> None:
-    placed = place_of_feed(shared_data / "feeds" / f"{feed}.zip")
+    placed = place_network(locate_feed(shared_data / "feeds" / f"{feed}.zip"))
     drawn = draw_map(placed, standard_style())
     assert {badge.line for badge in drawn.badges} == set(range(len(placed.network.lines)))
 

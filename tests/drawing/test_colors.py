@@ -11,7 +11,7 @@ from PIL import ImageColor
 from rewardmap_verl.drawing.color_difference import color_difference, lab_of
 from rewardmap_verl.drawing.color_names import color_category, named_categories
 from rewardmap_verl.drawing.colors import SMALLEST_DIFFERENCE, line_colors
-from rewardmap_verl.preparation.sources.gtfs import place_of_feed
+from rewardmap_verl.preparation.sources.gtfs import locate_feed
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.synthesis.palette import PALETTE
 
@@ -105,10 +105,37 @@ def test_a_color_that_contradicts_the_name_is_not_used(name, color, category) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["Redwood City", "Greenwich", "Blackfriars Loop", "紅磡", "Bluewater"]
+    "name",
+    [
+        "Redwood City",
+        "Blackfriars Loop",
+        "紅磡",
+        "Santa Rosa - San Rafael",
+        "Orange County Line",
+        "Silver Spring",
+    ],
 )
-def test_words_that_contain_a_color_do_not_count(name: str) -> None:
+def test_names_of_places_name_no_color(name: str) -> None:
     assert named_categories(name) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("Red-N", "red"),
+        ("RED", "red"),
+        ("Red Line to Alewife", "red"),
+        ("Green Line B", "green"),
+        ("Metrorail Orange Line", "orange"),
+        ("Línea Azul 2", "blue"),
+        ("Linie Grün", "green"),
+        ("Zelená linka", "green"),
+        ("機場紅線", "red"),
+        ("Зелёная линия", "green"),
+    ],
+)
+def test_names_of_colors_are_found(name: str, category: str) -> None:
+    assert category in named_categories(name)
 
 
 def test_both_directions_of_a_service_share_its_color() -> None:
@@ -134,7 +161,7 @@ def test_letters_are_no_directions() -> None:
 
 @pytest.mark.parametrize("case", ["03-two-lines-of-one-colour", "31-routes-by-direction"])
 def test_lines_of_reported_feeds_can_be_told_apart(shared_data: Path, case: str) -> None:
-    network = place_of_feed(shared_data.parent / "cases" / "reports" / case / "feed.zip").network
+    network = locate_feed(shared_data.parent / "cases" / "reports" / case / "feed.zip").network
     colors = dict(zip((line.name for line in network.lines), line_colors(network), strict=True))
     services = {name.split("-")[0]: color for name, color in colors.items()}
     assert smallest_gap(tuple(services.values())) >= SMALLEST_DIFFERENCE
@@ -144,7 +171,7 @@ def test_lines_of_reported_feeds_can_be_told_apart(shared_data: Path, case: str)
 
 @pytest.mark.parametrize("feed", ["bart", "caltrain", "mexico_city", "new_york"])
 def test_lines_of_real_feeds_can_be_told_apart(shared_data: Path, feed: str) -> None:
-    network = place_of_feed(shared_data / "feeds" / f"{feed}.zip").network
+    network = locate_feed(shared_data / "feeds" / f"{feed}.zip").network
     colors = line_colors(network)
     assert all(ImageColor.getrgb(color) for color in colors)
     assert smallest_gap(colors) >= SMALLEST_DIFFERENCE
