@@ -19,7 +19,7 @@ from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.transit.difficulty import grade_maps
 from rewardmap_verl.transit.reader import read_network
 
-SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "count_questions.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "count_questions.py"
 
 
 def test_the_papers_totals_are_those_of_the_paper() -> None:

@@ -1,6 +1,6 @@
 """Compare the number of questions about a folder of networks with the papers.
 
-    python data_prep/count_questions.py FOLDER
+    python benchmarks/count_questions.py FOLDER
 
 FOLDER has stations/COUNTRY/CITY.json. Map images are not needed, and nothing is written.
 """
