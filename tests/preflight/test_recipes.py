@@ -40,7 +40,11 @@ def composed(options: Sequence[str] = (), *words: str) -> DictConfig:
     return compose("ppo_trainer", ["+recipe=rewardmap", *more, *words], return_hydra_config=True)
 
 
-@pytest.fixture(scope="module", params=["", *OPTIONS, "lora,one_gpu", "qwen2_5_vl_3b,one_gpu"])
+COMBINED = ["lora,one_gpu", "qwen2_5_vl_3b,one_gpu"]
+ALONE = [name for name in OPTIONS if name != "one_gpu"]  # the 7B model does not fit on one GPU
+
+
+@pytest.fixture(scope="module", params=["", *ALONE, *COMBINED])
 def configuration(request: pytest.FixtureRequest, hydra: None, complete_folder: Path) -> DictConfig:
     """The recipe without option, with each and with some together; its data and model are there."""
     config = composed([request.param] if request.param else [])
@@ -56,6 +60,8 @@ def configuration(request: pytest.FixtureRequest, hydra: None, complete_folder: 
 def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
     """That configuration, on the platform that it asks for."""
     monkeypatch.setenv("RAY_ADDRESS", "local")
+    monkeypatch.setattr("rewardmap_verl.preflight.checks.cluster.core_count", lambda: 64)
+    monkeypatch.setattr("rewardmap_verl.preflight.checks.memory.smallest_gpu", lambda: 85e9)
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
     if configuration.trainer.device == "cpu":
         monkeypatch.setenv("VERL_PLATFORM", "cpu")

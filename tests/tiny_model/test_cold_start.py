@@ -1,4 +1,4 @@
-"""What the cold start learns from, and what it says when verl's SFT trainer fails."""
+"""Data of the supervised start, and its errors when verl's SFT trainer fails."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.questions.types import QuestionType
@@ -60,6 +61,8 @@ def folder(tmp_path: Path) -> Path:
         make_row("Counting2", 3),
         make_row("planning", -1, form="short", plans=[[LEG]]),
     ]
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (56, 56)).save(tmp_path / "images/a.png")
     network = tmp_path / "networks/c/t.json"
     network.parent.mkdir(parents=True)
     network.write_text('{"Line 1": ["Cato", "Juno"]}', encoding="utf-8")
@@ -68,7 +71,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_row_becomes_a_question_with_its_perfect_answer(folder: Path) -> None:
+def test_every_row_becomes_a_question_with_its_gold_answer(folder: Path) -> None:
     found = list(read_conversations(folder))
     assert [one.answer for one in found] == [
         "\\boxed{yes}",
@@ -80,7 +83,7 @@ def test_every_row_becomes_a_question_with_its_perfect_answer(folder: Path) -> N
     assert found[0].image == folder.resolve() / "images/a.png"
 
 
-def test_texts_hold_all_questions_and_only_the_answers_to_learn(folder: Path) -> None:
+def test_texts_are_all_questions_and_the_answers_of_the_training_split(folder: Path) -> None:
     texts = read_texts(folder)
     assert "<image>\nQuestion TorF2?" in texts
     assert "\\boxed{no}" not in texts
@@ -178,7 +181,7 @@ def test_trained_model_is_whole(
     [
         ("raise SystemExit('the reason')", "exit status 1.*the reason"),
         ("print('finished, saved nothing')", "no model saved.*finished, saved nothing"),
-        ("print('asleep', flush=True); import time; time.sleep(60)", "no end after 2 s.*asleep"),
+        ("print('asleep', flush=True); import time; time.sleep(60)", "timeout after 2 s.*asleep"),
     ],
 )
 def test_failure_shows_the_trainers_last_lines_and_leaves_nothing(

@@ -118,7 +118,7 @@ def test_same_seed_same_bytes(tmp_path: Path) -> None:
 
 
 def test_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Remove it or name another"):
+    with pytest.raises(ConfigError, match="Remove it or choose another"):
         build_tiny_model(tmp_path, TEXTS)
 
 
