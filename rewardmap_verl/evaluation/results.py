@@ -24,7 +24,7 @@ from rewardmap_verl.evaluation.tables import (
 )
 from rewardmap_verl.evaluation.verdicts import Answer, Verdict, judge_answers
 from rewardmap_verl.evaluation.weights import Weights
-from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
+from rewardmap_verl.preparation.atomic import disk_errors, write_files
 from rewardmap_verl.rewards.config import RewardConfig
 
 __all__ = ["FORMAT", "Evaluation", "Results", "evaluate_answers", "write_results", "write_table"]
@@ -209,7 +209,6 @@ def write_table(
 
 
 def _write_files(folder: Path, contents: Mapping[str, str]) -> list[Path]:
+    encoded = {name: text.encode("utf-8", "backslashreplace") for name, text in contents.items()}
     with disk_errors(folder):
-        for name, text in contents.items():
-            write_bytes(folder / name, text.encode("utf-8", "backslashreplace"))
-    return [folder / name for name in contents]
+        return write_files(folder, encoded)

@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rewardmap_verl.errors import DataError
@@ -27,6 +27,7 @@ __all__ = [
     "replace_folder",
     "staging_folder",
     "write_bytes",
+    "write_files",
 ]
 
 _UNFINISHED = ".unfinished"
@@ -59,6 +60,27 @@ def write_bytes(path: Path, content: bytes) -> None:
 def json_bytes(value: object) -> bytes:
     """Serialize readable JSON with sorted keys: equal values give equal bytes."""
     return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write files into a folder, each as :func:`write_bytes` does, one process at a time.
+
+    Partial files that a killed process left behind are removed.
+
+    Returns:
+        The files.
+
+    Raises:
+        DataError: Another process is writing to the folder.
+        OSError: The disk is full, or the folder is not writable.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(folder):
+        for name, content in contents.items():
+            for partial in folder.glob(f".{name}.*{_UNFINISHED}"):
+                partial.unlink(missing_ok=True)
+            write_bytes(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def remove_folder(path: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.markdown import code_span, escape
-from rewardmap_verl.preparation.atomic import write_bytes
+from rewardmap_verl.preparation.atomic import disk_errors, write_files
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.reports.curves import stages_of
 from rewardmap_verl.reports.evaluations import read_table
@@ -71,7 +71,8 @@ def write_card(
     if target.is_file() and _MARK not in target.read_text(encoding="utf-8", errors="replace"):
         raise DataError(target, hint="This command did not write it. Move it away first.")
     card = render_card(read_run(run), license, name, _table(evaluation))
-    write_bytes(target, card.encode())
+    with disk_errors(target):
+        write_files(model, {CARD_NAME: card.encode("utf-8", "backslashreplace")})
     return target
 
 
