@@ -1,4 +1,4 @@
-"""``rewardmap audit``: search for wrong answers that score too high."""
+"""``rewardmap audit``: search for wrong answers that score too high, and for leaking questions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rewardmap_verl.rewards.audit import AuditGroup
+    from rewardmap_verl.rewards.leaks import Leak
 
 __all__ = ["audit"]
 
@@ -47,11 +48,14 @@ def audit(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Search for wrong answers that score too high.
+    """Search for wrong answers that score too high, and measure what text alone gives away.
 
     Tries self-loops, padding, repetition, alternatives, wrong lines, the question itself, all
     options and a local search, and reports how far the best wrong answer stays below gold. Exits
     with code 1 if a guarantee of the reward is violated.
+
+    A second table shows for each type how well the best policy answers that never sees a map: it
+    learns from the text of some cities and answers the questions of the others.
 
     Example: **rewardmap audit data/synthetic --set alpha=0.7**
     """
@@ -59,16 +63,20 @@ def audit(
 
     from rewardmap_verl.commands.reward_options import load_settings
     from rewardmap_verl.rewards.audit import audit_questions
+    from rewardmap_verl.rewards.leaks import measure_leaks
 
     console = Console()
     try:
         settings = load_settings(config, set_)
-        groups = list(audit_questions(_questions(data, networks), settings, limit, seed, tries))
+        rows = list(_questions(data, networks))
+        groups = list(audit_questions(rows, settings, limit, seed, tries))
+        leaks = measure_leaks(rows, settings)
     except (DataError, ConfigError) as error:
         fail(error)
     if not groups:
         fail(DataError(data, hint="There is no valid question to audit."))
     console.print(_table(groups))
+    console.print(_leak_table(leaks))
     if show:
         _show_closest(groups, console)
     breaches = [breach for g in groups for audit in g.audits for breach in audit.breaches]
@@ -132,6 +140,26 @@ def _table(groups: list[AuditGroup]) -> Table:
             f"{closest.best_wrong.score.score:.2f}",
             f"{closest.margin:.0%}",
             _plain(closest.best_wrong.name),
+        )
+    return table
+
+
+def _leak_table(leaks: list[Leak]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="\nBest policy without the map", box=None, title_justify="left")
+    headings = ("type", "questions", "majority", "accuracy", "above", "reward", "policy")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("type", "policy") else "right")
+    for leak in leaks:
+        table.add_row(
+            leak.type.value,
+            str(leak.questions),
+            f"{leak.majority:.1%}" if leak.majority else "",
+            f"{leak.accuracy:.1%}",
+            f"{100 * leak.excess:+.1f}",
+            f"{leak.reward_share:.0%}",
+            leak.policy,
         )
     return table
 

@@ -83,7 +83,9 @@ def _other_line(context: Context, rng: random.Random, route: _Route, leg: int) -
     """Yield the route with another line on a leg; lines calling at one of its stops come first."""
     ride = route[leg]
     ends = ride.departure, ride.arrival
-    names = [line.name for line in context.network.lines]
+    ridden = {other.line for other in route}
+    # A best route never rides a line twice, so a false one must not do so either.
+    names = [line.name for line in context.network.lines if line.name not in ridden]
     for name in sorted(rng.sample(names, len(names)), key=lambda n: -_served(n, ends)):
         if any(name not in stop.lines and context.has_known_lines(stop) for stop in ends):
             yield _with(route, leg, _Ride(name, *ends))

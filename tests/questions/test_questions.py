@@ -8,7 +8,7 @@ import os
 import random
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.questions.context import shuffled_pairs
-from rewardmap_verl.questions.counting1 import make_options
+from rewardmap_verl.questions.counting1 import option_sets
 from rewardmap_verl.questions.planning import split_by_transfers
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.planner import fewest_transfers, line_graph
 from rewardmap_verl.transit.reader import parse_network, read_network
+from rewardmap_verl.transit.synthetic import generate_network, standard_settings
 
 CITIES = (
     "america/new_york",
@@ -274,17 +275,32 @@ def test_questions_do_not_depend_on_the_hash_seed() -> None:
     assert len(digests.pop().strip()) == hashlib.sha256().digest_size * 2
 
 
-def test_options_are_near_distinct_and_no_position_or_rank_gives_the_answer_away() -> None:
-    rng = random.Random(0)
-    ranks: Counter[int] = Counter()
-    for _ in range(2000):
-        options = make_options(9, 2, rng)
-        assert options[2] == 9
+def test_options_are_near_distinct_and_can_all_be_asked_about() -> None:
+    sets = option_sets(range(1, 12))
+    assert sets
+    for options in sets:
         assert len(set(options)) == 4
-        assert all(abs(option - 9) <= 5 for option in options)
-        ranks[sorted(options).index(9)] += 1
-    assert all(400 < ranks[rank] < 600 for rank in range(4))
-    assert all(min(make_options(1, 0, rng)) >= 0 for _ in range(100))
+        assert set(options) <= set(range(1, 12))
+        assert max(options) - min(options) <= 6
+    assert option_sets([1, 2, 3]) == [(0, 1, 2, 3), (1, 2, 3, 4)]
+
+
+def test_each_option_is_equally_often_correct_given_the_four() -> None:
+    ranks: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    total: Counter[int] = Counter()
+    for index in range(40):
+        network = generate_network(5, index, standard_settings()).network
+        quotas = Quotas(0, 0, 32, 0, 0, 0)
+        for question in generate_questions(network, "middle", index, quotas):
+            options = question.annotation["options"]
+            rank = sorted(options).index(options[question.answer])
+            ranks[tuple(sorted(options))][rank] += 1
+            total[rank] += 1
+    assert max(total.values()) - min(total.values()) <= 40
+    common = [found for found in ranks.values() if found.total() >= 60]
+    assert len(common) >= 4
+    for found in common:
+        assert max(found.values()) <= 0.4 * found.total(), found
 
 
 @pytest.mark.parametrize(
