@@ -702,3 +702,34 @@ def test_feeds_of_one_name_or_none(synthetic: Make, tmp_path: Path) -> None:
         prepare(synthetic(source="gtfs", feeds=(one, two)))
     with pytest.raises(ConfigError, match="--feed"):
         prepare(synthetic(source="gtfs"))
+
+
+REPORTED = {
+    "04-parent-station-not-in-stops": ("parent_station is not in stops.txt", 3),
+    "06-duplicate-stop-sequence": ("in the order of the file", 3),
+    "07-one-short-name-two-agencies": ("2 lines are called M1", 3),
+    "08-coordinates-zero": ("no real position", None),
+    "10-two-feeds-in-one-zip": ("rail, tram", None),
+    "13-skip-stop-trains": ("put together from several trips", 2),
+    "17-two-stations-of-one-name-near": ("", 3),
+    "23-platform-names-without-parent": ("platforms of one station, Central", 3),
+    "25-colour-with-hash": ("", 3),
+    "31-routes-by-direction": ("read as one line, Red", 2),
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_reported_feeds(name: str, shared_data: Path) -> None:
+    """Feeds made after reports of users: the right network with its note, or an error."""
+    path = shared_data.parent / "cases" / "reports" / name / "feed.zip"
+    if not path.is_file():
+        pytest.skip(f"no feed {path}")
+    message, lines = REPORTED[name]
+    if lines is None:
+        with pytest.raises(DataError, match=message):
+            network_of_feed(Feed(path), "gtfs", "feed")
+        return
+    located = network_of_feed(Feed(path), "gtfs", "feed")
+    assert len(located.network.lines) == lines
+    assert message in " ".join(located.notes)
+    assert bool(message) == bool(located.notes)
