@@ -1,0 +1,69 @@
+"""No file makes a reader fail with anything but an error that says what to fix.
+
+By default each reader sees a fixed set of damaged files. For a long run with new ones:
+``REWARDMAP_FUZZ_EXAMPLES=50000 make test ARGS=tests/security/test_fuzz_readers.py``. The seed of a
+failure is printed; add it to ``SEEDS``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from rewardmap_verl.errors import ConfigError, DataError
+from tests.security.fuzz_targets import TARGETS, Target, damaged
+
+EXAMPLES = int(os.environ.get("REWARDMAP_FUZZ_EXAMPLES", "0"))
+
+SEEDS: tuple[tuple[str, int], ...] = ()
+"""Inputs that once failed: target and seed."""
+
+
+def read_damaged(target: Target, seed: int) -> None:
+    """Read one damaged file; errors of the package are the expected outcome."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / target.name
+        path.write_bytes(damaged(target, seed))
+        try:
+            target.read(path)
+        except (DataError, ConfigError) as error:
+            assert "\n" not in str(error).strip() or len(str(error)) < 4000
+            assert str(error)
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_valid_file_can_be_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / TARGETS[name].name
+    path.write_bytes(TARGETS[name].valid())
+    try:
+        TARGETS[name].read(path)
+    except (DataError, ConfigError) as error:
+        pytest.fail(f"the target's own file is refused, so nothing behind it is tested: {error}")
+
+
+@pytest.mark.timeout(3600 if EXAMPLES else 120)
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_damaged_files_are_read_or_refused(name: str) -> None:
+    @settings(
+        max_examples=EXAMPLES or 60,
+        derandomize=not EXAMPLES,
+        deadline=5000,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @example(seed=0)
+    @given(seed=st.integers(0, 2**63))
+    def run(seed: int) -> None:
+        read_damaged(TARGETS[name], seed)
+
+    run()
+
+
+def test_inputs_that_once_failed() -> None:
+    for name, seed in SEEDS:
+        read_damaged(TARGETS[name], seed)
