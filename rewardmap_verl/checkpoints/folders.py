@@ -8,10 +8,11 @@ then fails on every attempt, after it has loaded the model.
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from pathlib import Path
+
+from rewardmap_verl.parsing import parse_json
 
 __all__ = [
     "TRACKER",
@@ -79,10 +80,10 @@ def _archives(step: Path) -> list[Path]:
 def _missing(actor: Path) -> str:
     """Report a missing shard; each kind has one file per rank."""
     try:
-        size = int(json.loads((actor / "fsdp_config.json").read_text())["world_size"])
+        size = int(parse_json((actor / "fsdp_config.json").read_bytes())["world_size"])
     except FileNotFoundError:
         return ""  # written by another engine
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return "actor/fsdp_config.json is truncated"
     found = [match for path in actor.glob("*.pt") if (match := _SHARD.fullmatch(path.name))]
     names = {match.string for match in found}

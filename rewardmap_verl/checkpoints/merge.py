@@ -21,12 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rewardmap_verl.checkpoints.folders import TRACKER
 from rewardmap_verl.checkpoints.fsdp_checkpoint import check_safe, join_shards, shard_files
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.parsing import parse_yaml
 from rewardmap_verl.preparation.atomic import staging_folder
 
 __all__ = ["DTYPES", "find_shards", "fold", "merge", "rollout_dtype", "split_adapters"]
@@ -90,7 +89,7 @@ def rollout_dtype(shards: Path) -> str:
     note = next((path for up in shards.parents[:2] if (path := up / METADATA_NAME).is_file()), None)
     if note is None:
         return "float32"
-    config: Any = yaml.safe_load(note.read_text(encoding="utf-8"))
+    config: Any = parse_yaml(note.read_text(encoding="utf-8"))
     for key in ("actor_rollout_ref", "rollout", "dtype"):
         config = config.get(key) if isinstance(config, Mapping) else None
     return "float32" if str(config) in ("float32", "fp32", "float") else "bfloat16"

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.parsing import parse_yaml
 from rewardmap_verl.rewards.config import BLOCK, RewardConfig, load_reward_config
 
 __all__ = ["ConfigOption", "NetworksOption", "SetOption", "load_settings"]
@@ -48,11 +49,9 @@ def load_settings(file: Path | None, changes: list[str] | None) -> RewardConfig:
 
 
 def _parse(text: str, where: object) -> Any:
-    import yaml
-
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return parse_yaml(text)
+    except ValueError as error:
         raise ConfigError(where, hint=f"This is not valid YAML ({error}).") from None
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.parsing import parse_json
 
 __all__ = ["RECORD_NAME", "Entry", "RecordWriter", "read_record", "rows_by_step"]
 
@@ -119,8 +120,8 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
-                yield line.rstrip("\n"), json.loads(line)
-            except json.JSONDecodeError:
+                yield line.rstrip("\n"), parse_json(line)
+            except ValueError:
                 continue
 
 

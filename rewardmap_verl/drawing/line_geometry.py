@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import networkx as nx
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.planner import line_graph
 
@@ -96,13 +96,13 @@ def read_line_geometry(path: Path, network: Network) -> LineGeometry:
         DataError: The file is unreadable or does not match the network.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = parse_json(path.read_bytes())
         geometry = _parse(data, network)
         fits = len(geometry.stops) == len(geometry.calls) == len(network.stops)
         fits = fits and [len(curves) for curves in geometry.curves] == [
             len(line.paths) for line in network.lines
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(path, found=str(error), hint="Prepare the data again.") from None
     if not fits:
         raise DataError(path, hint="It belongs to another network; prepare the data again.")

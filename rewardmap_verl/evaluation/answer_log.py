@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError, shorten
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.preparation.atomic import disk_errors, exclusive_lock
 
 __all__ = ["HEADER", "VERSION", "AnswerLog", "LoggedAnswer", "check_version"]
@@ -169,7 +170,7 @@ class AnswerLog:
 
     def _decode(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            values = json.loads(line)
+            values = parse_json(line)
         except ValueError as error:
             hint = f"Not valid JSON ({error}). Fix or remove the line, or give another --answers."
             raise DataError(f"{self.path}, line {number}", found=line, hint=hint) from None

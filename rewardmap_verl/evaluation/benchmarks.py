@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.tables import Column, TableRow
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 
 __all__ = ["BENCHMARKS", "Benchmark", "benchmark_columns", "read_results", "write_entry"]
@@ -224,7 +225,7 @@ def _metric(folder: Path, benchmark: Benchmark) -> float | None:
 def _rows(path: Path) -> _Table:
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = _json_rows(json.loads(text)) if path.suffix == ".json" else _csv_rows(text)
+        rows = _json_rows(parse_json(text)) if path.suffix == ".json" else _csv_rows(text)
     except (OSError, ValueError) as error:
         raise DataError(path, found=str(error), hint="Is the file complete?") from None
     if not rows:

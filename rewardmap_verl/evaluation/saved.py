@@ -14,7 +14,6 @@ A row only describes its question; :mod:`rewardmap_verl.evaluation.gather` finds
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from typing import Any, Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.answer_log import HEADER, check_version
 from rewardmap_verl.evaluation.verdicts import Answer
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import read_json_lines
 
@@ -33,6 +33,7 @@ _FACTS: Final = ("country", "city", "type", "station_1", "station_2")
 _TABLES: Final = (".xlsx", ".tsv", ".csv", ".json")
 _RESPONSES: Final = ("response", "prediction", "output", "answer_text")
 _MAX_TOKENS: Final = 10**9
+_MAX_DIGITS: Final = 10
 _MAX_WORKBOOK: Final = 1 << 30
 """Bytes of an unpacked workbook."""
 VLMEVALKIT_SET: Final = "ReasonMap-Plus"
@@ -194,7 +195,8 @@ def _last_outputs(rows: list[SavedRow]) -> list[SavedRow]:
     last: dict[str, tuple[int, SavedRow]] = {}
     for row in rows:
         rollout, _, output = row.rollout.rpartition("_")
-        name, number = (rollout, int(output)) if output.isdecimal() else (row.rollout, 0)
+        is_number = output.isdecimal() and len(output) <= _MAX_DIGITS
+        name, number = (rollout, int(output)) if is_number else (row.rollout, 0)
         if name not in last or number >= last[name][0]:
             last[name] = (number, row)
     return [row for _, row in last.values()]
@@ -257,7 +259,7 @@ def _table(path: Path) -> Iterator[dict[str, Any]]:
             _check_workbook(path)
             table = pd.read_excel(path, **options)
         elif path.suffix == ".json":
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = parse_json(path.read_text(encoding="utf-8"))
             table = pd.DataFrame(values)
         else:
             separator = "\t" if path.suffix == ".tsv" else ","

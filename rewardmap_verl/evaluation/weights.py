@@ -10,10 +10,10 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.parsing import parse_yaml
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.difficulty import LEVELS, MapDifficulty
 
@@ -66,7 +66,7 @@ def question_level(truth: GroundTruth) -> MapDifficulty:
 @cache
 def _shipped() -> Weights:
     text = files("rewardmap_verl.evaluation").joinpath("weights.yaml").read_text(encoding="utf-8")
-    return Weights.model_validate(yaml.safe_load(text))
+    return Weights.model_validate(parse_yaml(text))
 
 
 def load_weights(path: Path | None = None) -> Weights:
@@ -78,11 +78,11 @@ def load_weights(path: Path | None = None) -> Weights:
     if path is None:
         return _shipped()
     try:
-        return Weights.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(path, found=str(error), hint="Give a valid YAML file.") from None
+        return Weights.model_validate(parse_yaml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         hint = f"{first['msg']}. The file needs the keys of evaluation/weights.yaml."
         raise ConfigError(path, key, first.get("input"), hint) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(path, found=str(error), hint="Give a valid YAML file.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.markdown import unescape
 from rewardmap_verl.evaluation.results import FORMAT
+from rewardmap_verl.parsing import parse_json
 
 __all__ = ["EvaluationTable", "read_evaluation", "read_table"]
 
@@ -36,8 +36,8 @@ def read_evaluation(folder: Path) -> EvaluationTable:
         DataError: The folder has no results, or results of another version.
     """
     try:
-        found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = parse_json((folder / "results.json").read_bytes())
+    except (OSError, ValueError) as error:
         raise DataError(folder, found=str(error), hint=_HINT) from None
     version = found.get("rewardmap_results") if isinstance(found, dict) else None
     if version != FORMAT:

@@ -81,7 +81,7 @@ def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataErro
         step = int(first.get("step", path.stem))
     except DataError as error:
         return error
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return DataError(path, "step", first.get("step"), "It must be a number.")
     return RolloutGroup(
         part="val" if "acc" in first else "train",  # verl dumps a reward's parts in validation only

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, METADATA_VERSION
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.parsing import parse_yaml
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
 __all__ = ["Dump", "Run", "read_run", "read_runs"]
@@ -146,8 +145,8 @@ def _config(path: Path | None) -> Mapping[str, Any]:
     if path is None:
         return {}
     try:
-        metadata = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        metadata = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise DataError(path, found=str(error), hint="Repair or remove the file.") from None
     about = metadata.get("rewardmap_run") if isinstance(metadata, dict) else None
     format = about.get("format") if isinstance(about, dict) else None

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.questions import wording
 from rewardmap_verl.questions.types import Question, QuestionType, Reading
 from rewardmap_verl.transit.difficulty import MapDifficulty, canonical_difficulty
@@ -67,8 +68,8 @@ class GroundTruth:
             DataError: The text is not JSON, not an object, or has an invalid field.
         """
         try:
-            row = json.loads(text)
-        except (TypeError, ValueError, RecursionError) as error:
+            row = parse_json(text)
+        except (TypeError, ValueError) as error:
             hint = f"The value must be JSON ({error})."
             raise DataError(where, "ground_truth", text, hint) from None
         return cls.from_row(row, where)

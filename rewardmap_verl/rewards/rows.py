@@ -7,13 +7,13 @@ which contain questions only.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
@@ -132,10 +132,10 @@ def _decoded(file: BinaryIO) -> Iterator[JsonLine]:
 
 def _decode(raw: bytes, number: int) -> JsonLine:
     try:
-        return JsonLine(number, json.loads(raw.decode("utf-8-sig")), None)
+        return JsonLine(number, parse_json(raw.decode("utf-8-sig")), None)
     except UnicodeDecodeError as error:
         reason = f"The line is not UTF-8 (byte {error.start})."
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = f"The line is not JSON ({error})."
     return JsonLine(number, None, DataError(f"line {number}", hint=reason))
 

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.input_files import check_file
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.transit.cities import CityNotes, city_notes
 from rewardmap_verl.transit.names import line_key, normalize, strip_markers
 from rewardmap_verl.transit.network import Line, Network, Stop
@@ -63,15 +64,17 @@ def read_network(path: str | Path) -> Network:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(path, "size", path.stat().st_size, f"The maximum is {MAX_BYTES} bytes.")
         text = path.read_bytes().decode("utf-8-sig")
-        source = json.loads(text, object_pairs_hook=lambda pairs: _unique_keys(pairs, path))
+        source = parse_json(text, object_pairs_hook=lambda pairs: _unique_keys(pairs, path))
     except json.JSONDecodeError as error:
         raise DataError(
             path, f"line {error.lineno}, column {error.colno}", error.msg, "Fix the JSON syntax."
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(path, f"byte {error.start}", error.reason, "Save it as UTF-8.") from error
-    except RecursionError as error:
-        raise DataError(path, hint="It is nested too deeply for a network.") from error
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(path, hint=f"It is not a network: {error}.") from error
     except OSError as error:
         raise DataError(
             path, found=error.strerror, hint="Pass a readable file <country>/<city>.json."

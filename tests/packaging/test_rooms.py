@@ -18,7 +18,7 @@ PACKAGE = REPOSITORY / "rewardmap_verl"
 PAGE = REPOSITORY / "docs" / "architecture.md"
 
 ORDER = [
-    *("errors", "input_files", "parquet", "config_blocks", "patching"),
+    *("errors", "input_files", "parquet", "parsing", "config_blocks", "patching"),
     *("transit", "drawing", "questions", "rewards"),
     *("preparation", "curriculum", "checkpoints", "preflight", "cpu", "tiny_model"),
     *("verl_plugin", "evaluation", "reports", "commands"),

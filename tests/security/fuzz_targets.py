@@ -28,10 +28,10 @@ from rewardmap_verl.commands.reward_options import load_settings
 from rewardmap_verl.evaluation.answer_log import AnswerLog
 from rewardmap_verl.evaluation.saved import read_saved
 from rewardmap_verl.evaluation.weights import load_weights
+from rewardmap_verl.parquet import parquet_rows
 from rewardmap_verl.preparation.images import PixelBudget, read_map
 from rewardmap_verl.preparation.manifest import read_manifest
-from rewardmap_verl.preparation.parquet import parquet_rows
-from rewardmap_verl.preparation.sources.gtfs import place_of_feed
+from rewardmap_verl.preparation.sources.gtfs import locate_feed, place_network
 from rewardmap_verl.reports.rollouts import read_groups
 from rewardmap_verl.reports.runs import read_run
 from rewardmap_verl.rewards.ground_truth import GroundTruth
@@ -241,6 +241,10 @@ def _score(path: Path) -> object:
     return score
 
 
+def _feed(path: Path) -> object:
+    return place_network(locate_feed(path))
+
+
 def _answer_log(path: Path) -> object:
     with AnswerLog(path, {"questions": "q", "model": {"name": "m"}, "settings": {}}) as log:
         return log.known
@@ -343,9 +347,7 @@ TARGETS: Mapping[str, Target] = {
         "map.webp", lambda: image_bytes("WEBP"), lambda p: read_map(p, PixelBudget())
     ),
     "checkpoint": Target("model.pt", checkpoint_bytes, _checkpoint),
-    "GTFS feed": Target(
-        "feed.zip", lambda: feed_bytes(FEED), place_of_feed, read_feed_tables, feed_bytes
-    ),
+    "GTFS feed": Target("feed.zip", lambda: feed_bytes(FEED), _feed, read_feed_tables, feed_bytes),
     "answer text": Target("answer.txt", ANSWER.encode, _score),
 }
 """By name."""

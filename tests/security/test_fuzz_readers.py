@@ -20,7 +20,19 @@ from tests.security.fuzz_targets import TARGETS, Target, damaged
 
 EXAMPLES = int(os.environ.get("REWARDMAP_FUZZ_EXAMPLES", "0"))
 
-SEEDS: tuple[tuple[str, int], ...] = ()
+SEEDS: tuple[tuple[str, int], ...] = (
+    ("GTFS feed", 1243456),
+    ("answer log", 2458277657130),
+    ("checkpoint", 2619),
+    ("checkpoint", 2213),
+    ("checkpoint", 846),
+    ("checkpoint", 130008),
+    ("record of a run", 13408),
+    ("reward settings", 211),
+    ("rollout dump", 41669),
+    ("rollout dump as answers", 623),
+    ("weights", 211),
+)
 """Inputs that once failed: target and seed."""
 
 

@@ -6,13 +6,13 @@ column with a wrong value is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.input_files import check_file
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.preparation.paths import inside, safe_name
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.rewards.ground_truth import GroundTruth
@@ -170,6 +170,6 @@ def _loaded(text: str, where: str, field: str) -> object:
             f"JSON text has at most {_MAX_JSON_CHARACTERS:,} characters.",
         )
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise DataError(where, field, text, f"It is not JSON ({error}).") from error
