@@ -1,7 +1,7 @@
-"""How costs grow: rows, stops of a network, legs of an answer, rollouts of a prompt.
+r"""How costs grow with rows, stops of a network, legs of an answer and rollouts of a prompt.
 
     make prep-data
-    python benchmarks/growth.py data/synthetic --out benchmarks/records/growth.json \\
+    python benchmarks/growth.py data/synthetic --out benchmarks/records/growth.json \
         --plot docs/images/growth.png
 
 Seconds are CPU seconds of this process. The exponent is the slope between the two largest sizes on
@@ -40,14 +40,14 @@ STOPS_PER_LINE = 20
 
 
 def main() -> None:
-    """Measure every curve, print exponents, keep record and picture."""
+    """Measure all curves, print their exponents, and write record and figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="a prepared folder, whose rows are repeated")
-    parser.add_argument("--rows", type=int, default=100_000, help="the most rows")
-    parser.add_argument("--maps", type=int, default=40, help="the most maps that are prepared")
+    parser.add_argument("data", type=Path, help="prepared folder whose rows are repeated")
+    parser.add_argument("--rows", type=int, default=100_000, help="maximum number of rows")
+    parser.add_argument("--maps", type=int, default=40, help="maximum number of maps to prepare")
     parser.add_argument("--only", nargs="*", default=list(MEASURES), choices=list(MEASURES))
-    parser.add_argument("--out", type=Path, help="where the record goes, as JSON")
-    parser.add_argument("--plot", type=Path, help="where the picture goes")
+    parser.add_argument("--out", type=Path, help="JSON file to write the record to")
+    parser.add_argument("--plot", type=Path, help="image file to write the figure to")
     arguments = parser.parse_args()
     curves: dict[str, Curve] = {}
     for name in arguments.only:
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def seconds(work: Callable[[], object], least: float = 0.05) -> float:
-    """CPU seconds of one call: the fastest of three runs of at least ``least`` seconds."""
+    """Return CPU seconds per call: the fastest of three runs of at least ``least`` seconds."""
     gc.collect()
     start = time.process_time()
     work()
@@ -81,7 +81,7 @@ def seconds(work: Callable[[], object], least: float = 0.05) -> float:
 
 
 def growth_of_rows(arguments: argparse.Namespace) -> dict[str, Curve]:
-    """Building the training set, reading a row, and going on at a position."""
+    """Measure building the training set, reading a row, and resuming at a position."""
     names = ("start: seconds for rows", "one row: seconds with rows", "resume: seconds for rows")
     curves: dict[str, Curve] = {name: [] for name in names}
     sizes = [10**power for power in range(2, 8) if 10**power <= arguments.rows]
@@ -95,10 +95,10 @@ def growth_of_rows(arguments: argparse.Namespace) -> dict[str, Curve]:
 
 
 def repeated(data: Path, folder: Path, rows: int) -> Path:
-    """A prepared folder whose training file has so many rows."""
+    """Write a prepared folder whose training file has a given number of rows."""
     folder.mkdir(parents=True)
     for part in ("images", "networks"):
-        # Copied, since the paths of rows may not leave the folder through a link.
+        # Copied, since paths in rows must not leave the folder through a link.
         shutil.copytree(data / part, folder / part)
     table = pq.read_table(data / "train.parquet")
     copies = pa.concat_tables([table] * (rows // table.num_rows + 1)).slice(0, rows)
@@ -108,7 +108,7 @@ def repeated(data: Path, folder: Path, rows: int) -> Path:
 
 
 def rows_once(folder: Path) -> tuple[float, float, float]:
-    """Seconds to build the data set, to read one row, to restore a loader in the middle."""
+    """Return seconds to build the dataset, to read a row, and to restore a loader halfway."""
     from torchdata.stateful_dataloader import StatefulDataLoader
     from verl.utils.dataset.rl_dataset import collate_fn
 
@@ -144,7 +144,7 @@ def rows_once(folder: Path) -> tuple[float, float, float]:
     first = loader()
     next(iter(first))
     state = first.state_dict()
-    state = pickle.loads(pickle.dumps(state))  # as a checkpoint brings it back
+    state = pickle.loads(pickle.dumps(state))  # as restored from a checkpoint
     steps = len(dataset) // 16
     state["_num_yielded"] = state["_sampler_iter_yielded"] = steps
     state["_sampler_iter_state"]["samples_yielded"] = 8 * steps
@@ -159,8 +159,11 @@ def rows_once(folder: Path) -> tuple[float, float, float]:
 
 
 def growth_of_maps(arguments: argparse.Namespace) -> dict[str, Curve]:
-    """Preparing generated maps, from none to rows on disk: as the embedded data, and with as many
-    questions about larger networks as these give, for more rows than anybody could draw maps."""
+    """Measure the preparation of generated maps, from nothing to rows on disk.
+
+    Once as the embedded data, and once with as many questions as possible about larger networks,
+    which gives more rows than could be drawn as maps.
+    """
     curves: dict[str, Curve] = {}
     for kind, counts in (
         ("embedded data", (5, 20, 80, 320)),
@@ -178,13 +181,13 @@ def growth_of_maps(arguments: argparse.Namespace) -> dict[str, Curve]:
 
 
 def apart(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function in a process of its own, whose memory and seconds are its own too."""
+    """Call a function in a new process, so that its memory and CPU time are separate."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)
 
 
 def prepared_once(maps: int, embedded: bool) -> tuple[int, float, float]:
-    """Prepare that many maps: rows, CPU seconds, peak of memory in bytes."""
+    """Prepare maps; return rows, CPU seconds and peak memory in bytes."""
     from rewardmap_verl.preparation.images import PixelBudget
     from rewardmap_verl.preparation.prepare import prepare
     from rewardmap_verl.preparation.settings import SIZES, PrepareSettings
@@ -215,7 +218,7 @@ def prepared_once(maps: int, embedded: bool) -> tuple[int, float, float]:
 
 
 def city(stops: int) -> Any:
-    """A network of lines with 20 stops, each of which crosses the next ones: like a grid."""
+    """Return a grid-like network: lines of 20 stops, each crossing the next ones."""
     from rewardmap_verl.transit.reader import parse_network
 
     lines: dict[str, list[str]] = {}
@@ -230,7 +233,7 @@ def city(stops: int) -> Any:
 
 
 def growth_of_stops(arguments: argparse.Namespace) -> dict[str, Curve]:
-    """Reading a network, planning one route in it, scoring an answer about it."""
+    """Measure reading a network, planning a route, and scoring an answer."""
     from rewardmap_verl.rewards.config import RewardConfig
     from rewardmap_verl.rewards.score import score_answer
     from rewardmap_verl.transit.planner import Planner
@@ -250,7 +253,7 @@ def growth_of_stops(arguments: argparse.Namespace) -> dict[str, Curve]:
         planning.append((stops, seconds(plan_anew)))
         truth, text = question(network, plans[0])
         score = partial(score_answer, text, truth, network, RewardConfig())
-        score()  # what a network remembers is looked up once
+        score()  # fills the caches of the network
         scoring.append((stops, seconds(score)))
     return {
         "network: seconds to read stops": reading,
@@ -260,7 +263,7 @@ def growth_of_stops(arguments: argparse.Namespace) -> dict[str, Curve]:
 
 
 def question(network: Any, plan: Any) -> tuple[Any, str]:
-    """A planning question whose answer is a plan, and that answer in words."""
+    """Return a planning question with a plan as its gold answer, and that answer as text."""
     from rewardmap_verl.questions.types import QuestionType
     from rewardmap_verl.rewards.ground_truth import GroundTruth
 
@@ -289,7 +292,7 @@ def question(network: Any, plan: Any) -> tuple[Any, str]:
 
 
 def written(legs: list[dict[str, str]]) -> str:
-    """A route as ReasonMap asks for it."""
+    """Format a route as ReasonMap requires it."""
     parts = [
         f"Route Name: {leg['route_name']}\n"
         f"Departure Stop: {leg['departure_stop']}\nArrival Stop: {leg['arrival_stop']}"
@@ -299,7 +302,7 @@ def written(legs: list[dict[str, str]]) -> str:
 
 
 def growth_of_legs(arguments: argparse.Namespace) -> dict[str, Curve]:
-    """Scoring answers with ever more legs, each of them true."""
+    """Measure scoring of answers with increasing numbers of valid legs."""
     from rewardmap_verl.rewards.config import RewardConfig
     from rewardmap_verl.rewards.score import score_answer
     from rewardmap_verl.transit.planner import Planner
@@ -324,7 +327,7 @@ def growth_of_legs(arguments: argparse.Namespace) -> dict[str, Curve]:
 
 
 def growth_of_rollouts(arguments: argparse.Namespace) -> dict[str, Curve]:
-    """Bytes that a prompt takes in verl's queue, by verl's agent loop and by ours."""
+    """Measure bytes per prompt in verl's queue, with verl's agent loop and with ours."""
     import step_images
 
     row = step_images.largest_row(arguments.data)
@@ -348,13 +351,13 @@ MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Curve]]] = {
 
 
 def exponent(curve: Curve) -> float:
-    """Slope between the two largest sizes on logarithmic axes."""
+    """Return the slope between the two largest sizes on logarithmic axes."""
     (size, cost), (larger, more) = curve[-2:]
     return round(math.log(max(more, 1e-9) / max(cost, 1e-9)) / math.log(larger / size), 2)
 
 
 def show(curves: dict[str, Curve]) -> None:
-    """Print first and last point and the exponent of every curve."""
+    """Print the first point, the last point and the exponent of every curve."""
     table = Table("curve", "smallest", "largest", "exponent")
     for name, curve in curves.items():
         ends = [f"{size:,}: {cost:.4g}" for size, cost in (curve[0], curve[-1])]
