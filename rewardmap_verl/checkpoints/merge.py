@@ -12,7 +12,6 @@ and no code from it is executed.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -21,12 +20,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rewardmap_verl.checkpoints.folders import TRACKER
+from rewardmap_verl.checkpoints.folders import TRACKER, latest_step
 from rewardmap_verl.checkpoints.fsdp_checkpoint import check_safe, join_shards, shard_files
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.parsing import parse_yaml
-from rewardmap_verl.preparation.atomic import staging_folder
+from rewardmap_verl.parsing import parse_json, parse_yaml
+from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 
 __all__ = ["DTYPES", "find_shards", "fold", "merge", "rollout_dtype", "split_adapters"]
 
@@ -70,7 +69,7 @@ def merge(
         raise ConfigError(output, hint="It exists already. Choose another folder.")
     check_safe(shard_files(shards))
     output.parent.mkdir(parents=True, exist_ok=True)
-    with staging_folder(output, "config.json") as staging:
+    with disk_errors(output), staging_folder(output, "config.json") as staging:
         run_merger(shards, staging, timeout)
         if (rollout_dtype(shards) if dtype == "auto" else dtype) == "float32":
             restore(staging, join_shards(shard_files(shards)))
@@ -89,7 +88,11 @@ def rollout_dtype(shards: Path) -> str:
     note = next((path for up in shards.parents[:2] if (path := up / METADATA_NAME).is_file()), None)
     if note is None:
         return "float32"
-    config: Any = parse_yaml(note.read_text(encoding="utf-8"))
+    try:
+        config: Any = parse_yaml(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        hint = "The metadata of the run cannot be read. Name the data type with --dtype."
+        raise DataError(note, found=str(error), hint=hint) from None
     for key in ("actor_rollout_ref", "rollout", "dtype"):
         config = config.get(key) if isinstance(config, Mapping) else None
     return "float32" if str(config) in ("float32", "fp32", "float") else "bfloat16"
@@ -101,9 +104,8 @@ def find_shards(checkpoint: Path) -> Path:
     Raises:
         ConfigError: There is none.
     """
-    newest = checkpoint / TRACKER
-    if newest.is_file():
-        return find_shards(checkpoint / f"global_step_{newest.read_text().strip()}")
+    if (checkpoint / TRACKER).is_file():
+        checkpoint = checkpoint / f"global_step_{latest_step(checkpoint)}"
     for folder in (checkpoint / "actor", checkpoint):
         if (folder / "huggingface" / "config.json").is_file():
             return folder
@@ -152,12 +154,9 @@ def restore(folder: Path, trained: Mapping[str, Any]) -> None:
         DataError: The checkpoint lacks a tensor of the model, or has it in another shape.
     """
     import torch
-    from transformers import AutoModelForImageTextToText
 
     scale = adapter_scale(folder) if (folder / ADAPTER).is_dir() else 1.0
-    model = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False
-    )
+    model = _load_model(folder, torch.float32)
     weights, adapter = split_adapters(trained)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -186,31 +185,51 @@ def adapter_scale(folder: Path) -> float:
 
     Raises:
         ConfigError: The checkpoint does not contain it.
+        DataError: The configuration of the adapters cannot be read.
     """
-    settings = json.loads((folder / ADAPTER / "adapter_config.json").read_text(encoding="utf-8"))
-    scale = settings["lora_alpha"] / settings["r"]
+    path = folder / ADAPTER / "adapter_config.json"
+    try:
+        settings = parse_json(path.read_text(encoding="utf-8"))
+        scale = float(settings["lora_alpha"]) / float(settings["r"])
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        hint = "It has no valid lora_alpha and r."
+        raise DataError(path, found=f"{type(error).__name__}: {error}", hint=hint) from None
     if not scale:
         raise ConfigError(
             folder / ADAPTER, "lora_alpha", 0, "The checkpoint has no scale for its adapters."
         )
-    return float(scale)
+    return scale
 
 
 def fold_into(folder: Path) -> None:
     """Fold the adapters in a model folder into its weights and remove them."""
     import torch
     from safetensors.torch import load_file
-    from transformers import AutoModelForImageTextToText
 
     scale = adapter_scale(folder)
     adapter = load_file(folder / ADAPTER / "adapter_model.safetensors")
-    model = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype="auto", trust_remote_code=False
-    )
+    model = _load_model(folder, "auto")
     with torch.no_grad():
         fold(dict(model.named_parameters()), adapter, scale)
     model.save_pretrained(folder)
     shutil.rmtree(folder / ADAPTER)
+
+
+def _load_model(folder: Path, dtype: Any) -> Any:
+    """Load a model without code of its own.
+
+    Raises:
+        ConfigError: transformers cannot load it.
+    """
+    from transformers import AutoModelForImageTextToText
+
+    try:
+        return AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        hint = "transformers cannot load the model of this checkpoint."
+        raise ConfigError(folder, found=str(error), hint=hint) from None
 
 
 def run_merger(shards: Path, target: Path, timeout: float) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.preparation.atomic import staging_folder
+from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -153,7 +153,7 @@ def build_tiny_model(
     processor = make_processor(train_tokenizer(texts, size.vocabulary))
     model = make_model(make_config(processor, size), seed)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with staging_folder(output, "config.json") as staging:
+    with disk_errors(output), staging_folder(output, "config.json") as staging:
         processor.save_pretrained(staging)
         model.save_pretrained(staging)
     return output

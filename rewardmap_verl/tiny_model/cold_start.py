@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rewardmap_verl.cpu.environment import cpu_environment
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.preparation.atomic import staging_folder, write_bytes
+from rewardmap_verl.preparation.atomic import disk_errors, staging_folder, write_bytes
 from rewardmap_verl.tiny_model.conversations import Conversation
 
 __all__ = ["cold_start", "trainer_command", "write_conversations"]
@@ -97,7 +97,7 @@ def cold_start(
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     limit = _START_SECONDS + _STEP_SECONDS * steps if timeout is None else timeout
-    with staging_folder(output, "config.json") as staging:
+    with disk_errors(output), staging_folder(output, "config.json") as staging:
         work = staging / _WORK
         work.mkdir()
         write_conversations(conversations, work / "train.parquet")

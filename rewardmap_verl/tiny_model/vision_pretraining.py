@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.preparation.atomic import staging_folder
+from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.preparation.paths import inside
@@ -144,7 +144,7 @@ def pretrain_vision(
     _fit(full.model.visual, pixels, grid, targets, steps, seed, report)
     init_visual_lookup_heads(full, torch.Generator().manual_seed(seed))
     output.parent.mkdir(parents=True, exist_ok=True)
-    with staging_folder(output, "config.json") as staging:
+    with disk_errors(output), staging_folder(output, "config.json") as staging:
         shutil.copytree(model, staging, dirs_exist_ok=True)
         full.save_pretrained(staging)
     return output

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from rewardmap_verl.checkpoints.merge import (
+    adapter_scale,
     find_shards,
     fold,
     merge,
     rollout_dtype,
     split_adapters,
 )
-from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.errors import ConfigError, DataError
 
 
 def shards_at(folder: Path) -> Path:
@@ -34,6 +35,32 @@ def test_checkpoints_of_sft_have_no_actor_folder(tmp_path: Path) -> None:
     newest = shards_at(tmp_path / "global_step_4")
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("4\n")
     assert find_shards(tmp_path) == newest
+
+
+@pytest.mark.parametrize("text", ["", "7", "../..", "1\n2", "\x00"])
+def test_a_tracker_file_that_leads_nowhere(tmp_path: Path, text: str) -> None:
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text(text)
+    (tmp_path / "global_step_7").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="no verl checkpoint here"):
+        find_shards(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["a: [", "\x00", "- " * 5000])
+def test_metadata_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    shards = shards_at(tmp_path / "actor")
+    (tmp_path / "rewardmap_run.yaml").write_text(text)
+    with pytest.raises(DataError, match=r"rewardmap_run\.yaml.*--dtype"):
+        rollout_dtype(shards)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"lora_alpha": "x", "r": 1}', '{"lora_alpha": 1, "r": 0}']
+)
+def test_adapters_without_a_scale(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lora_adapter").mkdir()
+    (tmp_path / "lora_adapter" / "adapter_config.json").write_text(text)
+    with pytest.raises(DataError, match="no valid lora_alpha and r"):
+        adapter_scale(tmp_path)
 
 
 def test_a_folder_without_checkpoint_is_an_error(tmp_path: Path) -> None:

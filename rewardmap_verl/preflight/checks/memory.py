@@ -6,7 +6,6 @@ not there yet is known by its name, as far as the name tells.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from rewardmap_verl.parsing import parse_json
 from rewardmap_verl.preflight.checks.model import is_local
 from rewardmap_verl.preflight.checks.values import gpu_count, require_int, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
@@ -82,7 +82,7 @@ def _cached_folder(name: str) -> Path | None:
 
 def _facts_of_folder(folder: Path) -> ModelFacts:
     try:
-        config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config: Any = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         text = {**config, **(config.get("text_config") or {})}
         dtype = str(text.get("dtype") or text.get("torch_dtype") or "float32")
         size = _weight_bytes(folder)
@@ -98,7 +98,7 @@ def _facts_of_folder(folder: Path) -> ModelFacts:
 def _weight_bytes(folder: Path) -> int:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        return int(json.loads(index.read_text(encoding="utf-8"))["metadata"]["total_size"])
+        return int(parse_json(index.read_text(encoding="utf-8"))["metadata"]["total_size"])
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
