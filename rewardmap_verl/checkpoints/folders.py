@@ -35,7 +35,7 @@ def find_damage(step: Path) -> str:
     """
     if not step.is_dir():
         return "it is missing"
-    truncated = [path for path in _archives(step) if not zipfile.is_zipfile(path)]
+    truncated = [path for path in _archives(step) if not _is_archive(path)]
     if truncated:
         return f"{truncated[0].relative_to(step)} is truncated"
     return _missing(step / "actor") if (step / "actor").is_dir() else "actor is missing"
@@ -71,6 +71,13 @@ def set_latest_step(root: Path, step: int) -> None:
     new = root / f".{TRACKER}.new"
     new.write_text(str(step))
     new.replace(root / TRACKER)
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # the table of contents claims several disks
+        return False
 
 
 def _archives(step: Path) -> list[Path]:
