@@ -66,7 +66,7 @@ def parquet_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[d
     try:
         for batch in file.iter_batches(rows_at_once, columns=list(columns) if columns else None):
             yield from batch.to_pylist()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         hint = f"The file is damaged ({_first_line(error)}). Download or write it again."
         raise DataError(path, hint=hint) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from rewardmap_verl.preparation.validate import faults
 __all__ = ["validate"]
 
 _FAULTS_SHOWN = 20
+_MAX_FAULTS = 1000  # a damaged file can have one in each of a billion rows
 
 
 def validate(
@@ -34,14 +36,17 @@ def validate(
     """
     console = Console()
     with readable_errors():
-        found = list(faults(folder, answers))
+        found = list(islice(faults(folder, answers), _MAX_FAULTS))
         manifest = read_manifest(folder)
     for fault in found[:_FAULTS_SHOWN]:
         console.print(f"[red]✗[/] {escape(fault)}", soft_wrap=True)
     if len(found) > _FAULTS_SHOWN:
         console.print(f"… and {len(found) - _FAULTS_SHOWN:,} more")
     if found:
-        console.print(f"{len(found):,} faults. Prepare the folder again with `rewardmap prepare`.")
+        more = " or more" if len(found) == _MAX_FAULTS else ""
+        console.print(
+            f"{len(found):,}{more} faults. Prepare the folder again with `rewardmap prepare`."
+        )
         raise typer.Exit(1)
     rows = " and ".join(f"{count:,} {split} rows" for split, count in manifest.rows.items())
     name = escape(str(folder))

@@ -322,3 +322,25 @@ def test_feeds_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
         message = "town.zip"
     result = run("prepare", "gtfs", "--feed", path, "--out", tmp_path / "out")
     assert_one_message(result, message)
+
+
+def test_text_that_is_not_utf8_and_times_out_of_range(tmp_path: Path) -> None:
+    offsets, data = pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe")
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, offsets, data])
+    for column in (broken, pa.array([2**62], pa.timestamp("us"))):
+        pq.write_table(pa.table({"question": column}), tmp_path / "train.parquet")
+        with pytest.raises(DataError, match="damaged"):
+            list(parquet_rows(tmp_path / "train.parquet"))
+
+
+def test_a_billion_broken_rows_are_not_all_listed(prepared: Path) -> None:
+    """Rows of nulls take no space on disk."""
+    nulls = pa.Table.from_batches(
+        [pa.RecordBatch.from_pylist([{}] * 100_000, schema=SCHEMA)] * 20, schema=SCHEMA
+    )
+    (prepared / "train.parquet").unlink()
+    pq.write_table(nulls, prepared / "train.parquet")
+    change_manifest(prepared, lambda manifest: None)
+    result = run("validate", prepared)
+    assert result.exit_code == 1
+    assert "1,000 or more faults" in result.output

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
 from typing import Annotated
 
 import typer
@@ -12,7 +11,12 @@ from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.commands.map_options import Language, language_names
 from rewardmap_verl.commands.option_groups import option_groups
 from rewardmap_verl.commands.prepare.run import run
-from rewardmap_verl.commands.prepare.shared import CommonOptions, QuestionOptions, build_settings
+from rewardmap_verl.commands.prepare.shared import (
+    CommonOptions,
+    QuestionOptions,
+    SizeName,
+    build_settings,
+)
 from rewardmap_verl.drawing import style_at
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.settings import SIZES, Size
@@ -23,24 +27,17 @@ __all__ = ["synthetic"]
 _MAPS = "Maps"
 
 
-class SyntheticSize(str, Enum):
-    """Sizes of synthetic maps."""
-
-    TINY = "tiny"
-    FULL = "full"
-
-
 @option_groups
 def synthetic(
     common: CommonOptions,
     questions: QuestionOptions,
     size: Annotated[
-        SyntheticSize,
+        SizeName,
         typer.Option(
             help="**tiny**: 16 to 36 visual tokens and brief wording, for the embedded model. "
             "**full**: for Qwen2.5-VL, with as many questions as in the papers."
         ),
-    ] = SyntheticSize.TINY,
+    ] = SizeName.TINY,
     train_maps: Annotated[
         int | None, typer.Option(min=1, help="Number of training maps. [default: 24]")
     ] = None,
