@@ -64,8 +64,9 @@ class Route:
     name: str
     """Short name, or else long name."""
     long_name: str
+    agency_id: str
     agency: str
-    """Name of the agency; "" if unknown."""
+    """Name of the agency; its id, or "", if the feed does not name it."""
     mode: str
     color: str | None
     """``"#rrggbb"``, if the feed has one."""
@@ -106,25 +107,27 @@ def read_routes(feed: Feed, route_types: Sequence[int]) -> dict[str, Route]:
 
 
 def _agencies(feed: Feed) -> Mapping[str, str]:
-    """Return the names of the agencies by id; with one agency, "" means it."""
+    """Return the names of the agencies by id."""
     if not feed.has("agency"):
         return {}
-    names = {
+    return {
         row.get("agency_id"): printable_name(row.get("agency_name"))
         for row in feed.rows("agency", ())
     }
-    return {**names, "": next(iter(names.values()))} if len(names) == 1 else names
 
 
 def _route(row: TableRow, agencies: Mapping[str, str]) -> Route:
     short, long = (printable_name(row.get(f"route_{one}_name")) for one in ("short", "long"))
-    agency, color = row.get("agency_id"), _COLOR.fullmatch(row.get("route_color"))
+    color = _COLOR.fullmatch(row.get("route_color"))
+    # Routes of the only agency of a feed need not name it.
+    agency = next(iter(agencies)) if len(agencies) == 1 else row.get("agency_id")
     kind = int(row.number("route_type"))
     return Route(
         id=row.need("route_id"),
         where=row.where,
         name=short if line_key(short) else long,
         long_name=long,
+        agency_id=agency,
         agency=agencies.get(agency) or agency,
         mode=next((name for name, kinds in _MODES if kind in kinds), f"type {kind}"),
         color=f"#{color[1].lower()}" if color else None,
@@ -152,7 +155,7 @@ def group_routes(
             raise DataError(route.where, "route_short_name", route.name, hint)
     groups: dict[tuple[str, str, str], list[Route]] = {}
     for route in routes:
-        groups.setdefault((line_key(route.name), route.agency, route.mode), []).append(route)
+        groups.setdefault((line_key(route.name), route.agency_id, route.mode), []).append(route)
     lines = [LineRoutes(some[0].name, tuple(some)) for some in groups.values()]
     lines = [part for line in lines for part in _connected(line, stations)]
     lines, merged = _merge_directions(lines, stations)
@@ -198,7 +201,7 @@ def _merge_directions(
 def _direction_keys(line: LineRoutes) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield keys that the two directions of a line share, each with the name of the line."""
     route = line.routes[0]
-    owner = (route.agency, route.mode, route.color or "")
+    owner = (route.agency_id, route.mode, route.color or "")
     match = _DIRECTION.fullmatch(line.name)
     if match:
         way = match["way"].lower()
@@ -242,7 +245,16 @@ def _unique_names(lines: Sequence[LineRoutes]) -> tuple[list[LineRoutes], list[s
         if len(some) > 1:
             names = ", ".join(line.name for line in named)
             notes.append(f"{len(some)} lines are called {some[0].name}; on the map: {names}.")
-    return found, notes
+    return list(_numbered(found)), notes
+
+
+def _numbered(lines: Sequence[LineRoutes]) -> Iterator[LineRoutes]:
+    """Yield the lines with a number behind names that are still the same."""
+    seen: Counter[str] = Counter()
+    for line in lines:
+        key = line_key(line.name)
+        seen[key] += 1
+        yield replace(line, name=f"{line.name} #{seen[key]}") if seen[key] > 1 else line
 
 
 def _qualified(lines: Sequence[LineRoutes]) -> list[LineRoutes]:

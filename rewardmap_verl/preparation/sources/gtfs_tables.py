@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,16 +58,19 @@ class TableRow:
         return value
 
     def number(self, column: str) -> float:
-        """Return the value of a required column as a number.
+        """Return the value of a required column as a finite number.
 
         Raises:
-            DataError: The value is not a number.
+            DataError: The value is not a finite number.
         """
         text = self.need(column)
         try:
-            return float(text)
+            value = float(text)
         except ValueError:
-            raise DataError(self.where, column, text, "A number is expected.") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise DataError(self.where, column, text, "A number is expected.")
+        return value
 
 
 @dataclass(frozen=True)
