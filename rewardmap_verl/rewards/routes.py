@@ -173,7 +173,7 @@ def _line_pieces(line: str) -> Iterator[_Piece]:
     spelled, _, rest = line.partition(": ")
     if spelled in _BY_SPELLING and ":" not in rest:  # exactly as requested, the common case
         value = clean(rest)
-        yield _Piece(_BY_SPELLING[spelled], value, value == rest.strip())
+        yield _Piece(_BY_SPELLING[spelled], value, _is_as_written(value, rest))
         return
     labels = list(LABEL.finditer(line))
     if not labels:
@@ -186,7 +186,12 @@ def _line_pieces(line: str) -> Iterator[_Piece]:
         written = line[label.end() : end]
         exact = len(labels) == 1 and line.startswith(SPELLING[name])
         value = clean(written)
-        yield _Piece(name, value, exact and value == written.strip(), inline)
+        yield _Piece(name, value, exact and _is_as_written(value, written), inline)
+
+
+def _is_as_written(value: str, written: str) -> bool:
+    """Return whether a value needed no cleaning; a name may end in a period ("Powell St.")."""
+    return value.rstrip(".") == written.strip().rstrip(".")
 
 
 class _Lines:

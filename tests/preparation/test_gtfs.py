@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
@@ -685,7 +687,11 @@ def test_too_many_stops_for_a_map() -> None:
 
 def test_feeds_become_data(synthetic: Make, tmp_path: Path) -> None:
     one = write_zip(tmp_path / "one.zip", tables())
-    two = write_zip(tmp_path / "two.zip", tables(routes=tables()["routes"].replace("M1", "U1")))
+    other = tables(
+        routes=tables()["routes"].replace("M1", "U1"),
+        stops=tables()["stops"].replace("Central", "Central St."),
+    )
+    two = write_zip(tmp_path / "two.zip", other)
     settings = synthetic(source="gtfs", feeds=(one, two), test_cities=("two",))
     manifest = prepare(settings)
     assert [(entry.city, entry.splits) for entry in manifest.maps] == [
@@ -694,6 +700,17 @@ def test_feeds_become_data(synthetic: Make, tmp_path: Path) -> None:
     ]
     assert all(entry.positions for entry in manifest.maps)
     assert list(faults(settings.out)) == []
+
+
+def test_notes_reach_the_manifest_and_the_terminal(synthetic: Make, tmp_path: Path) -> None:
+    content = directions("Red-N", "Red-S", ("FF0000", "FF0000"))
+    one = write_zip(tmp_path / "one.zip", content)
+    two = write_zip(tmp_path / "two.zip", tables())
+    manifest = prepare(synthetic(source="gtfs", feeds=(one, two), test_cities=("two",)))
+    assert "one: Red-N and Red-S are read as one line, Red." in manifest.notes
+    drawn = CliRunner().invoke(app, ["draw", str(tmp_path / "map.svg"), "--feed", str(one)])
+    assert drawn.exit_code == 0, drawn.output
+    assert "Note: Red-N and Red-S are read as one line, Red." in drawn.output
 
 
 def test_feeds_of_one_name_or_none(synthetic: Make, tmp_path: Path) -> None:
