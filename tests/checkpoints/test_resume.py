@@ -1,4 +1,4 @@
-"""A run that cannot go on where its checkpoint stopped is refused before its model is loaded."""
+"""A run that cannot resume from its checkpoint is rejected before its model is loaded."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(data_folder: Path, tmp_path: Path, run_config: Config, processor: Any) -
     return config
 
 
-def test_the_same_settings_go_on(run: DictConfig) -> None:
+def test_the_same_settings_resume(run: DictConfig) -> None:
     check_resume(run)
 
 
@@ -75,13 +75,13 @@ def test_the_dataset_refuses_it_when_it_is_built(run: DictConfig, processor: Any
     "override",
     ["trainer.resume_mode=disable", "trainer.default_local_dir=/nowhere"],
 )
-def test_a_run_that_resumes_nothing_is_free(run: DictConfig, override: str) -> None:
+def test_a_new_run_is_not_compared(run: DictConfig, override: str) -> None:
     run.data.curriculum.seed = 9
     run.merge_with_dotlist([override])
     check_resume(run)
 
 
-def test_a_checkpoint_named_by_path_is_looked_into(run: DictConfig) -> None:
+def test_a_checkpoint_named_by_path_is_checked(run: DictConfig) -> None:
     path = Path(run.trainer.default_local_dir) / "global_step_1"
     run.merge_with_dotlist(["trainer.resume_mode=resume_path", f"trainer.resume_from_path={path}"])
     run.data.train_batch_size = 2
@@ -89,13 +89,13 @@ def test_a_checkpoint_named_by_path_is_looked_into(run: DictConfig) -> None:
         check_resume(run)
 
 
-def test_loader_processes_cannot_take_over_from_none(run: DictConfig) -> None:
+def test_the_number_of_loader_workers_must_fit_the_checkpoint(run: DictConfig) -> None:
     run.data.dataloader_num_workers = 2
     with pytest.raises(ConfigError, match="dataloader_num_workers"):
         check_resume(run)
 
 
-def test_what_loader_processes_saved_is_read(
+def test_the_state_of_loader_workers_is_read(
     run: DictConfig, processor: Any, tmp_path: Path
 ) -> None:
     run.trainer.default_local_dir = str(tmp_path / "other")
@@ -128,11 +128,11 @@ def two_checkpoints(run: DictConfig) -> Path:
 
 
 def cut(path: Path) -> None:
-    """Leave the first half of a file, as a full disk or a power cut does."""
+    """Truncate a file to its first half, as a full disk or a power failure does."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def test_a_whole_checkpoint_is_left_alone(run: DictConfig, two_checkpoints: Path) -> None:
+def test_a_complete_checkpoint_is_kept(run: DictConfig, two_checkpoints: Path) -> None:
     assert find_damage(two_checkpoints / "global_step_2") == ""
     assert fall_back_step(run) is None
     fall_back(run)
@@ -147,7 +147,7 @@ def test_a_whole_checkpoint_is_left_alone(run: DictConfig, two_checkpoints: Path
         ("actor/fsdp_config.json", "actor/fsdp_config.json is truncated"),
     ],
 )
-def test_a_checkpoint_cut_off_gives_way_to_the_one_before(
+def test_a_truncated_checkpoint_falls_back_to_the_previous_one(
     run: DictConfig, two_checkpoints: Path, name: str, says: str
 ) -> None:
     cut(two_checkpoints / "global_step_2" / name)
@@ -157,12 +157,12 @@ def test_a_checkpoint_cut_off_gives_way_to_the_one_before(
     assert latest_step(two_checkpoints) == 1
 
 
-def test_a_shard_that_is_not_there(run: DictConfig, two_checkpoints: Path) -> None:
+def test_a_missing_shard(run: DictConfig, two_checkpoints: Path) -> None:
     (two_checkpoints / "global_step_2/actor/model_world_size_2_rank_1.pt").unlink()
     assert fall_back_step(run) == (1, "actor/model_world_size_2_rank_1.pt is missing")
 
 
-def test_weights_that_were_removed_are_no_checkpoint(
+def test_a_checkpoint_without_weights_is_not_complete(
     run: DictConfig, two_checkpoints: Path
 ) -> None:
     """verl removes the weights of old checkpoints and leaves their positions."""
@@ -171,14 +171,14 @@ def test_weights_that_were_removed_are_no_checkpoint(
 
 
 @pytest.mark.parametrize("text", ["", "2x", "7"])
-def test_a_name_that_leads_nowhere(run: DictConfig, two_checkpoints: Path, text: str) -> None:
-    """A full disk leaves the file empty, and verl fails on it at every attempt."""
+def test_an_invalid_tracker_file(run: DictConfig, two_checkpoints: Path, text: str) -> None:
+    """A full disk leaves the file empty, and verl fails on it on every attempt."""
     (two_checkpoints / "latest_checkpointed_iteration.txt").write_text(text)
     fall_back(run)
     assert latest_step(two_checkpoints) == 2
 
 
-def test_no_checkpoint_that_is_whole(run: DictConfig) -> None:
+def test_without_a_complete_checkpoint(run: DictConfig) -> None:
     cut(Path(run.trainer.default_local_dir) / "global_step_1" / "data.pt")
     with pytest.raises(ConfigError, match="No other checkpoint is complete"):
         fall_back(run)

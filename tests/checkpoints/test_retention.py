@@ -1,4 +1,4 @@
-"""Old checkpoints of earlier attempts go, the newest whole ones never; a full disk is told."""
+"""Old checkpoints are removed, the newest complete ones are kept, and a full disk is reported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def with_weights(root: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(("keep", "stay"), [(1, [50]), (2, [50]), (3, [50, 40]), (9, None)])
-def test_with_the_next_one_there_are_as_many_as_asked(
+def test_the_requested_number_remains_with_the_next_one(
     tmp_path: Path, keep: int, stay: list[int] | None
 ) -> None:
     save(tmp_path, 10, 20, 30, 40, 50)
@@ -61,7 +61,7 @@ def test_with_the_next_one_there_are_as_many_as_asked(
 
 
 @pytest.mark.parametrize("keep", [None, 0, -1])
-def test_all_stay_where_no_number_is_set(tmp_path: Path, keep: int | None) -> None:
+def test_all_stay_without_a_limit(tmp_path: Path, keep: int | None) -> None:
     save(tmp_path, 10, 20, 30)
     assert prune(tmp_path, keep) == []
     assert with_weights(tmp_path) == [30, 20, 10]
@@ -73,7 +73,7 @@ def test_damaged_ones_do_not_count_as_kept(tmp_path: Path) -> None:
     assert surplus(tmp_path, 3) == [30, 10]
 
 
-def test_nothing_goes_while_the_last_one_is_damaged(tmp_path: Path) -> None:
+def test_nothing_is_removed_while_the_last_one_is_damaged(tmp_path: Path) -> None:
     save(tmp_path, 10, 20, 30)
     cut(tmp_path, 30)
     assert prune(tmp_path, 1) == []
@@ -81,13 +81,13 @@ def test_nothing_goes_while_the_last_one_is_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "7", "x"])
-def test_nothing_goes_while_nobody_knows_the_last_one(tmp_path: Path, name: str) -> None:
+def test_nothing_is_removed_without_a_tracker_file(tmp_path: Path, name: str) -> None:
     save(tmp_path, 10, 20, 30)
     (tmp_path / "latest_checkpointed_iteration.txt").write_text(name)
     assert prune(tmp_path, 1) == []
 
 
-def test_what_is_newer_and_what_is_no_checkpoint_stay(tmp_path: Path) -> None:
+def test_newer_checkpoints_and_other_files_stay(tmp_path: Path) -> None:
     save(tmp_path, 10, 20, 30)
     set_latest_step(tmp_path, 20)
     (tmp_path / "global_step_5_copy" / "actor").mkdir(parents=True)
@@ -99,7 +99,7 @@ def test_what_is_newer_and_what_is_no_checkpoint_stay(tmp_path: Path) -> None:
     assert (tmp_path / "best/actor").is_dir()
 
 
-def test_a_full_disk_stops_the_run_in_words(
+def test_a_full_disk_stops_the_run_with_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path, 10, numbers=1_000_000)
@@ -113,7 +113,7 @@ def test_a_full_disk_stops_the_run_in_words(
     assert find_damage(tmp_path / "global_step_10") == ""
 
 
-def test_what_an_earlier_attempt_left_is_overwritten(
+def test_files_of_an_earlier_attempt_are_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path, 20, 10, numbers=1_000_000)
@@ -123,7 +123,7 @@ def test_what_an_earlier_attempt_left_is_overwritten(
         check_room(tmp_path, 30)
 
 
-def test_what_will_be_removed_counts_as_room_before_a_run(
+def test_files_to_be_removed_count_as_free_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path, 10, 20, numbers=1_000_000)
@@ -135,7 +135,7 @@ def test_what_will_be_removed_counts_as_room_before_a_run(
     assert room_shortage(tmp_path / "nothing", 2) == ""
 
 
-def test_the_first_checkpoint_has_no_measure(
+def test_the_size_of_the_first_checkpoint_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free(monkeypatch, 0)
@@ -148,7 +148,7 @@ def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 
 
 class Trainer:
-    """The part of verl's trainer that is looked at."""
+    """The part of verl's trainer that the save policy reads."""
 
     total_training_steps = 25
 
@@ -165,7 +165,7 @@ class Trainer:
         """What verl hands to its replay buffer, bound to the trainer."""
 
 
-def test_only_steps_that_are_saved_make_room(tmp_path: Path) -> None:
+def test_only_saved_steps_prune(tmp_path: Path) -> None:
     saving = save_policy(Trainer(tmp_path))
     assert saving is not None
     assert [step for step in range(1, 26) if saving.ends_with_checkpoint(step)] == [10, 20, 25]
@@ -183,7 +183,7 @@ def test_checkpoints_of_another_run_stay(tmp_path: Path) -> None:
         assert with_weights(tmp_path) == [4, 3, 2, 1]
 
 
-def test_the_replay_buffer_makes_room_when_the_answers_are_there(
+def test_the_replay_buffer_prunes_after_the_rollouts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path, 1, 2, 3, 4)

@@ -101,7 +101,7 @@ def groups_of(batch: dict[str, Any], step: int, answer: Answer) -> list[Group]:
 def train(
     dataset: CurriculumDataset, loader: Any, first: int, answer: Answer
 ) -> list[tuple[list[tuple[str, int]], dict[str, Any]]]:
-    """What PPOTrainer.fit does with the data: read a step, hear its answers, save the position."""
+    """Use the data as PPOTrainer.fit does: read a step, report its scores, save the position."""
     steps = []
     for step, batch in enumerate(loader, first):
         groups = groups_of(batch, step, answer)
@@ -135,12 +135,12 @@ def test_stopping_at_any_step_gives_the_same_rows_and_decisions(
         assert [rows for rows, _ in rest] == [rows for rows, _ in whole[stop:]], stop
 
 
-def test_loader_processes_are_switched_off(config: DictConfig, processor: Any) -> None:
+def test_loader_workers_are_disabled(config: DictConfig, processor: Any) -> None:
     make_loader(config, processor)
     assert config.data.dataloader_num_workers == 0
 
 
-def test_unheard_answers_stop_the_run(config: DictConfig, processor: Any) -> None:
+def test_missing_scores_stop_the_run(config: DictConfig, processor: Any) -> None:
     _, loader = make_loader(config, processor)
     iterator = iter(loader)
     next(iterator)
@@ -158,7 +158,7 @@ def test_unheard_answers_stop_the_run(config: DictConfig, processor: Any) -> Non
         ("trainer.v1.trainer_mode=separate_async", "trainer.v1.trainer_mode"),
     ],
 )
-def test_runs_that_cannot_hear_answers_are_refused(
+def test_runs_without_scores_are_rejected(
     config: DictConfig, processor: Any, override: str, key: str
 ) -> None:
     config.merge_with_dotlist([override])
@@ -166,7 +166,9 @@ def test_runs_that_cannot_hear_answers_are_refused(
         make_loader(config, processor)
 
 
-def test_the_replay_buffer_tells_the_data(config: DictConfig, processor: Any) -> None:
+def test_the_replay_buffer_reports_scores_to_the_dataset(
+    config: DictConfig, processor: Any
+) -> None:
     from rewardmap_verl.verl_plugin.replay_buffer import observe_step
 
     dataset, loader = make_loader(config, processor)
@@ -205,7 +207,7 @@ def run_order(order: AdaptiveOrder, steps: int, solved: Callable[[int], bool]) -
     return trained
 
 
-def test_solved_rows_are_passed_over_and_steps_stay() -> None:
+def test_solved_rows_are_skipped_and_the_number_of_steps_stays() -> None:
     trained = run_order(make_order(skip_solved=1), 6, lambda row: row < 4)
     assert all(len(rows) == 4 for rows in trained)
     counts = Counter(row for rows in trained for row in rows)
@@ -213,12 +215,12 @@ def test_solved_rows_are_passed_over_and_steps_stay() -> None:
     assert sum(counts[row] for row in range(4, 8)) == 20
 
 
-def test_when_all_rows_are_solved_they_are_trained_again() -> None:
+def test_solved_rows_are_trained_if_all_are_solved() -> None:
     trained = run_order(make_order(skip_solved=1), 6, lambda row: True)
     assert Counter(row for rows in trained for row in rows) == Counter(dict.fromkeys(range(8), 3))
 
 
-def test_a_row_that_is_lost_again_comes_back() -> None:
+def test_a_forgotten_row_returns() -> None:
     order = make_order(rows=4, epochs=6, skip_solved=1)
     run_order(order, 1, lambda row: row == 0)
     order.observe(2, [])

@@ -1,4 +1,4 @@
-"""The curriculum as verl's dataset: read by verl's own loader, resumed anywhere, exact."""
+"""The curriculum as a verl dataset, read by verl's loader and resumed exactly at any step."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def make_loader(config: DictConfig, dataset: CurriculumDataset) -> StatefulDataL
 
 
 def seen(batch: dict[str, Any]) -> list[tuple[str, int, bool]]:
-    """What identifies the rows of a batch: stage, row, whether it is a repeat."""
+    """Return stage, row and repeat flag of the rows of a batch."""
     return [(info["stage"], info["row"], info["repeat"]) for info in batch["extra_info"]]
 
 
@@ -99,7 +99,7 @@ def test_rows_carry_stage_type_and_absolute_paths(
     assert first["index"] == info["index"]
 
 
-def test_no_pixels_travel_with_a_row(config: DictConfig, processor: Any) -> None:
+def test_rows_contain_no_pixels(config: DictConfig, processor: Any) -> None:
     dataset = make_dataset(config, processor)
     row = dataset[0]
     del row["dummy_tensor"]
@@ -173,7 +173,7 @@ def test_changed_settings_are_refused_on_resume(
     assert change in str(caught.value) and "resume_mode=disable" in str(caught.value)
 
 
-def test_loader_processes_refuse_changed_settings_too(
+def test_loader_workers_reject_changed_settings_too(
     data_folder: Path, run_config: Config, processor: Any
 ) -> None:
     config = run_config(data_folder, *CUSTOM, "data.dataloader_num_workers=1")
@@ -211,7 +211,7 @@ def test_moved_data_are_the_same_data(
     assert len(list(resumed)) == 10
 
 
-def test_several_files_have_paths_of_their_own(
+def test_paths_are_relative_to_their_file(
     data_folder: Path, run_config: Config, processor: Any, tmp_path: Path
 ) -> None:
     other = shutil.copytree(data_folder, tmp_path / "other")
@@ -269,7 +269,7 @@ UNEVEN = "[{types: [TorF1], weight: 1}, {types: [TorF2]}]"
         ("data.train_batch_size=10", "stages[0] (judgment)"),
     ],
 )
-def test_settings_that_cannot_hold_are_refused(
+def test_invalid_settings_are_rejected(
     data_folder: Path, run_config: Config, processor: Any, override: str, message: str
 ) -> None:
     config = run_config(data_folder, *CUSTOM, override)
@@ -300,7 +300,7 @@ def test_the_replay_buffer_must_fit_the_mode(
     assert wanted in str(caught.value)
 
 
-def test_all_faults_of_a_block_are_named_at_once(
+def test_all_errors_of_a_block_are_reported_at_once(
     data_folder: Path, run_config: Config, processor: Any
 ) -> None:
     stages = "data.curriculum.stages=[{name: a,types: [TorF1],epochs: 0,rows: -1}]"
@@ -317,7 +317,7 @@ def test_training_and_validation_files_must_differ(
         make_dataset(config, processor)
 
 
-def test_types_are_left_out_only_by_name(
+def test_untrained_types_must_be_listed(
     data_folder: Path, run_config: Config, processor: Any
 ) -> None:
     stages = "data.curriculum.stages=[{name: planning,types: [planning]}]"
@@ -362,7 +362,7 @@ def edit_truth(row: dict[str, Any], **changes: object) -> None:
         (lambda row: row["extra_info"].update(type="TorF2"), "Its gold answer is of type TorF1"),
     ],
 )
-def test_rows_that_cannot_be_used_are_named(
+def test_unusable_rows_are_reported(
     config: DictConfig,
     processor: Any,
     data_folder: Path,
@@ -380,7 +380,7 @@ def test_rows_that_cannot_be_used_are_named(
 
 
 @pytest.mark.parametrize("content", [None, b"not parquet"])
-def test_files_that_cannot_be_read_are_named(
+def test_unreadable_files_are_reported(
     config: DictConfig, processor: Any, data_folder: Path, content: bytes | None
 ) -> None:
     path = data_folder / "train.parquet"
@@ -436,7 +436,7 @@ def test_a_mixture_with_replay_a_filter_and_rollouts(
     assert {row["__rollout_n__"] for row in rows[8:]} == {4}
 
 
-def test_rollouts_that_verl_would_fill_up_are_refused(
+def test_rollouts_that_verl_would_pad_are_rejected(
     data_folder: Path, run_config: Config, processor: Any
 ) -> None:
     config = run_config(

@@ -72,12 +72,12 @@ def test_only_rows_with_these_values_are_trained(
     assert {row for step in schedule.rows_by_step().values() for row in step} == rows
 
 
-def test_a_script_that_no_map_has_is_named_with_those_that_are_there(file: Path) -> None:
+def test_an_absent_script_is_reported_with_the_present_ones(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"where\.script.*chinese \(4 rows\), latin \(4 rows\)"):
         laid_out(file, script="cyrillic")
 
 
-def test_a_key_that_nobody_knows_is_answered_with_those_that_are_known(file: Path) -> None:
+def test_an_unknown_key_is_reported_with_the_known_ones(file: Path) -> None:
     with pytest.raises(ConfigError, match=r"type; computed from their network: script"):
         laid_out(file, language="english")
 

@@ -44,7 +44,7 @@ def test_signal_with_our_reward_and_with_correctness_alone() -> None:
     assert result["no_signal"] == 0.5 and result["no_signal_binary"] == 0.75
 
 
-def test_scores_that_do_not_apply_are_left_out() -> None:
+def test_scores_without_a_value_are_excluded() -> None:
     groups = [
         make_group([1.0, 1.0], leg_surplus=(None, None), readable=(1.0, 0.0)),
         make_group([1.0, 1.0], leg_surplus=(2.0, None), readable=(1.0, 1.0)),
@@ -70,7 +70,7 @@ def test_every_type_and_all_of_a_stage() -> None:
     ]
 
 
-def test_metrics_are_finite_numbers_and_leave_repeats_out() -> None:
+def test_metrics_are_finite_and_exclude_repeats() -> None:
     groups = [make_group([1.0, 1.0], slot=8), make_group([9.0, 9.0], slot=9, repeat=True)]
     metrics = training_metrics(groups)
     assert metrics["rewardmap/counting/Counting2/score"] == 1.0
@@ -78,7 +78,7 @@ def test_metrics_are_finite_numbers_and_leave_repeats_out() -> None:
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
 
 
-def test_nothing_sampled_gives_no_figures() -> None:
+def test_no_groups_give_no_metrics() -> None:
     assert training_metrics([]) == {"rewardmap/repeats": 0.0}
     assert group_metrics([]) == {"groups": 0.0, "rollouts": 0.0}
 
@@ -91,7 +91,7 @@ def test_only_the_last_output_of_a_rollout_counts_and_no_padding() -> None:
 
 @pytest.fixture
 def stored() -> Any:
-    """Rollouts in the container in which verl's transfer queue keeps and returns them."""
+    """Rollouts in the container type of verl's transfer queue."""
     rows = [
         {
             "prompts": torch.arange(2 + slot),

@@ -1,4 +1,4 @@
-"""A curriculum shown before it is run."""
+"""Preview of a curriculum."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rewardmap_verl.curriculum.preview import draw_preview, preview, preview_tab
 
 
 @pytest.fixture
-def layout(data_folder: Path, run_config: Callable[..., DictConfig]) -> CurriculumPlan:
+def plan(data_folder: Path, run_config: Callable[..., DictConfig]) -> CurriculumPlan:
     return plan_curriculum(run_config(data_folder).data)
 
 
-def test_stages_with_their_steps_rows_and_mixture(layout: CurriculumPlan) -> None:
-    stages = preview(layout)
+def test_stages_with_their_steps_rows_and_mixture(plan: CurriculumPlan) -> None:
+    stages = preview(plan)
     assert [(s.span.stage, s.span.first_step, s.span.last_step, s.span.rows) for s in stages] == [
         ("judgment", 1, 3, 9),
         ("counting", 4, 6, 11),
@@ -33,16 +33,16 @@ def test_stages_with_their_steps_rows_and_mixture(layout: CurriculumPlan) -> Non
     assert all(stage.passes == 1.0 for stage in stages)
 
 
-def test_the_table_tells_the_hours(layout: CurriculumPlan) -> None:
+def test_the_table_shows_durations(plan: CurriculumPlan) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(preview_table(preview(layout), seconds=600.0))
+    console.print(preview_table(preview(plan), seconds=600.0))
     text = console.export_text()
     assert "11 steps, 110 min" in text and "TorF2" in text and "…" not in text
 
 
-def test_the_picture_is_drawn(layout: CurriculumPlan, tmp_path: Path) -> None:
+def test_the_plot_is_written(plan: CurriculumPlan, tmp_path: Path) -> None:
     path = tmp_path / "new" / "curriculum.png"
-    draw_preview(layout, path)
+    draw_preview(plan, path)
     with Image.open(path) as image:
         assert image.width > 1000
 

@@ -61,7 +61,7 @@ def test_the_last_stage_continues() -> None:
     assert walk([0.0] * 9, rules(planned=2))[-1] == 2
 
 
-def test_a_lost_skill_falls_back_and_returns_where_it_was() -> None:
+def test_a_forgotten_stage_is_repeated_and_the_paused_one_resumes() -> None:
     demote = DemoteConfig(below=0.5, window=2, patience=1)
     promote = PromoteConfig(reach=0.9, window=1, patience=1)
     state = CurriculumState(stage=1, steps=7)
@@ -74,7 +74,7 @@ def test_a_lost_skill_falls_back_and_returns_where_it_was() -> None:
     assert state == CurriculumState(stage=1, steps=9)
 
 
-def test_a_skill_that_is_only_shaky_stays() -> None:
+def test_a_fluctuating_metric_causes_no_fallback() -> None:
     demote = DemoteConfig(below=0.5, window=1, patience=2)
     state = CurriculumState(stage=1)
     for metric in (0.4, 0.6, 0.4, 0.6):
@@ -86,7 +86,7 @@ def test_a_skill_that_is_only_shaky_stays() -> None:
     st.lists(st.dictionaries(st.integers(0, 2), st.floats(0, 1)), max_size=40),
     st.integers(0, 40),
 )
-def test_where_it_stands_survives_json(metrics: list[dict[int, float]], stop: int) -> None:
+def test_the_state_survives_json(metrics: list[dict[int, float]], stop: int) -> None:
     promote = PromoteConfig(reach=0.6, plateau=0.01, window=2, patience=2)
     demote = DemoteConfig(below=0.4, window=2, patience=1)
     chosen = rules(promote, demote, planned=9)

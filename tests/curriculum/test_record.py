@@ -53,7 +53,7 @@ def test_a_resumed_run_replaces_what_came_after_its_checkpoint(tmp_path: Path) -
     ]
 
 
-def test_a_line_cut_off_by_an_interruption_is_left_out(tmp_path: Path) -> None:
+def test_a_partial_line_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
     RecordWriter(path).write("train", 1, [make_group(1)])
     whole = path.read_bytes()
@@ -64,7 +64,7 @@ def test_a_line_cut_off_by_an_interruption_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "not json\n"])
-def test_a_record_without_steps_is_named(tmp_path: Path, content: str | None) -> None:
+def test_an_empty_record_is_an_error(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "record.jsonl"
     if content is not None:
         path.write_text(content)

@@ -1,4 +1,4 @@
-"""The training order: every row once per stage epoch, whole batches, a function of its settings."""
+"""Training order: every row once per epoch of a stage, full batches, a function of the settings."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_row_is_due_once_per_stage_epoch(curriculum: tuple[list[Stage], in
 
 
 @given(curricula())
-def test_stages_are_whole_batches_in_order(curriculum: tuple[list[Stage], int, int]) -> None:
+def test_stages_are_full_batches_in_order(curriculum: tuple[list[Stage], int, int]) -> None:
     stages, seed, batch_size = curriculum
     schedule = build_schedule(stages, seed, batch_size)
     batches = [
@@ -135,12 +135,12 @@ def test_the_order_is_the_same_in_every_process() -> None:
 
 
 def test_the_order_of_a_known_seed_never_changes() -> None:
-    """A released order is a promise to every checkpoint: change ORDER_VERSION with it."""
+    """Checkpoints depend on a released order: increment ORDER_VERSION if it changes."""
     stream = RowStream("main", tuple(range(10)))
     assert pass_order(stream, "judgment", 1, 0) == [7, 5, 3, 1, 0, 9, 8, 6, 2, 4]
 
 
-def test_a_length_in_draws_takes_the_same_order() -> None:
+def test_a_length_in_draws_uses_the_same_order() -> None:
     whole = build_schedule([plain_stage("a", range(20), epochs=2)], 1, 4)
     part = build_schedule([plain_stage("a", range(20), length=12)], 1, 4)
     assert part.slots == whole.slots[:12]
@@ -158,7 +158,7 @@ def test_a_stage_shorter_than_a_batch_is_refused() -> None:
 
 
 @given(st.lists(st.sampled_from([1.0, 2.0, 0.5, 3.0]), min_size=1, max_size=3), st.integers(1, 60))
-def test_every_stretch_of_a_mixture_has_its_shares(weights: list[float], length: int) -> None:
+def test_every_prefix_of_a_mixture_has_its_shares(weights: list[float], length: int) -> None:
     streams = tuple(
         RowStream(f"c{i}", tuple(range(10 * i, 10 * i + 7)), weight)
         for i, weight in enumerate(weights)

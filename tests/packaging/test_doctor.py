@@ -1,4 +1,4 @@
-"""``rewardmap doctor``: what it reports and with which code it ends."""
+"""``rewardmap doctor``: its report and its exit code."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rewardmap_verl.preflight.doctor import CheckResult, State
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, *items: CheckResult) -> tuple[int, str]:
-    """Run the command on a made-up installation."""
+    """Run the command on a simulated installation."""
     monkeypatch.setattr(installation, "examine_installation", lambda: iter(items))
     monkeypatch.setenv("COLUMNS", "160")
     shown = CliRunner().invoke(app, ["doctor"])
     return shown.exit_code, shown.output
 
 
-def test_missing_item_ends_with_code_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_item_gives_exit_code_one(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = CheckResult("flash-attn", "not installed", State.MISSING, "pip install it")
     code, output = doctor(monkeypatch, CheckResult("Python", "3.11"), missing)
     assert code == 1
@@ -37,7 +37,7 @@ def test_note_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Nothing is missing" in output
 
 
-def test_this_installation_is_looked_at_whole() -> None:
+def test_report_of_this_installation() -> None:
     """Real values; a machine without accelerator that passes these tests can train on its CPU."""
     items = {item.name: item for item in installation.examine_installation()}
     for name in ("Python", "verl", "vLLM", "Devices", "verl plugin", "Hydra recipes", "Memory"):
@@ -48,7 +48,7 @@ def test_this_installation_is_looked_at_whole() -> None:
 
 @pytest.fixture
 def versions(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """A made-up list of installed distributions."""
+    """A simulated list of installed distributions."""
     found = {"verl": "0.9.1", "vllm": "0.24.0", "torch": "2.11.0"}
     monkeypatch.setattr(installation, "installed", found.get)
     yield found
@@ -88,7 +88,7 @@ def test_small_shared_memory_of_a_container(monkeypatch: pytest.MonkeyPatch) -> 
     assert "--shm-size" in item.hint
 
 
-def test_recipes_out_of_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipes_that_hydra_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "is_on_search_path", lambda: False)
     assert installation.recipes_item().state is State.MISSING
 
@@ -112,3 +112,15 @@ def test_runtime_patches_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     for patch in ALL_PATCHES:
         assert f"{patch.name} (" in output
         assert patch.reason in output
+
+
+def test_variables_that_stop_workers_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    names = [item.name for item in installation.variable_items(on_cpu=False)]
+    assert names == ["PYTORCH_CUDA_ALLOC_CONF", "ROCR_VISIBLE_DEVICES"]
+    assert list(installation.variable_items(on_cpu=True)) == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64")
+    assert list(installation.variable_items(on_cpu=False)) == []

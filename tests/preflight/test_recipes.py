@@ -46,7 +46,7 @@ ALONE = [name for name in OPTIONS if name != "one_gpu"]  # the 7B model does not
 
 @pytest.fixture(scope="module", params=["", *ALONE, *COMBINED])
 def configuration(request: pytest.FixtureRequest, hydra: None, complete_folder: Path) -> DictConfig:
-    """The recipe without option, with each and with some together; its data and model are there."""
+    """The recipe without options, with each and with some combined; data and model exist."""
     config = composed([request.param] if request.param else [])
     OmegaConf.set_struct(config, False)
     config.data.folder = str(complete_folder)
@@ -58,7 +58,7 @@ def configuration(request: pytest.FixtureRequest, hydra: None, complete_folder: 
 
 @pytest.fixture
 def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictConfig:
-    """That configuration, on the platform that it asks for."""
+    """That configuration, on its platform."""
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setattr("rewardmap_verl.preflight.checks.cluster.core_count", lambda: 64)
     monkeypatch.setattr("rewardmap_verl.preflight.checks.memory.smallest_gpu", lambda: 85e9)
@@ -112,7 +112,7 @@ def test_verl_makes_its_dataclasses_of_it(
 
 
 def test_no_sequence_is_padded(config: DictConfig) -> None:
-    """verl pads a batch up to whole updates; padding has no image and crashes Qwen2.5-VL."""
+    """verl pads a batch to full updates; padding has no image and crashes Qwen2.5-VL."""
     role, trainer = config.actor_rollout_ref, config.trainer
     update = role.actor.ppo_mini_batch_size * role.rollout.n
     ranks = trainer.n_gpus_per_node * trainer.nnodes
@@ -141,7 +141,7 @@ def test_paper_settings(hydra: None) -> None:
 
 
 def test_reward_block_is_the_default_reward(hydra: None) -> None:
-    """The numbers stand in the recipe to be read; they must not drift from the code."""
+    """The recipe repeats the defaults for its readers; they must equal those of the code."""
     block = OmegaConf.to_container(composed().reward.rewardmap)
     assert block == RewardConfig().model_dump()
 
@@ -162,7 +162,7 @@ def test_classes_of_ours_can_be_loaded(hydra: None) -> None:
         assert isinstance(load_extern_type(place.path, name), type)
 
 
-def test_ablations_are_what_they_say(hydra: None) -> None:
+def test_ablations_change_what_they_name(hydra: None) -> None:
     def reward(*options: str) -> tuple[Any, ...]:
         config = composed(options)
         block = RewardConfig.model_validate(OmegaConf.to_container(config.reward.rewardmap))
@@ -211,7 +211,7 @@ def test_the_papers_comparisons_are_one_command_each(hydra: None) -> None:
     assert alone.algorithm.adv_estimator == "reinforce_plus_plus"
 
 
-def test_options_can_be_laid_over_one_another(hydra: None) -> None:
+def test_options_can_be_combined(hydra: None) -> None:
     config = composed(["rl_baseline", "cpu"])
     assert config.reward.rewardmap.use_detail is False
     assert config.trainer.device == "cpu"
@@ -256,7 +256,9 @@ def test_preflight_reports_nothing_in_fine_tuning(sft: DictConfig) -> None:
         ("trainer.total_epoch", 1, "Did you mean 'total_epochs'"),
     ],
 )
-def test_faults_of_fine_tuning_are_named(sft: DictConfig, key: str, value: Any, says: str) -> None:
+def test_errors_of_fine_tuning_are_reported(
+    sft: DictConfig, key: str, value: Any, says: str
+) -> None:
     OmegaConf.update(sft, key, value, force_add=True)
     sft.data.use_dynamic_bsz, sft.data.max_length = True, 22048
     texts = [str(one) for one in examine(sft, "sft")]
@@ -275,7 +277,7 @@ def test_verl_makes_its_dataclasses_of_fine_tuning(
         assert type(made).__name__ == sft[block]["_target_"].rpartition(".")[2]
 
 
-def test_values_on_the_command_line_win_over_recipe_and_options(hydra: None) -> None:
+def test_command_line_overrides_recipe_and_options(hydra: None) -> None:
     config = composed(["cpu"], "data.train_batch_size=4", "trainer.experiment_name=mine")
     assert config.data.train_batch_size == 4
     assert config.actor_rollout_ref.actor.ppo_mini_batch_size == 4
@@ -305,14 +307,14 @@ def test_every_key_has_a_comment_above(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_recipes_are_read_from_the_package(name: str) -> None:
-    """What is tested here is what Hydra composes."""
+    """Hydra composes the files that are tested here."""
     shipped = files("rewardmap_verl.recipes").joinpath("recipe", *name.split("/"))
     assert shipped.read_text(encoding="utf-8") == (RECIPES / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_key_stands_twice(name: str) -> None:
-    """YAML lets the last of two equal keys win without a word."""
+def test_no_duplicate_keys(name: str) -> None:
+    """With duplicate keys YAML silently uses the last one."""
     yaml.load((RECIPES / name).read_text(encoding="utf-8"), Loader=OneOfEach)
 
 
@@ -320,7 +322,7 @@ class OneOfEach(yaml.SafeLoader):
     """Refuses a mapping with a key that occurs twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Build a mapping, after looking at its keys."""
+        """Build a mapping and check its keys."""
         keys = [self.construct_object(key) for key, _ in node.value]
         assert len(keys) == len(set(keys)), f"twice: {sorted(keys)} {node.start_mark}"
         return super().construct_mapping(node, deep)

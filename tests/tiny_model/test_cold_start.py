@@ -90,7 +90,7 @@ def test_texts_are_all_questions_and_the_answers_of_the_training_split(folder: P
     assert "\\boxed{yes}" in texts
 
 
-def test_missing_split_is_named(tmp_path: Path) -> None:
+def test_missing_split_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train\.parquet.*make prep-data"):
         list(read_conversations(tmp_path))
 
@@ -110,7 +110,7 @@ def conversations(**counts: int) -> list[Conversation]:
     ]
 
 
-def test_types_are_chosen_and_a_type_without_rows_is_named() -> None:
+def test_filter_by_type_reports_absent_types() -> None:
     everything = conversations(TorF1=2, planning=3)
     assert of_types(everything, (), Path("d")) == everything
     assert [one.type.value for one in of_types(everything, ["planning"], Path("d"))] == [
@@ -162,7 +162,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     monkeypatch.setattr(module, "trainer_command", lambda *_: [sys.executable, "-c", code])
 
 
-def test_trained_model_is_whole(
+def test_trained_model_is_complete(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = (

@@ -1,4 +1,4 @@
-"""The initial weights do what they are there for, before any training."""
+"""The initial weights implement the circuit before any training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model() -> AutoModelForImageTextToText:
 
 
 @pytest.mark.parametrize(("head", "distance"), list(enumerate(DISTANCES)))
-def test_first_heads_look_back_whatever_stands_there(model, head: int, distance: int) -> None:
+def test_first_heads_look_back_independent_of_content(model, head: int, distance: int) -> None:
     tokens = torch.randint(7, 200, (1, LENGTH), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         seen = model(input_ids=tokens, output_attentions=True).attentions[0][0, head]
@@ -37,7 +37,7 @@ def test_first_heads_look_back_whatever_stands_there(model, head: int, distance:
     assert seen[10:].gather(1, (positions - distance)[:, None]).min() > 0.5
 
 
-def test_second_layer_repeats_what_it_sees(model) -> None:
+def test_second_layer_copies_the_attended_token(model) -> None:
     attention = model.model.language_model.layers[1].self_attn
     seen = torch.randn(4, attention.v_proj.weight.shape[1])
     repeated = seen @ attention.v_proj.weight.T @ attention.o_proj.weight.T

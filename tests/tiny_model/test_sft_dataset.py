@@ -1,4 +1,4 @@
-"""The cold start's data set gives what verl's own gives, without doing the work twice."""
+"""The cached SFT dataset returns the same rows as verl's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def same(one: Any, other: Any) -> bool:
     return torch.equal(one, other)
 
 
-def test_rows_are_verls_own_and_are_made_once(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_equal_verls_and_are_processed_once(
+    rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
     from verl.utils.tokenizer import hf_processor, hf_tokenizer
 

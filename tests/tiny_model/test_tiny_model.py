@@ -57,7 +57,7 @@ def test_folder_loads_as_any_other_and_generates(model: Path) -> None:
     assert generated.shape[1] == inputs["input_ids"].shape[1] + 3
 
 
-def test_size_is_as_promised(model: Path) -> None:
+def test_size_is_as_documented(model: Path) -> None:
     loaded = AutoModelForImageTextToText.from_pretrained(model)
     assert sum(weight.numel() for weight in loaded.parameters()) == count_parameters(model)
     assert 300_000 < count_parameters(model) < 1_000_000
@@ -65,7 +65,7 @@ def test_size_is_as_promised(model: Path) -> None:
 
 
 def test_vocabulary_is_the_tokenizers(model: Path) -> None:
-    """vLLM masks what lies beyond the tokenizer and the actor does not."""
+    """vLLM masks logits beyond the tokenizer, and the actor does not."""
     tokenizer = AutoProcessor.from_pretrained(model).tokenizer
     config = AutoModelForImageTextToText.from_pretrained(model).config
     assert config.text_config.vocab_size == len(tokenizer)
@@ -90,7 +90,7 @@ def test_frequent_words_are_single_tokens(model: Path) -> None:
 
 
 def test_turns_tokenize_alike_alone_and_together(model: Path) -> None:
-    """verl encodes prompt and answer apart (rollout, SFT) and compares with the whole."""
+    """verl encodes prompt and answer separately and compares with the joined text."""
     processor = AutoProcessor.from_pretrained(model)
     question = conversation("Best route?")
     answer = {"role": "assistant", "content": [{"type": "text", "text": ANSWER}]}
