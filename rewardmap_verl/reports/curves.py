@@ -6,6 +6,7 @@ import html
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 import plotly.graph_objects as go
@@ -106,7 +107,7 @@ def _trained(run: Run, name: str) -> Iterator[tuple[int, float]]:
 
 def _logged(name: str) -> Callable[[Run], Points]:
     def points(run: Run) -> Points:
-        return [(step, value) for step, value in run.curves.get(name, ()) if value == value]
+        return [(step, value) for step, value in run.curves.get(name, ()) if isfinite(value)]
 
     return points
 

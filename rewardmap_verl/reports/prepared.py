@@ -56,12 +56,17 @@ class PreparedData:
 def data_folders(config: Mapping[str, Any]) -> list[Path]:
     """Return the existing prepared folders of a configuration."""
     data = config.get("data") or {}
-    named: list[Any] = [data.get("folder")]
+    named = _texts_of(data.get("folder"))
     for key in ("train_files", "val_files"):
-        files = data.get(key) or ()
-        named += [Path(file).parent for file in ([files] if isinstance(files, str) else files)]
-    folders = dict.fromkeys(Path(name).absolute() for name in named if name)
+        named += [str(Path(file).parent) for file in _texts_of(data.get(key))]
+    folders = dict.fromkeys(Path(name).absolute() for name in named)
     return [folder for folder in folders if (folder / "manifest.json").is_file()]
+
+
+def _texts_of(value: object) -> list[str]:
+    """Return the texts of a setting that is a text or a list of texts."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return [one for one in several if isinstance(one, str) and one]
 
 
 def read_prepared(folders: Sequence[Path]) -> PreparedData:

@@ -13,6 +13,9 @@ from rewardmap_verl.rewards.rows import read_json_lines
 
 __all__ = ["Rollout", "RolloutGroup", "count_lines", "read_groups"]
 
+_LARGEST = 10**12
+"""Limit of steps and rewards."""
+
 _CHAT = ("user\n", "\nassistant")
 """The chat template around a question in verl's dumps, which lack the special tokens."""
 
@@ -78,7 +81,7 @@ def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataErro
     first = rows[0]
     try:
         truth = GroundTruth.from_json(first.get("gts", ""), path.name)
-        step = int(first.get("step", path.stem))
+        step = _step(first.get("step", path.stem))
     except DataError as error:
         return error
     except (TypeError, ValueError, OverflowError):
@@ -93,6 +96,15 @@ def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataErro
     )
 
 
+def _step(value: Any) -> int:
+    step = int(value)
+    if not 0 <= step <= _LARGEST:
+        raise ValueError(step)
+    return step
+
+
 def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and value == value else None  # type: ignore[arg-type]
+    """Return a finite number of ordinary size, else ``None``."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= _LARGEST else None

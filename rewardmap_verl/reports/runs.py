@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, METADATA_VERSION
-from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
+from rewardmap_verl.curriculum.record import RECORD_NAME, Entry
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.parsing import parse_yaml
+from rewardmap_verl.reports.entries import read_entries
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
 __all__ = ["Dump", "Run", "read_run", "read_runs"]
 
 _CHECKPOINT = "latest_checkpointed_iteration.txt"
 _PARTS_OF_PATH = 3
+_STEP = re.compile(r"[0-9]{1,12}")
+_SECTIONS = ("trainer", "data", "actor_rollout_ref", "reward")
+"""Sections of the configuration that a report reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +136,7 @@ def _only(folder: Path, name: str) -> Path | None:
 def _entries(record: Path | None) -> tuple[Entry, ...]:
     if record is None or not record.stat().st_size:
         return ()
-    try:
-        return tuple(read_record(record))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            record,
-            found=f"{type(error).__name__}: {error}",
-            hint="Another version of rewardmap-verl wrote it; use that version.",
-        ) from None
+    return read_entries(record)
 
 
 def _config(path: Path | None) -> Mapping[str, Any]:
@@ -153,20 +151,23 @@ def _config(path: Path | None) -> Mapping[str, Any]:
     if format != METADATA_VERSION:
         hint = "Another version of rewardmap-verl wrote it; use that version."
         raise DataError(path, "rewardmap_run.format", format, hint)
-    return metadata
+    for name in _SECTIONS:
+        if not isinstance(metadata.setdefault(name, {}), dict):
+            raise DataError(path, name, metadata[name], "It must be a mapping.")
+    return dict(metadata)
 
 
 def _dumps(folder: Path, config: Mapping[str, Any]) -> tuple[Dump, ...]:
     """Return the dumps below a run's folder and in verl's folders, ``<step>.jsonl``."""
     trainer = config.get("trainer") or {}
     named = (trainer.get("rollout_data_dir"), trainer.get("validation_data_dir"))
-    places = [folder, *(Path(name) for name in named if name)]
+    places = [folder, *(Path(name) for name in named if isinstance(name, str) and name)]
     found = {
         path.resolve(): Dump(int(path.stem), path)
         for place in places
         if place.is_dir()
         for path in place.rglob("*.jsonl")
-        if path.stem.isascii() and path.stem.isdigit()
+        if _STEP.fullmatch(path.stem) and path.is_file()
     }
     return tuple(sorted(found.values(), key=lambda dump: (dump.step, str(dump.path))))
 
@@ -206,5 +207,9 @@ def _notes(
 def _has_ended(folder: Path, entries: tuple[Entry, ...], last: int) -> bool:
     if any(entry.part == "val" and entry.step >= last for entry in entries):
         return True
-    saved = [path.read_text(encoding="utf-8").strip() for path in folder.rglob(_CHECKPOINT)]
-    return any(text.isdigit() and int(text) >= last for text in saved)
+    saved = [
+        path.read_text(encoding="utf-8", errors="replace").strip()
+        for path in folder.rglob(_CHECKPOINT)
+        if path.is_file()
+    ]
+    return any(_STEP.fullmatch(text) and int(text) >= last for text in saved)
