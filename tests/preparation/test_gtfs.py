@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 import zipfile
 from collections.abc import Callable
@@ -505,6 +506,26 @@ def test_a_circle_that_no_single_trip_closes(tmp_path: Path, trips: list[Any]) -
     assert len(set(path)) == 12
     numbers = [int(network.stops[i].name.split()[1]) for i in path]
     assert {(b - a) % 12 for a, b in pairwise(numbers)} in ({1}, {11})
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_trips_along_one_track_are_one_path(seed: int) -> None:
+    """Any trips between the two ends of a curved track, whichever stations they skip."""
+    rng = random.Random(seed)
+    angle, x, y = 0.0, 0.0, 0.0
+    track: dict[str, tuple[float, float]] = {}
+    for number in range(rng.randint(3, 14)):
+        track[f"{number:02}"] = (x, y)
+        angle += rng.uniform(-0.3, 0.3)
+        length = rng.uniform(0.6, 1.6)
+        x, y = x + math.cos(angle) * length, y + math.sin(angle) * length
+    first, *inner, last = track
+    trips = {
+        (first, *(name for name in inner if rng.random() < 0.6), last): 1
+        for _ in range(rng.randint(1, 5))
+    }
+    (path,) = running_order(trips, lambda a, b: math.dist(track[a], track[b]))
+    assert list(path) == sorted({name for trip in trips for name in trip})
 
 
 def test_an_express_between_the_ends_is_no_circle(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ _ALIKE: Final = 0.6
 """Courses of one track are about equally long: shorter to longer at least."""
 _DETOUR: Final = 3.0
 """A course this many times as long as the direct one is another track, not a skipped stretch."""
+_MAX_PAIRS: Final = 100_000
+"""Product of the lengths of two courses up to which they are compared."""
 _CLOSED: Final = 0.4
 """Ends are neighbors on a circle if their distance is at most this part of the path between them.
 Only needed where all evidence is a trip with two stops."""
@@ -160,6 +162,8 @@ def _merged(
         return None
     longer, shorter = sorted((_length(section, distance), _length(course, distance)))[::-1]
     order = _interleaved(section[1:-1], run, section[0], section[-1], distance)
+    if order is None:
+        return None
     extra = _length((section[0], *order, section[-1]), distance) - longer
     if shorter < _ALIKE * longer or extra > _EXTRA * shorter:
         return None
@@ -186,33 +190,78 @@ def _on_track(start: str, rest: Pattern, run: Pattern, distance: Distance) -> Pa
         return None
     lengths = [_length((start, *course), distance) for course in (rest, run)]
     order = _interleaved(rest, run, start, None, distance)
+    if order is None:
+        return None
     extra = _length((start, *order), distance) - max(lengths)
     return order if extra <= _EXTRA * min(lengths) else None
 
 
+_State = tuple[int, int, int]
+"""Stations taken of the first and of the second course, and which of them gave the last one."""
+
+
 def _interleaved(
     first: Pattern, second: Pattern, start: str, end: str | None, distance: Distance
-) -> Pattern:
-    """Return the shortest course from ``start`` (to ``end``) that keeps the order of both parts."""
-    # best[i, j, k]: length and order with i of first and j of second, the last from part k.
-    best: dict[tuple[int, int, int], tuple[float, Pattern]] = {(0, 0, 0): (0.0, ())}
+) -> Pattern | None:
+    """Return the shortest course from ``start`` (to ``end``) that keeps the order of both.
+
+    ``None`` if they are too long to compare.
+    """
+    if len(first) * len(second) > _MAX_PAIRS:
+        return None
+    best: dict[_State, tuple[float, _State | None]] = {(0, 0, 0): (0.0, None)}
     for i in range(len(first) + 1):
         for j in range(len(second) + 1):
-            for part, back in ((0, (i - 1, j)), (1, (i, j - 1))):
-                if min(back) < 0:
-                    continue
-                station = first[back[0]] if part == 0 else second[back[1]]
-                keys = [(back[0], back[1], k) for k in (0, 1)]
-                ways = [best[key] for key in keys if key in best]
-                steps = [
-                    (length + distance(order[-1] if order else start, station), (*order, station))
-                    for length, order in ways
-                ]
-                if steps:
-                    best[i, j, part] = min(steps)
-    ends = [best[key] for k in (0, 1) if (key := (len(first), len(second), k)) in best]
-    tail = [(n + (distance(order[-1], end) if end else 0.0), order) for n, order in ends]
-    return min(tail)[1]
+            for state in ((i, j, 0), (i, j, 1)):
+                ways = list(_ways(state, best, first, second, start, distance))
+                if ways:
+                    best[state] = min(ways, key=lambda way: way[0])
+    ends = [key for k in (0, 1) if (key := (len(first), len(second), k)) in best]
+    tail = {
+        key: best[key][0] + (distance(_last(key, first, second), end) if end else 0.0)
+        for key in ends
+    }
+    return _traced(min(tail, key=tail.__getitem__), best, first, second)
+
+
+def _ways(
+    state: _State,
+    best: Mapping[_State, tuple[float, _State | None]],
+    first: Pattern,
+    second: Pattern,
+    start: str,
+    distance: Distance,
+) -> Iterator[tuple[float, _State]]:
+    """Yield the length of each course that ends in a state, with the state before."""
+    i, j, part = state
+    i, j = (i - 1, j) if part == 0 else (i, j - 1)
+    if min(i, j) < 0:
+        return
+    here = _last(state, first, second)
+    for before in ((i, j, 0), (i, j, 1)):
+        if before in best:
+            there = start if i == j == 0 else _last(before, first, second)
+            yield best[before][0] + distance(there, here), before
+
+
+def _last(state: _State, first: Pattern, second: Pattern) -> str:
+    i, j, part = state
+    return first[i - 1] if part == 0 else second[j - 1]
+
+
+def _traced(
+    state: _State,
+    best: Mapping[_State, tuple[float, _State | None]],
+    first: Pattern,
+    second: Pattern,
+) -> Pattern:
+    """Follow the states back to the start and return their stations in order."""
+    found: list[str] = []
+    here: _State | None = state
+    while here is not None and here != (0, 0, 0):
+        found.append(_last(here, first, second))
+        here = best[here][1]
+    return tuple(found[::-1])
 
 
 def _length(course: Sequence[str], distance: Distance) -> float:
