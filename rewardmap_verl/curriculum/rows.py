@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.paths import inside
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
@@ -184,13 +185,7 @@ def _row_count(path: Path) -> int:
 
 
 def _inside(folder: Path, path: str) -> Path:
-    target = (folder / path).resolve()
-    if not target.is_relative_to(folder.resolve()):
-        raise DataError(
-            path,
-            found=str(target),
-            hint=f"The path leaves {folder}; rows may only refer to files below it.",
-        )
+    target = inside(folder, path, path)
     if not target.is_file():
         raise DataError(path, found=str(target), hint=f"There is no such file. {_PREPARE}")
     return target
