@@ -67,7 +67,9 @@ def place_badges(
 
     def put(line: int, stop: int, heading: Point, distances: Sequence[float]) -> bool:
         rows = badge_rows(placed.network.lines[line].name)
-        taken = [candidate.rect for candidate in labels] + [badge.rect for badge in badges]
+        pad = style.label_gap / 2
+        taken = [candidate.rect.grown(pad, pad) for candidate in labels]
+        taken += [badge.rect.grown(pad, pad) for badge in badges]
         rect = _room(obstacle_map, stop, heading, rows, taken, distances, style)
         if rect:
             badges.append(Badge(line, stop, rows, rect))
