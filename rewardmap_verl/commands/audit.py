@@ -148,7 +148,7 @@ def _leak_table(leaks: list[Leak]) -> Table:
     from rich.table import Table
 
     table = Table(title="\nBest policy without the map", box=None, title_justify="left")
-    headings = ("type", "questions", "majority", "accuracy", "above", "reward", "policy")
+    headings = ("type", "questions", "majority", "accuracy", "±", "above", "reward", "policy")
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("type", "policy") else "right")
     for leak in leaks:
@@ -157,6 +157,7 @@ def _leak_table(leaks: list[Leak]) -> Table:
             str(leak.questions),
             f"{leak.majority:.1%}" if leak.majority else "",
             f"{leak.accuracy:.1%}",
+            f"{100 * leak.margin:.1f}",
             f"{100 * leak.excess:+.1f}",
             f"{leak.reward_share:.0%}",
             leak.policy,

@@ -14,6 +14,7 @@ import typer
 from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.commands.reward_options import ConfigOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.rewards.benchmark import benchmark_verdict
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import (
@@ -28,7 +29,7 @@ from rewardmap_verl.rewards.score import score_answer
 
 __all__ = ["score"]
 
-KEYS: Final = ("score", "acc", "format", "correctness", "detail", "weight")
+KEYS: Final = ("score", "acc", "format", "correctness", "detail", "weight", "benchmark_acc")
 
 Scored = tuple[dict[str, Any], DataError | None]
 """An output record, and the error if the row is invalid."""
@@ -64,7 +65,8 @@ def score(
     row in the split.
 
     One line is written per row, in order: `id, score, acc, format, correctness, detail, weight,
-    error`. If a row is invalid, `error` gives the reason and the remaining rows are still scored.
+    benchmark_acc, error`. `benchmark_acc` is the accuracy as the benchmark's own scripts read the
+    answer. If a row is invalid, `error` gives the reason and the remaining rows are still scored.
     The exit code is 2 if no row could be scored.
 
     Example: **rewardmap score --networks data/networks answers.jsonl --output scored.jsonl**
@@ -141,6 +143,7 @@ def _score_row(id: object, row: QuestionRow, config: RewardConfig) -> Scored:
     except DataError as fault:
         return _failed(id, fault)
     parts = score_answer(response, row.truth, row.network, config).as_dict()
+    parts["benchmark_acc"] = float(benchmark_verdict(response, row.truth, row.network))
     return {"id": id, **{key: parts[key] for key in KEYS}, "error": None}, None
 
 

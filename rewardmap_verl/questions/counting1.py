@@ -25,7 +25,7 @@ _OPTIONS: Final = len(OPTION_LETTERS)
 _STEPS: Final = (1, 2)
 """Distances between neighboring options."""
 
-_PAIRS_TRIED: Final = 20
+_PAIRS_TRIED: Final = 8
 """Pairs drawn per requested question, enough to find every number of stops that is not rare."""
 
 

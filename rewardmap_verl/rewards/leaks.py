@@ -65,6 +65,11 @@ class Leak:
     """Its reward as a share of the reward of perfect answers."""
 
     @property
+    def margin(self) -> float:
+        """Half the 95 % interval of the accuracy."""
+        return 1.96 * math.sqrt(self.accuracy * (1.0 - self.accuracy) / self.questions)
+
+    @property
     def excess(self) -> float:
         """Accuracy above the most frequent answer."""
         return self.accuracy - self.majority

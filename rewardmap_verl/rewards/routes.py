@@ -133,7 +133,8 @@ class _Block:
 
     @property
     def complete(self) -> bool:
-        return all(name in self.values for name in REQUIRED)
+        values = self.values
+        return LINE in values and DEPARTURE in values and ARRIVAL in values
 
     @property
     def further(self) -> frozenset[str]:
@@ -170,11 +171,6 @@ def _is_dashes(line: str) -> bool:
 
 def _line_pieces(line: str) -> Iterator[_Piece]:
     """Yield the labeled values of one line."""
-    spelled, _, rest = line.partition(": ")
-    if spelled in _BY_SPELLING and ":" not in rest:  # exactly as requested, the common case
-        value = clean(rest)
-        yield _Piece(_BY_SPELLING[spelled], value, _is_as_written(value, rest))
-        return
     labels = list(LABEL.finditer(line))
     if not labels:
         return
@@ -206,11 +202,7 @@ class _Lines:
 
     def read(self, line: str) -> None:
         """Add the pieces of one line that is not empty."""
-        cells = table_cells(line) if line.count("|") > 1 else []
-        if not cells:
-            self.columns = ()
-        elif self._table_row(cells):
-            self.waiting = False
+        if self._requested(line) or ("|" in line and self._table_row(line)):
             return
         found = list(_line_pieces(line)) if ":" in line else []
         if found:
@@ -225,6 +217,17 @@ class _Lines:
         else:
             self._other(line)
 
+    def _requested(self, line: str) -> bool:
+        """Add a line exactly as requested, the common case, and return whether it is one."""
+        spelled, _, written = line.partition(": ")
+        name = _BY_SPELLING.get(spelled)
+        if name is None or ":" in written:
+            return False
+        value = clean(written)
+        self.pieces.append(_Piece(name, value, _is_as_written(value, written)))
+        self.waiting = not value
+        return True
+
     def _other(self, line: str) -> None:
         """Add a line without a label: dashes, a final mark, or prose."""
         self.waiting = False
@@ -238,19 +241,22 @@ class _Lines:
         elif self.pieces[-1].name != _PROSE:
             self.pieces.append(_Piece(_PROSE, "", True))
 
-    def _table_row(self, cells: Sequence[str]) -> bool:
+    def _table_row(self, line: str) -> bool:
         """Add a row of a Markdown table of legs, and return whether it is one."""
+        cells = table_cells(line)
         fields = tuple(field_of(cell.rstrip(": ")) for cell in cells)
         if set(REQUIRED) <= set(fields):
             self.columns = fields
         elif len(cells) == 2 and fields[0]:
             self.pieces.append(_Piece(fields[0], clean(cells[1]), False))
         elif len(self.columns) != len(cells):
+            self.columns = ()
             return False
         elif any(cell.strip("-: ") for cell in cells):
             self.pieces.append(_Piece(_DIVIDER, "", False))
             rows = zip(self.columns, cells, strict=True)
             self.pieces += [_Piece(name, clean(cell), False) for name, cell in rows if name]
+        self.waiting = False
         return True
 
 
@@ -312,6 +318,8 @@ def _repeats(legs: Sequence[LegText]) -> int:
 
     The period is computed with the prefix function of Knuth, Morris and Pratt, in linear time.
     """
+    if len(legs) == 1:
+        return 1
     keys = [(leg.line.lower(), leg.departure.lower(), leg.arrival.lower()) for leg in legs]
     borders = [0] * len(keys)
     for i in range(1, len(keys)):
@@ -328,13 +336,18 @@ def _asked(further: set[frozenset[str]], form: str) -> bool:
     return len(further) <= 1 and further <= _ASKED_VIA[form]
 
 
+def _is_ordered(block: _Block) -> bool:
+    """Return whether the lines of a block are in the requested order."""
+    if block.order == list(REQUIRED):
+        return True
+    return all(_ORDER[here] <= _ORDER[there] for here, there in pairwise(block.order))
+
+
 def _form_faults(blocks: Sequence[_Block], around: bool, form: str) -> frozenset[FormFault]:
     faults = set()
     if not all(block.exact for block in blocks):
         faults.add(FormFault.LABELS)
-    if not all(block.divided for block in blocks[1:]) or any(
-        _ORDER[here] > _ORDER[there] for block in blocks for here, there in pairwise(block.order)
-    ):
+    if not all(block.divided for block in blocks[1:]) or not all(map(_is_ordered, blocks)):
         faults.add(FormFault.BLOCKS)
     complete = all(block.complete and not block.twice for block in blocks)
     if not complete or not _asked({block.further for block in blocks}, form):

@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 
-KEYS = ["id", "score", "acc", "format", "correctness", "detail", "weight", "error"]
+KEYS = [
+    *("id", "score", "acc", "format", "correctness", "detail", "weight", "benchmark_acc"),
+    "error",
+]
 PARTS = KEYS[1:-1]
 
 ROUTE = "Route Name: Line 1\nDeparture Stop: Acorn Station\nArrival Stop: Birch Station"
@@ -70,7 +73,7 @@ def test_each_row_gives_one_line_in_order(tmp_path: Path, networks: Path) -> Non
     assert [row["id"] for row in found.rows] == ["a", 7, None]
     assert [row["score"] for row in found.rows] == [16.0, 0.0, 0.0]
     assert found.rows[0] == {
-        **dict(zip(KEYS, ["a", 16.0, 1.0, 1.0, 10.0, 10.0, 1.0, None], strict=True))
+        **dict(zip(KEYS, ["a", 16.0, 1.0, 1.0, 10.0, 10.0, 1.0, 1.0, None], strict=True))
     }
 
 
@@ -106,7 +109,7 @@ def test_a_fault_of_the_data_is_told_and_the_rest_goes_on(
     found = Score(tmp_path, networks, [row, b"\n", ROW])
     assert found.result.exit_code == 0
     assert len(found.rows) == 2
-    assert [found.rows[0][key] for key in PARTS] == [None] * 6
+    assert [found.rows[0][key] for key in PARTS] == [None] * 7
     assert all(word in found.rows[0]["error"] for word in words), found.rows[0]["error"]
     assert found.rows[1]["score"] == 16.0
     assert "1 rows could not be scored" in found.result.output

@@ -36,9 +36,11 @@ QUOTAS = Quotas(
 )
 
 
-def rows_of(networks: Iterable[Network], seed: int = 0) -> Iterator[QuestionRow]:
+def rows_of(
+    networks: Iterable[Network], seed: int = 0, quotas: Quotas = QUOTAS
+) -> Iterator[QuestionRow]:
     for network in networks:
-        for question in generate_questions(network, "middle", seed, QUOTAS):
+        for question in generate_questions(network, "middle", seed, quotas):
             truth = GroundTruth.from_question(question)
             yield QuestionRow("row", truth, network, MISSING, question.text)
 
@@ -64,9 +66,13 @@ def test_no_map_blind_policy_beats_the_most_frequent_answer(synthetic: list[Ques
 def test_no_map_blind_policy_beats_the_most_frequent_answer_on_real_maps(
     shared_data: Path,
 ) -> None:
-    networks = (read_network(path) for path in sorted(shared_data.glob("stations/*/*.json")))
-    leaks = leaks_of(rows_of(networks))
-    for leak in leaks.values():
+    networks = [read_network(path) for path in sorted(shared_data.glob("stations/*/*.json"))]
+    rows = list(rows_of(networks))
+    # One seed asks about less than a thousand pairs, too few to tell 5 points from chance.
+    counting = Quotas(0, 0, 32, 0, 0, 0)
+    for seed in (1, 2, 3):
+        rows += rows_of(networks, seed, counting)
+    for leak in leaks_of(rows).values():
         assert leak.excess <= BOUND, leak
 
 
