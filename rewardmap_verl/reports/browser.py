@@ -16,7 +16,7 @@ from rewardmap_verl.reports.scripts import write_script
 from rewardmap_verl.reports.traces import GroupTrace, NetworkCache, trace_group
 from rewardmap_verl.rewards.config import RewardConfig
 
-__all__ = ["Browser", "RunSource", "write_browser"]
+__all__ = ["AnswerChange", "Browser", "RunSource", "write_browser"]
 
 _GROUPS_IN_A_PIECE = 40
 _BYTES_OF_TITLE = 120
@@ -31,6 +31,41 @@ class RunSource:
     config: RewardConfig
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerChange:
+    """A held-out question, and its reward at the first and the last validation."""
+
+    group: int
+    """Number of the last validation's group."""
+    title: str
+    before: float
+    """Share of the maximum reward."""
+    after: float
+
+
+@dataclass(slots=True)
+class _Validations:
+    """Rewards of held-out questions at their first and their last validation."""
+
+    first: dict[str, float] = field(default_factory=dict)
+    """Share of the maximum reward, by ground truth."""
+    last: dict[str, AnswerChange] = field(default_factory=dict)
+
+    def add(self, group: RolloutGroup, traced: GroupTrace, number: int) -> None:
+        """Add a group of any part; training groups are ignored."""
+        known = [reward for reward in traced.rewards if reward is not None]
+        if group.part != "val" or not known or not traced.highest:
+            return
+        share = sum(known) / len(known) / traced.highest
+        before = self.first.setdefault(group.truth_text, share)
+        self.last[group.truth_text] = AnswerChange(number, _title(group), before, share)
+
+    def largest(self) -> AnswerChange | None:
+        """Return the largest change; ``None`` if nothing changed."""
+        changed = [one for one in self.last.values() if one.after != one.before]
+        return max(changed, key=lambda one: abs(one.after - one.before), default=None)
+
+
 @dataclass(slots=True)
 class Browser:
     """Counts and problems of the written rollouts."""
@@ -41,6 +76,8 @@ class Browser:
     """By run, answers whose recorded reward differs from the recomputed one."""
     faults: dict[str, list[str]] = field(default_factory=dict)
     """By run, lines and groups that could not be read."""
+    changes: dict[str, AnswerChange] = field(default_factory=dict)
+    """By run, the held-out question whose reward changed most."""
 
 
 @dataclass(slots=True)
@@ -113,6 +150,7 @@ def _write_run(
         for group in entry.groups
     }
     faults = browser.faults.setdefault(run.name, [])
+    validations = _Validations()
     for dump in run.dumps:
         for group in read_groups(dump.path):
             if isinstance(group, DataError):
@@ -121,11 +159,14 @@ def _write_run(
             traced = trace_group(group, networks, source.config)
             stage = stages.get((group.part, group.step, str(group.truth.type)), "")
             place = _map_number(group, networks, pieces, faults)
+            validations.add(group, traced, len(pieces.rows))
             pieces.add(_row(number, stage, place, group, traced), traced.detail)
             browser.groups += 1
             browser.answers += len(group.rollouts)
             browser.differ[run.name] = browser.differ.get(run.name, 0) + traced.differ
             advance(len(group.rollouts))
+    if change := validations.largest():
+        browser.changes[run.name] = change
 
 
 def _map_number(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import html
 from bisect import bisect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import isfinite
+from statistics import fmean
 from typing import Any
 
 import plotly.graph_objects as go
 
 from rewardmap_verl.curriculum.groups import Group, group_metrics, without_repeats
 from rewardmap_verl.reports.runs import Run
+from rewardmap_verl.rewards.config import RewardConfig
 
 __all__ = ["Chart", "make_charts", "stages_of"]
 
@@ -45,10 +47,23 @@ def stages_of(run: Run) -> list[tuple[str, int, int]]:
     return visits
 
 
-def make_charts(runs: Sequence[Run]) -> list[Chart]:
-    """Return the charts of one run, or of several together; charts without points are omitted."""
+def make_charts(runs: Sequence[Run], configs: Sequence[RewardConfig] = ()) -> list[Chart]:
+    """Return the charts of one run, or of several together; charts without points are omitted.
+
+    Args:
+        runs: The runs.
+        configs: The reward's settings of each run; the defaults where there are none.
+    """
+    settings = {run.name: config for run, config in zip(runs, configs, strict=False)}
     charts = [
-        _chart(runs, "Reward", "Mean over a step's answers.", [("reward", _recorded("score"))]),
+        _chart(
+            runs,
+            "Reward",
+            "Mean over a step's answers, as a share of the maximum reward of their questions, so "
+            "that stages compare.",
+            [("reward", _reward_share(settings))],
+            percent=True,
+        ),
         _chart(
             runs,
             "Parts of the reward",
@@ -88,6 +103,37 @@ def make_charts(runs: Sequence[Run]) -> list[Chart]:
 
 
 Series = tuple[str, Callable[[Run], Points]]
+
+
+def maximum_reward(group: Group, config: RewardConfig) -> float:
+    """Return the reward of a perfect answer to a group's question, by its recorded weight."""
+    weight = next((one for one in group.scores.get("weight", ()) if one is not None), 1.0)
+    has_detail = any(one is not None for one in group.scores.get("detail", ()))
+    detail = config.detail_weight * config.detail_cap if has_detail else 0.0
+    return weight * (config.format_value + config.correctness + detail)
+
+
+def _reward_share(settings: Mapping[str, RewardConfig]) -> Callable[[Run], Points]:
+    """Return a reader of each step's reward as a share of the maximum."""
+
+    def points(run: Run) -> Points:
+        config = settings.get(run.name) or RewardConfig()
+        shares = (
+            (entry.step, list(_shares(entry.groups, config)))
+            for entry in run.entries
+            if entry.part == "train"
+        )
+        return [(step, fmean(found)) for step, found in shares if found]
+
+    return points
+
+
+def _shares(groups: Sequence[Group], config: RewardConfig) -> Iterator[float]:
+    for group in without_repeats(groups):
+        highest = maximum_reward(group, config)
+        for score in group.scores.get("score", ()):
+            if score is not None and highest > 0:
+                yield score / highest
 
 
 def _recorded(name: str) -> Callable[[Run], Points]:

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import jinja2
 
+from rewardmap_verl.curriculum.groups import EVERY_TYPE
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
-from rewardmap_verl.reports.browser import Browser, RunSource, write_browser
+from rewardmap_verl.reports.browser import AnswerChange, Browser, RunSource, write_browser
 from rewardmap_verl.reports.curves import make_charts, stages_of
 from rewardmap_verl.reports.evaluations import EvaluationTable, read_evaluation
 from rewardmap_verl.reports.prepared import PreparedData, data_folders, read_prepared
@@ -31,6 +32,7 @@ MARK: Final = "report.json"
 
 _FORMAT: Final = 1
 _FAULTS_SHOWN: Final = 5
+_TYPES_SHOWN: Final = 3
 
 Advance = Callable[[int], None]
 
@@ -78,7 +80,7 @@ def write_report(
     with disk_errors(output), staging_folder(output, MARK) as building:
         browser = write_browser(sources, building, advance)
         notes = {source.run.name: list(_notes(source, browser)) for source in sources}
-        _write_page(building, runs, browser, notes, tables)
+        _write_page(building, sources, browser, notes, tables)
         (building / MARK).write_text(json.dumps({"rewardmap_report": _FORMAT}), encoding="utf-8")
     return Report(
         page=output / "index.html",
@@ -123,7 +125,7 @@ def _notes(source: RunSource, browser: Browser) -> Iterator[str]:
 
 def _write_page(
     folder: Path,
-    runs: Sequence[Run],
+    sources: Sequence[RunSource],
     browser: Browser,
     notes: dict[str, list[str]],
     evaluations: Sequence[EvaluationTable],
@@ -133,14 +135,15 @@ def _write_page(
     for name in ("report.css", "report.js"):
         (folder / "assets" / name).write_bytes(room.joinpath(name).read_bytes())
     _copy_plotly(folder / "assets" / "plotly.min.js")
-    charts = make_charts(runs)
+    runs = [source.run for source in sources]
+    charts = make_charts(runs, [source.config for source in sources])
     write_script(folder / "data" / "charts.js", "charts", charts)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     page = environment.from_string(room.joinpath("index.html").read_text("utf-8")).render(
         title=" · ".join(run.name for run in runs),
-        runs=[_shown_run(run, notes[run.name]) for run in runs],
+        runs=[_shown_run(run, notes[run.name], browser.changes.get(run.name)) for run in runs],
         charts=charts,
         evaluations=evaluations,
         groups=browser.groups,
@@ -155,7 +158,7 @@ def _copy_plotly(target: Path) -> None:
     target.write_bytes(script.read_bytes())
 
 
-def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
+def _shown_run(run: Run, notes: Sequence[str], change: AnswerChange | None) -> dict[str, Any]:
     summary = summarize(run.entries)
     return {
         "name": run.name,
@@ -167,7 +170,20 @@ def _shown_run(run: Run, notes: Sequence[str]) -> dict[str, Any]:
         "training": summary.stages,
         "validation": summary.validation,
         "held_out": _held_out(summary),
+        "changed": _changed_types(summary),
+        "change": change,
     }
+
+
+def _changed_types(summary: RunSummary) -> list[tuple[str, float, float]]:
+    """Return the question types by change in held-out accuracy: type, before, after."""
+    found = [
+        (line.kind, line.before["acc"], line.after["acc"])
+        for line in summary.validation
+        if line.kind != EVERY_TYPE and "acc" in line.before and "acc" in line.after
+    ]
+    changed = [one for one in found if one[1] != one[2]]
+    return sorted(changed, key=lambda one: -abs(one[2] - one[1]))[:_TYPES_SHOWN]
 
 
 def _held_out(summary: RunSummary) -> list[float]:
