@@ -196,6 +196,9 @@ def _refuse_foreign(target: Path, marker: str) -> None:
         return
     if not target.is_dir():
         raise DataError(target, hint="It is a file; choose another output folder.")
+    if target.is_mount():
+        hint = "It is a mount point and cannot be replaced; choose a folder inside it."
+        raise DataError(target, hint=hint)
     if any(target.iterdir()) and not (target / marker).is_file():
         raise DataError(
             target,

@@ -150,9 +150,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     again = "Prepare the data again with `rewardmap prepare`."
-    if path.exists():
-        check_file(path)
     try:
+        if path.exists():
+            check_file(path)
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise DataError(path, "size", path.stat().st_size, again)
         return Manifest.model_validate_json(path.read_bytes())

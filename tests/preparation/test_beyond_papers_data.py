@@ -32,7 +32,7 @@ def out(synthetic: Callable[..., PrepareSettings]) -> Path:
     return settings.out
 
 
-def test_no_stage_drops_them_in_silence(out: Path) -> None:
+def test_no_stage_drops_them_silently(out: Path) -> None:
     types = [row["type"] for row in pq.read_table(out / "train.parquet")["extra_info"].to_pylist()]
     columns = {"type": types}
     with pytest.raises(ConfigError, match=r"no stage for .*ValidRoute.*leave_out"):
@@ -56,7 +56,7 @@ def test_the_reward_withstands_attacks_on_them(out: Path) -> None:
     assert "ValidRoute" in result.output and "NextStop" in result.output
 
 
-def test_exports_know_them(out: Path, tmp_path: Path) -> None:
+def test_exports_include_them(out: Path, tmp_path: Path) -> None:
     for form in ("sharegpt", "vlmevalkit", "hub", "gallery"):
         target = str(tmp_path / form)
         result = CliRunner().invoke(app, ["export", str(out), form, "--out", target])

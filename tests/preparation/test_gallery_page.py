@@ -31,7 +31,7 @@ def gallery(*arguments: object) -> Path:
 
 
 class Opened:
-    """A page, with everything that went wrong on it."""
+    """An open page and its errors."""
 
     def __init__(self, browser: Any, path: Path, width: int = 1280, height: int = 900) -> None:
         self.context = browser.new_context(

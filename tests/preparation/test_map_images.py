@@ -223,7 +223,7 @@ def test_damaged_byte_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\x89PNG\r\n\x1a\n"]
 )
-def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_images_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "map.png"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"map\.png"):
@@ -284,7 +284,7 @@ def test_encoding_is_repeatable() -> None:
 
 
 def test_large_real_map_in_little_memory(shared_data: Path) -> None:
-    """The 98-megapixel map takes 390 MB in one piece; the process stays far below that."""
+    """The 98-megapixel map takes 390 MB decoded at once; the process stays far below that."""
     script = (
         "import sys; from pathlib import Path\n"
         "from rewardmap_verl.preparation.images import PixelBudget, read_map\n"
@@ -301,7 +301,7 @@ def test_large_real_map_in_little_memory(shared_data: Path) -> None:
     assert megabytes < 230
 
 
-def test_effort_is_told_by_the_header(tmp_path: Path) -> None:
+def test_effort_comes_from_the_header(tmp_path: Path) -> None:
     assert pixel_count(saved(tmp_path / "map.png", picture(30, 40))) == 1200
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")

@@ -16,7 +16,7 @@ import pytest
 from tests.preparation.conftest import write_city
 
 LINES = {"Line 1": [f"Stop {i}" for i in range(9)], "Line 2": ["X", "Stop 3", "Y"]}
-SECONDS = 60
+SECONDS = 120
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = SECONDS) -> bool:

@@ -201,7 +201,7 @@ def test_a_map_larger_than_natural_is_drawn_and_not_enlarged(tmp_path: Path) -> 
     assert (steps > 100).sum() > 0.25 * (steps > 5).sum()
 
 
-@pytest.mark.parametrize("name", ["/proc/nothing/out", "file/out", "x" * 300])
+@pytest.mark.parametrize("name", ["/proc/nothing/out", "/proc", "file/out", "x" * 300])
 def test_a_folder_that_cannot_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -26,7 +26,7 @@ Make = Callable[..., PrepareSettings]
 
 
 def full_disk_after(monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
-    """Let the disk be full after some files."""
+    """Simulate a full disk after some files."""
     real = atomic.write_bytes
     left = iter(range(writes))
 
@@ -95,7 +95,7 @@ def test_finished_maps_survive_a_full_disk(local: Make, monkeypatch: pytest.Monk
 
 
 def limited(settings: PrepareSettings, answer: str) -> None:
-    """Prepare where the system refuses files above 2 kB."""
+    """Prepare with a system limit of 2 kB per file."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
     try:
         prepare(settings)
@@ -106,7 +106,7 @@ def limited(settings: PrepareSettings, answer: str) -> None:
     Path(answer).write_text(text, encoding="utf-8")
 
 
-def test_a_limit_of_the_system_is_said_clearly(local: Make, tmp_path: Path) -> None:
+def test_a_limit_of_the_system_is_reported(local: Make, tmp_path: Path) -> None:
     answer = tmp_path / "answer"
     process = multiprocessing.get_context("fork").Process(
         target=limited, args=(local(), str(answer))
@@ -146,7 +146,7 @@ def test_killed_between_the_two_renames(local: Make) -> None:
     assert {path.name for path in out.parent.iterdir()} == {"root", "out"}
 
 
-def test_two_at_once(local: Make) -> None:
+def test_a_second_process_is_refused(local: Make) -> None:
     building = local().out.with_name(".out.building")
     building.mkdir()
     handle = os.open(building, os.O_RDONLY)
@@ -185,7 +185,7 @@ def test_missing_root(local: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["maps", "stations"])
-def test_half_a_root(local: Make, root: Path, kind: str) -> None:
+def test_a_root_without_maps_or_stations(local: Make, root: Path, kind: str) -> None:
     (root / kind).rename(root / "other")
     with pytest.raises(DataError, match=f"{kind}. There is no such folder"):
         prepare(local())
@@ -197,7 +197,7 @@ def test_broken_json_is_named_with_its_position(local: Make, root: Path) -> None
         prepare(local())
 
 
-def test_a_map_without_an_image_is_left_out_and_listed(local: Make, root: Path) -> None:
+def test_a_map_without_an_image_is_skipped_and_listed(local: Make, root: Path) -> None:
     (root / "maps/north/beta.png").unlink()
     manifest = prepare(local())
     assert [(city.city, city.reason) for city in manifest.skipped] == [("beta", "no map image")]
@@ -273,7 +273,7 @@ def test_a_link_inside_the_root_is_fine(local: Make, root: Path) -> None:
     assert delta[0].country == "south"
 
 
-def test_a_prompt_that_is_too_long_names_row_and_remedy(local: Make) -> None:
+def test_a_prompt_that_is_too_long_names_the_row_and_the_fix(local: Make) -> None:
     with pytest.raises(
         DataError, match=r"north/alpha, train row \d+ \(planning\).*Lower max_pixels to \d+"
     ):
@@ -309,6 +309,6 @@ def test_local_without_a_root(local: Make) -> None:
         local(root=None)
 
 
-def test_a_tokenizer_that_is_none(local: Make, tmp_path: Path) -> None:
+def test_a_folder_without_a_tokenizer(local: Make, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="tokenizer"):
         prepare(local(tokenizer=tmp_path))

@@ -36,7 +36,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def images_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record which maps are really read from now on."""
+    """Record which maps are read from here on."""
     made: list[str] = []
 
     def recording(path: Path, budget: PixelBudget) -> Image.Image:
@@ -208,7 +208,7 @@ def test_force_prepares_again(local: Make) -> None:
 
 @pytest.mark.parametrize("name", ["train.parquet", "networks/north/alpha.json", "image"])
 @pytest.mark.parametrize("damage", ["gone", "changed"])
-def test_a_damaged_folder_is_mended(local: Make, name: str, damage: str) -> None:
+def test_a_damaged_folder_is_repaired(local: Make, name: str, damage: str) -> None:
     manifest = prepare(local())
     whole = bytes_of(local().out)
     path = local().out / (manifest.maps[0].image if name == "image" else name)
@@ -233,7 +233,7 @@ def test_a_new_version_of_the_code_prepares_again(
 def test_the_real_cities_at_the_size_of_the_embedded_model(
     local: Make, shared_data: Path, tmp_path: Path
 ) -> None:
-    """Four real maps among the thirty networks; the other cities are left out and listed."""
+    """Four real maps among the thirty networks; the other cities are skipped and listed."""
     folder = tmp_path / "real"
     copy_files(shared_data, folder, "stations/*/*.json")
     for city in ("rome", "geneva", "lisboa", "oslo"):

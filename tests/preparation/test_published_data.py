@@ -184,7 +184,7 @@ def test_plus_and_train_as_they_are(
             assert truth.form == ("short" if original["type"] == "planning" else "")
 
 
-def test_reasonmap_brings_everything_along(published: Make, tmp_path: Path) -> None:
+def test_reasonmap_rows_contain_map_and_network(published: Make, tmp_path: Path) -> None:
     name = save_parquet(
         tmp_path / "ReasonMap",
         {
@@ -468,9 +468,7 @@ def test_a_stop_that_the_network_lacks(published: Make, files: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["", "nothing/here/at/all", "./nothing"])
-def test_a_set_that_is_not_there(
-    published: Make, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_missing_set(published: Make, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match="Give a folder written by save_to_disk"):
         prepare(published(name))

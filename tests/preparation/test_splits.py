@@ -49,6 +49,6 @@ def test_only_cities_of_the_papers_test_set_are_divided_by_the_seed() -> None:
 
 
 @pytest.mark.parametrize("wanted", [["nowhere"], ["x", "y"]])
-def test_impossible_wishes(wanted: list[str]) -> None:
+def test_impossible_test_cities(wanted: list[str]) -> None:
     with pytest.raises(ConfigError, match="test_cities"):
         assign_splits(["a/x", "a/y"], wanted, 0)

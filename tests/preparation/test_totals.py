@@ -49,7 +49,7 @@ def test_the_real_networks_give_the_papers_totals(shared_data: Path) -> None:
     assert set(said) == {"TorF1", "TorF2", "Counting2", "planning"}
 
 
-def test_every_type_that_falls_short_is_one_sentence() -> None:
+def test_each_type_below_its_quota_has_one_note() -> None:
     counts = {"a/x": {"TorF1": 35, "Counting1": 35}, "a/y": {"TorF1": 12, "Counting1": 35}}
     found = list(shortfalls(counts, Quotas(35, 0, 35, 0, 0, 40)))
     assert found == [
@@ -58,7 +58,7 @@ def test_every_type_that_falls_short_is_one_sentence() -> None:
     ]
 
 
-def test_deviation_is_for_as_many_maps() -> None:
+def test_deviation_scales_with_the_number_of_maps() -> None:
     counts = [{"Counting1": 35}] * 15
     assert deviation(counts, QuestionType.COUNTING1) == (525, 525.0, 0.0)
     number, expected, share = deviation([{"TorF2": 62}] * 2, QuestionType.TORF2)
@@ -85,7 +85,7 @@ def test_the_script_counts_without_images(
     assert "Counting1" in shown and "%" in shown
 
 
-def test_a_sentence_names_as_many_maps_as_can_be_read() -> None:
+def test_a_note_lists_a_limited_number_of_maps() -> None:
     counts: dict[str, dict[str, int]] = {f"here/{number}": {} for number in range(1000)}
     (sentence,) = shortfalls(counts, Quotas(1, 0, 0, 0, 0, 0))
     assert "here/29 0 and 970 more maps." in sentence and "here/30 " not in sentence

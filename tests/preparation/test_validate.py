@@ -113,7 +113,7 @@ def test_other_columns(folder: Path) -> None:
     assert any("does not have the columns of this version" in fault for fault in faults(folder))
 
 
-def test_rows_that_are_gone(folder: Path) -> None:
+def test_missing_rows(folder: Path) -> None:
     rows = pq.read_table(folder / "test.parquet").to_pylist()
     write_rows(rows[:-1], folder / "test.parquet")
     record_anew(folder)
@@ -126,7 +126,7 @@ def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"format": 99}'])
-def test_a_manifest_that_is_none(folder: Path, content: str) -> None:
+def test_an_invalid_manifest(folder: Path, content: str) -> None:
     (folder / "manifest.json").write_text(content)
     with pytest.raises(DataError, match=r"manifest\.json"):
         list(faults(folder))

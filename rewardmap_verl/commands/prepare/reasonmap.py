@@ -51,7 +51,7 @@ def reasonmap(
     ] = SizeName.FULL,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Fail on a city without an image instead of skipping it."),
+        typer.Option("--strict", help="Fail if a city or a question would be dropped."),
     ] = False,
 ) -> None:
     """Use the published ReasonMap data sets, with their questions and answers.
