@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
+from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.commands.reward_options import ConfigOption, SetOption
-from rewardmap_verl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from rewardmap_verl.reports.report import Report
 
 __all__ = ["report"]
 
@@ -44,6 +45,8 @@ def report(
 ) -> None:
     """Write a web page about one run, or about several side by side.
 
+    A folder of several runs gives a list of them, with links to their reports.
+
     It has curves with marked stages, tables of results, and every dumped answer with its map, the
     breakdown of its reward, and its route beside the gold route. Open `index.html` in a browser; it
     needs neither server nor network. A run in progress is shown up to its last step.
@@ -54,9 +57,13 @@ def report(
 
     from rewardmap_verl.commands.reward_options import load_settings
     from rewardmap_verl.reports.report import write_report
+    from rewardmap_verl.reports.run_list import find_runs, write_run_list
 
     console = Console(stderr=True)
-    try:
+    with readable_errors():
+        if len(runs) == 1 and len(found := find_runs(runs[0])) > 1:
+            typer.echo(write_run_list(runs[0], found, output or runs[0] / "report"))
+            return
         settings = load_settings(config, set_) if config or set_ else None
         with _progress(console) as start:
             done = write_report(
@@ -68,8 +75,10 @@ def report(
                 config=settings,
                 start=start,
             )
-    except (DataError, ConfigError) as error:
-        fail(error)
+    _show(done, console)
+
+
+def _show(done: Report, console: Console) -> None:
     for note in done.notes:
         console.print(note, style="yellow", markup=False, highlight=False)
     console.print(

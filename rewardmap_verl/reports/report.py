@@ -20,7 +20,7 @@ from rewardmap_verl.reports.curves import make_charts, stages_of
 from rewardmap_verl.reports.evaluations import EvaluationTable, read_evaluation
 from rewardmap_verl.reports.prepared import PreparedData, data_folders, read_prepared
 from rewardmap_verl.reports.rollouts import count_lines
-from rewardmap_verl.reports.run_summary import RunSummary, summarize
+from rewardmap_verl.reports.run_summary import RunSummary, held_out_accuracy, summarize
 from rewardmap_verl.reports.runs import Run, read_runs
 from rewardmap_verl.reports.scripts import write_script
 from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
@@ -169,7 +169,7 @@ def _shown_run(run: Run, notes: Sequence[str], change: AnswerChange | None) -> d
         "notes": notes,
         "training": summary.stages,
         "validation": summary.validation,
-        "held_out": _held_out(summary),
+        "held_out": held_out_accuracy(summary),
         "changed": _changed_types(summary),
         "change": change,
     }
@@ -184,11 +184,3 @@ def _changed_types(summary: RunSummary) -> list[tuple[str, float, float]]:
     ]
     changed = [one for one in found if one[1] != one[2]]
     return sorted(changed, key=lambda one: -abs(one[2] - one[1]))[:_TYPES_SHOWN]
-
-
-def _held_out(summary: RunSummary) -> list[float]:
-    """Return the accuracy on all held-out questions at the first and the last validation."""
-    for line in summary.validation[-1:]:
-        rounds = [line.before, line.after][line.first_step == line.last_step :]
-        return [metrics["acc"] for metrics in rounds if "acc" in metrics]
-    return []

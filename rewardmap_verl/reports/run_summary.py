@@ -101,6 +101,14 @@ def summarize(entries: Iterable[Entry]) -> RunSummary:
     )
 
 
+def held_out_accuracy(summary: RunSummary) -> list[float]:
+    """Return the accuracy on all held-out questions at the first and the last validation."""
+    for line in summary.validation[-1:]:
+        rounds = [line.before, line.after][line.first_step == line.last_step :]
+        return [metrics["acc"] for metrics in rounds if "acc" in metrics]
+    return []
+
+
 def step_seconds(entries: Sequence[Entry]) -> float | None:
     """Return the median time between training steps in seconds, which ignores interruptions."""
     times = {entry.step: entry.time for entry in entries if entry.part == "train"}
