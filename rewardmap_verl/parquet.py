@@ -34,7 +34,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     check_file(path)
     try:
         file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         hint = f"It is not a readable parquet file ({_first_line(error)})."
         raise DataError(path, hint=hint) from error
     for chunk in _chunks(file):

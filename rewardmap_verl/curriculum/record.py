@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.parsing import parse_json
@@ -79,9 +81,9 @@ def read_record(path: Path) -> list[Entry]:
     """Read all entries of a record in the order of writing.
 
     Raises:
-        DataError: The record is missing or empty.
+        DataError: The record is missing or empty, or has an entry of another format.
     """
-    entries = [_entry(data) for _, data in _lines(path)]
+    entries = [_entry(data, path) for _, data in _lines(path)]
     if not entries:
         raise DataError(
             path,
@@ -104,13 +106,41 @@ def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
     }
 
 
-def _entry(data: dict[str, Any]) -> Entry:
-    return Entry(
-        part=data["part"],
-        step=data["step"],
-        time=data["time"],
-        groups=tuple(Group.from_json(group) for group in data["groups"]),
-    )
+class _GroupFormat(BaseModel):
+    """Types of :meth:`Group.as_json`."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    stage: str
+    type: str
+    row: int
+    slot: int
+    epoch: int
+    repeat: bool
+    scores: dict[str, list[float | None]]
+
+
+class _EntryFormat(BaseModel):
+    """Types of a line of the record."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    part: Part
+    step: int
+    time: float
+    groups: list[_GroupFormat]
+
+
+def _entry(data: object, path: Path) -> Entry:
+    try:
+        found = _EntryFormat.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        hint = f"{first['msg']}. Another version of rewardmap-verl may have written it."
+        raise DataError(path, field, first["input"], hint) from None
+    groups = tuple(Group.from_json(group.model_dump()) for group in found.groups)
+    return Entry(found.part, found.step, found.time, groups)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -32,6 +32,10 @@ SEEDS: tuple[tuple[str, int], ...] = (
     ("rollout dump", 41669),
     ("rollout dump as answers", 623),
     ("weights", 211),
+    ("parquet", 189374),
+    ("record of a run", 107),
+    ("rollout dump", 532),
+    ("reward settings", 5548546),
 )
 """Inputs that once failed: target and seed."""
 
@@ -64,7 +68,7 @@ def test_damaged_files_are_read_or_refused(name: str) -> None:
     @settings(
         max_examples=EXAMPLES or 60,
         derandomize=not EXAMPLES,
-        deadline=5000,
+        deadline=30_000,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
