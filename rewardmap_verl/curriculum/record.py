@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.errors import DataError
@@ -30,6 +30,10 @@ RECORD_NAME = "rewardmap_record.jsonl"
 """File name of the record in the checkpoint folder of a run."""
 
 Part = Literal["train", "val"]
+
+_LARGEST = 10**12
+_Count = Annotated[int, Field(ge=0, le=_LARGEST)]
+_Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,11 @@ class _GroupFormat(BaseModel):
 
     stage: str
     type: str
-    row: int
-    slot: int
-    epoch: int
+    row: _Count
+    slot: _Count
+    epoch: _Count
     repeat: bool
-    scores: dict[str, list[float | None]]
+    scores: dict[str, list[_Number | None]]
 
 
 class _EntryFormat(BaseModel):
@@ -126,8 +130,8 @@ class _EntryFormat(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     part: Part
-    step: int
-    time: float
+    step: _Count
+    time: _Number
     groups: list[_GroupFormat]
 
 

@@ -23,9 +23,8 @@ from rewardmap_verl.curriculum.groups import (
     metrics_by_type,
     without_repeats,
 )
-from rewardmap_verl.curriculum.record import RECORD_NAME, Entry
+from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.reports.entries import read_entries
 
 __all__ = ["StageSummary", "ValidationSummary", "find_record", "summarize", "summary_table"]
 
@@ -232,4 +231,4 @@ def summary_of(folder: Path) -> RunSummary:
     Raises:
         DataError: There is no record of a run.
     """
-    return summarize(read_entries(find_record(folder)))
+    return summarize(read_record(find_record(folder)))

@@ -9,10 +9,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, METADATA_VERSION
-from rewardmap_verl.curriculum.record import RECORD_NAME, Entry
+from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.parsing import parse_yaml
-from rewardmap_verl.reports.entries import read_entries
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
 __all__ = ["Dump", "Run", "read_run", "read_runs"]
@@ -136,7 +135,7 @@ def _only(folder: Path, name: str) -> Path | None:
 def _entries(record: Path | None) -> tuple[Entry, ...]:
     if record is None or not record.stat().st_size:
         return ()
-    return read_entries(record)
+    return tuple(read_record(record))
 
 
 def _config(path: Path | None) -> Mapping[str, Any]:
