@@ -1,4 +1,4 @@
-"""The environment of a CPU run: complete, inert elsewhere, and never against the user's wish."""
+"""The environment of a CPU run is complete, inert elsewhere, and respects the user's values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rewardmap_verl.cpu.environment import cpu_environment, cpu_is_selected
 
 
 @pytest.mark.parametrize("value", ["cpu", "CPU", " cpu "])
-def test_switch_is_read_as_verl_reads_it(value: str) -> None:
+def test_the_platform_is_read_as_by_verl(value: str) -> None:
     assert cpu_is_selected({"VERL_PLATFORM": value})
 
 
@@ -23,20 +23,20 @@ def test_other_platforms_are_left_alone(environ: dict[str, str]) -> None:
     assert not cpu_is_selected(environ)
 
 
-def test_users_values_stay() -> None:
+def test_the_users_values_take_precedence() -> None:
     completed = cpu_environment({"OMP_NUM_THREADS": "4", "VERL_PLATFORM": "cpu"})
     assert "OMP_NUM_THREADS" not in completed
     assert "VERL_PLATFORM" not in completed
     assert completed["VERL_ENGINE_DEVICE"] == "cuda"
 
 
-def test_bytecode_is_kept_where_the_user_forbids_it_beside_the_sources() -> None:
+def test_bytecode_goes_to_a_separate_folder_if_forbidden_next_to_the_sources() -> None:
     completed = cpu_environment({"PYTHONDONTWRITEBYTECODE": "1"})
     assert completed["PYTHONDONTWRITEBYTECODE"] == ""
     assert completed["PYTHONPYCACHEPREFIX"] == str(environment.bytecode_folder())
 
 
-def test_users_bytecode_folder_stays() -> None:
+def test_the_users_bytecode_folder_takes_precedence() -> None:
     completed = cpu_environment({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "/here"})
     assert "PYTHONPYCACHEPREFIX" not in completed
 

@@ -1,7 +1,7 @@
-"""vLLM's own cache of processed images: the answers of a group but the first hit it.
+"""vLLM's cache of processed images: every answer of a group except the first is a hit.
 
-These are the parts of vLLM's server that a request passes on its way to the engine, with its
-settings and its statistics, which it reports as ``vllm:mm_cache_queries`` and ``…_hits``.
+The test runs the parts of vLLM's server that a request passes before the engine, with its settings
+and its statistics, which it reports as ``vllm:mm_cache_queries`` and ``…_hits``.
 """
 
 from __future__ import annotations
@@ -73,4 +73,4 @@ def test_all_answers_of_a_group_but_the_first_hit_it(processor: Any, tmp_path: P
     queries, hits, decoded = map(int, done.stdout.rpartition("counted ")[2].split())
     assert queries == MAPS * ANSWERS
     assert hits == MAPS * (ANSWERS - 1)
-    assert decoded == MAPS, "a hit looks at no pixels"
+    assert decoded == MAPS, "a hit decodes no pixels"

@@ -1,4 +1,4 @@
-"""A reference to pixels that one process makes and another, with another's memory, resolves."""
+"""A pixel reference of one process is resolved in another."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ RESOLVE = """
 import pathlib, pickle, sys
 import torch
 reference = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())
-torch.save(torch.cat([reference, reference]), sys.argv[2])  # as verl makes a micro-batch
+torch.save(torch.cat([reference, reference]), sys.argv[2])  # as verl assembles a micro-batch
 """
 
 
 def resolve(sent: Path, out: Path, root: Path) -> subprocess.CompletedProcess[str]:
-    """Resolve a reference in a new process, in another folder, as on another node."""
+    """Resolve a reference in a new process and another folder, as on another node."""
     root.mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-c", RESOLVE, str(sent), str(out)],
@@ -36,7 +36,7 @@ def resolve(sent: Path, out: Path, root: Path) -> subprocess.CompletedProcess[st
     )
 
 
-def test_another_process_resolves_it_or_says_that_the_file_is_another(
+def test_another_process_resolves_it_or_reports_a_changed_file(
     processor: Any, tmp_path: Path
 ) -> None:
     picture = tmp_path / "map.png"

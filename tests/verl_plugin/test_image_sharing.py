@@ -1,6 +1,6 @@
-"""Prepared images through verl's own functions: stock verl's numbers at a share of the bytes.
+"""Prepared images give stock verl's values with a fraction of the bytes.
 
-Every comparison here is exact: what a model sees must not depend on how it travelled.
+Every comparison is exact: the input of a model must not depend on how it was transferred.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LIMIT = 2**20
 
 
 def noise(path: Path, width: int, height: int, seed: int = 0) -> Path:
-    """A picture in which no two patches are alike."""
+    """Write an image in which no two patches are equal."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
@@ -63,7 +63,7 @@ def make_ours(processor: Any) -> Any:
 
 
 class Server:
-    """In place of vLLM: looks at the image, answers each request with the next answer."""
+    """Stand-in for vLLM that records images and returns the next of the fixed answers."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -263,7 +263,7 @@ def test_a_process_decodes_and_processes_a_map_once(make_ours: Any, tmp_path: Pa
     assert (images.cache_info().misses, patches.cache_info().misses) == (1, 1)
 
 
-def test_kept_pixels_are_an_eighth_of_the_tensor(make_ours: Any, tmp_path: Path) -> None:
+def test_cached_pixels_are_an_eighth_of_the_tensor(make_ours: Any, tmp_path: Path) -> None:
     images = prepared_images(
         messages_of(noise(tmp_path / "map.png", 112, 112), max_pixels=112 * 112), 14, LIMIT
     )
@@ -272,7 +272,7 @@ def test_kept_pixels_are_an_eighth_of_the_tensor(make_ours: Any, tmp_path: Path)
     assert reference.patches()[0].nbytes * 8 == reference.tensor().nbytes
 
 
-def test_a_processor_whose_order_is_unknown_keeps_its_numbers(processor: Any) -> None:
+def test_a_processor_of_unknown_order_keeps_its_output(processor: Any) -> None:
     def process(image: Image.Image, **options: Any) -> torch.Tensor:
         values = processor.image_processor([image], return_tensors="pt", **options)["pixel_values"]
         return values.flip(-1) if options else values
@@ -280,7 +280,7 @@ def test_a_processor_whose_order_is_unknown_keeps_its_numbers(processor: Any) ->
     assert color_table(processor.image_processor, process) is None
 
 
-def test_texts_take_verls_way(processor: Any, make_ours: Any) -> None:
+def test_texts_are_left_to_verl(processor: Any, make_ours: Any) -> None:
     messages = [{"role": "user", "content": "Question 2 of type TorF1?"}]
     stock, _ = rollouts(stock_loop(), processor, messages, 1)
     ours, _ = rollouts(MapAgentLoop, make_ours, messages, 1)
@@ -289,7 +289,9 @@ def test_texts_take_verls_way(processor: Any, make_ours: Any) -> None:
     assert stock[0]["images"] == ours[0]["images"]
 
 
-def test_pixels_in_a_message_take_verls_way(processor: Any, make_ours: Any, tmp_path: Path) -> None:
+def test_pixels_in_a_message_are_left_to_verl(
+    processor: Any, make_ours: Any, tmp_path: Path
+) -> None:
     image = Image.open(noise(tmp_path / "map.png", 84, 56))
     messages = [
         {
@@ -318,7 +320,7 @@ def image_at(path: Path, **options: int) -> PreparedImage:
         ("sglang", {"temperature": 0.5}, {"temperature": 0.5}),  # has no such parameter
     ],
 )
-def test_vllm_makes_no_text_that_nobody_reads(
+def test_vllm_skips_unused_detokenization(
     make_ours: Any, engine: str, sampling: dict[str, Any], asked: dict[str, Any]
 ) -> None:
     messages = [{"role": "user", "content": "Question 2 of type planning?"}]
@@ -326,7 +328,7 @@ def test_vllm_makes_no_text_that_nobody_reads(
     assert server.sampling == [asked]
 
 
-def test_vllm_hashes_equal_images_alike_and_others_not(tmp_path: Path) -> None:
+def test_equal_images_and_only_those_have_equal_identities(tmp_path: Path) -> None:
     first = image_at(noise(tmp_path / "a.png", 56, 56, 1), max_pixels=3136)
     same = image_at(noise(tmp_path / "copy.png", 56, 56, 1), max_pixels=3136)
     other = image_at(noise(tmp_path / "b.png", 56, 56, 2), max_pixels=3136)
@@ -344,14 +346,14 @@ def test_shared_pixels_are_not_written_to(tmp_path: Path) -> None:
     assert not np.array_equal(np.array(drawn_on), before)
 
 
-def test_another_file_under_the_path_is_refused(tmp_path: Path) -> None:
+def test_a_changed_file_is_an_error(tmp_path: Path) -> None:
     image = image_at(noise(tmp_path / "map.png", 56, 56, 3))
     noise(tmp_path / "map.png", 56, 56, 4)
     with pytest.raises(DataError, match=r"map\.png.*differs from the one.*identical on all nodes"):
         image.load()
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png.*same path on every node"):
         source_of({"type": "image", "image": str(tmp_path / "gone.png")}, 14, LIMIT)
 
@@ -365,7 +367,7 @@ def test_unknown_settings_are_refused(make_ours: Any) -> None:
 def test_pixels_are_exact_with_and_without_the_processors_arithmetic(
     change: dict[str, Any], processor: Any, tmp_path: Path
 ) -> None:
-    """A table that no known formula gives is looked up instead."""
+    """Without a known formula, the table is looked up."""
     inner = processor.image_processor
 
     def process(image: Image.Image, **options: Any) -> torch.Tensor:
@@ -383,8 +385,8 @@ def test_pixels_are_exact_with_and_without_the_processors_arithmetic(
     assert torch.equal(output, process(image))
 
 
-def test_the_recipes_loop_is_known_where_verl_loads_our_data_set() -> None:
-    """verl's agent loop workers import the data set's module and nothing else of ours."""
+def test_the_dataset_module_registers_the_agent_loop() -> None:
+    """verl's agent loop workers import the dataset's module only."""
     from importlib.resources import files
 
     import yaml
@@ -429,7 +431,7 @@ def test_a_text_with_its_maps_is_processed_once(
         assert one["multi_modal_inputs"].keys() == other["multi_modal_inputs"].keys()
 
 
-def test_what_is_taken_out_of_an_output_is_there_again(make_ours: Any, tmp_path: Path) -> None:
+def test_cached_outputs_are_copies(make_ours: Any, tmp_path: Path) -> None:
     images = prepared_images(messages_of(noise(tmp_path / "map.png", 84, 56)), 14, LIMIT)
     text = ["<|vision_start|><|image_pad|><|vision_end|>Question 1"]
     first = make_ours(text=text, images=images, return_tensors="pt")
@@ -439,7 +441,7 @@ def test_what_is_taken_out_of_an_output_is_there_again(make_ours: Any, tmp_path:
     assert "input_ids" in keys
 
 
-def test_other_maps_texts_and_options_are_other_outputs(make_ours: Any, tmp_path: Path) -> None:
+def test_other_maps_texts_and_options_give_other_outputs(make_ours: Any, tmp_path: Path) -> None:
     small, large = (
         prepared_images(messages_of(noise(tmp_path / name, *size)), 14, LIMIT)
         for name, size in (("small.png", (56, 56)), ("large.png", (84, 56)))
@@ -457,7 +459,7 @@ def test_other_maps_texts_and_options_are_other_outputs(make_ours: Any, tmp_path
     assert isinstance(with_tensors["input_ids"], torch.Tensor)
 
 
-def test_the_memory_of_texts_is_bounded(make_ours: Any, tmp_path: Path) -> None:
+def test_the_cache_of_texts_is_bounded(make_ours: Any, tmp_path: Path) -> None:
     outputs = make_ours.__dict__["_rewardmap_outputs"]
     images = prepared_images(messages_of(noise(tmp_path / "map.png", 56, 56)), 14, LIMIT)
     make_ours(text=["<|image_pad|>" + "Question " * 500], images=images, return_tensors="pt")

@@ -15,7 +15,7 @@ from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.metrics import training_metrics
 
 FIGURES = ("score", "acc", "format", "detail", "no_signal", "unreadable", "leg_surplus_max")
-"""Some that the figures of planning must have; all that are sent are looked for."""
+"""A sample of the planning metrics; the test checks every metric that was sent."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def send(metrics: dict[str, float], backends: list[str]) -> None:
 
 
 def tensorboard_figures(folder: Path) -> dict[str, tuple[int, float]]:
-    """Return step and value of every figure in the event files."""
+    """Return step and value of every metric in the event files."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder)).Reload()
@@ -69,7 +69,7 @@ def log_records(data: bytes) -> Iterator[bytes]:
     """Yield the records of a file in LevelDB's log format, after wandb's header of 7 bytes.
 
     A piece of a record has a header of 7 bytes (checksum 4, length 2, kind 1) and never crosses
-    a block of 32 KiB; kind 1 is whole, 2 the first piece, 3 a middle one, 4 the last.
+    a block of 32 KiB; kind 1 is complete, 2 the first part, 3 a middle part, 4 the last part.
     """
     at, record = 7, b""
     while at + 7 <= len(data):
