@@ -8,10 +8,12 @@ environment. A value that the user has set takes precedence.
 from __future__ import annotations
 
 import os
+import stat
 import sys
-import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+
+from rewardmap_verl import usage_statistics
 
 SWITCH = "VERL_PLATFORM"
 
@@ -43,9 +45,7 @@ _DEFAULTS: dict[str, str] = {
     # cannot use them. (Ray 2.60)
     "RAY_prestart_worker_first_driver": "0",
     "RAY_enable_worker_prestart": "0",
-    # No usage statistics.
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "VLLM_NO_USAGE_STATS": "1",
+    **usage_statistics.OFF,
 }
 
 
@@ -58,9 +58,28 @@ def cpu_is_selected(environ: MutableMapping[str, str] | None = None) -> bool:
 def bytecode_folder() -> Path:
     """Return the folder for bytecode if the user forbids it next to the sources.
 
-    It is the same for every run of a user, so all processes of a run share it.
+    It is below the user's cache folder, so all processes and runs of a user share it.
     """
-    return Path(tempfile.gettempdir()) / f"rewardmap-verl-bytecode-{os.getuid()}"
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    home = Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache"
+    return home / "rewardmap-verl" / "bytecode"
+
+
+def make_private(folder: Path) -> bool:
+    """Create a folder that only this user can read and write; Python runs the code in it.
+
+    Returns:
+        False if it cannot be created, is a link, or belongs to another user.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            return False
+        folder.chmod(0o700)
+    except OSError:
+        return False
+    return True
 
 
 def cpu_environment(environ: MutableMapping[str, str] | None = None) -> dict[str, str]:
@@ -80,10 +99,21 @@ def cpu_environment(environ: MutableMapping[str, str] | None = None) -> dict[str
     values = os.environ if environ is None else environ
     missing = {name: value for name, value in _DEFAULTS.items() if name not in values}
     if values.get("PYTHONDONTWRITEBYTECODE"):
-        missing["PYTHONDONTWRITEBYTECODE"] = ""
-        if not values.get("PYTHONPYCACHEPREFIX"):
-            missing["PYTHONPYCACHEPREFIX"] = str(bytecode_folder())
+        missing |= bytecode_settings(values)
     return missing
+
+
+def bytecode_settings(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that let Python write bytecode to a separate folder.
+
+    Returns:
+        Nothing if the user names no folder and the default one is not safe to use.
+    """
+    allowed = {"PYTHONDONTWRITEBYTECODE": ""}
+    if values.get("PYTHONPYCACHEPREFIX"):
+        return allowed
+    folder = bytecode_folder()
+    return {**allowed, "PYTHONPYCACHEPREFIX": str(folder)} if make_private(folder) else {}
 
 
 def set_defaults() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rewardmap_verl.cpu import tcp_store
 from rewardmap_verl.cpu.environment import cpu_is_selected
 from rewardmap_verl.patching import Patch, Platform, apply
 
@@ -47,10 +48,11 @@ PATCH = Patch(
 
 
 def register() -> None:
-    """Apply the patch in vLLM's processes of a CPU run."""
+    """Apply the patches of vLLM's processes in a CPU run."""
     if not cpu_is_selected():
         return
     from vllm.platforms import current_platform
 
     if current_platform.is_cpu():
         apply(PATCH)
+        apply(tcp_store.PATCH)

@@ -21,6 +21,7 @@ from rewardmap_verl.evaluation.inference import (
 from rewardmap_verl.evaluation.questions import EvalSet, read_questions
 from rewardmap_verl.evaluation.saved import find_saved, read_saved
 from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.usage_statistics import disable_usage_statistics
 
 __all__ = ["AnswerSources", "is_model", "prepare_environment"]
 
@@ -55,6 +56,8 @@ def prepare_environment() -> None:
     from rewardmap_verl.cpu.environment import cpu_environment
 
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("VLLM_HOST_IP", "127.0.0.1")  # the engine is on this machine
+    disable_usage_statistics()
     if not torch.cuda.is_available():
         wanted = cpu_environment()
         wanted.pop("OMP_NUM_THREADS", None)

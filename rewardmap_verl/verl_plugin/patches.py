@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from rewardmap_verl.cpu.patches import CPU_PATCHES
 from rewardmap_verl.patching import Patch, Platform
-from rewardmap_verl.verl_plugin import position_ids
+from rewardmap_verl.verl_plugin import position_ids, single_machine
 
 __all__ = ["ALL_PATCHES", "EVERY_PLATFORM", "markdown_table"]
 
 EVERY_PLATFORM: tuple[Patch, ...] = (position_ids.PATCH,)
 """Patches that verl's processes apply on every platform."""
 
-ALL_PATCHES: tuple[Patch, ...] = (*EVERY_PLATFORM, *CPU_PATCHES)
-"""All patches, in the order in which they are applied."""
+ALL_PATCHES: tuple[Patch, ...] = (*EVERY_PLATFORM, single_machine.PATCH, *CPU_PATCHES)
+"""All patches. That of a run on one machine is applied by its Hydra callback."""
 
 
 def markdown_table(patches: Iterable[Patch] = ALL_PATCHES) -> str:

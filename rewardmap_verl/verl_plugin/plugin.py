@@ -23,8 +23,10 @@ def load() -> str:
     try:
         from rewardmap_verl import cpu
         from rewardmap_verl.patching import apply
+        from rewardmap_verl.usage_statistics import disable_usage_statistics
         from rewardmap_verl.verl_plugin.patches import EVERY_PLATFORM
 
+        disable_usage_statistics()
         for patch in EVERY_PLATFORM:
             apply(patch)
         cpu.activate()

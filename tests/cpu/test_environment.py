@@ -30,10 +30,49 @@ def test_the_users_values_take_precedence() -> None:
     assert completed["VERL_ENGINE_DEVICE"] == "cuda"
 
 
-def test_bytecode_goes_to_a_separate_folder_if_forbidden_next_to_the_sources() -> None:
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_bytecode_goes_to_a_separate_folder_if_forbidden_next_to_the_sources(cache: Path) -> None:
     completed = cpu_environment({"PYTHONDONTWRITEBYTECODE": "1"})
     assert completed["PYTHONDONTWRITEBYTECODE"] == ""
     assert completed["PYTHONPYCACHEPREFIX"] == str(environment.bytecode_folder())
+    assert environment.bytecode_folder().is_relative_to(cache)
+    assert environment.bytecode_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_a_bytecode_folder_that_others_could_write_becomes_private(cache: Path) -> None:
+    folder = environment.bytecode_folder()
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    assert environment.make_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "another user's"])
+def test_a_bytecode_folder_that_is_not_ours_is_not_used(
+    kind: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = environment.bytecode_folder()
+    folder.parent.mkdir(parents=True)
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif kind == "file":
+        folder.touch()
+    else:
+        monkeypatch.setattr(environment.os, "getuid", lambda: folder.parent.stat().st_uid + 1)
+    completed = cpu_environment({"PYTHONDONTWRITEBYTECODE": "1"})
+    assert not {"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"} & completed.keys()
+
+
+def test_without_a_cache_folder_the_home_folder_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert environment.bytecode_folder() == Path.home() / ".cache/rewardmap-verl/bytecode"
 
 
 def test_the_users_bytecode_folder_takes_precedence() -> None:
@@ -59,13 +98,13 @@ def test_children_compile_once(tmp_path: Path) -> None:
         **os.environ,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
-        "TMPDIR": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path),
     }
     environ.pop("PYTHONPYCACHEPREFIX", None)
     result = subprocess.run(
         [sys.executable, "-c", parent], env=environ, capture_output=True, text=True, check=True
     )
     prefix, cached = result.stdout.split()
-    assert Path(prefix).parent == tmp_path
+    assert Path(prefix).is_relative_to(tmp_path)
     assert Path(cached).is_file()
     assert not (tmp_path / "__pycache__").exists()

@@ -80,6 +80,22 @@ class Stack:
             pytest.fail(f"no end after {timeout:g} s: {' '.join(command)}\n{output[-6000:]}")
         return Finished(program.returncode, output, printed_steps(output))
 
+    def start_training(self, *overrides: str, log: Path) -> subprocess.Popen[bytes]:
+        """Start verl's trainer with the recipe and its CPU option, beside the test."""
+        command = (sys.executable, "-m", "verl.trainer.main_ppo", "+recipe=rewardmap")
+        return self.start(
+            *command,
+            "+recipe/rewardmap=[cpu]",
+            *overrides,
+            log=log,
+            environment={"VERL_PLATFORM": "cpu"},
+        )
+
+    def observe(self) -> None:
+        """Look for new descendants of what was started here."""
+        for process in self.running():
+            self._see(process)
+
     def train(
         self, *overrides: str, recipe: str = "cpu", timeout: float = 600, **options: object
     ) -> Finished:

@@ -19,6 +19,7 @@ PAGE = REPOSITORY / "docs" / "architecture.md"
 
 ORDER = [
     *("errors", "input_files", "parquet", "parsing", "config_blocks", "patching"),
+    "usage_statistics",
     *("transit", "drawing", "questions", "rewards"),
     *("preparation", "curriculum", "checkpoints", "preflight", "cpu", "tiny_model"),
     *("verl_plugin", "evaluation", "reports", "commands"),

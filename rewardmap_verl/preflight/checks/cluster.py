@@ -58,8 +58,11 @@ def check_nodes(config: DictConfig) -> Iterator[Diagnostic]:
 def check_cluster(config: DictConfig) -> Iterator[Diagnostic]:
     """Report resources set for a running Ray cluster, and a cluster that no longer exists.
 
-    ``ray.init`` raises on ``num_cpus`` and the like when it joins a running cluster.
+    ``ray.init`` raises on ``num_cpus`` and the like when it joins a running cluster. A run with
+    ``ray_init.address=local`` starts its own Ray instance in any case.
     """
+    if select(config, "ray_kwargs.ray_init.address") == "local":
+        return
     named = os.environ.get("RAY_ADDRESS", "")
     address = named or last_cluster()
     if address in ("", "local"):
