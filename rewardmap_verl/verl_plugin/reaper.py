@@ -1,36 +1,52 @@
 """Kill what a run leaves behind when its program dies, even from SIGKILL.
 
-Ray ends its processes when the program that started it exits. After SIGKILL some of them, vLLM's
-engine for one, notice it only after ten seconds or more. :func:`start_reaper` marks the environment
-of the program, which all its descendants inherit, and starts this module as a separate process. It
-waits on a pipe whose other end only the program holds; the pipe closes with the program, however it
-ends. Then it kills every process with the mark.
+Ray ends its processes when the program that started it exits. After SIGKILL some of them run on for
+ten seconds or more. :func:`start_reaper` starts this module as a separate process, which records
+the descendants of the program every second and kills them as soon as the program has ended.
 
-It runs as a script without site-packages, so it imports from the standard library only.
+Descendants whose parent dies first are no longer recognizable by their parent, and Ray overwrites
+the environment of its processes with their titles. So both are used: the record of descendants, and
+a mark in the environment for processes that started since the last record.
+
+The reaper runs as a script without site-packages, so it imports from the standard library only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = ["MARK", "start_reaper"]
 
 MARK = "REWARDMAP_RUN"
 """Variable with a random identifier of the run."""
 
-_ROUNDS = 10
-_PAUSE = 0.2  # seconds between two rounds
+INTERVAL = 1.0
+"""Seconds between two reads of the process table."""
+ROUNDS = 50
+PAUSE = 0.1
+"""Seconds between two rounds of killing."""
+
+
+class Process(NamedTuple):
+    """An entry of the process table."""
+
+    parent: int
+    started: str
+    """Start time in clock ticks; a process id with another start time is another process."""
 
 
 def start_reaper() -> int | None:
-    """Start the reaper for this process and its future descendants.
+    """Start the reaper for this process and its descendants.
 
     Returns:
         The reaper's process id; ``None`` on a system without ``/proc``.
@@ -38,52 +54,100 @@ def start_reaper() -> int | None:
     if not Path("/proc/self/environ").exists():
         return None
     mark = uuid.uuid4().hex
-    waits, held = os.pipe()  # neither end is inheritable, so only this process holds ``held``
+    waits, _held = os.pipe()  # not inheritable: ``_held`` closes when this process ends
     reaper = subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__, mark],
+        [sys.executable, "-I", "-S", __file__, str(os.getpid()), mark],
         stdin=waits,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
     os.close(waits)
-    os.set_inheritable(held, False)
     os.environ[MARK] = mark
     return reaper.pid
 
 
-def marked_processes(mark: str) -> Iterator[int]:
-    """Yield the ids of all processes of this user whose environment contains the mark."""
-    entry = f"{MARK}={mark}".encode()
+def process_table() -> dict[int, Process]:
+    """Return all processes except zombies and this one, by process id."""
+    table = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
         try:
-            environment = (folder / "environ").read_bytes()
+            # The name of the program, in parentheses, may contain anything.
+            fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        if fields[0] != "Z":
+            table[int(folder.name)] = Process(int(fields[1]), fields[19])
+    return table
+
+
+def marked(table: Mapping[int, Process], mark: str) -> Iterator[int]:
+    """Yield the processes whose environment contains the mark."""
+    entry = f"{MARK}={mark}".encode()
+    for pid in table:
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:  # another user's, or it has just ended
             continue
         if entry in environment.split(b"\0"):
-            yield int(folder.name)
+            yield pid
 
 
-def kill_marked(mark: str) -> None:
-    """Kill all processes with the mark, including those that start meanwhile."""
-    for _ in range(_ROUNDS):
-        found = list(marked_processes(mark))
-        if not found:
+def add_descendants(known: dict[int, str], table: Mapping[int, Process]) -> None:
+    """Add the descendants of known processes that are still in the table.
+
+    Args:
+        known: Start time by process id.
+        table: The process table.
+    """
+    found = True
+    while found:
+        alive = set(running(known, table))
+        new = {pid: one.started for pid, one in table.items() if one.parent in alive}
+        found = not new.keys() <= alive
+        known.update(new)
+
+
+def running(known: Mapping[int, str], table: Mapping[int, Process]) -> list[int]:
+    """Return the known processes that are still in the table."""
+    return [pid for pid, started in known.items() if pid in table and table[pid].started == started]
+
+
+def survivors(known: dict[int, str], mark: str) -> list[int]:
+    """Return the known and marked processes, with their descendants, that still run."""
+    table = process_table()
+    known.update({pid: table[pid].started for pid in marked(table, mark)})
+    add_descendants(known, table)
+    return running(known, table)
+
+
+def kill_survivors(known: dict[int, str], mark: str) -> None:
+    """Kill the processes of a run until none is left."""
+    for _ in range(ROUNDS):
+        left = survivors(known, mark)
+        if not left:
             return
-        for pid in found:
-            try:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)
 
 
 def main() -> None:
-    """Wait for the program to end, then kill what it has left."""
+    """Record the descendants of a program until it ends, then kill them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.stdin.buffer.read()
-    kill_marked(sys.argv[1])
+    program, mark = int(sys.argv[1]), sys.argv[2]
+    table = process_table()
+    known = {program: table[program].started} if program in table else {}
+    while program in table and table[program].started == known.get(program):
+        add_descendants(known, table)
+        closed, _, _ = select.select([sys.stdin], [], [], INTERVAL)
+        if closed:
+            time.sleep(PAUSE)  # the pipe closes an instant before the process is gone
+        table = process_table()
+    known.pop(program, None)
+    kill_survivors(known, mark)
 
 
 if __name__ == "__main__":

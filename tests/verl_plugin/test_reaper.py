@@ -45,16 +45,16 @@ def wait_until(holds: Callable[[], bool], seconds: float = 20) -> bool:
     return holds()
 
 
-def start(end: str) -> tuple[subprocess.Popen[str], list[int]]:
+def start(end: str, code: str = PROGRAM, count: int = 3) -> tuple[subprocess.Popen[str], list[int]]:
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(end=end)],
+        [sys.executable, "-c", code.format(end=end)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     assert program.stdout is not None
-    return program, [int(program.stdout.readline()) for _ in range(3)]
+    return program, [int(program.stdout.readline()) for _ in range(count)]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -71,6 +71,30 @@ def test_a_program_that_ends_leaves_nothing() -> None:
     program.communicate(timeout=20)
     assert program.returncode == 0
     assert wait_until(lambda: not any(is_running(pid) for pid in left))
+
+
+UNMARKED = """
+import subprocess, sys
+from rewardmap_verl.verl_plugin.reaper import start_reaper
+
+print(start_reaper())
+inner = "import subprocess, sys, time; print(subprocess.Popen(sys.argv[1:]).pid, flush=True)"
+sleeper = [sys.executable, "-c", "import time; time.sleep(300)"]
+subprocess.run([sys.executable, "-c", inner + "; time.sleep(4)", *sleeper], env={{}})
+print("its parent has ended", flush=True)
+{end}
+"""
+
+
+def test_an_orphan_without_the_mark_is_killed() -> None:
+    """Ray overwrites the environment of its processes, and some outlive their parent."""
+    program, (reaper, orphan) = start("sys.stdin.read()", UNMARKED, count=2)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "its parent has ended\n"
+    assert is_running(orphan)
+    program.kill()
+    program.wait(timeout=20)
+    assert wait_until(lambda: not is_running(orphan) and not is_running(reaper))
 
 
 def test_processes_of_other_runs_are_left_alone() -> None:
