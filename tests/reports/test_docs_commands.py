@@ -286,16 +286,6 @@ def test_commands_within_sentences_parse(page: Path) -> None:
             assert all(word in script.read_text("utf-8") for word in words if word[:2] == "--")
 
 
-@pytest.mark.parametrize("script", ["samples.py", "reward_pictures.py"])
-def test_scripts_of_the_pages_write_only_what_they_are_given(script: str, tmp_path: Path) -> None:
-    images = sorted((ROOT / "docs" / "images").iterdir())
-    before = [path.stat().st_mtime_ns for path in images]
-    command = [sys.executable, ROOT / "docs" / script, "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0 and "usage:" in done.stdout
-    assert [path.stat().st_mtime_ns for path in images] == before
-
-
 # Links and quoted texts
 
 
@@ -398,10 +388,3 @@ def test_the_table_of_the_pictures_page_is_computed_by_the_code() -> None:
     module = load_script("reward_pictures")
     _, _, _, answers = module.five_answers()
     assert module.table(answers) in (ROOT / "docs" / "reward-pictures.md").read_text("utf-8")
-
-
-def test_the_questions_of_the_readme_are_generated_by_the_code() -> None:
-    module = load_script("samples")
-    rows = "\n".join(module.sample_rows(module.sample_network()))
-    assert rows.count("\n") == 5
-    assert rows in README.read_text("utf-8")
