@@ -246,11 +246,11 @@ def growth_of_stops(arguments: argparse.Namespace) -> dict[str, Curve]:
         plans = Planner(network).best_plans(0, last)
         planner = Planner(network)
 
-        def plan_anew(planner: Any = planner, last: int = last) -> None:
+        def plan_again(planner: Any = planner, last: int = last) -> None:
             planner._from.clear()
             planner.best_plans(0, last)
 
-        planning.append((stops, seconds(plan_anew)))
+        planning.append((stops, seconds(plan_again)))
         truth, text = question(network, plans[0])
         score = partial(score_answer, text, truth, network, RewardConfig())
         score()  # fills the caches of the network

@@ -63,9 +63,9 @@ def is_finished(study: Study, trial: Trial, questions: int) -> bool:
     if not dump.is_file() or not (folder / RECORD_NAME).is_file():
         return False
     with dump.open("rb") as file:
-        whole = sum(line.endswith(b"\n") for line in file) == 2 * questions
+        complete = sum(line.endswith(b"\n") for line in file) == 2 * questions
     steps = {one.step for one in read_record(folder / RECORD_NAME) if one.part == "train"}
-    return whole and steps == set(range(1, study.budget.steps + 1))
+    return complete and steps == set(range(1, study.budget.steps + 1))
 
 
 def collect(study: Study, trial: Trial, data: str, started: float, seconds: float) -> Result:

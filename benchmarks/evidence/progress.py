@@ -57,8 +57,8 @@ class _ProgressBars:
             now = time.monotonic()
             mean = sum(self._durations) / len(self._durations)
             started = list(self._started.values())
-            whole = mean * self._left - sum(min(mean, now - one) for one in started)
-            seconds = whole / len(started)
+            total = mean * self._left - sum(min(mean, now - one) for one in started)
+            seconds = total / len(started)
             self._progress.update(self._runs, left=f"about {seconds / 60:.0f} min left")
 
     def run_finished(self, trial: Trial, result: Result, ran: bool) -> None:

@@ -22,7 +22,7 @@ _OUTPUT_SETTINGS = (
     "trainer.save_freq=1000000",  # a checkpoint of the last step only
     "trainer.experiment_name=evidence",
 )
-"""The collector reads validation dumps and the step record; a run writes nothing else."""
+"""The collector reads validation dumps and the step record; a run writes no other outputs."""
 
 
 @dataclass(frozen=True, slots=True)

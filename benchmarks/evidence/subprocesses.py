@@ -125,8 +125,8 @@ def run_subprocess(
 def _remember(pid: int, seen: dict[int, psutil.Process]) -> None:
     """Record all descendants; one whose parent has ended is no longer listed as a child."""
     with contextlib.suppress(psutil.Error):
-        whole = psutil.Process(pid)
-        for process in (whole, *whole.children(recursive=True)):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
             seen.setdefault(process.pid, process)
 
 

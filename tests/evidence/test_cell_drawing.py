@@ -1,4 +1,4 @@
-"""Pictures of micro networks: one cell a stop, everything where it is said to be."""
+"""Drawings of micro networks: one cell per stop, and positions that match the image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _near(drawn: DrawnMap, x: float, y: float, color: str) -> bool:
     return all(abs(a - b) < 60 for a, b in zip(found, wanted, strict=False))
 
 
-def test_a_map_has_one_visual_token_for_each_cell(
+def test_every_cell_is_one_visual_token(
     maps: list[tuple[PlacedNetwork, DrawnMap]],
 ) -> None:
     assert {drawn.size for _, drawn in maps} == {(140, 112)}
@@ -34,7 +34,7 @@ def test_a_map_has_one_visual_token_for_each_cell(
             assert (x // 28, y // 28) == cell
 
 
-def test_the_ring_of_a_stop_has_the_colors_of_its_lines(
+def test_rings_have_the_colors_of_the_lines(
     maps: list[tuple[PlacedNetwork, DrawnMap]],
 ) -> None:
     for placed, drawn in maps:
@@ -45,7 +45,7 @@ def test_the_ring_of_a_stop_has_the_colors_of_its_lines(
             assert _near(drawn, x + 7, y - 7, last)
 
 
-def test_letters_are_printed_within_their_boxes(
+def test_letters_are_within_their_boxes(
     maps: list[tuple[PlacedNetwork, DrawnMap]],
 ) -> None:
     for placed, drawn in maps:

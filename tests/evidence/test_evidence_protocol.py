@@ -63,24 +63,24 @@ def composed(study: Study, arm: str) -> Any:
 
 def test_arms_differ_only_in_reward_and_order(package_protocol: Protocol, tmp_path: Path) -> None:
     study = Study(package_protocol, "small", tmp_path, tmp_path)
-    whole = {arm: composed(study, arm) for arm in study.arms}
+    configs = {arm: composed(study, arm) for arm in study.arms}
     reward = {
         arm: (config.reward.rewardmap.use_detail, config.reward.rewardmap.use_difficulty)
-        for arm, config in whole.items()
+        for arm, config in configs.items()
     }
     binary, both = (False, False), (True, True)
     assert reward == {
         **dict.fromkeys(ARMS, binary),
         **dict.fromkeys(("reward_only", "rewardmap"), both),
     }
-    for config in whole.values():
+    for config in configs.values():
         config.reward.rewardmap.use_detail = config.reward.rewardmap.use_difficulty = True
         del config.data.curriculum, config.trainer
     rest = {
         arm: str(one)
         .replace(str(study.model(Trial(arm, 1)).resolve()), "MODEL")
         .replace(f"/{arm}/", "/ARM/")
-        for arm, one in whole.items()
+        for arm, one in configs.items()
     }
     assert len(set(rest.values())) == 1
 

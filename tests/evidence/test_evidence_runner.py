@@ -1,6 +1,6 @@
-"""Running a study: what is done is not done again, and what was half done is begun anew.
+"""Running a study: finished runs are kept, and partial runs start over.
 
-The programs that a study starts are played: they leave the files that the real ones leave.
+The programs that a study starts are replaced by functions that write the same files.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Silent:
 
 
 def play_run(study: Study, trial: Trial, steps: int) -> None:
-    """Leave what a run leaves: gold answers to maps, always the same to blank pictures."""
+    """Write the files of a run: gold answers for maps, one constant answer for blank images."""
     folder = study.run_folder(trial)
     record = RecordWriter(folder / RECORD_NAME)
     scores = {"score": (0.0, 1.0), "acc": (0.0, 1.0), "readable": (1.0, 1.0)}
@@ -74,7 +74,7 @@ def play_run(study: Study, trial: Trial, steps: int) -> None:
 
 @pytest.fixture
 def ready(study: Study, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    """The study with data; runs and models are played."""
+    """The study with data; runs and models are simulated."""
     ready = replace(study, work=study.work)
     study.work.mkdir()
     for name in ("data", "blank"):
@@ -93,7 +93,7 @@ def ready(study: Study, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Stud
 
 @pytest.fixture
 def played(ready: Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trial]]:
-    """The runs that were started."""
+    """The runs that were started, in order."""
     started: list[Trial] = []
 
     def run(command: Sequence[str], log: Path, *_: Any) -> float:
@@ -109,10 +109,10 @@ def played(ready: Study, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trial
 ARMS = ("rl_baseline", "rewardmap")
 
 
-def test_a_result_holds_what_was_answered(ready: Study, played: list[Trial]) -> None:
+def test_result_has_the_answers(ready: Study, played: list[Trial]) -> None:
     (result,) = run_study(ready, ready.trials(("rewardmap",), 1), Silent())
     last = result.validations[-1]
-    assert set(last.map.right) == {1.0}, "gold answers, told from those to blank pictures"
+    assert set(last.map.right) == {1.0}, "gold answers, separate from those to blank images"
     assert 0 < sum(last.blank.right) < len(last.blank.right), "some questions have no for answer"
     assert set(last.blank.text) == {BLANK_ANSWER}
     assert last.map.text[0] != ""
@@ -129,7 +129,7 @@ def test_a_result_holds_what_was_answered(ready: Study, played: list[Trial]) -> 
     assert sum(scale.baselines["random"].right) < len(scale.types)
 
 
-def test_what_is_finished_is_not_run_again(ready: Study, played: list[Trial]) -> None:
+def test_finished_runs_are_kept(ready: Study, played: list[Trial]) -> None:
     first = run_study(ready, ready.trials(ARMS, 1), Silent())
     assert played == [Trial("rl_baseline", 1), Trial("rewardmap", 1)]
     listener = Silent()
@@ -138,7 +138,7 @@ def test_what_is_finished_is_not_run_again(ready: Study, played: list[Trial]) ->
     assert again[:2] == first
 
 
-def test_a_run_that_ended_early_is_begun_anew(ready: Study, played: list[Trial]) -> None:
+def test_a_partial_run_starts_over(ready: Study, played: list[Trial]) -> None:
     (trial,) = ready.trials(("rewardmap",), 1)
     folder = ready.run_folder(trial)
     folder.mkdir(parents=True)
@@ -149,9 +149,7 @@ def test_a_run_that_ended_early_is_begun_anew(ready: Study, played: list[Trial])
     assert not (folder / "left_over.txt").exists()
 
 
-def test_a_finished_run_without_a_result_is_not_run_again(
-    ready: Study, played: list[Trial]
-) -> None:
+def test_a_finished_run_without_a_result_is_collected(ready: Study, played: list[Trial]) -> None:
     (trial,) = ready.trials(("rewardmap",), 1)
     (result,) = run_study(ready, [trial], Silent())
     ready.result(trial).unlink()
@@ -160,7 +158,7 @@ def test_a_finished_run_without_a_result_is_not_run_again(
     assert again == result
 
 
-def test_a_cut_off_dump_is_not_a_finished_run(ready: Study, played: list[Trial]) -> None:
+def test_a_truncated_dump_is_not_a_finished_run(ready: Study, played: list[Trial]) -> None:
     (trial,) = ready.trials(("rewardmap",), 1)
     run_study(ready, [trial], Silent())
     questions = len(read_questions(ready.data).items)
@@ -170,7 +168,7 @@ def test_a_cut_off_dump_is_not_a_finished_run(ready: Study, played: list[Trial])
     assert not is_finished(ready, trial, questions)
 
 
-def test_an_interruption_leaves_what_was_finished(
+def test_finished_runs_survive_an_interruption(
     ready: Study, played: list[Trial], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play = runner.run_subprocess
@@ -203,7 +201,7 @@ def test_results_of_other_settings_are_refused(
     assert len(played) == 2, "nothing was run before it was refused"
 
 
-def test_more_seeds_and_another_arm_are_no_other_settings(
+def test_seeds_and_other_arms_do_not_invalidate_results(
     ready: Study, played: list[Trial], protocol_values: dict[str, Any]
 ) -> None:
     (trial,) = ready.trials(("rewardmap",), 1)
@@ -215,7 +213,7 @@ def test_more_seeds_and_another_arm_are_no_other_settings(
     assert load_result(changed, trial, None) is not None
 
 
-def test_a_result_that_is_cut_off_is_named(ready: Study, played: list[Trial]) -> None:
+def test_a_truncated_result_is_named(ready: Study, played: list[Trial]) -> None:
     (trial,) = ready.trials(("rewardmap",), 1)
     run_study(ready, [trial], Silent())
     path = ready.result(trial)
@@ -230,12 +228,12 @@ def test_a_result_that_is_cut_off_is_named(ready: Study, played: list[Trial]) ->
         read_result(path)
 
 
-def test_two_at_once_are_refused(ready: Study, played: list[Trial]) -> None:
+def test_a_second_process_is_refused(ready: Study, played: list[Trial]) -> None:
     with runner._locked(ready.work), pytest.raises(ConfigError, match="--work"):
         run_study(ready, ready.trials(ARMS, 1), Silent())
 
 
-def test_the_blank_control_differs_in_pictures_alone(prepared: Path, tmp_path: Path) -> None:
+def test_the_blank_control_differs_only_in_images(prepared: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     seen, blank = (read_questions(prepared / name).items for name in ("data", "blank"))
@@ -292,11 +290,13 @@ def test_a_model_of_other_settings_is_refused(
     (two.work / "data").symlink_to(ready.data.resolve())
     made.clear()
     setup.make_models(two, ready.trials(("rewardmap",), 1), *rest[1:])
-    assert made == ["untrained", "start-1", "start"], "one cold start goes on where one ended"
+    assert made == ["untrained", "start-1", "start"], (
+        "each cold start continues from the one before"
+    )
 
 
-def test_runs_run_parallel(ready: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two are under way at once, and their results come in the order of the runs."""
+def test_runs_in_parallel(ready: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs overlap, and their results keep the order of the runs."""
     meeting = threading.Barrier(2, timeout=30)
 
     def run(command: Sequence[str], log: Path, *_: Any) -> float:
@@ -311,7 +311,7 @@ def test_runs_run_parallel(ready: Study, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [one.arm for one in results] == list(ARMS)
 
 
-def test_a_failure_ends_what_runs_beside_it(tmp_path: Path) -> None:
+def test_a_failure_stops_parallel_runs(tmp_path: Path) -> None:
     stop = threading.Event()
     marker = tmp_path / "pid"
 
@@ -333,7 +333,7 @@ def test_a_failure_ends_what_runs_beside_it(tmp_path: Path) -> None:
 
 
 def sleeper(marker: Path) -> list[str]:
-    """A program that starts another one, which sleeps, and then sleeps itself."""
+    """Return a program that starts a sleeping child and then sleeps."""
     inner = "import time; time.sleep(120)"
     text = (
         "import pathlib, subprocess, sys, time\n"
@@ -349,7 +349,7 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("how", ["interrupted", "too long"])
-def test_nothing_of_a_child_is_left(how: str, tmp_path: Path) -> None:
+def test_no_descendant_survives(how: str, tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     begin = time.monotonic()
 

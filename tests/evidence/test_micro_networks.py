@@ -1,4 +1,4 @@
-"""Networks of a few cells: connected, unambiguous, and the same everywhere."""
+"""Micro networks: connected, unambiguous and deterministic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTINGS = MicroSettings()
 PLACED = [generate_micro_network(3, index, SETTINGS) for index in range(60)]
 
 
-def test_lines_are_chains_of_neighboring_cells_within_the_picture() -> None:
+def test_lines_are_chains_of_adjacent_cells() -> None:
     for placed in PLACED:
         for line in placed.network.lines:
             cells = [placed.positions[stop] for stop in line.listed]
@@ -66,12 +66,12 @@ def test_a_network_is_a_function_of_seed_and_index() -> None:
         {"widht": 5},
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong: dict[str, int]) -> None:
+def test_inconsistent_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         MicroSettings(**wrong)
 
 
-def test_too_little_room_is_an_error_that_says_what_to_change() -> None:
+def test_a_grid_that_is_too_small_is_an_error() -> None:
     settings = MicroSettings(width=2, height=2, fewest_lines=3)
     with pytest.raises(ConfigError, match="Use a larger grid"):
         generate_micro_network(1, 0, settings)
