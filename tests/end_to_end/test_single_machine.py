@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,18 @@ def is_loopback(address: str) -> bool:
 
 
 @pytest.fixture
-def traces_of_clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable and a file that name clusters which do not run."""
+def traces_of_clusters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A variable and a file that name clusters which do not run.
+
+    The folder's path is short, because Ray makes sockets below it, and theirs have 107 bytes.
+    """
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    current = tmp_path / "ray" / "ray_current_cluster"
-    current.parent.mkdir()
-    current.write_text("127.0.0.1:2")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        current = Path(folder) / "ray" / "ray_current_cluster"
+        current.parent.mkdir()
+        current.write_text("127.0.0.1:2")
+        monkeypatch.setenv("TMPDIR", folder)
+        yield
 
 
 @pytest.mark.usefixtures("traces_of_clusters")
@@ -75,5 +81,5 @@ def test_all_ports_are_on_loopback_and_nothing_outlives_a_killed_run(
     assert len(left) > 5
     run.send_signal(signal.SIGKILL)
     run.wait(timeout=20)
-    _, alive = psutil.wait_procs(left, timeout=5)
+    _, alive = psutil.wait_procs(left, timeout=10)
     assert [process.name() for process in alive] == []
