@@ -83,9 +83,10 @@ def image_inside(root: Path, relative: str, where: object = "image", field: str 
         DataError: The path is not inside ``root``, or is not a plain name of a raster image; pages
             link to it, so that ``javascript:`` or an SVG file with a script would be dangerous.
     """
+    path = inside(root, relative, where, field)
     if not _IMAGE_PATH.fullmatch(relative):
         raise DataError(where, field, relative, "Images are PNG, JPEG or WebP with plain names.")
-    return inside(root, relative, where, field)
+    return path
 
 
 def fold_name(name: str) -> str:
