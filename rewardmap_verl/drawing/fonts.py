@@ -23,6 +23,9 @@ from rewardmap_verl.errors import ConfigError
 __all__ = [
     "FAMILIES",
     "LINE_HEIGHT",
+    "FontFamily",
+    "embedded_family",
+    "font_file",
     "font_for",
     "is_right_to_left",
     "printable",
@@ -103,8 +106,8 @@ _OPTIONAL: Final = (
     _noto_cjk("TC", (0x2E80, 0x9FFF), (0xF900, 0xFAFF), (0xFE30, 0xFE4F), (0x20000, 0x323AF)),
 )
 """The first family that has every glyph of a text is used."""
-FAMILIES: Final = ", ".join([_DEJAVU.name, *(family.name for family in _OPTIONAL), "sans-serif"])
-"""Font families in SVG files, which use the fonts of the viewer."""
+FAMILIES: Final = f"{_DEJAVU.name}, sans-serif"
+"""Font families of SVG files, except for texts whose font is embedded."""
 
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "RLE", "RLO", "RLI"})
 _INVISIBLE: Final = frozenset({0x34F, *range(0x180B, 0x180E), *range(0xFE00, 0xFE10)})
@@ -118,13 +121,28 @@ def _load(family: FontFamily, size: float, bold: bool, shaped: bool) -> ImageFon
     The basic layout engine is used wherever it suffices: its output depends on Pillow alone.
     """
     engine = ImageFont.Layout.RAQM if shaped else ImageFont.Layout.BASIC
-    path = _package(family) / ((bold and family.bold) or family.regular)
+    path = font_file(family, bold)
     font = ImageFont.truetype(path, size, layout_engine=engine)
     if not family.bold:
         weight = 700 if bold else 400
         axes = font.get_variation_axes()
         font.set_variation_by_axes([weight if "eight" in _axis(axis) else 100 for axis in axes])
     return font
+
+
+def font_file(family: FontFamily, bold: bool = False) -> Path:
+    """Return the file of a font.
+
+    Raises:
+        ConfigError: The package of the font is not installed.
+    """
+    return _package(family) / ((bold and family.bold) or family.regular)
+
+
+def embedded_family(text: str) -> FontFamily | None:
+    """Return the font family of a text that an SVG file has to embed; None for DejaVu Sans."""
+    family = _family(text)
+    return None if family is _DEJAVU else family
 
 
 def _axis(axis: Any) -> str:

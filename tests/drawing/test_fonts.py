@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
+import io
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -182,6 +184,21 @@ def test_svg_texts_have_a_direction() -> None:
     assert hebrew and all(node.get("direction") == "rtl" for node in hebrew)
     assert all(node.get("text-anchor") == "end" for node in hebrew)
     assert all(node.get("direction") is None for node in texts if node not in hebrew)
+
+
+@SEA
+def test_svg_files_embed_the_fonts_of_rare_scripts() -> None:
+    name = "สถานีสยาม"
+    drawn = draw("Central", name)
+    style = next(node for node in ET.fromstring(drawn.svg()) if node.tag.endswith("style"))
+    assert style.text is not None and style.text.count("@font-face") == 1
+    data = style.text.split("base64,")[1].split(")")[0]
+    with TTFont(io.BytesIO(base64.b64decode(data))) as font:
+        assert set(map(ord, name)) <= set(font.getBestCmap())
+        assert {"wght", "wdth"} == {axis.axisTag for axis in font["fvar"].axes}
+    assert len(drawn.svg()) < 100_000
+    assert draw("Central", name).svg() == drawn.svg()
+    assert "<style>" not in draw("Central", "North").svg()
 
 
 @pytest.mark.parametrize("case", ["01-rtl-names-mirrored", "02-names-drawn-as-empty-boxes"])
