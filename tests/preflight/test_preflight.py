@@ -483,7 +483,7 @@ def test_only_rank_zero_prints(config: DictConfig, monkeypatch: pytest.MonkeyPat
 def test_resources_of_a_running_cluster(
     config: DictConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config.ray_kwargs.ray_init.num_cpus = 8
+    config.ray_kwargs.ray_init.num_cpus = 64
     assert found(config) == {}
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert "set ray_kwargs.ray_init.num_cpus=null" in str(
