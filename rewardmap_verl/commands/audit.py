@@ -63,14 +63,15 @@ def audit(
 
     from rewardmap_verl.commands.reward_options import load_settings
     from rewardmap_verl.rewards.audit import audit_questions
-    from rewardmap_verl.rewards.leaks import measure_leaks
+    from rewardmap_verl.rewards.leaks import LeakSample, measure_leaks
 
     console = Console()
     try:
         settings = load_settings(config, set_)
-        rows = list(_questions(data, networks))
+        sample = LeakSample(seed)
+        rows = sample.watch(_questions(data, networks))
         groups = list(audit_questions(rows, settings, limit, seed, tries))
-        leaks = measure_leaks(rows, settings)
+        leaks = measure_leaks(sample.rows, settings)
     except (DataError, ConfigError) as error:
         fail(error)
     if not groups:

@@ -19,11 +19,13 @@ direct ride          planning: one ride between the two stops on the most freque
 
 from __future__ import annotations
 
+import heapq
 import math
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -35,7 +37,7 @@ from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.rows import QuestionRow
 from rewardmap_verl.rewards.score import bounds, score_answer
 
-__all__ = ["BALANCED_TYPES", "Leak", "measure_leaks"]
+__all__ = ["BALANCED_TYPES", "Leak", "LeakSample", "measure_leaks"]
 
 BALANCED_TYPES: Final = frozenset(
     {QuestionType.TORF1, QuestionType.TORF2, QuestionType.COUNTING1}
@@ -73,6 +75,38 @@ class Leak:
     def excess(self) -> float:
         """Accuracy above the most frequent answer."""
         return self.accuracy - self.majority
+
+
+@dataclass(slots=True)
+class LeakSample:
+    """A uniform sample of the questions of each type, taken while they are read."""
+
+    seed: int = 0
+    limit: int = 4000
+    """Questions to keep per type."""
+    _kept: dict[QuestionType, list[tuple[float, int, QuestionRow]]] = field(default_factory=dict)
+
+    def watch(self, rows: Iterable[QuestionRow]) -> Iterator[QuestionRow]:
+        """Yield the questions unchanged and sample them."""
+        for number, row in enumerate(rows):
+            kept = self._kept.setdefault(row.truth.type, [])
+            drawn = random.Random(f"{self.seed}/{row.truth.place(row.where)}").random()
+            entry = (-drawn, number, row)  # the heap's first entry has the largest draw
+            if len(kept) < self.limit:
+                heapq.heappush(kept, entry)
+            else:
+                heapq.heappushpop(kept, entry)
+            yield row
+
+    @property
+    def rows(self) -> list[QuestionRow]:
+        """The sample, in the order in which the questions were read."""
+        kept = sorted((entry[1:] for found in self._kept.values() for entry in found), key=_number)
+        return [row for _, row in kept]
+
+
+def _number(entry: tuple[int, QuestionRow]) -> int:
+    return entry[0]
 
 
 @dataclass(frozen=True, slots=True)

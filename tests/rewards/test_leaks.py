@@ -13,7 +13,7 @@ from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.questions.wording import counting1_text
 from rewardmap_verl.rewards.config import RewardConfig
-from rewardmap_verl.rewards.leaks import BALANCED_TYPES, Leak, measure_leaks
+from rewardmap_verl.rewards.leaks import BALANCED_TYPES, Leak, LeakSample, measure_leaks
 from rewardmap_verl.rewards.rows import MISSING, QuestionRow
 from rewardmap_verl.rewards.score import GroundTruth
 from rewardmap_verl.transit.network import Network
@@ -119,6 +119,20 @@ def test_a_word_that_gives_the_answer_away_is_found(synthetic: list[QuestionRow]
     leak = leaks_of(rows)[QuestionType.TORF1]
     assert leak.policy == "naive Bayes"
     assert leak.accuracy > 0.9
+
+
+def test_the_sample_is_bounded_and_depends_on_the_seed(synthetic: list[QuestionRow]) -> None:
+    rows = [replace(row, where=f"row {number}") for number, row in enumerate(synthetic)]
+
+    def sampled(seed: int) -> list[QuestionRow]:
+        sample = LeakSample(seed, limit=20)
+        assert list(sample.watch(rows)) == rows
+        return sample.rows
+
+    assert len(sampled(0)) == 20 * len(BALANCED_TYPES)
+    assert sampled(0) == sampled(0) != sampled(1)
+    everything = LeakSample(limit=10_000)
+    assert list(everything.watch(rows)) == everything.rows == rows
 
 
 def test_one_city_is_split_in_two(synthetic: list[QuestionRow]) -> None:

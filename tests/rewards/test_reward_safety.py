@@ -53,6 +53,20 @@ HOSTILE = {
     "combining": "e\u0301\u0323",
     "surrogates": "\ud800",
     "zero width": "\u200b",
+    "table rows": "| Line 1 | Acorn Station | Birch Station |\n",
+    "table headers": "| Route Name | Departure Stop | Arrival Stop |\n",
+    "cells": "|",
+    "JSON answers": '{"answer": "',
+    "JSON legs": '{"route_name": "Line 1", "departure_stop": "Acorn", "arrival_stop": "Elm"}, ',
+    "fboxes": "\\fbox{",
+    "final marks": "Final answer:\nRoute Name: 1\nDeparture Stop: Acorn\nArrival Stop: Elm\n",
+    "thinking triangles": "◁think▷",
+    "special tokens": "<|im_end|>",
+    "open tokens": "<|",
+    "square brackets": "[THINK",
+    "answer lines": "yes\n",
+    "number words": "twenty-",
+    "remarks": "Route Name: 1\nDeparture Stop: A - transfer\nArrival Stop: B, transfer - \n",
 }
 
 
