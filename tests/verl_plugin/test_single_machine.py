@@ -16,7 +16,12 @@ from rewardmap_verl.usage_statistics import OFF, disable_usage_statistics
 from rewardmap_verl.verl_plugin import single_machine
 from rewardmap_verl.verl_plugin.single_machine import SingleMachineCallback, starts_own_ray
 
-OWN = OmegaConf.create({"ray_kwargs": {"ray_init": {"address": "local", "num_cpus": 8}}})
+OWN = OmegaConf.create(
+    {
+        "ray_kwargs": {"ray_init": {"address": "local", "num_cpus": 8}},
+        "trainer": {"nnodes": 1},
+    }
+)
 JOINS = OmegaConf.create({"ray_kwargs": {"ray_init": {"address": None}}})
 
 PROGRAM = """
@@ -67,6 +72,14 @@ def test_traces_of_other_clusters_do_not_matter(
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray/ray_current_cluster").write_text("10.0.0.2:6379")
     assert list(check_cluster(OWN)) == []
+
+
+def test_several_nodes_need_a_cluster() -> None:
+    several = OmegaConf.merge(OWN, {"trainer": {"nnodes": 2}})
+    (diagnostic,) = check_cluster(several)
+    assert diagnostic.stops
+    assert "wait for 2" in diagnostic.hint
+    assert "multi_node" in diagnostic.hint
 
 
 def test_usage_statistics_are_off_unless_the_user_turns_them_on() -> None:

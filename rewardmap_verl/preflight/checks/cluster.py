@@ -62,6 +62,7 @@ def check_cluster(config: DictConfig) -> Iterator[Diagnostic]:
     ``ray_init.address=local`` starts its own Ray instance in any case.
     """
     if select(config, "ray_kwargs.ray_init.address") == "local":
+        yield from check_single_machine(config)
         return
     named = os.environ.get("RAY_ADDRESS", "")
     address = named or last_cluster()
@@ -117,6 +118,18 @@ def core_count() -> int:
         return min(cores, max(1, int(quota) // int(period)))
     except (OSError, ValueError):  # no limit ("max"), or another version of cgroups
         return cores
+
+
+def check_single_machine(config: DictConfig) -> Iterator[Diagnostic]:
+    """Report several nodes for a run whose Ray instance has one."""
+    nodes = require_int(config, "trainer.nnodes")
+    if nodes > 1:
+        yield Diagnostic(
+            "ray_kwargs.ray_init.address",
+            f"The run would start a Ray instance of one node and wait for {nodes}. Add "
+            "'+recipe/rewardmap=[multi_node]' as the last option to join the running cluster.",
+            "local",
+        )
 
 
 def ray_folder() -> Path:
