@@ -95,7 +95,7 @@ def test_results_as_json(work: Work, tmp_path: Path) -> None:
     assert read_results(folder)[0][0].cells[5] == pytest.approx(50.0)
 
 
-def test_a_benchmark_that_was_not_run_is_said(work: Work) -> None:
+def test_a_missing_benchmark_is_reported(work: Work) -> None:
     rows, notes = read_results(work("m", VStarBench="", MMStar=""))
     assert rows[0].cells[2] is rows[0].cells[5] is rows[0].cells[6] is None
     assert notes == ["m: no result of VStarBench, MMStar, so no mean."]

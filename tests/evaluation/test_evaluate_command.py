@@ -65,7 +65,7 @@ def test_gold_answers_have_everything(prepared: Path, questions: EvalSet, tmp_pa
     shown = evaluate(answers, prepared, "--out", tmp_path / "out", "--detail")
     for word in ("100.00", "baseline: random", "baseline: planner", "map_score/ends", "Counting3"):
         assert word in shown
-    assert "Qwen2.5-VL" not in shown, "published figures are of other questions"
+    assert "Qwen2.5-VL" not in shown, "published metrics are about other questions"
     (model,) = results(tmp_path / "out")["models"]
     assert set(model["accuracy_by_data_source"].values()) == {1.0}
     metrics = {(f["section"], f["metric"], f["weighted"]): f for f in model["metrics"]}
@@ -161,7 +161,7 @@ def test_other_weights(prepared: Path, tmp_path: Path) -> None:
     assert "flat.yaml" in refused("random", prepared, "--weights", file)
 
 
-def test_what_cannot_be_used_is_told(prepared: Path, questions: EvalSet, tmp_path: Path) -> None:
+def test_unusable_input_is_reported(prepared: Path, questions: EvalSet, tmp_path: Path) -> None:
     rows = gold_rows(questions)
     foreign = write(tmp_path / "foreign.jsonl", [{"index": 9999, "response": "x"}])
     double = write(tmp_path / "double.jsonl", [*rows, {**rows[0], "response": "x"}])
@@ -214,7 +214,7 @@ def test_an_answer_log_can_be_scored(prepared: Path, questions: EvalSet, tmp_pat
     assert CliRunner().invoke(app, elsewhere).exit_code == 2
 
 
-def test_published_rows_say_on_how_many_questions_they_are(prepared: Path, tmp_path: Path) -> None:
+def test_published_rows_show_their_number_of_questions(prepared: Path, tmp_path: Path) -> None:
     data = shutil.copytree(prepared, tmp_path / "data")
     manifest = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
     manifest["dropped"] = {"test": {"that repeat another row": 2, "about an unknown stop": 1}}
@@ -270,7 +270,7 @@ def test_the_planner_reaches_what_gold_has(questions: EvalSet, prepared: Path) -
     assert set(accuracy("gold", questions, prepared).values()) == {1.0}
 
 
-def test_the_planner_looks_at_no_gold_answer(questions: EvalSet) -> None:
+def test_the_planner_ignores_gold_answers(questions: EvalSet) -> None:
     """With every gold answer turned into another it answers as before."""
     from dataclasses import replace
 
@@ -290,14 +290,14 @@ def test_chance_is_chance(questions: EvalSet, prepared: Path) -> None:
     assert mean["rewardmap/planning"] < 0.5
 
 
-def test_the_majority_is_at_home_in_training(prepared: Path) -> None:
+def test_the_majority_answer_is_half_right_on_balanced_questions(prepared: Path) -> None:
     """True/false questions are balanced: the majority answer is right for half of them."""
     found = accuracy("majority", read_questions(prepared, "train"), prepared)
     assert found["rewardmap/TorF1"] == found["rewardmap/TorF2"] == 0.5
 
 
-def test_types_beyond_the_papers_stand_apart(ask: Any, make_row: Any) -> None:
-    """They leave the figures of ReasonMap-Plus as they are; the planner does not know them."""
+def test_types_beyond_the_papers_are_a_section_of_their_own(ask: Any, make_row: Any) -> None:
+    """They do not change the metrics of ReasonMap-Plus; the planner does not answer them."""
     rows = [make_row("TorF1"), make_row("Transfers", answer=0), make_row("NextStop", answer=2)]
     both, papers = ask(rows), ask(rows[:1])
     weights, config = load_weights(), RewardConfig()

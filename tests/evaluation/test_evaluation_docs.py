@@ -41,7 +41,7 @@ class Parrot:
 def place(
     tmp_path: Path, prepared: Path, questions: EvalSet, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A folder in which everything lies that the documentation speaks of."""
+    """A folder with everything that the documentation mentions."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "synthetic").symlink_to(prepared)
     for name in ("merged", "model"):

@@ -136,7 +136,7 @@ def test_answers_of_two_kinds_are_not_mixed(
     assert path.read_bytes() == before
 
 
-def test_a_renamed_folder_goes_on(tmp_path: Path, twelve: EvalSet) -> None:
+def test_a_renamed_folder_resumes(tmp_path: Path, twelve: EvalSet) -> None:
     path = tmp_path / "answers.jsonl"
     run(path, twelve, Parrot(), {"data": "data/here", "model": {"name": "a", "files": "1"}})
     moved = {"data": "/data/there", "model": {"name": "b", "files": "1"}}
@@ -177,7 +177,7 @@ def test_a_model_is_known_by_its_files(tmp_path: Path) -> None:
     assert model_identity("Qwen/Qwen2.5-VL-7B-Instruct")["name"] == "Qwen/Qwen2.5-VL-7B-Instruct"
 
 
-def test_what_is_no_model_is_told(tmp_path: Path) -> None:
+def test_folders_without_a_model_are_reported(tmp_path: Path) -> None:
     check_model("Qwen/Qwen2.5-VL-7B-Instruct")
     check_model(str(make_model(tmp_path / "model")))
     run_folder = make_model(tmp_path / "run" / "merged").parent
@@ -217,7 +217,7 @@ def test_vllm_is_set_for_the_prompts_and_the_machine(twelve: EvalSet) -> None:
     assert engine_options(Generation(), twelve, on_cpu=True)["max_model_len"] is None
 
 
-def test_the_header_says_what_was_asked_of_whom(tmp_path: Path, twelve: EvalSet) -> None:
+def test_the_header_identifies_questions_and_model(tmp_path: Path, twelve: EvalSet) -> None:
     model = make_model(tmp_path / "model")
     header = log_header(twelve, str(model), Generation(max_tokens=77))
     assert header["questions"] == twelve.fingerprint

@@ -1,4 +1,4 @@
-"""``rewardmap evaluate`` is killed in the middle, as by a machine that goes down, and goes on."""
+"""``rewardmap evaluate`` resumes after it was killed, as by a machine that goes down."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def finish(program: subprocess.Popen[bytes]) -> None:
     assert program.returncode == 0, said.decode()
 
 
-def test_a_kill_costs_one_batch_and_changes_no_figure(prepared: Path, tmp_path: Path) -> None:
+def test_a_kill_costs_one_batch_and_changes_no_metric(prepared: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}", encoding="utf-8")

@@ -124,7 +124,7 @@ def test_a_wrong_route_stays_below_a_right_one(score: Score) -> None:
     assert score(wrong, **ENDS_OF_TWO) == MapScore(7.0, ends=1, lines=2, stops=4)
 
 
-def test_the_best_plan_counts_wherever_it_stands(score: Score) -> None:
+def test_the_best_plan_counts_in_any_position(score: Score) -> None:
     other = [leg("Line 3", "Alpha", "Delta")]
     for plans in ([DIRECT, other], [other, DIRECT]):
         assert score(ONE, plans=plans).total == 15

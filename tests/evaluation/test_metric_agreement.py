@@ -1,4 +1,4 @@
-"""Where our figures differ from the released evaluation's, row by row, and why.
+"""Differences from the released evaluation's metrics, row by row, with their reasons.
 
 ``metrics_cases_public.jsonl`` holds what the released script computes for rows made for the
 purpose. Each difference must be explained by a family below, each family must be needed, and a
@@ -28,12 +28,12 @@ ALL = ("acc", "total", "dep_arr", "route_name", "stops", "num_via", "via")
 
 @dataclass(frozen=True)
 class Family:
-    """Rows whose figures differ for one reason."""
+    """Rows whose metrics differ for one reason."""
 
     reason: str
     applies: Callable[[Case], bool]
     values: tuple[str, ...]
-    """Which figures it changes; the total follows from them."""
+    """The metrics that it changes; the total follows from them."""
 
 
 def foreign(case: Case) -> bool:
@@ -198,7 +198,7 @@ def test_every_family_is_needed(differing: list[tuple[Case, set[str]]]) -> None:
 def test_the_rest_agrees_to_the_last_digit(
     cases: list[Case], differing: list[tuple[Case, set[str]]]
 ) -> None:
-    """Most rows about China agree in every figure; elsewhere the line names are in the way."""
+    """Most rows about China agree in every metric; elsewhere the line names differ."""
     chinese = [case for case in cases if not foreign(case)]
     differ = {case["id"] for case, _ in differing}
     agree = [case for case in chinese if case["id"] not in differ]

@@ -1,4 +1,4 @@
-"""The figures that others published, and the weights that they were computed with."""
+"""Published metrics, and the weights that they were computed with."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_nine_weights_of_the_paper() -> None:
 
 @pytest.mark.parametrize("kind", ["short", "long"])
 def test_published_accuracies_are_sums_of_these_weights(kind: str) -> None:
-    """A typing error in a figure would break this."""
+    """A typing error in a value would break this."""
     steps = TOTAL / UNIT
     for one in published_metrics().models:
         if (accuracy := one.metric(kind, "accuracy")) is not None:
@@ -75,7 +75,7 @@ def test_rewardmaps_main_row() -> None:
     assert shown["short", "tokens"] is None
 
 
-def test_rows_without_a_figure_of_a_section_are_left_out() -> None:
+def test_rows_without_a_metric_of_a_section_are_omitted() -> None:
     everything = published_metrics().models
     plus = published_rows(published_metrics(), ["plus"])
     assert 0 < len(plus) < len(everything)

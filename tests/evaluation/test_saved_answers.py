@@ -1,4 +1,4 @@
-"""Saved answers of every format find their questions; what does not fit is told or counted."""
+"""Saved answers of every format find their questions; the others are reported or counted."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_limit_leaves_answers_out(write: Write, five: EvalSet) -> None:
     assert gathered.notes == ()
 
 
-def test_lenient_takes_what_fits_and_says_so(write: Write, five: EvalSet) -> None:
+def test_lenient_keeps_matching_answers_and_reports_the_rest(write: Write, five: EvalSet) -> None:
     rows = [*plain(five), {"index": 77, "response": "x"}, {**plain(five)[0], "response": "later"}]
     gathered = found(write("a.jsonl", rows), five, lenient=True)
     assert responses(gathered, five)[0] == ["later"]
@@ -181,7 +181,7 @@ def test_missing_and_empty_answers_are_counted(write: Write, five: EvalSet) -> N
     assert "1 of 4 answers report a failed model call" in notes
 
 
-def test_a_kind_of_question_that_nobody_asked_is_left_out(write: Write, five: EvalSet) -> None:
+def test_a_section_without_answers_is_not_scored(write: Write, five: EvalSet) -> None:
     rows = [row for row in plain(five) if row["index"] != 2]
     gathered = found(write("a.jsonl", rows), five)
     assert gathered.notes == ("None of the 1 short questions was answered; they are not scored.",)

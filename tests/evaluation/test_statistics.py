@@ -32,8 +32,8 @@ def test_the_interval_is_that_of_a_binomial() -> None:
     assert found.high == pytest.approx(0.5 + 0.069, abs=0.01)
 
 
-def test_maps_are_drawn_whole() -> None:
-    """All answers on a map alike: 20 maps of 10 questions say no more than 20 questions."""
+def test_maps_are_resampled_as_units() -> None:
+    """With equal answers per map, 20 maps of 10 questions are worth 20 questions."""
     places = tuple(f"land/{i // 10}" for i in range(200))
     values = tuple(float(i // 10 % 2) for i in range(200))
     by_map = interval(Sample(values, (1.0,) * 200, places))
@@ -51,7 +51,7 @@ def test_a_seed_decides_everything() -> None:
     assert interval(one, 3, "x") != interval(one, 3, "y")
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+def test_intervals_have_their_nominal_coverage() -> None:
     rng = random.Random(7)
     hits = 0
     for trial in range(60):

@@ -33,7 +33,7 @@ def family(reason: str, ours: object, tags: str) -> Family:
 
 
 FAMILIES = {
-    "yes and no in dress": family(
+    "yes and no with markup": family(
         "VLMEvalKit takes letters and numbers out of whatever surrounds them, and compares yes and "
         "no as they stand: a bracket, LaTeX, bold type, a full stop makes them wrong. Ours takes "
         "dress off all answers alike.",
@@ -103,7 +103,7 @@ def family_of(case: Case) -> str | None:
     return next((name for name, one in FAMILIES.items() if case["tag"] in one.tags), None)
 
 
-def test_every_difference_is_in_a_family_that_says_what_we_say(
+def test_every_difference_is_in_a_family_with_our_verdict(
     differing: list[tuple[Case, object]],
 ) -> None:
     unexplained = []
@@ -124,6 +124,6 @@ def test_every_tag_of_a_family_is_needed(differing: list[tuple[Case, object]]) -
 def test_only_dressed_yes_and_no_differ_among_true_and_false(
     differing: list[tuple[Case, object]],
 ) -> None:
-    """Numbers and letters in dress are read by both."""
-    dressed = [c for c, _ in differing if family_of(c) == "yes and no in dress"]
+    """Both read numbers and letters with markup."""
+    dressed = [c for c, _ in differing if family_of(c) == "yes and no with markup"]
     assert {case["type"] for case in dressed} == {"TorF1", "TorF2"}

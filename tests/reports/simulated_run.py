@@ -1,4 +1,4 @@
-"""A run as training leaves it, made up from prepared data: no model, no verl, any size.
+"""Simulate the files of a training run from prepared data: no model, no verl, any size.
 
 Answers are of the kinds that models give: perfect ones, routes with something broken, what cannot
 be read, and text that would like to be HTML.

@@ -94,7 +94,7 @@ def test_the_page_leads_to_the_question_that_changed_most(
     context.close()
 
 
-def test_nothing_is_said_to_change_after_one_validation(
+def test_one_validation_has_no_changes(
     prepared: Path, simulated: ModuleType, tmp_path: Path
 ) -> None:
     (question,) = list(simulated.read_prepared_questions(prepared, "test"))[:1]

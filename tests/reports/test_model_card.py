@@ -34,7 +34,7 @@ def head_and_body(card: Path) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(head), body
 
 
-def test_a_card_tells_data_recipe_scores_and_license(run_folder: Path, model: Path) -> None:
+def test_a_card_has_data_recipe_scores_and_license(run_folder: Path, model: Path) -> None:
     card = write_card(run_folder, model, "apache-2.0", "my-model")
     head, body = head_and_body(card)
     assert head["license"] == "apache-2.0" and head["pipeline_tag"] == "image-text-to-text"
@@ -43,7 +43,7 @@ def test_a_card_tells_data_recipe_scores_and_license(run_folder: Path, model: Pa
     assert "Held-out cities, not used in training: synthetic/" in body
 
 
-def test_a_card_without_a_license_says_so(run_folder: Path, model: Path) -> None:
+def test_a_card_without_a_license_states_that(run_folder: Path, model: Path) -> None:
     head, body = head_and_body(write_card(run_folder, model))
     assert head["license"] == "other" and "Not stated yet" in body
 
@@ -145,7 +145,7 @@ def test_shards_that_are_not_all_there_are_refused(tmp_path: Path) -> None:
     assert [path.name[-4] for path in merged._find_shards(tmp_path)] == ["0", "1", "2"]
 
 
-def test_adapters_are_told_apart(tmp_path: Path, model: Path) -> None:
+def test_adapters_are_recognized(tmp_path: Path, model: Path) -> None:
     torch.save({"q.lora_A.weight": torch.ones(1)}, tmp_path / "model_world_size_1_rank_0.pt")
     with pytest.raises(DataError, match="adapters"):
         merged.compare_with_checkpoint(tmp_path, model)
@@ -155,7 +155,7 @@ def test_adapters_are_told_apart(tmp_path: Path, model: Path) -> None:
 
 
 class Parrot:
-    """An engine that repeats what it was told, but for one question."""
+    """An engine that repeats given answers, except for one question."""
 
     def __init__(self, given: dict[str, str], other: str) -> None:
         self.given, self.other = given, other
@@ -212,6 +212,6 @@ def _other_data(folder: Path) -> Path:
     return folder / "other"
 
 
-def test_questions_are_spread_over_the_whole_split() -> None:
+def test_questions_are_spread_over_the_split() -> None:
     assert same_answers.spread(list(range(10)), 3) == [0, 3, 6]  # type: ignore[arg-type,comparison-overlap]
     assert same_answers.spread(list(range(3)), 9) == [0, 1, 2]  # type: ignore[arg-type,comparison-overlap]

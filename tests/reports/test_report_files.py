@@ -150,7 +150,7 @@ def test_a_run_named_like_html_stays_text(
     assert "<b onclick" not in page and "&lt;b onclick=x&gt;" in page
 
 
-def test_two_runs_stand_side_by_side(run_folder: Path, tmp_path: Path) -> None:
+def test_two_runs_are_shown_side_by_side(run_folder: Path, tmp_path: Path) -> None:
     other = copy_of(run_folder, tmp_path / "plain")
     done = write_report([run_folder, other], tmp_path / "out")
     assert done.runs == ("plain", "plain (2)")
@@ -160,7 +160,7 @@ def test_two_runs_stand_side_by_side(run_folder: Path, tmp_path: Path) -> None:
     assert reward[0]["y"] == reward[1]["y"]
 
 
-def test_large_maps_are_shown_reduced_and_kept_whole(tmp_path: Path) -> None:
+def test_large_maps_are_shown_reduced_and_kept_at_full_size(tmp_path: Path) -> None:
     source = tmp_path / "data" / "images" / "large.png"
     source.parent.mkdir(parents=True)
     Image.new("RGB", (6000, 4000), "white").save(source)
@@ -232,7 +232,7 @@ def _data(run: Path) -> Path:
     return Path(read_run(run).setting("data.folder"))
 
 
-def test_other_settings_than_the_run_s_are_told(run_folder: Path, tmp_path: Path) -> None:
+def test_other_reward_settings_are_reported(run_folder: Path, tmp_path: Path) -> None:
     from rewardmap_verl.rewards.config import load_reward_config
 
     config = load_reward_config({"correctness": 20.0})
@@ -384,7 +384,7 @@ def test_positions_of_another_network_are_refused(prepared: Path) -> None:
         read_line_geometry(prepared / first.positions, read_network(prepared / second.network))
 
 
-def test_the_note_keeps_the_whole_configuration(tmp_path: Path) -> None:
+def test_the_metadata_have_the_full_configuration(tmp_path: Path) -> None:
     config = OmegaConf.create(
         {"a": 3, "trainer": {"v1": {"kwargs": {"record": "${b.c}"}}}, "b": {"c": "x"}}
     )

@@ -77,7 +77,7 @@ def test_every_curve_is_drawn_when_it_comes_into_view(report: Report, open_page:
     assert opened.faults == []
 
 
-def test_filters_show_what_they_say(report: Report, open_page: Any) -> None:
+def test_filters_show_matching_groups(report: Report, open_page: Any) -> None:
     page = open_page(report).page
     everything = page.inner_text("#found")
     page.select_option("#f-type", "planning")
@@ -247,7 +247,7 @@ def test_maps_without_positions_have_a_schematic_with_the_routes(
     assert opened.faults == []
 
 
-def test_a_reduced_map_is_whole_when_it_is_zoomed(
+def test_a_reduced_map_has_full_size_when_zoomed(
     run_folder: Path, tmp_path: Path, open_page: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rewardmap_verl.reports.pictures.LARGEST_SIDE", 100)
@@ -270,7 +270,7 @@ def test_a_reduced_map_is_whole_when_it_is_zoomed(
     assert opened.faults == []
 
 
-def test_runs_stand_side_by_side(
+def test_runs_are_shown_side_by_side(
     run_folder: Path, simulated: ModuleType, prepared: Path, tmp_path: Path, open_page: Any
 ) -> None:
     other = simulated.simulate_run(prepared, tmp_path / "other", seed=2)
@@ -282,7 +282,7 @@ def test_runs_stand_side_by_side(
     assert "other" in page.locator(".plot").first.inner_text()
 
 
-def test_a_report_that_was_copied_in_part_says_so(
+def test_a_partial_copy_of_a_report_is_reported(
     run_folder: Path, tmp_path: Path, open_page: Any
 ) -> None:
     done = write_report([run_folder], tmp_path / "out")

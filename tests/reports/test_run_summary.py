@@ -107,7 +107,7 @@ def test_a_single_validation_is_shown_once(tmp_path: Path) -> None:
     assert "Validation: after 1 steps" in text and "→" not in text
 
 
-def test_a_run_that_fell_back_shows_its_way(tmp_path: Path) -> None:
+def test_a_run_that_fell_back_shows_its_visits(tmp_path: Path) -> None:
     writer = RecordWriter(tmp_path / RECORD_NAME)
     for step, stage in enumerate(["judgment", "planning", "planning", "judgment"], 1):
         writer.write("train", step, [make_group(stage, "TorF1", step, (0.0,))])

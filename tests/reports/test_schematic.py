@@ -45,7 +45,7 @@ def test_neighbors_are_near_and_ends_are_far() -> None:
     )
 
 
-def test_everything_lies_on_the_page_and_no_two_stops_in_one_place() -> None:
+def test_stops_are_on_the_page_and_apart() -> None:
     _, found = drawn(CROSS)
     assert max(found.width, found.height) == pytest.approx(SIDE, abs=1)
     points = found.geometry.stops
@@ -54,7 +54,7 @@ def test_everything_lies_on_the_page_and_no_two_stops_in_one_place() -> None:
     assert draw_schematic(found.geometry.network) == found, "the same picture every time"
 
 
-def test_parts_without_a_connection_stand_side_by_side() -> None:
+def test_components_are_side_by_side() -> None:
     network, found = drawn({"Red": ["A", "B", "C"], "Blue": ["X", "Y"]})
     across = {stop.name: found.geometry.stops[stop.index][0] for stop in network.stops}
     assert max(across[name] for name in "ABC") < min(across[name] for name in "XY")
