@@ -388,3 +388,24 @@ def test_the_table_of_the_pictures_page_is_computed_by_the_code() -> None:
     module = load_script("reward_pictures")
     _, _, _, answers = module.five_answers()
     assert module.table(answers) in (ROOT / "docs" / "reward-pictures.md").read_text("utf-8")
+
+
+# Language
+
+NOT_OF_THE_FIELD = re.compile(
+    r"\bmend(s|ed|ing)?\b|the way of\b|\b(is|are) (told|said)\b|\bbut for\b|\ball else\b"
+    r"|\ba look at\b|\bgo(es)? on\b|\bso (many|much)\b|\bof its own\b|\bon demand\b|\bweighed\b"
+    r"|\btaught to\b|\bon purpose\b|\b(colour|neighbour|licence|behaviour|centred)",
+    re.IGNORECASE,
+)
+"""Phrases that the pages replace by the terms of the field, and British spellings."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "Makefile", *sorted((ROOT / "recipes").rglob("*.yaml"))],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_pages_use_the_terms_of_the_field(page: Path) -> None:
+    text = " ".join(page.read_text("utf-8").split())
+    assert [match[0] for match in NOT_OF_THE_FIELD.finditer(text)] == []
