@@ -15,10 +15,9 @@ from urllib.parse import quote
 
 import jinja2
 
-from rewardmap_verl.curriculum.record import RECORD_NAME
+from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
-from rewardmap_verl.reports.entries import read_entries
 from rewardmap_verl.reports.run_summary import RunSummary, held_out_accuracy, summarize
 
 __all__ = ["MARK", "find_runs", "write_run_list"]
@@ -98,7 +97,7 @@ def _entry(run: Path, folder: Path, output: Path) -> RunEntry:
     command = f"rewardmap report {run}"
     record = next(path for path in sorted(run.rglob(RECORD_NAME)) if path.is_file())
     try:
-        found = read_entries(record)
+        found = read_record(record)
     except DataError as error:
         return RunEntry(name, link, command, _time(record.stat().st_mtime), fault=str(error))
     summary = summarize(found)

@@ -39,7 +39,7 @@ def test_a_folder_of_runs_is_listed(runs: Path, browser: Any) -> None:
     page.goto(f"file://{runs / 'report' / 'index.html'}", timeout=60_000)
     rows = [row.inner_text() for row in page.locator("tbody tr").all()]
     assert len(rows) == 3
-    assert "KeyError" in rows[0] and rows[1].split()[:2] == ["first", "6"]
+    assert "rewardmap_record.jsonl" in rows[0] and rows[1].split()[:2] == ["first", "6"]
     assert "second & <b>" in rows[2] and page.locator("tbody b").count() == 0
     assert f"rewardmap report {runs}/second" in page.inner_text("main")
     page.locator("tbody a").click()
