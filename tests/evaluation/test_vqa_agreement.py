@@ -42,7 +42,7 @@ FAMILIES = {
         "box_backslash_space box_bracket box_comma box_dollar_inside box_double_brace box_dquote "
         "box_eq_inside box_excl box_left_right box_negthin box_paren box_percent box_quote "
         "box_space_brace box_thinspace boxed_bold_inside boxed_dot_inside code_fence "
-        "colon_in dotted emoji final_answer_colon leading_colon "
+        "colon_in dotted emoji fbox final_answer_colon leading_colon "
         "mathrm_wrap oxed phrase_colon_newline phrase_quote text_wrap text_wrap_space textbf_wrap "
         "the_answer_is_bold yes_spaced zero_width",
     ),
@@ -51,11 +51,16 @@ FAMILIES = {
         True,
         "chinese_plain fullwidth fullwidth_stop",
     ),
-    "other words than yes and no": family(
-        "The question asks for yes or no. VLMEvalKit also takes true, t, y and 1; the released "
-        "evaluation and ours do not.",
+    "abbreviations of yes and no": family(
+        "The question asks for yes or no, and true and false mean the same. VLMEvalKit also takes "
+        "t, y and 1; the released evaluation and ours do not.",
         False,
-        "T_F True_bare num_truth one_zero phrase_true true_false y_n",
+        "T_F num_truth one_zero y_n",
+    ),
+    "words and JSON": family(
+        "Numbers and truth values as words or in Chinese, and an answer in JSON, mean the same.",
+        True,
+        "chinese_digits json shi_fou word",
     ),
     "the first letter or number anywhere": family(
         "Where it finds no answer it takes the first letter from A to D, or the first digits, of "
@@ -63,7 +68,7 @@ FAMILIES = {
         "leaves a choice open, or must be calculated, is no answer.",
         False,
         "bare_sentence_end both both_bare box_empty box_no_brace boxed_space_between_digits "
-        "decimal_point_first exp fbox fullwidth_minus html json letter_slash list phrase_inline "
+        "decimal_point_first exp fullwidth_minus html letter_slash list phrase_inline "
         "range sentence sentence_two sqrt_frac2 therefore_letter thousand times two_letters_comma "
         "unclosed_box",
     ),
