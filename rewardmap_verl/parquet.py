@@ -21,7 +21,10 @@ from rewardmap_verl.input_files import check_file
 __all__ = ["open_parquet", "parquet_rows"]
 
 _BATCH_BYTES: Final = 256 * 1024 * 1024
-_MAX_ROWS_AT_ONCE: Final = 1000
+_MAX_ROWS_AT_ONCE: Final = 64
+_PAGE_HEADER_BYTES: Final = 16
+_NEXT_INT32: Final = 0x15  # Thrift: the next field is a 32-bit integer
+_SIZE_FIELDS: Final = 2
 _MAX_EXPANSION: Final = 200  # of a chunk above _BATCH_BYTES; text and images stay below 50
 
 
@@ -38,7 +41,8 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         hint = f"It is not a readable parquet file ({_first_line(error)})."
         raise DataError(path, hint=hint) from error
     for chunk in _chunks(file):
-        expanded, stored = chunk.total_uncompressed_size, chunk.total_compressed_size
+        stored = chunk.total_compressed_size
+        expanded = max(chunk.total_uncompressed_size, _first_page_bytes(path, chunk))
         if expanded > _BATCH_BYTES and expanded > _MAX_EXPANSION * max(stored, 1):
             found = f"{stored:,} bytes that expand to {expanded:,}"
             hint = "The file may be a decompression bomb. Save it again with less compression."
@@ -76,6 +80,38 @@ def _chunks(file: pq.ParquetFile) -> Iterator[pq.ColumnChunkMetaData]:
     for group in range(metadata.num_row_groups):
         for column in range(metadata.num_columns):
             yield metadata.row_group(group).column(column)
+
+
+def _first_page_bytes(path: Path, chunk: pq.ColumnChunkMetaData) -> int:
+    """Return the decompressed size of the first page of a chunk, from the header of the page.
+
+    The sizes in the footer can be false. The first page is the dictionary, if there is one, whose
+    values each row can repeat. A page header is a Thrift struct in the compact protocol; its first
+    two fields are the 32-bit integers ``type`` and ``uncompressed_page_size``.
+
+    Returns:
+        Bytes; 0 if the header does not start with these fields.
+    """
+    start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+    with path.open("rb") as stream:
+        stream.seek(start)
+        head = iter(stream.read(_PAGE_HEADER_BYTES))
+    values = []
+    for byte in head:
+        if byte != _NEXT_INT32 or len(values) == _SIZE_FIELDS:
+            break
+        values.append(_varint(head))
+    return values[1] >> 1 if len(values) == _SIZE_FIELDS else 0  # zigzag, never negative
+
+
+def _varint(stream: Iterator[int]) -> int:
+    value = shift = 0
+    for byte in stream:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return value
 
 
 def _first_line(error: Exception) -> str:

@@ -344,3 +344,31 @@ def test_a_billion_broken_rows_are_not_all_listed(prepared: Path) -> None:
     result = run("validate", prepared)
     assert result.exit_code == 1
     assert "1,000 or more faults" in result.output
+
+
+def varint(number: int) -> bytes:
+    """Write a number as the compact protocol of Thrift does."""
+    number <<= 1
+    parts = []
+    while True:
+        parts.append(number & 0x7F | (0x80 if number > 0x7F else 0))
+        number >>= 7
+        if not number:
+            return bytes(parts)
+
+
+def test_a_bomb_with_false_sizes_in_its_footer(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.parquet"
+    bomb(path, 10, 300_000_000)
+    size = pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size
+    content = path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    true, false = varint(size), bytearray(varint(1000))
+    while len(false) < len(true):
+        false[-1] |= 0x80
+        false.append(0)
+    assert true in content[footer:]
+    path.write_bytes(content[:footer] + content[footer:].replace(true, bytes(false)))
+    assert pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size == 1000
+    with pytest.raises(DataError, match="decompression bomb"):
+        open_parquet(path)
