@@ -96,7 +96,7 @@ def _first_page_bytes(path: Path, chunk: pq.ColumnChunkMetaData) -> int:
     with path.open("rb") as stream:
         stream.seek(start)
         head = iter(stream.read(_PAGE_HEADER_BYTES))
-    values = []
+    values: list[int] = []
     for byte in head:
         if byte != _NEXT_INT32 or len(values) == _SIZE_FIELDS:
             break
