@@ -139,15 +139,19 @@ def _question(
     seen: Counter[str],
 ) -> EvalQuestion:
     where = f"{name}, row {index}"
-    gold = row["reward_model"]["ground_truth"]
+    gold = str(_field(row, "reward_model", where).get("ground_truth") or "")
     truth = GroundTruth.from_json(gold, where)
     network = networks.get(truth, where)
     check_against_network(truth, network, where)
-    prompt = "\n".join(str(message["content"]) for message in row["prompt"])
+    messages = row.get("prompt")
+    if not isinstance(messages, list) or not all(isinstance(one, Mapping) for one in messages):
+        raise DataError(where, "prompt", messages, f"It must be a list of messages. {_AGAIN}")
+    prompt = "\n".join(str(message.get("content")) for message in messages)
     images = row.get("images") or []
     image = None
     if folder is not None and images:
-        image = image_inside(folder, str(images[0]["image"]), where, "images.image")
+        entry = _field({"images": images[0]}, "images", where)
+        image = image_inside(folder, str(entry.get("image")), where, "images.image")
     return EvalQuestion(
         index=index,
         key=_key(prompt, truth.to_json(), seen),
@@ -159,6 +163,18 @@ def _question(
         image=image,
         data_source=str(row.get("data_source") or f"rewardmap/{truth.type}"),
     )
+
+
+def _field(row: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    """Return a field that must be a mapping.
+
+    Raises:
+        DataError: It is missing or something else.
+    """
+    value = row.get(name)
+    if not isinstance(value, Mapping):
+        raise DataError(where, name, value, f"It must be a mapping. {_AGAIN}")
+    return value
 
 
 def read_questions(folder: Path, split: str = "test") -> EvalSet:

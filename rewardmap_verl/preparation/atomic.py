@@ -117,6 +117,7 @@ def _disk_hint(error: OSError) -> str:
         errno.EROFS: "The disk is read-only: choose another folder",
         errno.ENOENT: "It cannot be created there: choose another folder",
         errno.ENOTDIR: "A part of its path is a file: choose another folder",
+        errno.EEXIST: "There is a file of this name: choose another folder",
         errno.EISDIR: "It is a folder: choose another name",
         errno.ENAMETOOLONG: "Its name is too long: choose a shorter one",
     }

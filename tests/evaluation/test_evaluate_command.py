@@ -232,6 +232,22 @@ def test_published_rows_show_their_number_of_questions(prepared: Path, tmp_path:
     assert "3 test questions of the source" in table and "on 312 short" in table
 
 
+def test_damaged_data_and_targets_are_reported(prepared: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = shutil.copytree(prepared, tmp_path / "data")
+    rows = pq.read_table(data / "test.parquet").to_pylist()[:2]
+    for name, value in (("reward_model", None), ("prompt", None), ("images", [None])):
+        table = pa.Table.from_pylist([rows[0], {**rows[1], name: value}])
+        pq.write_table(table, data / "test.parquet")
+        assert f"row 1: {name}" in refused("gold", data, "--out", tmp_path / "out")
+    (data / "test.parquet").write_bytes(b"PAR1" * 30)
+    assert "test.parquet" in refused("gold", data, "--out", tmp_path / "out")
+    (tmp_path / "file").touch()
+    assert "choose another folder" in refused("gold", prepared, "--out", tmp_path / "file")
+
+
 def test_any_name_can_be_shown(prepared: Path, tmp_path: Path) -> None:
     shown = evaluate("gold", prepared, "--name", "[/] <b> |", "--out", tmp_path, "--no-baselines")
     assert "[/] <b> |" in shown
