@@ -147,7 +147,7 @@ def test_country_and_city_come_from_the_path(tmp_path: Path) -> None:
         ('{"1": ["A", "B"], "1": ["C", "D"]}', ["1", "same key twice"]),
         (b'{"1": ["\xff"]}', ["byte 8", "UTF-8"]),
         ("", ["The file is empty"]),
-        ("[" * 100_000, ["nested too deeply"]),
+        ("[" * 100_000, ["nests too deeply"]),
         ("{} {}", ["line 1, column 4"]),
     ],
 )
