@@ -104,7 +104,8 @@ def clean(value: str) -> str:
         value = string.group(1)
     if "\\" in value or "\x08" in value:
         value = _JSON_ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), value)
-        value = _LATEX_WRAPPER.sub("", value).replace("}", " ")
+        unwrapped = _LATEX_WRAPPER.sub("", value)
+        value = value if unwrapped == value else unwrapped.replace("}", " ")
     return value.strip(DECORATION)
 
 

@@ -209,4 +209,4 @@ def test_the_replay_buffer_prunes_after_the_rollouts(
     ):
         buffer.sample(global_steps=step, partition_id=part, batch_size=1)
         assert with_weights(tmp_path) == left
-    buffer._deadline.stop()
+    buffer._deadline.cancel()

@@ -50,9 +50,14 @@ def test_every_function_named_as_its_file_is_a_command() -> None:
     from rewardmap_verl import commands
     from rewardmap_verl.commands.main import COMMANDS
 
+    helpers = {"option_groups"}  # a decorator named after its module
     names = [one.name for one in pkgutil.iter_modules(commands.__path__) if one.name != "main"]
     modules = {name: importlib.import_module(f"{commands.__name__}.{name}") for name in names}
-    found = {name.replace("_", "-") for name, module in modules.items() if hasattr(module, name)}
+    found = {
+        name.replace("_", "-")
+        for name, module in modules.items()
+        if hasattr(module, name) and name not in helpers
+    }
     assert found == set(COMMANDS)
 
 
