@@ -1,6 +1,6 @@
 """Errors of the package: bad data, bad settings, and a run that has to stop.
 
-:class:`DataError` and :class:`ConfigError` are user-fixable. Each reports the location, the field,
+``DataError`` and ``ConfigError`` are user-fixable. Each reports the location, the field,
 the value found there and a hint. An unusual model answer is never an error; it is scored.
 """
 
@@ -11,7 +11,7 @@ __all__ = ["RESUME_HINT", "ConfigError", "DataError", "RunStoppedError", "shorte
 _LONGEST_FOUND = 160
 
 RESUME_HINT = "The last checkpoint is complete. Start the same command again to resume from there."
-"""Closing sentence of a :class:`RunStoppedError` after which the run can be resumed."""
+"""Closing sentence of a ``RunStoppedError`` after which the run can be resumed."""
 
 
 def shorten(value: object, limit: int = _LONGEST_FOUND) -> str:

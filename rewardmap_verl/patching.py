@@ -1,9 +1,9 @@
 """Runtime patches: the only way in which this package replaces a name of another library.
 
-A :class:`Patch` declares what it replaces, why, and what would have to change upstream to remove
-it. :func:`apply` refuses to replace a target that is missing or whose signature differs from the
+A ``Patch`` declares what it replaces, why, and what would have to change upstream to remove
+it. ``apply`` refuses to replace a target that is missing or whose signature differs from the
 declared one, so an upgrade that renames or changes a target fails with a message.
-:mod:`rewardmap_verl.verl_plugin.patches` lists all patches of the package.
+``rewardmap_verl.verl_plugin.patches`` lists all patches of the package.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Patch:
     target: str
     """``module:name`` or ``module:class.name``."""
     signature: str | None
-    """Signature of the target that the patch was written for, as :func:`signature_of` returns it.
+    """Signature of the target that the patch was written for, as ``signature_of`` returns it.
     ``None`` for a target that is not callable."""
     replacement: Callable[[Any], Any]
     """Function of the original that returns what takes its place."""

@@ -1,6 +1,6 @@
 """The generated parts of docs/evidence.md, and the full report beside the results.
 
-Each verdict follows from the numbers by the rule in :mod:`benchmarks.evidence.verdict`.
+Each verdict follows from the numbers by the rule in ``benchmarks.evidence.verdict``.
 """
 
 from __future__ import annotations

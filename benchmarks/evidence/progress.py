@@ -34,7 +34,7 @@ class _ProgressBars:
         self._bars: dict[Trial, TaskID] = {}
 
     def log(self, text: str) -> None:
-        """See :class:`benchmarks.evidence.runner.Listener`."""
+        """See ``benchmarks.evidence.runner.Listener``."""
         self._progress.update(self._now, description=text, total=None)
         self._print(text)
 

@@ -56,7 +56,7 @@ def hacking_indicators(
         config: The reward that the model was trained with.
 
     Returns:
-        By question type, the values of :data:`INDICATORS`; undefined ones are absent.
+        By question type, the values of ``INDICATORS``; undefined ones are absent.
     """
     judged = [
         _judge(asked, text, blank, config)

@@ -38,7 +38,7 @@ def run_parallel(
 
     Args:
         jobs: Number of threads.
-        stop: Set to stop the tasks, which pass it to :func:`run_subprocess`.
+        stop: Set to stop the tasks, which pass it to ``run_subprocess``.
         tasks: The tasks, started in this order.
 
     Returns:

@@ -40,7 +40,7 @@ def judge_claim(claim: Claim, results: Results) -> Verdict:
 
     A claim is supported if the 95 % interval of the difference (or of the single cell) is entirely
     on the claimed side of the bound, which is 0 by default, and against if it is entirely on the
-    other side. Otherwise, and with fewer than :data:`MIN_SEEDS` seeds, it is undecided.
+    other side. Otherwise, and with fewer than ``MIN_SEEDS`` seeds, it is undecided.
     """
     first = cell_samples(results, claim.first, claim.metric)
     if claim.second is not None:

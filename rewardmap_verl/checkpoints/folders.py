@@ -12,7 +12,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 
 __all__ = [
     "TRACKER",

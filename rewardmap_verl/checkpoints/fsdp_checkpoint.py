@@ -2,7 +2,7 @@
 
 Checkpoints are pickle archives, and unpickling runs whatever a stranger put into one. Every file is
 therefore read by torch's restricted unpickler (``weights_only``), which accepts tensors and plain
-data only. verl 0.9.1 reads them without it, so :func:`check_safe` runs before verl does.
+data only. verl 0.9.1 reads them without it, so ``check_safe`` runs before verl does.
 """
 
 from __future__ import annotations

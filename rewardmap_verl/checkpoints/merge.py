@@ -24,7 +24,7 @@ from rewardmap_verl.checkpoints.folders import TRACKER, latest_step
 from rewardmap_verl.checkpoints.fsdp_checkpoint import check_safe, join_shards, shard_files
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.parsing import parse_json, parse_yaml
+from rewardmap_verl.inputs.parsing import parse_json, parse_yaml
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 
 __all__ = ["DTYPES", "find_shards", "fold", "merge", "rollout_dtype", "split_adapters"]
@@ -53,7 +53,7 @@ def merge(
         output: Folder to write. It changes in one step at the end; until then, and after a failure
             or a kill, it has its previous content.
         timeout: Seconds after which verl's merger is stopped.
-        dtype: One of :data:`DTYPES`; ``auto`` is the result of :func:`rollout_dtype`.
+        dtype: One of ``DTYPES``; ``auto`` is the result of ``rollout_dtype``.
         replace: Whether to replace a model in ``output``; its model card is kept.
 
     Returns:

@@ -144,7 +144,7 @@ def saved_fingerprint(state: Mapping[str, Any]) -> Fingerprint | None:
 
 
 def _resumed_folder(config: DictConfig) -> Path | None:
-    """Return the checkpoint that the run resumes from, after :func:`fall_back`; ``None`` if new."""
+    """Return the checkpoint that the run resumes from, after ``fall_back``; ``None`` if new."""
     folder = _checkpoint(config)
     if folder is None or not find_damage(folder):
         return folder

@@ -80,7 +80,7 @@ def surplus(root: Path, keep: int | None) -> list[int]:
 
 
 def prune(root: Path, keep: int | None) -> list[int]:
-    """Remove the weights of :func:`surplus` checkpoints, as verl does with its own.
+    """Remove the weights of ``surplus`` checkpoints, as verl does with its own.
 
     The data positions, a few kB each, stay.
 

@@ -21,7 +21,7 @@ def fail(error: Exception) -> NoReturn:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn ``DataError`` and ``ConfigError`` raised in the block into :func:`fail`."""
+    """Turn ``DataError`` and ``ConfigError`` raised in the block into ``fail``."""
     try:
         yield
     except (DataError, ConfigError) as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.parsing import parse_yaml
+from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.rewards.config import BLOCK, RewardConfig, load_reward_config
 
 __all__ = ["ConfigOption", "NetworksOption", "SetOption", "load_settings"]

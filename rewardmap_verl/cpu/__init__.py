@@ -3,7 +3,7 @@
 verl has no CPU platform; its users ask for one in verl issue 3266. This package adds one through
 verl's and vLLM's entry points, without editing their files. Each adaptation is a module that states
 the upstream cause and the version in which it was seen. If an upgrade of verl or vLLM makes one
-unnecessary, delete its module and its line in :mod:`~.patches`.
+unnecessary, delete its module and its line in ``patches``.
 
 All of it is inert unless ``VERL_PLATFORM=cpu`` is in the environment.
 """

@@ -1,6 +1,6 @@
 """Environment variables of a CPU run, each with its reason.
 
-The user sets ``VERL_PLATFORM=cpu``. The others are defaults: :func:`set_defaults` writes them to
+The user sets ``VERL_PLATFORM=cpu``. The others are defaults: ``set_defaults`` writes them to
 ``os.environ`` during ``import verl``, before Ray starts its processes, which inherit the
 environment. A value that the user has set takes precedence.
 """
@@ -117,7 +117,7 @@ def bytecode_settings(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def set_defaults() -> None:
-    """Add :func:`cpu_environment` to ``os.environ``, for this process and its children.
+    """Add ``cpu_environment`` to ``os.environ``, for this process and its children.
 
     This interpreter has already read its bytecode settings, so they are set on ``sys`` as well, for
     the imports that follow.

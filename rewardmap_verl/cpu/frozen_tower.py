@@ -2,7 +2,7 @@
 
 Upstream: no code of verl 0.9.1 reads ``actor.freeze_vision_tower``, and there is no extension point
 between building a model and sharding it. A tiny model with a pretrained tower
-(:mod:`rewardmap_verl.tiny_model.vision_pretraining`) forgets what it has learned to see while it
+(``rewardmap_verl.tiny_model.vision_pretraining``) forgets what it has learned to see while it
 learns to answer. So on the CPU the key ``freeze_vision_tower`` of the model's own configuration is
 respected: ``+actor_rollout_ref.model.override_config.freeze_vision_tower=True``, and
 ``+model.override_config.freeze_vision_tower=True`` in verl's SFT trainer. Large models use adapters

@@ -5,7 +5,7 @@ leaves an empty parameter in its place (``dispatch_cpu_unquantized_gemm`` in
 ``vllm/model_executor/layers/utils.py``). The first weight sync of a reinforcement-learning run
 then fails: "Attempted to load weight (torch.Size([192, 64])) into parameter (torch.Size([0]))".
 
-Entry point group ``vllm.general_plugins``: vLLM calls :func:`register` in each of its processes.
+Entry point group ``vllm.general_plugins``: vLLM calls ``register`` in each of its processes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The run keeps the total number of planned steps, so learning-rate schedules and progress bars stay
 correct: steps saved by early promotion go to the last stage, and steps spent on a fallback are
-taken from it. :meth:`AdaptiveOrder.state_dict` holds everything that the next step depends on. It
+taken from it. ``AdaptiveOrder.state_dict`` holds everything that the next step depends on. It
 is small and saved in the checkpoint.
 """
 
@@ -88,7 +88,7 @@ class AdaptiveOrder:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore a :meth:`state_dict`."""
+        """Restore a ``state_dict``."""
         self._step = state["step"]
         self._observed = state["observed"]
         self._taken = list(state["taken"])

@@ -109,7 +109,7 @@ class StageConfig(Strict):
     types: tuple[str, ...] = ()
     """Short form of a mixture with one part of these types."""
     where: dict[str, Value | tuple[Value, ...]] = Field(default_factory=dict)
-    """Filter for ``types``; see :class:`PartConfig`."""
+    """Filter for ``types``; see ``PartConfig``."""
     mixture: tuple[PartConfig, ...] = ()
     """Instead of ``types``: parts that are trained together."""
     epochs: int | None = Field(default=None, ge=1)

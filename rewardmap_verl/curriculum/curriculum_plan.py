@@ -24,7 +24,7 @@ from rewardmap_verl.curriculum.stage_rows import (
     rows_never_trained,
 )
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.parquet import parquet_rows
+from rewardmap_verl.inputs.parquet import parquet_rows
 
 __all__ = ["CurriculumPlan", "plan_curriculum", "read_columns"]
 
@@ -65,7 +65,7 @@ def read_columns(files: Files, names: Sequence[str], limit: int = -1) -> dict[st
     Args:
         files: The parquet files, in order.
         names: Keys of ``extra_info`` or of
-            :data:`~rewardmap_verl.curriculum.derived_columns.DERIVED_COLUMNS`.
+            ``DERIVED_COLUMNS``.
         limit: Number of rows to read, from the first; 0 or less: all.
 
     Raises:

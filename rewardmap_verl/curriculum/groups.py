@@ -55,7 +55,7 @@ class Group:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Group:
-        """Restore :meth:`as_json`."""
+        """Restore ``as_json``."""
         return cls(
             stage=data["stage"],
             kind=data["type"],
@@ -75,7 +75,7 @@ def without_repeats(groups: Iterable[Group]) -> list[Group]:
 def metrics_by_type(groups: Sequence[Group]) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Yield (stage, type, metrics) for each type of each stage.
 
-    If a stage has several types, :data:`EVERY_TYPE` follows with the metrics of all of them. Stages
+    If a stage has several types, ``EVERY_TYPE`` follows with the metrics of all of them. Stages
     are in the order of their first slot, types in alphabetical order.
     """
     stages = list(dict.fromkeys(group.stage for group in sorted(groups, key=_slot)))

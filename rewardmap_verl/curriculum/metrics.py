@@ -52,7 +52,7 @@ def make_groups(
 
     Args:
         keys: ``{uid}_{rollout}_{output}`` of each rollout.
-        infos: ``extra_info`` of each rollout, as :class:`CurriculumDataset` completes it.
+        infos: ``extra_info`` of each rollout, as ``CurriculumDataset`` completes it.
         fields: ``extra_fields`` of each rollout, which contain the ``reward_extra_info`` of the
             reward manager.
     """

@@ -55,7 +55,7 @@ class CurriculumState:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CurriculumState:
-        """Restore :meth:`as_json`, also after JSON has turned its tuples into lists."""
+        """Restore ``as_json``, also after JSON has turned its tuples into lists."""
         paused = data["paused"]
         return cls(
             stage=data["stage"],

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 
 __all__ = ["RECORD_NAME", "Entry", "RecordWriter", "read_record", "rows_by_step"]
 
@@ -101,7 +101,7 @@ def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
     """Return the row numbers that each training step trained, in order.
 
     Compare them with another run, or with the plan:
-    :meth:`Schedule.rows_by_step <rewardmap_verl.curriculum.schedule.Schedule.rows_by_step>`.
+    ``Schedule.rows_by_step``.
     """
     return {
         entry.step: [group.row for group in entry.groups]
@@ -111,7 +111,7 @@ def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
 
 
 class _GroupFormat(BaseModel):
-    """Types of :meth:`Group.as_json`."""
+    """Types of ``Group.as_json``."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 

@@ -2,7 +2,7 @@
 
 Point-feature labeling: each label has dozens of candidate positions around its symbol, horizontal,
 in several rows, or at 45 degrees. Candidates that overlap a fixed shape are dropped here;
-:mod:`~rewardmap_verl.drawing.label_placement` chooses among the others.
+``label_placement`` chooses among the others.
 """
 
 from __future__ import annotations

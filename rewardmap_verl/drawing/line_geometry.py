@@ -13,7 +13,7 @@ from typing import Any
 import networkx as nx
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.planner import line_graph
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError, shorten
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.preparation.atomic import disk_errors, exclusive_lock
 
 __all__ = ["HEADER", "VERSION", "AnswerLog", "LoggedAnswer", "check_version"]
@@ -91,7 +91,7 @@ class AnswerLog:
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> AnswerLog:
-        """Open the file; see :meth:`open`."""
+        """Open the file; see ``open``."""
         self.open()
         return self
 

@@ -181,9 +181,9 @@ def baseline_answers(
     """Return a baseline's answers by question key.
 
     Args:
-        name: One of :data:`BASELINES`.
+        name: One of ``BASELINES``.
         questions: The questions to answer.
-        frequent: The result of :func:`frequent_answers` for the training split.
+        frequent: The result of ``frequent_answers`` for the training split.
         seed: Seed of the random answers.
     """
     answerers: dict[str, Callable[[], _Answerer]] = {

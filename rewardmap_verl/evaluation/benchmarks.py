@@ -1,7 +1,7 @@
 """The six other benchmarks of RewardMap's table 2, measured by VLMEvalKit.
 
-VLMEvalKit provides the data and the scoring. :func:`write_entry` writes its configuration for a
-trained model, and :func:`read_results` reads its results as a row of the paper's table. Names of
+VLMEvalKit provides the data and the scoring. ``write_entry`` writes its configuration for a
+trained model, and ``read_results`` reads its results as a row of the paper's table. Names of
 data sets, classes and result files are those of VLMEvalKit at commit e8e78f0.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.tables import Column, TableRow
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
 
 __all__ = ["BENCHMARKS", "Benchmark", "benchmark_columns", "read_results", "write_entry"]

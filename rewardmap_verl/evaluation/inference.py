@@ -1,6 +1,6 @@
 """Generate answers with a model, batch by batch, and log every batch.
 
-An engine turns a batch of questions into answers; :class:`VllmEngine` is the only implementation.
+An engine turns a batch of questions into answers; ``VllmEngine`` is the only implementation.
 Prompts are built as verl builds them in training: the chat template of the model's processor and
 the prepared image, unchanged. Decoding is greedy.
 """

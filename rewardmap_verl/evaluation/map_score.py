@@ -203,7 +203,7 @@ def map_score(
         right: Whether it is correct by algorithm 1.
         truth: The ground truth; its form decides what is compared.
         network: Network of the city.
-        plans: The result of :func:`reference_plans`; the score is 0 without a plan.
+        plans: The result of ``reference_plans``; the score is 0 without a plan.
     """
     if not legs or not plans:
         return MapScore()

@@ -22,7 +22,7 @@ def escape(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Undo :func:`escape`."""
+    """Undo ``escape``."""
     return _ESCAPED.sub(r"\1", text)
 
 

@@ -200,6 +200,6 @@ def read_questions(folder: Path, split: str = "test") -> EvalSet:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    from rewardmap_verl.parquet import parquet_rows  # slow to import
+    from rewardmap_verl.inputs.parquet import parquet_rows  # slow to import
 
     yield from parquet_rows(path, ["data_source", "prompt", "images", "reward_model"])

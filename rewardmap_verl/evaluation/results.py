@@ -108,7 +108,7 @@ def evaluate_answers(
     notes: tuple[str, ...] = (),
     breakdown: bool = True,
 ) -> Evaluation:
-    """Judge the answers to all questions and compute every metric; see :func:`summarize`."""
+    """Judge the answers to all questions and compute every metric; see ``summarize``."""
     verdicts = tuple(
         judge_answers(question, answers.get(question.key, ()), weights, config)
         for question in questions.items

@@ -9,7 +9,7 @@ file               written by
 ``*.xlsx`` …       VLMEvalKit (xlsx, tsv, json, csv): ``index``, ``question``, ``prediction``
 =================  ========================================================================
 
-A row only describes its question; :mod:`rewardmap_verl.evaluation.gather` finds the question.
+A row only describes its question; ``rewardmap_verl.evaluation.gather`` finds the question.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.answer_log import HEADER, check_version
 from rewardmap_verl.evaluation.verdicts import Answer
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import read_json_lines
 

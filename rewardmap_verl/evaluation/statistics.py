@@ -6,7 +6,7 @@ Over several training seeds it resamples seeds and maps, crossed: a drawn seed i
 drawn maps (Owen 2007, "The pigeonhole bootstrap"), which is conservative.
 
 Everything is a function of the seed. scipy.stats resamples one factor only, so it has no crossed
-bootstrap; its ``permutation_test`` takes 1.3 s for 1,760 questions, :func:`compare` 0.03 s.
+bootstrap; its ``permutation_test`` takes 1.3 s for 1,760 questions, ``compare`` 0.03 s.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _generator(seed: int, name: str) -> np.random.Generator:
 def _cluster_names(samples: Sequence[Sample]) -> tuple[list[tuple[str, ...]], str]:
     """Return the cluster of each question, and the kind of cluster.
 
-    A cluster is a map, or a question if there are fewer than :data:`MIN_MAPS` maps.
+    A cluster is a map, or a question if there are fewer than ``MIN_MAPS`` maps.
     """
     if len({place for sample in samples for place in sample.places}) >= MIN_MAPS:
         return [sample.places for sample in samples], "maps"

@@ -1,6 +1,6 @@
 """Verdicts on answers: correctness, map score and weight, as the papers' metrics need them.
 
-Parsing and correctness are those of the reward (:mod:`rewardmap_verl.rewards`), so that training,
+Parsing and correctness are those of the reward (``rewardmap_verl.rewards``), so that training,
 validation and evaluation agree; the map score is computed here.
 """
 
@@ -43,7 +43,7 @@ class Verdict:
     key: str
     index: int
     section: str
-    """short, long, plus or further, see :attr:`EvalQuestion.section`."""
+    """short, long, plus or further, see ``EvalQuestion.section``."""
     type: str
     data_source: str
     place: str

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.parsing import parse_yaml
+from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.difficulty import LEVELS, MapDifficulty
 

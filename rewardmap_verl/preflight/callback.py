@@ -1,6 +1,6 @@
 """Hydra callback that checks the configuration and stops a bad run before Ray starts.
 
-The recipes register :class:`PreflightCallback`, so it sees the composed configuration before the
+The recipes register ``PreflightCallback``, so it sees the composed configuration before the
 program does. Hydra 1.3.8 turns an ``Exception`` in a callback into a warning and continues; only
 ``SystemExit`` ends the run.
 """
@@ -92,7 +92,7 @@ def examine(config: DictConfig, program: str = "ppo") -> Iterator[Diagnostic]:
 
     Args:
         config: The configuration, including Hydra's own part.
-        program: As for :class:`PreflightCallback`.
+        program: As for ``PreflightCallback``.
     """
     if problem := plugin_problem():
         yield Diagnostic("verl's plugin rewardmap", problem[0].upper() + problem[1:])

@@ -72,7 +72,7 @@ def unknown_keys(
 
     Args:
         config: The composed configuration as plain mappings.
-        known: :func:`reference_keys`, or the part of it at ``path``. Below an empty mapping or a
+        known: ``reference_keys``, or the part of it at ``path``. Below an empty mapping or a
             value that is not a mapping, any key is accepted.
         on_purpose: Keys that the user added with ``+`` on the command line.
         path: Dotted path of both, for messages.

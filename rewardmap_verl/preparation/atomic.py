@@ -1,8 +1,8 @@
 """Crash-safe writing: an interrupted run never leaves a partial result under its final name.
 
-A file appears under its name only when it is complete (:func:`write_bytes`). A folder is built
-beside its destination and put into place at the very end (:func:`staging_folder`); until then an
-existing folder stays untouched. One process at a time writes an output (:func:`exclusive_lock`).
+A file appears under its name only when it is complete (``write_bytes``). A folder is built
+beside its destination and put into place at the very end (``staging_folder``); until then an
+existing folder stays untouched. One process at a time writes an output (``exclusive_lock``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def json_bytes(value: object) -> bytes:
 
 
 def write_files(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
-    """Write files into a folder, each as :func:`write_bytes` does, one process at a time.
+    """Write files into a folder, each as ``write_bytes`` does, one process at a time.
 
     Partial files that a killed process left behind are removed.
 
@@ -91,7 +91,7 @@ def remove_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def disk_errors(target: Path, kept: str = "") -> Iterator[None]:
-    """Convert failures of the disk into a :class:`DataError`.
+    """Convert failures of the disk into a ``DataError``.
 
     Args:
         target: The output; it must be unchanged after a failure inside the block.
@@ -234,7 +234,7 @@ def replace_folder(new: Path, target: Path) -> None:
 
     The two are exchanged by one system call, so that ``target`` is complete at every moment. Where
     the file system cannot do that, two renames do it; if the process is killed between them, the
-    next :func:`staging_folder` of the same target restores the old folder.
+    next ``staging_folder`` of the same target restores the old folder.
     """
     previous = _previous(target)
     if not target.exists():

@@ -178,7 +178,7 @@ def pixel_count(source: Path | io.BytesIO) -> int:
     try:
         with _no_pillow_limit(), Image.open(source, formats=_FORMATS) as image:
             return image.width * image.height
-    except Exception:  # :func:`read_map` reports the reason
+    except Exception:  # ``read_map`` reports the reason
         return 0
 
 
@@ -194,7 +194,7 @@ def read_map(path: Path, budget: PixelBudget) -> Image.Image:
         budget: The limits.
 
     Returns:
-        An RGB image of :func:`grid_size`.
+        An RGB image of ``grid_size``.
 
     Raises:
         DataError: The image cannot be read, is animated, or is larger than the safety limit.
@@ -320,7 +320,7 @@ def _to_rgb(image: Image.Image, where: object) -> Image.Image:
 
 @contextlib.contextmanager
 def _no_pillow_limit() -> Iterator[None]:
-    """Disable Pillow's pixel limit, which real maps exceed; :func:`_check` applies our own."""
+    """Disable Pillow's pixel limit, which real maps exceed; ``_check`` applies our own."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.input_files import check_file
+from rewardmap_verl.inputs.files import check_file
 from rewardmap_verl.preparation.atomic import json_bytes, write_bytes
 
 __all__ = [

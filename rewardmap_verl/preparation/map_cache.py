@@ -60,7 +60,7 @@ def map_identity(picture: str, budget: PixelBudget) -> str:
     """Return a hash of everything that decides the pixels of a finished map.
 
     Args:
-        picture: Identity of the source picture, :meth:`.Picture.identity`.
+        picture: Identity of the source picture, ``Picture.identity``.
         budget: The pixel budget.
     """
     code = code_hash("transit", "drawing") if picture.startswith("drawn") else ""

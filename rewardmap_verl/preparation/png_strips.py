@@ -37,7 +37,7 @@ class PngHeader:
 
     @property
     def streamable(self) -> bool:
-        """Whether :func:`read_strips` supports the file: 8 bits per channel, not interlaced."""
+        """Whether ``read_strips`` supports the file: 8 bits per channel, not interlaced."""
         return self.depth == 8 and not self.interlaced and self.color in _CHANNELS
 
     @property
@@ -61,7 +61,7 @@ def read_strips(path: Path, header: PngHeader) -> Iterator[Image.Image]:
 
     Args:
         path: A PNG whose ``header.streamable`` is true.
-        header: The result of :func:`read_header` for it.
+        header: The result of ``read_header`` for it.
 
     Raises:
         ValueError: The file is truncated, or a checksum or the compressed data is wrong.

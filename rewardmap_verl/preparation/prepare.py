@@ -1,6 +1,6 @@
 """Build a prepared folder: maps and networks from a source become the rows that training reads.
 
-Each city is one job, and jobs run in parallel (:mod:`~rewardmap_verl.preparation.map_jobs`). The
+Each city is one job, and jobs run in parallel (``map_jobs``). The
 rows are assembled in a fixed order, and the manifest is written last.
 """
 
@@ -76,7 +76,7 @@ def prepare_contents(
     contents: Contents,
     report: ReportProgress = lambda progress: None,
 ) -> Manifest:
-    """Prepare maps that the caller supplies, with the guarantees of :func:`prepare`.
+    """Prepare maps that the caller supplies, with the guarantees of ``prepare``.
 
     Args:
         settings: What to prepare; a caller's own maps have the source ``custom``.

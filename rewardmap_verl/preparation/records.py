@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.input_files import check_file
-from rewardmap_verl.parquet import parquet_rows
+from rewardmap_verl.inputs.files import check_file
+from rewardmap_verl.inputs.parquet import parquet_rows
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import image_inside, inside
 from rewardmap_verl.rewards.ground_truth import GroundTruth

@@ -77,7 +77,7 @@ class RowContext:
 
 
 def build_row(question: Question, network: Network, context: RowContext) -> dict[str, Any]:
-    """Return one row of :data:`SCHEMA`.
+    """Return one row of ``SCHEMA``.
 
     Raises:
         DataError: The text contains a marker that verl would replace by a picture, the reward

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.parquet import open_parquet, parquet_rows
+from rewardmap_verl.inputs.parquet import open_parquet, parquet_rows
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest, differences, read_manifest
 from rewardmap_verl.preparation.paths import inside

@@ -19,7 +19,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     """Generate up to ``count`` questions: a line, one of its stops, and a terminus ahead.
 
     Rides with two possible paths are skipped (loops and branches, see
-    :func:`~rewardmap_verl.transit.planner.stops_between`), and so are rides whose first, next or
+    ``stops_between``), and so are rides whose first, next or
     last stop is a homonym.
     """
     rng = random_source(context, seed, QuestionType.NEXT_STOP)

@@ -47,7 +47,7 @@ def generate(
 
     If the network has too few trips of one kind, that kind stays short. Forms rotate. Trips to the
     adjacent stop are skipped, and so are trips with an ambiguous leg (see
-    :func:`~rewardmap_verl.questions.trips.unambiguous_plans`).
+    ``unambiguous_plans``).
     """
     rng = random_source(context, seed, QuestionType.PLANNING)
     wanted = split_by_transfers(count)

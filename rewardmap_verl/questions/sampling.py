@@ -76,7 +76,7 @@ class Quotas:
     nextstop: int = 0
     joiningline: int = 0
     validroute: int = 0
-    """Types beyond the papers are opt-in, see :meth:`with_beyond_papers`."""
+    """Types beyond the papers are opt-in, see ``with_beyond_papers``."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

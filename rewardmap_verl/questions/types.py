@@ -1,6 +1,6 @@
 """Data types of a question: its type, text, gold answer and annotation.
 
-:class:`TypeSpec` declares how the answer of each type is read (:class:`Reading`) and which stops
+``TypeSpec`` declares how the answer of each type is read (``Reading``) and which stops
 and lines a question names. The reward, the data checks and the exports use that declaration
 instead of testing for type names.
 """
@@ -131,7 +131,7 @@ class Question:
     text: str
     """The full prompt without the image marker."""
     answer: int
-    """Encoded as :class:`Reading` says: 1 or 0, option index, the number, or -1 for a route."""
+    """Encoded as ``Reading`` says: 1 or 0, option index, the number, or -1 for a route."""
     question_transfer_count: int
     """planning: minimum number of transfers of the trip; otherwise 0."""
     difficulty_city: str

@@ -131,7 +131,7 @@ def counting3_text(brief: bool = False) -> str:
 
 
 def planning_text(station_1: str, station_2: str, form: str, brief: bool = False) -> str:
-    """Ask for the best route between two stops, in one of :data:`FORMS`."""
+    """Ask for the best route between two stops, in one of ``FORMS``."""
     block = _BLOCK + _FORM_LINE[form]
     if brief:
         return (

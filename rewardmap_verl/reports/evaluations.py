@@ -10,7 +10,7 @@ from typing import Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.markdown import unescape
 from rewardmap_verl.evaluation.results import FORMAT
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 
 __all__ = ["EvaluationTable", "read_evaluation", "read_table"]
 

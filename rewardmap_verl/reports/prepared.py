@@ -83,7 +83,7 @@ def read_prepared(folders: Sequence[Path]) -> PreparedData:
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, str]]:
-    from rewardmap_verl.parquet import parquet_rows  # slow to import
+    from rewardmap_verl.inputs.parquet import parquet_rows  # slow to import
 
     for path in sorted(folder.glob("*.parquet")):
         for row in parquet_rows(path, ["prompt", "reward_model"]):

@@ -63,7 +63,7 @@ def write_run_list(folder: Path, runs: Sequence[Path], output: Path) -> Path:
 
     Args:
         folder: The folder of the runs.
-        runs: The result of :func:`find_runs`.
+        runs: The result of ``find_runs``.
         output: The folder to write; an older list there is replaced.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, METADATA_VERSION
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.parsing import parse_yaml
+from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
 __all__ = ["Dump", "Run", "read_run", "read_runs"]
@@ -73,7 +73,7 @@ def read_runs(folders: Iterable[Path], logs: Iterable[Path] = ()) -> list[Run]:
     """Read several runs; equal names get a number.
 
     Raises:
-        DataError: See :func:`read_run`.
+        DataError: See ``read_run``.
     """
     runs: list[Run] = []
     extra = tuple(logs)

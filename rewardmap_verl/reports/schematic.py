@@ -56,7 +56,7 @@ class Schematic:
 
 
 def draw_schematic(network: Network) -> Schematic | None:
-    """Draw a network; ``None`` if it has more than :data:`MOST_STOPS` stops.
+    """Draw a network; ``None`` if it has more than ``MOST_STOPS`` stops.
 
     The result is deterministic.
     """

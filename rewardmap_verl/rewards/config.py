@@ -67,7 +67,7 @@ class DetailItems(_Settings):
 
 
 class RewardConfig(_Settings):
-    """Settings of the reward. Use :func:`load_reward_config` to build it from a recipe.
+    """Settings of the reward. Use ``load_reward_config`` to build it from a recipe.
 
     Raises:
         pydantic.ValidationError: A key is unknown, a value is out of range, or the combination

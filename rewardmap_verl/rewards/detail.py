@@ -197,7 +197,7 @@ def route_detail(
     Args:
         rides: Its resolved legs; legs above the allowed number may be omitted.
         legs: Number of legs, at least 1.
-        right: Result of :func:`~rewardmap_verl.rewards.correctness.is_correct_route`.
+        right: Result of ``is_correct_route``.
         trip: Requirements of the question.
         config: Settings of the reward.
     """

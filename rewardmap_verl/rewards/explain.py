@@ -1,6 +1,6 @@
 """Explain the reward of an answer: what was read, what was checked and what it earned.
 
-All numbers come from :func:`~rewardmap_verl.rewards.score.score_answer`; this module only adds
+All numbers come from ``score_answer``; this module only adds
 the sentences.
 """
 

@@ -23,7 +23,7 @@ def short_form(answer: ShortAnswer, config: RewardConfig) -> float:
 def route_form(answer: RouteAnswer, config: RewardConfig) -> float:
     """Return the share of the format reward of a route, 0 to 1.
 
-    Each of the four kinds of :class:`~rewardmap_verl.rewards.routes.FormFault` costs an equal
+    Each of the four kinds of ``FormFault`` costs an equal
     share.
     """
     if not answer.legs:

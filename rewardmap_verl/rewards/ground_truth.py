@@ -1,8 +1,8 @@
 """Ground truth of a question: the gold answer and everything else that scoring needs.
 
 It is stored as a JSON string in the parquet column ``reward_model.ground_truth``. Invalid data is
-reported when it is loaded or prepared, not during training: :meth:`GroundTruth.from_row` checks
-the fields and :func:`check_against_network` the names.
+reported when it is loaded or prepared, not during training: ``GroundTruth.from_row`` checks
+the fields and ``check_against_network`` the names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.questions import wording
 from rewardmap_verl.questions.types import Question, QuestionType, Reading
 from rewardmap_verl.transit.difficulty import MapDifficulty, canonical_difficulty
@@ -34,7 +34,7 @@ _MAX_COUNT: Final = 10_000
 class GroundTruth:
     """The gold answer to one question and what determines its weight.
 
-    The fields are those of :class:`~rewardmap_verl.questions.types.Question`.
+    The fields are those of ``Question``.
     """
 
     type: QuestionType
@@ -62,7 +62,7 @@ class GroundTruth:
 
     @classmethod
     def from_json(cls, text: str, where: str = "ground_truth") -> GroundTruth:
-        """Parse the output of :meth:`to_json`.
+        """Parse the output of ``to_json``.
 
         Raises:
             DataError: The text is not JSON, not an object, or has an invalid field.

@@ -313,7 +313,7 @@ def measure_leaks(rows: Iterable[QuestionRow], config: RewardConfig) -> list[Lea
     Args:
         rows: Questions with their prompts, best from many cities. Of a single city, one half is
             used for training.
-        config: Settings of the reward, for :attr:`Leak.reward_share`.
+        config: Settings of the reward, for ``Leak.reward_share``.
     """
     by_type: dict[QuestionType, list[QuestionRow]] = defaultdict(list)
     for row in rows:

@@ -110,7 +110,7 @@ def answer_block(text: str) -> tuple[int, str] | None:
     """Return position and content of the last non-empty answer block, ``None`` if there is none.
 
     A block that is not closed extends to the end. The text must come from
-    :func:`without_special_tokens`.
+    ``without_special_tokens``.
     """
     begin = text.rfind(_ANSWER_OPENING)
     while begin >= 0:

@@ -2,8 +2,8 @@
 
 ``R = W · (format + correctness + α · detail)``
 
-A task returns a :class:`Judgment` of an answer; :func:`combine` converts it to a :class:`Score`.
-The detail reward is a list of :class:`CreditItem`, each with its worth and the credit earned.
+A task returns a ``Judgment`` of an answer; ``combine`` converts it to a ``Score``.
+The detail reward is a list of ``CreditItem``, each with its worth and the credit earned.
 docs/add-a-task.md shows a complete task in one file.
 """
 

@@ -11,7 +11,7 @@ are dropped. All legs of the answer form one route, except that
 * the same route written several times is that route.
 
 Two different routes without such a mark are a hedge: together they are one wrong route.
-Deviations from the requested format are collected in :attr:`RouteAnswer.form_faults`.
+Deviations from the requested format are collected in ``RouteAnswer.form_faults``.
 """
 
 from __future__ import annotations
@@ -387,9 +387,9 @@ def read_route(response: object, form: str, limit: int, max_legs: int) -> RouteA
 
     Args:
         response: The model's response. Values that are not strings contain no leg.
-        form: Requested form, see :data:`~rewardmap_verl.rewards.ground_truth.FORMS`.
+        form: Requested form, see ``FORMS``.
         limit: Maximum number of characters to read, see
-            :func:`~rewardmap_verl.rewards.text.answer_windows`.
+            ``answer_windows``.
         max_legs: Maximum number of legs to return.
     """
     for window in answer_windows(response, limit):

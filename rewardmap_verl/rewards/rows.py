@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
@@ -176,7 +176,7 @@ def read_prepared(folder: Path) -> Iterator[QuestionRow]:
     Raises:
         DataError: The folder was not written by ``rewardmap prepare``.
     """
-    from rewardmap_verl.parquet import parquet_rows  # slow to import and only needed here
+    from rewardmap_verl.inputs.parquet import parquet_rows  # slow to import and only needed here
 
     files = sorted(folder.glob("*.parquet"))
     if not files:

@@ -1,4 +1,4 @@
-r"""Score one answer. The reward is at least 0 and at most the upper value of :func:`bounds`.
+r"""Score one answer. The reward is at least 0 and at most the upper value of ``bounds``.
 
 >>> score_answer("\\boxed{yes}", truth, None, RewardConfig()).score   # TorF1 on an easy map
 11.0

@@ -7,7 +7,7 @@ it is the last sentence "the answer is X" or JSON field ``"answer": X``, a text 
 only, or a last line that consists of X only. Answers without a box can be correct but earn no
 format reward. A hedge ("A or B", two different bare answers on lines of their own) is no answer.
 
-:mod:`rewardmap_verl.rewards.marks` lists the marks, and :mod:`rewardmap_verl.rewards.values`
+``rewardmap_verl.rewards.marks`` lists the marks, and ``rewardmap_verl.rewards.values``
 interprets the extracted text.
 """
 
@@ -223,7 +223,7 @@ def read_short_answer(
         response: The model's response. Values that are not strings are unreadable.
         type: Type of the question.
         limit: Maximum number of characters to read, see
-            :func:`~rewardmap_verl.rewards.text.answer_windows`.
+            ``answer_windows``.
         options: Options of a multiple-choice question. If they are names, an answer may give the
             name instead of the letter.
     """

@@ -1,6 +1,6 @@
 """Preprocessing of a model's text: bounded, linear in its length, and never an error.
 
-Model output is hostile input. :func:`answer_windows` reduces any value to one or two pieces of
+Model output is hostile input. ``answer_windows`` reduces any value to one or two pieces of
 bounded length that contain the answer, without the model's thinking. The full text is only
 scanned by single-pass searches; loops run over the bounded pieces.
 """

@@ -1,7 +1,7 @@
 """Build a tiny Qwen2.5-VL: the real architecture with under a million parameters.
 
 With it the complete stack (image processor, vision tower, vLLM, FSDP, weight sync) runs on two CPU
-cores. Its weights are random until :mod:`rewardmap_verl.tiny_model.cold_start` teaches it the
+cores. Its weights are random until ``rewardmap_verl.tiny_model.cold_start`` teaches it the
 answer formats. The result is an ordinary Hugging Face folder with tokenizer, chat template and
 processor.
 
@@ -136,7 +136,7 @@ def build_tiny_model(
     Args:
         output: Folder to write; it appears only when complete, and must not exist.
         texts: Corpus of the tokenizer
-            (:func:`rewardmap_verl.tiny_model.conversations.read_texts`).
+            (``rewardmap_verl.tiny_model.conversations.read_texts``).
         seed: Seed of the weights.
         size: Size of the model; the default has about half a million parameters.
 
@@ -298,7 +298,7 @@ def make_model(config: Qwen2_5_VLConfig, seed: int) -> Qwen2_5_VLForConditionalG
     """Create fp32 weights from a seed, without changing torch's global generator.
 
     They are random except for the induction heads
-    (:mod:`rewardmap_verl.tiny_model.induction_init`).
+    (``rewardmap_verl.tiny_model.induction_init``).
     """
     import torch
     from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration

@@ -73,7 +73,7 @@ def cold_start(
     """Train ``model`` on gold answers for a few steps and save it as a Hugging Face folder.
 
     Args:
-        model: Model folder from :func:`rewardmap_verl.tiny_model.build.build_tiny_model`.
+        model: Model folder from ``rewardmap_verl.tiny_model.build.build_tiny_model``.
         conversations: Training data.
         output: Folder to write; it appears only when complete, and must not exist.
         steps: Updates of the weights; few, so that the model learns little beyond the formats.

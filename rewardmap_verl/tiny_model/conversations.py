@@ -44,7 +44,7 @@ def read_conversations(folder: Path, split: str = "train") -> Iterator[Conversat
 
     Raises:
         DataError: The split is missing, or a row cannot be read (see
-            :func:`~rewardmap_verl.preparation.records.read_prepared_questions`).
+            ``read_prepared_questions``).
     """
     for row in read_prepared_questions(folder, split):
         yield Conversation(row.truth.type, row.prompt, row.answer, row.image_path, row.max_pixels)
@@ -56,7 +56,7 @@ def read_texts(folder: Path) -> list[str]:
     Answers of the test split are excluded.
 
     Raises:
-        DataError: As :func:`read_conversations`.
+        DataError: As ``read_conversations``.
     """
     train = list(read_conversations(folder, "train"))
     test = read_conversations(folder, "test")

@@ -6,7 +6,7 @@ answers only after many thousands of steps. Here it is trained directly on maps 
 package: the output for each visual token is regressed onto a sum of text embeddings, namely the
 image token, the name of the stop at that position, and the lines of the stop. Then some attention
 heads are initialized to look words up in the image
-(:mod:`rewardmap_verl.tiny_model.visual_lookup_init`). Questions, routes and answers are not used.
+(``rewardmap_verl.tiny_model.visual_lookup_init``). Questions, routes and answers are not used.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def pretrain_vision(
     targets have a similar norm: that of three orthogonal embeddings.
 
     Args:
-        model: Model folder from :func:`rewardmap_verl.tiny_model.build.build_tiny_model`.
+        model: Model folder from ``rewardmap_verl.tiny_model.build.build_tiny_model``.
         examples: Training images, all of one size.
         output: Folder to write; it appears only when complete, and must not exist.
         steps: Updates of the tower, with 32 images each.

@@ -3,13 +3,13 @@
 To read a map, a model must find the position where a name is printed and read what else is there.
 Large models can do that. A small model with random weights learns it after thousands of steps, long
 after it has learned which answers are common. The heads of the first layer that
-:mod:`rewardmap_verl.tiny_model.induction_init` leaves free are therefore initialized for it: every
+``rewardmap_verl.tiny_model.induction_init`` leaves free are therefore initialized for it: every
 text token attends to the most similar visual token and adds its content. This follows Trockman and
 Kolter, "Mimetic Initialization of Self-Attention Layers" (arXiv 2305.09828). The questions and the
 conclusions from the content still have to be learned.
 
 It requires a tower that writes words into visual tokens
-(:mod:`rewardmap_verl.tiny_model.vision_pretraining`).
+(``rewardmap_verl.tiny_model.vision_pretraining``).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def init_visual_lookup_heads(
 
     Args:
         model: Model whose visual tokens are sums of embeddings that include the image token, as
-            :func:`rewardmap_verl.tiny_model.vision_pretraining.pretrain_vision` makes them.
+            ``rewardmap_verl.tiny_model.vision_pretraining.pretrain_vision`` makes them.
         generator: Source of the random directions in which tokens are compared.
     """
     import torch

@@ -2,7 +2,7 @@
 
 ``normalize("Bois-du-Lan Station") == normalize("bois du lan") == "boisdulan"``
 
-Station lists, printed maps, questions and models spell one stop in many ways. :func:`normalize`
+Station lists, printed maps, questions and models spell one stop in many ways. ``normalize``
 maps a spelling to a key; two spellings mean one stop if their keys are equal. It is idempotent,
 runs in linear time, and abbreviates whole words only ("Broadway" stays unchanged).
 """
@@ -304,7 +304,7 @@ def loose_line_key(text: str) -> str:
     """Return the line key without an article, words that name the network, and brackets.
 
     For "地铁5号线(南湖东--姑娘桥)" and "Metro A Line", as map services write them, and for "The Red
-    Line" and "Line 1 towards Central", as models do. Used only if :func:`line_key` finds nothing.
+    Line" and "Line 1 towards Central", as models do. Used only if ``line_key`` finds nothing.
     """
     outer = _segments(_fold(_DIRECTION.split(text, maxsplit=1)[0]))[0]
     first, _, rest = outer.lstrip().partition(" ")

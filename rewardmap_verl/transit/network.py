@@ -32,7 +32,7 @@ class Stop:
     """One place where trains call. The spellings and lines that mean it are already resolved."""
 
     index: int
-    """Position in :attr:`Network.stops`."""
+    """Position in ``Network.stops``."""
     name: str
     """Display spelling without markers, e.g. "Termini Station"."""
     spellings: tuple[str, ...]
@@ -63,7 +63,7 @@ class Line:
     """Additional names that an answer may use, e.g. "八通线" for Beijing's Line 1."""
     doubtful: bool = False
     """True if the source marks a branch but not where it is appended, so one pair of neighbors in
-    :attr:`paths` may be wrong. No question that counts stops is asked about such a line."""
+    ``paths`` may be wrong. No question that counts stops is asked about such a line."""
 
     @property
     def stops(self) -> tuple[int, ...]:
@@ -75,7 +75,7 @@ class Line:
 class Network:
     """The network of one city.
 
-    Lookups are tolerant of spelling (see :mod:`rewardmap_verl.transit.names`) and exact in meaning:
+    Lookups are tolerant of spelling (see ``rewardmap_verl.transit.names``) and exact in meaning:
     they return every stop that a spelling may mean and never guess between them.
     """
 
@@ -129,7 +129,7 @@ class Network:
     def fewest_legs(self, here: Sequence[int], there: Sequence[int]) -> int | None:
         """Return the fewest legs from any of ``here`` to any of ``there``; ``None`` if unreachable.
 
-        0 if they share a stop, otherwise one more than the changes in :attr:`changes_by_name`.
+        0 if they share a stop, otherwise one more than the changes in ``changes_by_name``.
         """
         return self._cached_legs(tuple(here), tuple(there))
 
@@ -203,7 +203,7 @@ class Network:
         return tuple(self.stops[i] for i in self.find_indexes(text))
 
     def find_indexes(self, text: str) -> tuple[int, ...]:
-        """Return the indexes of the stops that :meth:`find_stops` returns."""
+        """Return the indexes of the stops that ``find_stops`` returns."""
         if len(text) > LONGEST_NAME:
             return ()
         return self._stops_by_spelling.get(text) or self._cached_stops(text)

@@ -10,7 +10,7 @@ GridPoint = tuple[int, int]
 """A node of the drawing grid; x grows to the right, y grows down."""
 
 GridEdge = tuple[GridPoint, GridPoint]
-"""An undirected edge between two neighboring points of a course; see :func:`grid_edge`."""
+"""An undirected edge between two neighboring points of a course; see ``grid_edge``."""
 
 
 def grid_edge(a: GridPoint, b: GridPoint) -> GridEdge:

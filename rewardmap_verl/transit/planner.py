@@ -155,12 +155,12 @@ def _plan(network: Network, walk: Sequence[_Node]) -> Plan:
 
 
 def best_plans(network: Network, origin: int, destination: int, limit: int = 8) -> tuple[Plan, ...]:
-    """Plan once; see :meth:`Planner.best_plans`. Use a :class:`Planner` for many questions."""
+    """Plan once; see ``Planner.best_plans``. Use a ``Planner`` for many questions."""
     return Planner(network).best_plans(origin, destination, limit)
 
 
 def fewest_transfers(network: Network, origin: int, destination: int) -> int | None:
-    """Count once; see :meth:`Planner.fewest_transfers`."""
+    """Count once; see ``Planner.fewest_transfers``."""
     return Planner(network).fewest_transfers(origin, destination)
 
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.input_files import check_file
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.files import check_file
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.transit.cities import CityNotes, city_notes
 from rewardmap_verl.transit.names import line_key, normalize, strip_markers
 from rewardmap_verl.transit.network import Line, Network, Stop
@@ -92,7 +92,7 @@ def _unique_keys(pairs: list[tuple[str, Any]], where: object) -> dict[str, Any]:
 
 
 def parse_network(source: object, country: str, city: str, where: object = "") -> Network:
-    """Build a network from decoded JSON: a station list, or the output of :func:`network_to_json`.
+    """Build a network from decoded JSON: a station list, or the output of ``network_to_json``.
 
     Args:
         source: The decoded JSON.
@@ -263,7 +263,7 @@ def _cut(listed: tuple[int, ...], junctions: Mapping[int, int]) -> tuple[tuple[i
 
 
 def network_to_json(network: Network) -> dict[str, Any]:
-    """Return a network as JSON that :func:`parse_network` reads back exactly, including notes."""
+    """Return a network as JSON that ``parse_network`` reads back exactly, including notes."""
     return {
         FORMAT_KEY: FORMAT,
         "country": network.country,

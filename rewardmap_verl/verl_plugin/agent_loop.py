@@ -5,12 +5,12 @@ times (for the prompt's tokens, for the reward's position ids, for the actor), s
 vLLM and keeps a tensor of them. With this loop an image stays a path until a process needs its
 pixels, and each process decodes it once:
 
-- vLLM's server receives a :class:`~.prepared_image.PreparedImage`, whose identity hits vLLM's cache
+- vLLM's server receives a ``PreparedImage``, whose identity hits vLLM's cache
   for all rollouts of a group except the first.
-- Trajectories carry a :class:`~.pixel_reference.PixelReference`. Actor and reference workers
+- Trajectories carry a ``PixelReference``. Actor and reference workers
   compute ``pixel_values`` from the file, one micro-batch at a time.
 
-vLLM is asked for token ids only, without text (:func:`without_text`).
+vLLM is asked for token ids only, without text (``without_text``).
 
 ``actor_rollout_ref.rollout.agent.default_agent_loop: rewardmap`` selects this loop; verl's own is
 ``single_turn_agent``. Prompts without images, and images in any other form, are left to verl.

@@ -3,7 +3,7 @@
 verl removed its curriculum sampler in 0.8. verl 0.9.1 offers a custom dataset class, read in order
 when ``data.shuffle=false`` by a dataloader whose position is saved and restored exactly. The
 complete order is therefore computed here, once: position ``i`` of the dataset is
-:attr:`Schedule.slots` ``[i]``, and one epoch of the trainer is the complete curriculum.
+``Schedule.slots`` ``[i]``, and one epoch of the trainer is the complete curriculum.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The module that verl loads in every process at the end of ``import verl``.
 
 It is registered as entry point ``verl.plugins``. verl logs a failing plugin only at debug level, so
-this module catches and logs its own errors, and :mod:`rewardmap_verl.preflight.callback` refuses to
+this module catches and logs its own errors, and ``rewardmap_verl.preflight.callback`` refuses to
 train after one. It imports only what it registers: a module that needs verl while verl is still
 being imported would fail unseen.
 """

@@ -1,7 +1,7 @@
 """Kill what a run leaves behind when its program dies, even from SIGKILL.
 
 Ray ends its processes when the program that started it exits. After SIGKILL some of them run on for
-ten seconds or more. :func:`start_reaper` starts this module as a separate process, which records
+ten seconds or more. ``start_reaper`` starts this module as a separate process, which records
 the descendants of the program every second and kills them as soon as the program has ended.
 
 Descendants whose parent dies first are no longer recognizable by their parent, and Ray overwrites

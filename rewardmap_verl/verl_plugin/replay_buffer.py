@@ -6,8 +6,8 @@ that ``sample()`` returns to those of the step, which go to every logger of ``tr
 custom replay buffer (``trainer.v1.sampler.custom_sampler``) is therefore sufficient.
 
 The replay buffer is also where verl's trainer waits for rollouts, without a timeout: see
-:mod:`rewardmap_verl.verl_plugin.watchdog`. And it is called before each checkpoint, when old
-checkpoints are removed: see :mod:`rewardmap_verl.checkpoints.retention`.
+``rewardmap_verl.verl_plugin.watchdog``. And it is called before each checkpoint, when old
+checkpoints are removed: see ``rewardmap_verl.checkpoints.retention``.
 """
 
 from __future__ import annotations

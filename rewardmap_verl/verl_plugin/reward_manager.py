@@ -1,7 +1,7 @@
 """The reward manager that verl's reward workers call (``reward.reward_manager``).
 
 verl runs ``reward.num_workers`` Ray actors. Each holds one manager and awaits one answer per call,
-with many calls in flight. Scoring itself is in :mod:`rewardmap_verl.rewards`; the manager unpacks
+with many calls in flight. Scoring itself is in ``rewardmap_verl.rewards``; the manager unpacks
 verl's batch, and caches networks and gold answers.
 """
 
@@ -36,7 +36,7 @@ class RewardMapRewardManager(RewardManagerBase):
 
     It is configured by ``reward.rewardmap``. A row needs ``reward_model.ground_truth`` and
     ``extra_info.network``, an absolute path, as
-    :class:`~rewardmap_verl.verl_plugin.dataset.CurriculumDataset` provides it.
+    ``CurriculumDataset`` provides it.
     """
 
     def __init__(

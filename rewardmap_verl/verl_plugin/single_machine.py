@@ -6,7 +6,7 @@ For such a run this callback, before Ray starts:
 
 - makes 127.0.0.1 the address of the node. TransferQueue, vLLM's server and verl's workers bind to
   Ray's node address, so no port of the run can be reached from other machines;
-- starts the :mod:`~.reaper`, so that no process outlives the run.
+- starts the ``reaper``, so that no process outlives the run.
 
 A run that joins a cluster is left alone.
 """

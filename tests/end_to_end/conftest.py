@@ -39,7 +39,7 @@ class Stack:
     def start(
         self, *command: str, log: Path, environment: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a program that runs beside the test; :meth:`stop_all` ends it."""
+        """Start a program that runs beside the test; ``stop_all`` ends it."""
         with log.open("wb") as file:
             program = subprocess.Popen(
                 command,

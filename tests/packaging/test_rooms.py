@@ -18,7 +18,7 @@ PACKAGE = REPOSITORY / "rewardmap_verl"
 PAGE = REPOSITORY / "docs" / "architecture.md"
 
 ORDER = [
-    *("errors", "input_files", "parquet", "parsing", "config_blocks", "patching"),
+    *("errors", "inputs", "config_blocks", "patching"),
     "usage_statistics",
     *("transit", "drawing", "questions", "rewards"),
     *("preparation", "curriculum", "checkpoints", "preflight", "cpu", "tiny_model"),

@@ -18,8 +18,8 @@ from typer.testing import CliRunner, Result
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.input_files import check_file
-from rewardmap_verl.parquet import open_parquet, parquet_rows
+from rewardmap_verl.inputs.files import check_file
+from rewardmap_verl.inputs.parquet import open_parquet, parquet_rows
 from rewardmap_verl.preparation.manifest import record_files
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.records import read_prepared_questions

@@ -28,7 +28,7 @@ from rewardmap_verl.commands.reward_options import load_settings
 from rewardmap_verl.evaluation.answer_log import AnswerLog
 from rewardmap_verl.evaluation.saved import read_saved
 from rewardmap_verl.evaluation.weights import load_weights
-from rewardmap_verl.parquet import parquet_rows
+from rewardmap_verl.inputs.parquet import parquet_rows
 from rewardmap_verl.preparation.images import PixelBudget, read_map
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.preparation.sources.gtfs import locate_feed, place_network
@@ -223,7 +223,7 @@ def feed_bytes(tables: Any) -> bytes:
 
 
 def read_feed_tables(content: bytes) -> dict[str, list[list[str]]]:
-    """Read the tables that :func:`feed_bytes` wrote."""
+    """Read the tables that ``feed_bytes`` wrote."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {
             name.removesuffix(".txt"): [

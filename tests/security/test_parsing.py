@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rewardmap_verl.parsing import parse_json, parse_yaml
+from rewardmap_verl.inputs.parsing import parse_json, parse_yaml
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}]\n" for n in range(20)

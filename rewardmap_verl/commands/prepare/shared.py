@@ -149,7 +149,7 @@ def build_settings(
         size: The preset.
         common: Options of every source.
         questions: Options for generated questions; None for a source with its own questions.
-        of_source: Further fields of :class:`PrepareSettings`; a field that is None keeps its
+        of_source: Further fields of ``PrepareSettings``; a field that is None keeps its
             default.
 
     Raises:
@@ -203,7 +203,7 @@ def _quotas(preset: Quotas, given: list[str], forms: list[str] | None) -> Quotas
 
 @contextmanager
 def _config_errors() -> Iterator[None]:
-    """Report the first validation error of pydantic as a :class:`ConfigError`."""
+    """Report the first validation error of pydantic as a ``ConfigError``."""
     try:
         yield
     except ValidationError as error:

@@ -87,4 +87,4 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_sft_rows,
     ),
 }
-"""Checks by program; see :class:`rewardmap_verl.preflight.callback.PreflightCallback`."""
+"""Checks by program; see ``rewardmap_verl.preflight.callback.PreflightCallback``."""

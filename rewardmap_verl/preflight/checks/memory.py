@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.preflight.checks.model import is_local
 from rewardmap_verl.preflight.checks.values import gpu_count, require_int, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
@@ -138,7 +138,7 @@ def _on_cpu(config: DictConfig) -> bool:
 
 
 def smallest_gpu() -> float:
-    """Return the memory in bytes of the smallest GPU here; :data:`USUAL_GPU_BYTES` without one."""
+    """Return the memory in bytes of the smallest GPU here; ``USUAL_GPU_BYTES`` without one."""
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, read_line_geometry
-from rewardmap_verl.input_files import check_file
+from rewardmap_verl.inputs.files import check_file
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import inside

@@ -38,7 +38,7 @@ def read_gtfs(
         feeds: Zip files or folders.
         seed: Seed of the choice of test cities.
         style: Style of the maps.
-        test_cities: See :func:`~rewardmap_verl.preparation.splits.assign_splits`.
+        test_cities: See ``assign_splits``.
         route_types: Values of ``route_type`` to include.
 
     Raises:

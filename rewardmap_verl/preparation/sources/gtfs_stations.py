@@ -359,7 +359,7 @@ def _close_stops(
 
 
 def _close_pairs(stations: Mapping[str, Station]) -> Iterator[tuple[str, str, float]]:
-    """Yield stations closer than :data:`_CLOSE` with their distance."""
+    """Yield stations closer than ``_CLOSE`` with their distance."""
     ordered = sorted(stations, key=lambda key: (stations[key].latitude, key))
     for place, a in enumerate(ordered):
         for b in ordered[place + 1 :]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.input_files import check_file
+from rewardmap_verl.inputs.files import check_file
 from rewardmap_verl.preparation.images import IMAGE_SUFFIXES, PixelBudget, pixel_count, read_map
 from rewardmap_verl.preparation.manifest import Skipped, hash_file
 from rewardmap_verl.preparation.paths import fold_name, inside, safe_name
@@ -64,7 +64,7 @@ def read_local(
     Args:
         root: The folder.
         seed: Seed of the choice of test cities without any of the papers' cities.
-        test_cities: See :func:`~rewardmap_verl.preparation.splits.assign_splits`.
+        test_cities: See ``assign_splits``.
         strict: Whether a network without an image is an error; otherwise the city is skipped and
             listed in ``Contents.skipped``.
 

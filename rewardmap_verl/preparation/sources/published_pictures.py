@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.input_files import check_file, content_fault
+from rewardmap_verl.inputs.files import check_file, content_fault
 from rewardmap_verl.preparation.images import IMAGE_SUFFIXES, PixelBudget, pixel_count, read_map
 from rewardmap_verl.preparation.manifest import hash_file
 from rewardmap_verl.preparation.paths import inside

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.input_files import check_file
-from rewardmap_verl.parsing import parse_json
+from rewardmap_verl.inputs.files import check_file
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.preparation.paths import inside, safe_name
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.rewards.ground_truth import GroundTruth

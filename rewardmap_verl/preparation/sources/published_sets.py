@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.parquet import parquet_rows
+from rewardmap_verl.inputs.parquet import parquet_rows
 
 __all__ = ["DatasetSplit", "open_dataset"]
 

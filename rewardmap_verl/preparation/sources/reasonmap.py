@@ -94,7 +94,7 @@ def read_reasonmap(
     something that the network lacks, are dropped. All dropped rows are counted in the notes.
 
     Args:
-        data: Sets with the questions (see :func:`~.published_sets.open_dataset`).
+        data: Sets with the questions (see ``open_dataset``).
         maps_from: Sets in which missing maps and networks are looked up.
         root: Folder with the ``maps/`` and ``stations/`` that rows refer to; None uses the folder
             of each set.

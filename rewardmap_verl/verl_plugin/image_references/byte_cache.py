@@ -23,7 +23,7 @@ def byte_cache(limit: int, size_of: Callable[[Any], int]) -> Any:
         size_of: Bytes of a value.
 
     Returns:
-        The function, with the attributes of :func:`cachetools.cached`: ``cache``, ``cache_info()``.
+        The function, with the attributes of ``cachetools.cached``: ``cache``, ``cache_info()``.
     """
 
     def by_key(key: Hashable, _make: Callable[[], Any]) -> Hashable:

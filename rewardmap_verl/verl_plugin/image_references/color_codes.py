@@ -56,7 +56,7 @@ class ColorTable:
         return self.frames * codes[0].numel()
 
     def write(self, codes: torch.Tensor, output: torch.Tensor) -> None:
-        """Write the processor's output, patches × :meth:`width`, into a contiguous fp32 tensor."""
+        """Write the processor's output, patches × ``width``, into a contiguous fp32 tensor."""
         split = self._split(output)
         for channel in range(len(self.values)):
             first = split[:, channel, 0]

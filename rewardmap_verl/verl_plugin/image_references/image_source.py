@@ -46,7 +46,7 @@ class ImageSource:
         """Return the image that verl would pass to a rollout, decoded once per process.
 
         Raises:
-            DataError: As :meth:`decode`.
+            DataError: As ``decode``.
         """
         image: Image.Image = image_cache(self.cache_bytes)(self, self.decode)
         return image
@@ -74,7 +74,7 @@ class ImageSource:
         return image
 
     def size(self) -> tuple[int, int]:
-        """Return width and height of :meth:`image` in pixels, from the file's header alone."""
+        """Return width and height of ``image`` in pixels, from the file's header alone."""
         from qwen_vl_utils import vision_process
 
         factor = self.patch_size * vision_process.SPATIAL_MERGE_SIZE
@@ -118,7 +118,7 @@ def source_of(item: Mapping[str, Any], patch_size: int, cache_bytes: int) -> Ima
 
 @cache
 def image_cache(limit: int) -> Any:
-    """Return this process's cache of decoded images (:func:`~.byte_cache.byte_cache`).
+    """Return this process's cache of decoded images (``byte_cache``).
 
     A run has one limit, so a process has one cache.
     """

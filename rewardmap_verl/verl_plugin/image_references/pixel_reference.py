@@ -2,7 +2,7 @@
 
 verl's agent loop gives every trajectory its own tensor: 305 MB in fp32 for 16,000 visual tokens. It
 is sent to a storage process, and from there to every worker for each of three passes. A
-:class:`PixelReference` takes its place in ``multi_modal_inputs``. verl assembles a micro-batch with
+``PixelReference`` takes its place in ``multi_modal_inputs``. verl assembles a micro-batch with
 ``torch.cat`` (``extract_multi_modal_inputs`` in ``verl/utils/model.py``), and torch dispatches that
 call to any class with ``__torch_function__``. Only then are the pixels computed, for one
 micro-batch at a time.
@@ -157,7 +157,7 @@ def _is_cat_of_references(tensors: Any, dim: int = 0, **others: Any) -> bool:
 
 @cache
 def patch_cache(limit: int) -> Any:
-    """Return this process's cache of patches (:func:`~.byte_cache.byte_cache`).
+    """Return this process's cache of patches (``byte_cache``).
 
     A run has one limit, so a process has one cache.
     """

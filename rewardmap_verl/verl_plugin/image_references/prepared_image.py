@@ -13,7 +13,7 @@ __all__ = ["PreparedImage"]
 
 
 class PreparedImage(Image.Image):
-    """RGB image of an :class:`ImageSource`, decoded lazily.
+    """RGB image of an ``ImageSource``, decoded lazily.
 
     verl sends the image of every rollout from the agent loop to vLLM's server. With pixels that is
     38 MB for 16,000 visual tokens, hashed again each time. This image pickles as its source,

@@ -30,7 +30,7 @@ class ReferencingImageProcessor:
     """Mixin for an image processor: prepared images give references instead of pixels."""
 
     def __call__(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
-        """Process images; prepared ones give a :class:`PixelReference` for their pixels."""
+        """Process images; prepared ones give a ``PixelReference`` for their pixels."""
         found = tuple(flatten(images))
         if args or not are_prepared(found) or not are_scalars(kwargs):
             return super().__call__(images, *args, **kwargs)  # type: ignore[misc]

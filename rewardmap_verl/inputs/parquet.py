@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.input_files import check_file
+from rewardmap_verl.inputs.files import check_file
 
 __all__ = ["open_parquet", "parquet_rows"]
 

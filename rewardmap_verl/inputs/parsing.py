@@ -1,4 +1,4 @@
-"""Parse JSON and YAML from outside: every fault is a :class:`ValueError`, and the cost is bounded.
+"""Parse JSON and YAML from outside: every fault is a ``ValueError``, and the cost is bounded.
 
 The parsers of the libraries also raise ``RecursionError`` for deep nesting, and a few kilobytes of
 YAML aliases expand to gigabytes.
@@ -32,7 +32,7 @@ def parse_json(
 
     Args:
         text: The JSON. Bytes are UTF-8, UTF-16 or UTF-32.
-        object_pairs_hook: As for :func:`json.loads`.
+        object_pairs_hook: As for ``json.loads``.
 
     Raises:
         ValueError: It is not JSON, nests too deeply, or has an integer of more than 4,300 digits.
