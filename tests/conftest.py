@@ -12,6 +12,21 @@ import pytest
 
 pytest_plugins = ["tests.training_data"]
 
+FOREIGN_VARIABLES = ("RAY_", "VERL_", "VLLM_", "HYDRA_", "SLURM_", "TORCHDYNAMO_", "ROCR_")
+"""Prefixes of variables that change what verl, Ray, vLLM or Hydra do."""
+
+
+def pytest_configure() -> None:
+    """Keep what the machine went through out of the tests.
+
+    Without ``RAY_ADDRESS=local``, ``ray.init`` joins the cluster that ``RAY_ADDRESS`` or a file of
+    an earlier ``ray start`` names, even if it no longer exists.
+    """
+    for name in [name for name in os.environ if name.startswith(FOREIGN_VARIABLES)]:
+        del os.environ[name]
+    os.environ["RAY_ADDRESS"] = "local"
+
+
 BROWSER_OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
