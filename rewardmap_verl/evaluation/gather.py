@@ -9,7 +9,7 @@ from typing import Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
-from rewardmap_verl.evaluation.saved import SavedAnswers, SavedRow
+from rewardmap_verl.evaluation.saved import OWN_FORMAT, SavedAnswers, SavedRow
 from rewardmap_verl.evaluation.verdicts import Answer
 
 __all__ = ["Gathered", "QuestionFinder", "check_fingerprint", "gather"]
@@ -138,13 +138,16 @@ def check_fingerprint(saved: SavedAnswers, questions: EvalSet) -> None:
 
 
 def _check_not_empty(answers: Mapping[str, tuple[Answer, ...]], saved: SavedAnswers) -> None:
-    """Refuse a file without a single text: its model failed, or it is another format.
+    """Refuse a file of another program without a single text: it may be another format.
+
+    In a log of ``rewardmap evaluate`` the field is certain; empty answers are the model's own, and
+    wrong.
 
     Raises:
         DataError: Every answer is empty.
     """
     given = [answer for several in answers.values() for answer in several]
-    if given and all(answer.empty for answer in given):
+    if saved.format != OWN_FORMAT and given and all(answer.empty for answer in given):
         hint = "Every answer is empty. The model failed, or the answers are in another field."
         raise DataError(saved.path, "response", f"{len(given)} empty answers", hint)
 

@@ -27,11 +27,14 @@ from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import read_json_lines
 
-__all__ = ["SavedAnswers", "SavedRow", "find_saved", "read_saved"]
+__all__ = ["OWN_FORMAT", "SavedAnswers", "SavedRow", "find_saved", "read_saved"]
 
 _FACTS: Final = ("country", "city", "type", "station_1", "station_2")
 _TABLES: Final = (".xlsx", ".tsv", ".csv", ".json")
 _RESPONSES: Final = ("response", "prediction", "output", "answer_text")
+OWN_FORMAT: Final = "rewardmap's answers"
+"""Format of the logs that ``rewardmap evaluate`` writes."""
+
 _MAX_TOKENS: Final = 10**9
 _MAX_DIGITS: Final = 10
 _MAX_WORKBOOK: Final = 1 << 30
@@ -139,7 +142,7 @@ def _read_lines(path: Path) -> SavedAnswers:
             dumped = "gts" in line.values
             names.add("verl's dump" if dumped else "JSON lines")
             rows.append(_dumped(line.values, where) if dumped else _plain(line.values, where))
-    format = "rewardmap's answers" if header else " and ".join(sorted(names))
+    format = OWN_FORMAT if header else " and ".join(sorted(names))
     if names == {"verl's dump"}:
         rows = _last_outputs(rows)
     model = header.get("model")
