@@ -42,6 +42,7 @@ def home_page(readme: str) -> str:
     text = re.sub(r"^\[!\[.*\n", "", readme, flags=re.MULTILINE)
     text = text.replace("](docs/", "](").replace("](recipes/README.md)", "](recipes.md)")
     text = text.replace("](CHANGELOG.md)", "](changelog.md)")
+    text = re.sub(r"\[([^]]+)\]\((?:CONTRIBUTING\.md|CITATION\.cff|LICENSE)\)", r"\1", text)
     return re.sub(
         r"\[([^]]+)\]\((recipes/recipe/rewardmap\.yaml)\)",
         r"[\1](reference/configuration.md)",
