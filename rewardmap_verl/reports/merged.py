@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewardmap_verl.checkpoints.folders import TRACKER
+from rewardmap_verl.checkpoints.folders import TRACKER, latest_step
 from rewardmap_verl.checkpoints.fsdp_checkpoint import join_shards, shard_files
 from rewardmap_verl.errors import DataError
 
@@ -84,9 +84,8 @@ def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> We
 
 def _find_shards(folder: Path) -> list[Path]:
     """Return the model's shards in order of rank."""
-    tracker = folder / TRACKER
-    if tracker.is_file():
-        return _find_shards(folder / f"global_step_{tracker.read_text('utf-8').strip()}")
+    if (folder / TRACKER).is_file():
+        return _find_shards(folder / f"global_step_{latest_step(folder)}")
     if (folder / "checkpoints" / TRACKER).is_file():
         return _find_shards(folder / "checkpoints")
     for place in (folder / "actor", folder):
