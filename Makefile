@@ -87,11 +87,7 @@ $(RUN)/model/config.json: | $(RUN)/untrained/config.json
 
 .PHONY: train
 train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CPU through all stages; run again to resume.
-	rewardmap doctor
-	VERL_PLATFORM=cpu TENSORBOARD_DIR='$(RUN)/tensorboard' python -m verl.trainer.main_ppo +recipe=rewardmap '+recipe/rewardmap=[cpu]' \
-	  'data.folder=$(DATA)' 'actor_rollout_ref.model.path=$(RUN)/model' 'trainer.default_local_dir=$(RUN)/checkpoints' $(ARGS)
-	$(MAKE) merge
-	rewardmap summary '$(RUN)'
+	rewardmap train --data '$(DATA)' --option cpu --model '$(RUN)/model' --out '$(RUN)' $(ARGS)
 
 .PHONY: merge
 merge: $(INSTALLED) ## Merge the latest checkpoint of RUN into a Hugging Face model, RUN/merged.

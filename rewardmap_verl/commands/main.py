@@ -21,6 +21,7 @@ COMMANDS = (
     "cold-start",
     "sft-rows",
     "curriculum",
+    "train",
     "merge",
     "summary",
     "evaluate",

@@ -24,7 +24,14 @@ from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.parsing import parse_json
 
-__all__ = ["RECORD_NAME", "Entry", "RecordWriter", "read_record", "rows_by_step"]
+__all__ = [
+    "RECORD_NAME",
+    "Entry",
+    "RecordWriter",
+    "parse_entry",
+    "read_record",
+    "rows_by_step",
+]
 
 RECORD_NAME = "rewardmap_record.jsonl"
 """File name of the record in the checkpoint folder of a run."""
@@ -95,6 +102,19 @@ def read_record(path: Path) -> list[Entry]:
             "trainer.v1.sampler.custom_sampler is RewardMapReplayBuffer.",
         )
     return entries
+
+
+def parse_entry(line: str, path: Path) -> Entry | None:
+    """Parse one line of the record at ``path``; ``None`` for a partial line.
+
+    Raises:
+        DataError: The entry has another format.
+    """
+    try:
+        data = parse_json(line)
+    except ValueError:
+        return None
+    return _entry(data, path)
 
 
 def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:

@@ -22,7 +22,7 @@ ORDER = [
     "usage_statistics",
     *("transit", "drawing", "questions", "rewards"),
     *("preparation", "curriculum", "checkpoints", "preflight", "cpu", "tiny_model"),
-    *("verl_plugin", "evaluation", "reports", "commands"),
+    *("verl_plugin", "evaluation", "reports", "launch", "commands"),
 ]
 """Rooms from first to last: packages, and the modules beside them."""
 

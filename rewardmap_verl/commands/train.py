@@ -1,0 +1,115 @@
+"""``rewardmap train``: train a model through all stages, merge it and show the results."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rewardmap_verl.commands.failure import readable_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rewardmap_verl.launch.run_plan import RunPlan
+
+__all__ = ["train"]
+
+
+def train(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Overrides of the recipe, such as data.train_batch_size=8.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", "-d", help="Prepared folder [default: data.folder of the recipe]."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option", help="Recipe option, such as cpu or lora; repeatable, applied in order."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Model to start from: a folder, or a name on the hub."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the run [default: runs/NAME of the data]."),
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option(help="Merge the last checkpoint into OUT/merged at the end.")
+    ] = True,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the complete output of the run.")
+    ] = False,
+) -> None:
+    """Train a model through all stages; the same command resumes an interrupted run.
+
+    Runs verl's program `python -m verl.trainer.main_ppo`, whose command line is printed. The
+    terminal shows one line per step:
+
+        12/33 counting  reward  6.40  acc  48%  signal  94%   4.1 s  eta 1:40
+
+    `signal` is the share of groups whose answers differ in reward. The complete output is in
+    OUT/train.log. Ctrl-C ends the run and all its processes.
+
+    On a CPU: **rewardmap train --data data/synthetic --option cpu --model MODEL**
+
+    On GPUs: **rewardmap train --data data/rewardmap --option lora data.train_batch_size=8**
+
+    Exit codes: 0 done, 1 the run failed or was refused, 2 wrong arguments, 130 Ctrl-C. Other codes
+    are those of verl's program.
+    """
+    from rich.console import Console
+
+    from rewardmap_verl.launch.display import Display
+    from rewardmap_verl.launch.run_plan import plan_run
+    from rewardmap_verl.launch.training import run_training
+    from rewardmap_verl.verl_plugin.reaper import start_reaper
+
+    console = Console()
+    with readable_errors():
+        run = out or Path("runs", data.resolve().name if data else "rewardmap")
+        plan = plan_run(run, data, model, option or (), overrides or ())
+        _announce(plan, console)
+        start_reaper()  # ends the run if this program is killed
+        with Display(console) as display:
+            code = run_training(plan, display, verbose)
+        if code:
+            raise typer.Exit(code)
+        _finish(plan, merge, console)
+
+
+def _announce(plan: RunPlan, console: Console) -> None:
+    """Print what is started and where its output goes."""
+    command = " ".join(
+        [
+            *(f"{name}={shlex.quote(value)}" for name, value in plan.variables.items()),
+            "python",
+            shlex.join(plan.command[1:]),
+        ]
+    )
+    for line in (command, f"Complete output: {plan.log}"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _finish(plan: RunPlan, merge: bool, console: Console) -> None:
+    """Merge the last checkpoint and print the results."""
+    from rewardmap_verl.checkpoints.merge import merge as merge_checkpoint
+    from rewardmap_verl.launch.run_plan import CHECKPOINTS, MERGED
+    from rewardmap_verl.reports.run_summary import summary_of, summary_table
+
+    if merge:
+        with console.status("merging the last checkpoint"):
+            merged = merge_checkpoint(plan.run / CHECKPOINTS, plan.run / MERGED, replace=True)
+        console.print(f"Model: {merged}", highlight=False)
+    if plan.record is not None:
+        console.print(summary_table(summary_of(plan.record)))
