@@ -127,14 +127,6 @@ class StageConfig(Strict):
     """Condition for a fallback to an earlier stage, observed on replayed rows."""
 
     @model_validator(mode="after")
-    def _demotion_has_evidence(self) -> StageConfig:
-        if self.demote and not any(part.replay for part in self.mixture):
-            raise ValueError(
-                "demote observes replayed rows: add a part with replay: true to the mixture"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _one_source_of_rows(self) -> StageConfig:
         if bool(self.types) == bool(self.mixture):
             raise ValueError("give either types or mixture")
@@ -157,6 +149,11 @@ class StageConfig(Strict):
     def parts(self) -> tuple[PartConfig, ...]:
         """The mixture, with the short form ``types`` expanded."""
         return self.mixture or (PartConfig(types=self.types, where=self.where),)
+
+    @property
+    def lists_replay(self) -> bool:
+        """Whether a part of the mixture is replayed."""
+        return any(part.replay for part in self.parts)
 
     @property
     def all_types(self) -> frozenset[str]:
@@ -206,6 +203,14 @@ class CurriculumConfig(Strict):
     """Question types of the data that no stage trains. They must be listed, so that no type is
     dropped by accident."""
 
+    replay: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the rows of each stage that are replayed from other stages, so that their question
+    types are not forgotten. All replayed types have equal shares. Stages that list a part with
+    ``replay`` keep it instead. A stage of epochs becomes longer by the replayed rows."""
+    replay_from: Literal["earlier", "all"] = "earlier"
+    """Stages whose rows are replayed: ``earlier`` ones, or ``all`` other stages, also later
+    ones."""
+
     skip_solved: int | None = Field(default=None, ge=1)
     """Skip a row after this many consecutive groups with only correct rollouts, since they carry no
     signal. The next row of the order takes its place, so stages keep their number of steps. Nothing
@@ -247,6 +252,16 @@ class CurriculumConfig(Strict):
     def _stages_have_their_own_names(self) -> CurriculumConfig:
         for name in repeated(stage.name for stage in self.stages):
             raise ValueError(f"two stages are called {name!r}; stage names must be unique")
+        return self
+
+    @model_validator(mode="after")
+    def _demotion_has_evidence(self) -> CurriculumConfig:
+        for stage in self.stages:
+            if stage.demote and not stage.lists_replay and not self.replay:
+                raise ValueError(
+                    f"demote of stage {stage.name!r} observes replayed rows: set replay, or add a "
+                    "part with replay: true to its mixture"
+                )
         return self
 
     @model_validator(mode="after")

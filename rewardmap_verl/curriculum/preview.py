@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan
-from rewardmap_verl.curriculum.schedule import Span
+from rewardmap_verl.curriculum.schedule import Slot, Span
 
 __all__ = ["StagePreview", "draw_preview", "preview", "preview_table"]
 
@@ -23,6 +23,7 @@ class StagePreview:
 
     span: Span
     shares: dict[str, float]  # share of each question type in the slots, largest first
+    replayed: dict[str, float]  # the same for types that are replayed; both together are 1
     passes: float  # mean number of times that a row is trained
     rollouts: int | None  # per prompt; None for the setting of the run
 
@@ -35,16 +36,24 @@ def preview(plan: CurriculumPlan) -> list[StagePreview]:
     for index, span in enumerate(schedule.spans):
         first = (span.first_step - 1) * schedule.batch_size
         slots = schedule.slots[first : first + span.slots]
-        counts = Counter(str(kinds[slot.row]) for slot in slots)
+        streams = schedule.stages[index].streams
+        again = [slot for slot in slots if streams[slot.stream].replay]
+        own = [slot for slot in slots if not streams[slot.stream].replay]
         stages.append(
             StagePreview(
                 span=span,
-                shares={kind: count / span.slots for kind, count in counts.most_common()},
+                shares=_shares(own, kinds, span.slots),
+                replayed=_shares(again, kinds, span.slots),
                 passes=(span.slots - span.repeats) / span.rows,
                 rollouts=plan.settings.stages[index].rollouts,
             )
         )
     return stages
+
+
+def _shares(slots: Sequence[Slot], kinds: Sequence[object], total: int) -> dict[str, float]:
+    counts = Counter(str(kinds[slot.row]) for slot in slots)
+    return {kind: count / total for kind, count in counts.most_common()}
 
 
 def preview_table(stages: Sequence[StagePreview], seconds: float | None = None) -> Table:
@@ -57,7 +66,8 @@ def preview_table(stages: Sequence[StagePreview], seconds: float | None = None) 
     steps = sum(stage.span.steps for stage in stages)
     table = Table(
         title=f"Curriculum: {steps} steps{_hours(steps, seconds)}",
-        caption="passes: times that a row is trained. repeats: rows that fill the last batch.",
+        caption="passes: times that a row is trained. repeats: rows that fill the last batch."
+        + ("\n+: replayed from other stages." if any(one.replayed for one in stages) else ""),
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
@@ -81,6 +91,8 @@ def preview_table(stages: Sequence[StagePreview], seconds: float | None = None) 
         )
         for kind, share in stage.shares.items():
             table.add_row(f"  {kind}  {share:.0%}")
+        for kind, share in stage.replayed.items():
+            table.add_row(f"+ {kind}  {share:.0%}")
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from rewardmap_verl.curriculum.config import (
     BLOCK,
@@ -38,7 +39,10 @@ def plan_stages(settings: CurriculumConfig, columns: Columns, batch_size: int) -
         for index, stage in enumerate(settings.stages)
     ]
     _check_all_types_trained(settings, columns)
-    return stages
+    return [
+        replace(stage, streams=(*stage.streams, *_replayed(index, stages, settings, columns)))
+        for index, stage in enumerate(stages)
+    ]
 
 
 def rows_never_trained(stages: Iterable[Stage], columns: Columns) -> int:
@@ -60,6 +64,30 @@ def _plan_stage(stage: StageConfig, where: str, columns: Columns, batch_size: in
         epochs=stage.epochs or 1,
         length=stage.steps * batch_size if stage.steps else stage.rows,
     )
+
+
+def _replayed(
+    index: int, stages: Sequence[Stage], settings: CurriculumConfig, columns: Columns
+) -> list[RowStream]:
+    """Return the streams of ``replay``: one per question type, with equal weights."""
+    if not settings.replay or settings.stages[index].lists_replay:
+        return []
+    own = _rows_without_replay([stages[index]])
+    others = stages[:index] if settings.replay_from == "earlier" else stages
+    by_type: dict[str, list[int]] = {}
+    for row in sorted(_rows_without_replay(others) - own):
+        by_type.setdefault(str(columns["type"][row]), []).append(row)
+    total = sum(stream.weight for stream in stages[index].streams)
+    weight = total * settings.replay / (1 - settings.replay) / max(len(by_type), 1)
+    return [
+        RowStream(f"replay/{kind}", tuple(rows), weight, replay=True)
+        for kind, rows in sorted(by_type.items())
+    ]
+
+
+def _rows_without_replay(stages: Iterable[Stage]) -> set[int]:
+    streams = (stream for stage in stages for stream in stage.streams if not stream.replay)
+    return {row for stream in streams for row in stream.rows}
 
 
 def _rows_of(part: PartConfig, path: str, columns: Columns) -> tuple[int, ...]:

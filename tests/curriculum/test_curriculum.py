@@ -128,11 +128,12 @@ def test_validation_keeps_its_own_order(config: DictConfig, processor: Any) -> N
     assert {dataset[i]["extra_info"]["stage"] for i in range(12)} == {VALIDATION_STAGE}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("workers", "replay"), [(0, 0.0), (2, 0.0), (0, 0.3)])
 def test_resume_at_every_step_gives_the_remaining_rows(
-    config: DictConfig, processor: Any, workers: int
+    config: DictConfig, processor: Any, workers: int, replay: float
 ) -> None:
     config.data.dataloader_num_workers = workers
+    config.data.curriculum.replay = replay
     dataset = make_dataset(config, processor)
     whole = [seen(batch) for batch in make_loader(config, dataset)]
     stops = range(1, len(whole)) if workers == 0 else (1, 5, len(whole) - 1)
@@ -156,6 +157,7 @@ ALL_TYPES = "[TorF1, TorF2, Counting1, Counting2, Counting3, planning]"
         ("data.curriculum.seed=4", "seed: 3 → 4"),
         ("data.train_batch_size=2", "train_batch_size: 4 → 2"),
         ("data.curriculum.leave_out=[Other]", "leave_out"),
+        ("data.curriculum.replay=0.3", "replay: 0.0 → 0.3"),
         (f"data.curriculum.stages=[{{name: all, types: {ALL_TYPES}}}]", "→ [all]"),
     ],
 )

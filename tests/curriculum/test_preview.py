@@ -40,6 +40,21 @@ def test_the_table_shows_durations(plan: CurriculumPlan) -> None:
     assert "11 steps, 110 min" in text and "TorF2" in text and "…" not in text
 
 
+def test_replayed_types_are_marked(
+    data_folder: Path, run_config: Callable[..., DictConfig]
+) -> None:
+    config = run_config(data_folder, "data.curriculum.replay=0.25")
+    stages = preview(plan_curriculum(config.data))
+    assert not stages[0].replayed
+    assert set(stages[1].replayed) == {"TorF1", "TorF2"}
+    assert sum(stages[3].replayed.values()) == pytest.approx(0.25, abs=0.1)
+    assert sum(stages[3].shares.values()) + sum(stages[3].replayed.values()) == pytest.approx(1)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(preview_table(stages))
+    text = console.export_text()
+    assert "+ TorF1" in text and "+: replayed from other stages" in text
+
+
 def test_the_plot_is_written(plan: CurriculumPlan, tmp_path: Path) -> None:
     path = tmp_path / "new" / "curriculum.png"
     draw_preview(plan, path)
