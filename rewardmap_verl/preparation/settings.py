@@ -11,11 +11,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewardmap_verl.drawing import MapStyle, standard_style, tiny_style
+from rewardmap_verl.drawing.pocket_map import PocketStyle
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.preparation.sources.reasonmap import MAPS_FROM, PUBLISHED
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings
 from rewardmap_verl.transit.synthetic import SyntheticSettings, standard_settings, tiny_settings
 
 __all__ = ["SIZES", "PrepareSettings", "Size", "SourceName"]
@@ -61,9 +63,9 @@ class PrepareSettings(BaseModel):
     """synthetic: number of training maps."""
     test_maps: int = Field(default=8, ge=1)
     """synthetic: number of test maps."""
-    networks: SyntheticSettings = Field(default_factory=standard_settings)
+    networks: SyntheticSettings | PocketSettings = Field(default_factory=standard_settings)
     """synthetic: parameters of the networks."""
-    style: MapStyle = Field(default_factory=standard_style)
+    style: MapStyle | PocketStyle = Field(default_factory=standard_style)
     """synthetic, gtfs: drawing style of the maps."""
     strict: bool = False
     """local, reasonmap: whether to fail on data that would be dropped, such as a missing map."""
@@ -114,13 +116,26 @@ class Size:
     """Questions for each map and type beyond the papers, if these types are enabled."""
     train_maps: int
     test_maps: int
-    networks: SyntheticSettings
-    style: MapStyle
+    networks: SyntheticSettings | PocketSettings
+    style: MapStyle | PocketStyle
 
 
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
-        # For the embedded model, which trains on a CPU in minutes: 16 to 36 visual tokens.
+        # For the pretrained embedded model: maps that it can read, 48 visual tokens.
+        "pocket": Size(
+            max_pixels=48 * 28**2,
+            min_pixels=48 * 28**2,
+            max_prompt_length=256,
+            brief=True,
+            quotas=Quotas(2, 2, 2, 2, 1, 8, forms=("short",)),
+            beyond=2,
+            train_maps=120,
+            test_maps=30,
+            networks=PocketSettings(),
+            style=PocketStyle(),
+        ),
+        # For a tiny model of a user's own maps: 16 to 36 visual tokens.
         "tiny": Size(
             max_pixels=36 * 28**2,
             min_pixels=16 * 28**2,

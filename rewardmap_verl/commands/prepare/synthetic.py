@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from typing import Annotated
 
 import typer
@@ -14,12 +15,12 @@ from rewardmap_verl.commands.prepare.run import run
 from rewardmap_verl.commands.prepare.shared import (
     CommonOptions,
     QuestionOptions,
-    SizeName,
     build_settings,
 )
 from rewardmap_verl.drawing import style_at
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.settings import SIZES, Size
+from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings
 from rewardmap_verl.transit.synthetic import settings_at
 
 __all__ = ["synthetic"]
@@ -27,22 +28,32 @@ __all__ = ["synthetic"]
 _MAPS = "Maps"
 
 
+class SyntheticSize(str, Enum):
+    """Preset for the maps, the wording and the number of questions."""
+
+    POCKET = "pocket"
+    TINY = "tiny"
+    FULL = "full"
+
+
 @option_groups
 def synthetic(
     common: CommonOptions,
     questions: QuestionOptions,
     size: Annotated[
-        SizeName,
+        SyntheticSize,
         typer.Option(
-            help="**tiny**: 16 to 36 visual tokens and brief wording, for the embedded model. "
-            "**full**: for Qwen2.5-VL, with as many questions as in the papers."
+            help="**pocket**: three to five lines on a grid of 48 visual tokens, which the "
+            "embedded model reads. **tiny**: drawn as large maps are, with 16 to 36 visual "
+            "tokens. **full**: for Qwen2.5-VL, with as many questions as in the papers."
         ),
-    ] = SizeName.TINY,
+    ] = SyntheticSize.POCKET,
     train_maps: Annotated[
-        int | None, typer.Option(min=1, help="Number of training maps. [default: 24]")
+        int | None,
+        typer.Option(min=1, help="Training maps. [default: depends on --size]"),
     ] = None,
     test_maps: Annotated[
-        int | None, typer.Option(min=1, help="Number of test maps. [default: 8]")
+        int | None, typer.Option(min=1, help="Test maps. [default: depends on --size]")
     ] = None,
     difficulty: Annotated[
         float | None,
@@ -99,6 +110,9 @@ def _with_knobs(preset: Size, difficulty: float | None, languages: list[Language
         networks, style = settings_at(difficulty), style_at(difficulty)
         preset = replace(preset, networks=networks, style=style)
     if languages:
+        if isinstance(preset.networks, PocketSettings):
+            hint = "The names of --size pocket are fixed; use --size tiny or full."
+            raise ConfigError("--language", found=language_names(languages), hint=hint)
         named = preset.networks.with_languages(language_names(languages))
         preset = replace(preset, networks=named)
     return preset

@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rewardmap_verl.drawing import DrawnMap, MapStyle, draw_map
+from rewardmap_verl.drawing.pocket_map import PocketStyle, draw_pocket_map
 from rewardmap_verl.preparation.images import PixelBudget, fit, grid_size
 from rewardmap_verl.preparation.sources.base import City, Contents, Picture, Rendered
 from rewardmap_verl.transit.difficulty import grade_maps
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.reader import network_to_json
+from rewardmap_verl.transit.synthesis.pocket_networks import (
+    PocketSettings,
+    generate_pocket_network,
+)
 from rewardmap_verl.transit.synthetic import SyntheticSettings, generate_network
 
 __all__ = [
@@ -32,7 +37,7 @@ class DrawnPicture:
     """A map that is drawn from its network."""
 
     placed: PlacedNetwork
-    style: MapStyle
+    style: MapStyle | PocketStyle
 
     def identity(self) -> str:
         """Return a hash of everything that is drawn, and how."""
@@ -44,7 +49,7 @@ class DrawnPicture:
 
     def render(self, budget: PixelBudget) -> Rendered:
         """Draw the map on the pixel budget."""
-        return render_drawn(draw_map(self.placed, self.style), _where(self.placed), budget)
+        return render_drawn(_draw(self.placed, self.style), _where(self.placed), budget)
 
 
 def drawing_identity(placed: PlacedNetwork, style: object) -> str:
@@ -87,8 +92,8 @@ def read_synthetic(
     seed: int,
     train_maps: int,
     test_maps: int,
-    settings: SyntheticSettings,
-    style: MapStyle,
+    settings: SyntheticSettings | PocketSettings,
+    style: MapStyle | PocketStyle,
 ) -> Contents:
     """Generate networks for training and others for testing.
 
@@ -100,10 +105,22 @@ def read_synthetic(
         style: Style of the maps.
     """
     placed = [
-        (split, generate_network(seed, index, settings))
+        (split, _generate(seed, index, settings))
         for split, index in numbered_maps(train_maps, test_maps)
     ]
     return generated_contents(placed, lambda one: DrawnPicture(one, style))
+
+
+def _generate(seed: int, index: int, settings: SyntheticSettings | PocketSettings) -> PlacedNetwork:
+    if isinstance(settings, PocketSettings):
+        return generate_pocket_network(seed, index, settings)
+    return generate_network(seed, index, settings)
+
+
+def _draw(placed: PlacedNetwork, style: MapStyle | PocketStyle) -> DrawnMap:
+    if isinstance(style, PocketStyle):
+        return draw_pocket_map(placed, style)
+    return draw_map(placed, style)
 
 
 def numbered_maps(train_maps: int, test_maps: int) -> Iterator[tuple[str, int]]:
