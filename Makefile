@@ -20,7 +20,8 @@ SOURCE ?= synthetic
 ROOT ?=
 # prep-data: feed to read with SOURCE=gtfs.
 FEED ?=
-# prep-data: tiny (embedded model) or full (Qwen2.5-VL). Default: tiny for synthetic maps, full for other sources.
+# prep-data: pocket (synthetic maps that the embedded model reads), tiny (small images of any maps) or full
+# (Qwen2.5-VL). Default: pocket for synthetic maps, full for other sources.
 SIZE ?=
 # prep-data: seed of every random choice.
 SEED ?= 1
@@ -79,11 +80,17 @@ $(DATA)/manifest.json: | $(INSTALLED)
 	@[ '$(DATA)' = data/synthetic ] || { echo "$(DATA) is not prepared: make prep-data SOURCE=local ROOT=FOLDER SIZE=tiny DATA=$(DATA)"; exit 2; }
 	$(MAKE) prep-data ARGS=
 
+# The pretrained model in the package reads pocket maps. For other maps a model is built and taught the answer formats.
+ifeq ($(DATA),data/synthetic)
+$(RUN)/model/config.json: | $(DATA)/manifest.json
+	rewardmap pocket-model '$(RUN)/model'
+else
 $(RUN)/untrained/config.json: | $(DATA)/manifest.json
 	rewardmap tiny-model '$(DATA)' '$(RUN)/untrained'
 
 $(RUN)/model/config.json: | $(RUN)/untrained/config.json
 	rewardmap cold-start '$(RUN)/untrained' '$(DATA)' '$(RUN)/model'
+endif
 
 .PHONY: train
 train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CPU through all stages; run again to resume.

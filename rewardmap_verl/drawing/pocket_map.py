@@ -131,4 +131,9 @@ def _name(name: str, center: Point, style: PocketStyle) -> Text:
 def _label_box(stop: Stop, center: Point, style: PocketStyle) -> LabelBox:
     size = style.font_size * style.cell
     width, above, _ = text_extent(stop.name, size, True)
-    return LabelBox(stop.index, stop.name, _box(center, width, above, style.ink).points, 0)
+    (left, right), (top, bottom) = (
+        (middle - extent / 2, middle + extent / 2)
+        for middle, extent in zip(center, (width, above), strict=True)
+    )
+    corners = ((left, bottom), (right, bottom), (right, top), (left, top))
+    return LabelBox(stop.index, stop.name, corners, 0)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rewardmap_verl.cpu.frozen_tower import KEY
 from rewardmap_verl.drawing.pocket_map import PocketStyle, draw_pocket_map
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_folder, write_bytes
@@ -166,6 +167,7 @@ def pretrain(
         reader = MapReader(work / "seeing", (NETWORKS.height, NETWORKS.width))
         run = _LanguageRun(work, settings, reader, report)
         curve = [*run.train("reading", settings.reading), *run.train("answers", settings.answers)]
+        reader.model.config.update({KEY: True})  # what the tower has learned is not trained away
         with staging_folder(output, "config.json") as staging:
             reader.save(staging)
             record = _record(settings, curve, evaluate_reading(reader, settings))
@@ -198,7 +200,7 @@ def held_out_maps(settings: PretrainSettings) -> list[PlacedNetwork]:
 def _build(work: Path, settings: PretrainSettings, report: Report) -> None:
     """Build the model and pretrain its vision tower, unless that has been done."""
     if not (work / "untrained").exists():
-        networks = [_network(settings, i).network for i in range(_CORPUS)]
+        networks = [_network(settings, i).network for i in range(min(_CORPUS, settings.maps))]
         tasks = [task for network in networks for task in map_tasks(network, settings.seed)]
         texts = [text for task in tasks for text in (f"\n{task.question}", task.answer)]
         build_tiny_model(work / "untrained", texts, settings.seed, SIZE)
@@ -271,7 +273,7 @@ class _LanguageRun:
                 parts.append(_see(self._reader, networks))
             self._report("maps", indices[-1] + 1, count, math.nan)
         if parts:
-            torch.save(torch.cat(parts), path)
+            _save(torch.cat(parts), path)
         return _Pool(tasks, torch.load(path, weights_only=True))
 
     def train(self, name: str, phase: Phase) -> list[dict[str, float | str]]:
@@ -315,7 +317,7 @@ class _LanguageRun:
             seen = self._pool.seen[[index for index, _ in part]]
             logits, ids = self._reader.answer_logits([task for _, task in part], seen)
             loss = torch.nn.functional.cross_entropy(logits, ids, reduction="sum") / tokens
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.item()
         torch.nn.utils.clip_grad_norm_(self._reader.weights(), 1.0)
         optimizer.step()
@@ -323,17 +325,13 @@ class _LanguageRun:
         return total
 
     def _save(self, name: str, step: int, optimizer: Any, curve: list[Any]) -> None:
-        import torch
-
         state = {
             "model": self._reader.model.state_dict(),
             "optimizer": optimizer.state_dict(),
             "step": step,
             "curve": curve,
         }
-        partial = self._work / f"{name}.partial"
-        torch.save(state, partial)
-        partial.replace(self._work / f"{name}.pt")
+        _save(state, self._work / f"{name}.pt")
 
     def _resume(self, name: str, optimizer: Any) -> tuple[list[Any], int]:
         """Load the checkpoint of a phase; return its curve and the next step."""
@@ -346,6 +344,15 @@ class _LanguageRun:
         self._reader.model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         return state["curve"], state["step"] + 1
+
+
+def _save(value: object, path: Path) -> None:
+    """Save with torch, so that a file of this name is always complete."""
+    import torch
+
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    partial.replace(path)
 
 
 def _rate(step: int, phase: Phase) -> float:

@@ -163,7 +163,8 @@ def test_the_script_is_the_command(
 
 def test_types_beyond_the_papers_are_asked_when_wanted(tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    base = ["synthetic", "--out", out, "--train-maps", 2, "--test-maps", 1, "--workers", 1]
+    maps = ["--size", "tiny", "--train-maps", 2, "--test-maps", 1, "--workers", 1]
+    base = ["synthetic", "--out", out, *maps]
     assert run(*base).exit_code == 0
     plain = read_manifest(tmp_path / "out").rows_by_type["train"]
     assert set(plain) == {"TorF1", "TorF2", "Counting1", "Counting2", "Counting3", "planning"}
@@ -177,7 +178,7 @@ def test_types_beyond_the_papers_are_asked_when_wanted(tmp_path: Path) -> None:
 
 
 def test_knobs_of_invented_maps(tmp_path: Path) -> None:
-    base = ("synthetic", "--out", tmp_path / "out", *ONE_MAP)
+    base = ("synthetic", "--out", tmp_path / "out", "--size", "tiny", *ONE_MAP)
     result = run(*base, "--difficulty", 0.5)
     assert result.exit_code == 2 and "--size full" in result.output
     result = run(*base, "--size", "full", "--difficulty", 0, "--language", "greek")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rewardmap_verl.drawing import MapStyle, layout_from_coordinates
+from rewardmap_verl.drawing.pocket_map import PocketStyle
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.paths import safe_name
 from rewardmap_verl.preparation.sources.base import City, Contents
@@ -28,7 +29,7 @@ MAX_STOPS = 400
 def read_gtfs(
     feeds: Sequence[Path],
     seed: int,
-    style: MapStyle,
+    style: MapStyle | PocketStyle,
     test_cities: Sequence[str] | None = None,
     route_types: Sequence[int] = RAIL_TYPES,
 ) -> Contents:

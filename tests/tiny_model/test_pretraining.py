@@ -1,0 +1,111 @@
+"""Pretraining of the embedded model: resumable, deterministic, and the model made by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.tiny_model.build import count_parameters
+from rewardmap_verl.tiny_model.map_reader import MapReader
+from rewardmap_verl.tiny_model.pocket_model import RECORD, copy_pocket_model, read_record
+from rewardmap_verl.tiny_model.pretraining import (
+    Phase,
+    PretrainSettings,
+    evaluate_reading,
+    pretrain,
+)
+from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks
+from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
+
+PHASE = Phase(steps=2, learning_rate=1e-3, final=0.1, shares={"map": 1, "TorF1": 1})
+SETTINGS = PretrainSettings(
+    maps=8, held_out=2, vision_maps=4, vision_steps=2, batch=6, reading=PHASE, answers=PHASE
+)
+
+
+class InterruptedRunError(Exception):
+    """Raised instead of a kill."""
+
+
+def interrupt_at(stage: str, step: int) -> object:
+    def report(name: str, done: int, total: int, loss: float) -> None:
+        if (name, done) == (stage, step):
+            raise InterruptedRunError
+
+    return report
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pretrain(tmp_path_factory.mktemp("pretrained") / "model", SETTINGS)
+
+
+def test_an_interrupted_run_continues_to_the_same_weights(whole: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model"
+    for stage, step in (("vision", 2), ("maps", 8), ("reading", 2), ("answers", 1)):
+        with pytest.raises(InterruptedRunError):
+            pretrain(output, SETTINGS, interrupt_at(stage, step))  # type: ignore[arg-type]
+        assert not output.exists()
+    with pytest.raises(ConfigError, match="other settings"):
+        pretrain(output, SETTINGS.model_copy(update={"seed": 2}))
+    pretrain(output, SETTINGS)
+    assert (output / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert (output / RECORD).read_bytes() == (whole / RECORD).read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_record_says_how_the_model_was_made(whole: Path) -> None:
+    record = read_record(whole)
+    assert PretrainSettings(**record["settings"]) == SETTINGS
+    assert [point["step"] for point in record["curve"]] == [2, 2]
+    assert set(record["held_out"]) == set(KINDS)
+    assert json.loads((whole / "config.json").read_text())["freeze_vision_tower"] is True
+    with pytest.raises(ConfigError, match="existing"):
+        pretrain(whole, SETTINGS)
+
+
+def test_positions_and_tokens_are_those_of_the_model(whole: Path) -> None:
+    reader = MapReader(whole, (6, 8))
+    task = reader.encode(Task("TorF1", "Are Ash and Fox on one line?", "\\boxed{yes}"))
+    ids = torch.tensor([task.prompt + task.answer])
+    visual = (ids == reader.model.config.image_token_id).int()
+    grid = torch.tensor([[1, 12, 16]])
+    expected, _ = reader.model.model.get_rope_index(ids, visual, image_grid_thw=grid)
+    assert torch.equal(reader.positions(len(task)), expected[:, 0])
+    assert int(visual.sum()) == 48
+
+
+def test_tasks_name_everything_on_the_map() -> None:
+    network = generate_pocket_network(3, 0, PocketSettings()).network
+    tasks = map_tasks(network, 1)
+    whole = next(task.answer for task in tasks if task.kind == "map")
+    assert all(stop.name in whole for stop in network.stops)
+    assert [line.split(":")[0] for line in whole.splitlines()] == sorted(
+        line.name for line in network.lines
+    )
+    assert {task.kind for task in tasks} <= set(KINDS)
+    assert map_tasks(network, 1) == tasks
+
+
+def test_the_packaged_model_reads_new_maps_as_its_record_says(tmp_path: Path) -> None:
+    folder = copy_pocket_model(tmp_path / "pocket")
+    record = read_record(folder)
+    assert count_parameters(folder) == record["parameters"] <= 3_000_000
+    assert (folder / "model.safetensors").stat().st_size < 8_000_000
+    settings = PretrainSettings(**record["settings"]).model_copy(
+        update={"seed": 2, "held_out": 20}  # maps of another seed
+    )
+    results = evaluate_reading(MapReader(folder, (6, 8)), settings)
+    for kind in ("map", "line", "stop", "TorF1", "TorF2", "Counting2"):
+        recorded = record["held_out"][kind]["greedy"]
+        # Four standard errors of a share, of both samples.
+        tolerance = (
+            4 * (0.25 / results[kind]["tasks"] + 0.25 / record["held_out"][kind]["tasks"]) ** 0.5
+        )
+        assert abs(results[kind]["greedy"] - recorded) < tolerance, kind
+    with pytest.raises(ConfigError, match="existing"):
+        copy_pocket_model(folder)
