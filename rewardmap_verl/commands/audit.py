@@ -40,7 +40,10 @@ def audit(
         typer.Option(help="Folder of networks, COUNTRY/CITY.json; required with JSON Lines."),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="Questions to attack per type and number of transfers.")
+        int,
+        typer.Option(
+            "--limit", "-n", min=1, help="Questions to attack per type and number of transfers."
+        ),
     ] = 20,
     tries: Annotated[int, typer.Option(min=0, help="Search steps per route.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed for drawing questions and attacks.")] = 0,

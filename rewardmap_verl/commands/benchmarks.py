@@ -23,7 +23,9 @@ benchmarks = typer.Typer(
 @benchmarks.command()
 def entry(
     model: Annotated[Path, typer.Argument(help="Folder of a merged model.")],
-    out: Annotated[Path, typer.Option(help="Folder for the two files.")] = Path("benchmarks_run"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the two files.")] = Path(
+        "benchmarks_run"
+    ),
     name: Annotated[str, typer.Option(help="Name of the model in the results.")] = "rewardmap",
 ) -> None:
     """Write VLMEvalKit's configuration for a trained model, and a script that runs it.
@@ -49,7 +51,8 @@ def results(
         list[str] | None, typer.Option(help="A model to show; repeatable. Default: all.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for table2.md, table2.tex and table2.json.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for table2.md, table2.tex and table2.json."),
     ] = None,
     published: Annotated[
         bool, typer.Option(help="Also show the published metrics of table 2.")

@@ -23,7 +23,9 @@ def cold_start(
     ] = 100,
     limit: Annotated[
         int,
-        typer.Option(min=16, help="Maximum number of conversations; each takes up to 1 MB."),
+        typer.Option(
+            "--limit", "-n", min=16, help="Maximum number of conversations; each takes up to 1 MB."
+        ),
     ] = 512,
     seed: Annotated[
         int, typer.Option(help="Seed for choosing conversations if there are more.")
@@ -44,6 +46,7 @@ def cold_start(
     """
     from rich.console import Console
 
+    from rewardmap_verl.launch.display import Display
     from rewardmap_verl.tiny_model import cold_start as supervised
     from rewardmap_verl.tiny_model.conversations import of_types, read_conversations, sample_evenly
 
@@ -51,8 +54,15 @@ def cold_start(
     try:
         found = of_types(read_conversations(data), type_ or (), data)
         chosen = sample_evenly(found, limit, seed)
-        with console.status(f"{steps} steps on {len(chosen)} conversations"):
-            supervised.cold_start(model, chosen, output, steps, override or ())
+        with Display(console) as display:
+            display.line(f"Teaching the answer formats with {len(chosen)} conversations")
+            display.status("starting verl's SFT trainer")
+
+            def show(step: int) -> None:
+                if step:
+                    display.status(f"{step}/{steps} steps", step, steps)
+
+            supervised.cold_start(model, chosen, output, steps, override or (), progress=show)
     except (DataError, ConfigError) as error:
         fail(error)
     console.print(f"{output}: {steps} steps on {len(chosen)} conversations", highlight=False)

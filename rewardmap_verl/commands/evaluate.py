@@ -36,11 +36,14 @@ AgainstOption = Annotated[
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option(help="Folder for results and answers; default: outputs/evaluation/NAME."),
+    typer.Option(
+        "--out", "-o", help="Folder for results and answers; default: outputs/evaluation/NAME."
+    ),
 ]
 NameOption = Annotated[str | None, typer.Option(help="Name of the first source in the tables.")]
 LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="Evaluate only the first LIMIT questions.")
+    int | None,
+    typer.Option("--limit", "-n", min=1, help="Evaluate only the first LIMIT questions."),
 ]
 LenientOption = Annotated[
     bool,

@@ -27,7 +27,9 @@ def export(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder to write. [default: FOLDER-FORMAT, beside FOLDER]"),
+        typer.Option(
+            "--out", "-o", help="Folder to write. [default: FOLDER-FORMAT, beside FOLDER]"
+        ),
     ] = None,
     license: Annotated[
         str, typer.Option(help="hub: license identifier for the data set card.")

@@ -41,6 +41,10 @@ COMMANDS = (
 class Commands(TyperGroup):
     """Group that imports a command only when it is called, which keeps start-up fast."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS)  # Typer suggests one of these for a misspelled name
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands in order."""
         return list(COMMANDS)
@@ -63,12 +67,12 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
     epilog=(
-        "Training runs verl's program: "
-        "`python -m verl.trainer.main_ppo +recipe=rewardmap data.folder=FOLDER`"
+        "Exit codes: 0 done; 1 the run failed, or something that was checked is wrong; 2 wrong "
+        "arguments or unusable input; 130 Ctrl-C. "
+        "Complete commands with the Tab key: `rewardmap --install-completion`"
     ),
 )
 
@@ -91,6 +95,6 @@ def main(
 ) -> None:
     """Train vision-language models to read transit maps, with verl.
 
-    Start with `rewardmap doctor`, which checks this machine, and `rewardmap prepare`, which
-    prepares the data. Every command has its own help: `rewardmap prepare --help`.
+    Start with `rewardmap doctor`, which checks this machine, `rewardmap prepare`, which prepares
+    the data, and `rewardmap train`. Every command has its own help: `rewardmap train --help`.
     """

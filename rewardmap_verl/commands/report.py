@@ -26,7 +26,7 @@ def report(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder to write; default: `report` in the first run."),
+        typer.Option("--out", "-o", help="Folder to write; default: `report` in the first run."),
     ] = None,
     data: Annotated[
         list[Path] | None,

@@ -51,7 +51,7 @@ def score(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Output file. Defaults to standard output.")
+        Path | None, typer.Option("--out", "-o", help="Output file [default: standard output].")
     ] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first invalid row.")] = False,
     config: ConfigOption = None,
@@ -69,7 +69,7 @@ def score(
     answer. If a row is invalid, `error` gives the reason and the remaining rows are still scored.
     The exit code is 2 if no row could be scored.
 
-    Example: **rewardmap score --networks data/networks answers.jsonl --output scored.jsonl**
+    Example: **rewardmap score --networks data/networks answers.jsonl --out scored.jsonl**
     """
     from rewardmap_verl.commands.reward_options import load_settings
 

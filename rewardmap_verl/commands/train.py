@@ -47,6 +47,9 @@ def train(
     merge: Annotated[
         bool, typer.Option(help="Merge the last checkpoint into OUT/merged at the end.")
     ] = True,
+    every: Annotated[
+        int, typer.Option(min=1, help="Print one line for this number of steps, with their means.")
+    ] = 1,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the complete output of the run.")
     ] = False,
@@ -82,7 +85,7 @@ def train(
         _announce(plan, console)
         start_reaper()  # ends the run if this program is killed
         with Display(console) as display:
-            code = run_training(plan, display, verbose)
+            code = run_training(plan, display, verbose, every)
         if code:
             raise typer.Exit(code)
         _finish(plan, merge, console)

@@ -14,14 +14,21 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PREFIX = re.compile(r"^\([^()]* pid=\d+[^()]*\) ?")
 """What Ray writes before a line of another process."""
 
-PHASES: Sequence[tuple[str, str]] = ()
+PHASES: Sequence[tuple[str, str]] = (
+    ("Started a local Ray instance", "Ray is running"),
+    ("Connected to Ray cluster", "connected to the Ray cluster"),
+    ("dataloader initialized", "data are checked"),
+    ("actor and ref model engine initialized", "actor and reference model are loaded"),
+    ("checkpoint engine manager initialized", "vLLM is running"),
+)
+"""Texts of Ray and of verl's trainer, each with the phase of the start that it ends, in order."""
 
 NOT_STARTED = "the run was stopped before it started"
 """Part of the message of the preflight check, which is complete without the log."""
 
 _OWN_ERROR = re.compile(r"^(?:[\w.]*(?:RunStoppedError|ConfigError|DataError): )(?:rewardmap: )?")
 _OWN = "rewardmap: "
-_ANY_ERROR = re.compile(r"^[\w.]+(?:Error|Exception|Exit|Interrupt)(?:\([\w.]*\))?(?::|$)")
+_ANY_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|Exit|Interrupt)(?:\([\w.]*\))?(?::|$)")
 _MOST_LINES = 30
 
 

@@ -28,7 +28,7 @@ TENSORBOARD = "tensorboard"
 LOG_NAME = "train.log"
 """Names in the folder of a run."""
 
-PROGRAM = ("-m", "verl.trainer.main_ppo")
+PROGRAM = (sys.executable, "-m", "verl.trainer.main_ppo")
 _FOLDER = "trainer.default_local_dir"
 _PLAIN = re.compile(r"[\w./~+:-]+")
 
@@ -49,11 +49,13 @@ class RunPlan:
     """Training steps of the whole run, those of earlier attempts included."""
     stages: tuple[str, ...]
     """Names of its stages."""
+    program: tuple[str, ...] = PROGRAM
+    """The program with its own arguments."""
 
     @property
     def command(self) -> tuple[str, ...]:
         """The command, as for ``subprocess``."""
-        return (sys.executable, *PROGRAM, *self.words)
+        return (*self.program, *self.words)
 
     @property
     def log(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
+from statistics import fmean, median
 
 from rewardmap_verl.curriculum.groups import (
     EVERY_TYPE,
@@ -25,14 +25,17 @@ class StepLines:
     Args:
         steps: Training steps of the whole run.
         stages: Names of its stages, for the width of their column.
+        every: Steps that share a line, which has their means.
     """
 
-    def __init__(self, steps: int, stages: Sequence[str] = ()) -> None:
+    def __init__(self, steps: int, stages: Sequence[str] = (), every: int = 1) -> None:
         self.steps = steps
         self.step = 0
         """Last training step whose answers are there."""
         self.stage = ""
         self._width = max(map(len, stages), default=0)
+        self._every = every
+        self._groups: list[Group] = []
         self._last_time: float | None = None
         self._durations: list[float] = []
         self._validation: dict[int, Group] = {}
@@ -46,7 +49,9 @@ class StepLines:
             self._validated_step = entry.step
         else:
             yield from self.validation()
-            yield self._step_line(entry)
+            self._count(entry)
+            if self.step % self._every == 0 or self.step == self.steps:
+                yield self._step_line()
         self._last_time = entry.time
 
     @property
@@ -67,15 +72,20 @@ class StepLines:
         yield from _table(rows or {"accuracy": accuracy})
         self._first = self._first or accuracy
 
-    def _step_line(self, entry: Entry) -> str:
+    def _count(self, entry: Entry) -> None:
         self.step = entry.step
         self.stage = entry.groups[0].stage if entry.groups else ""
-        parts = [f"{self.step:>{len(str(self.steps))}}/{self.steps} {self.stage:<{self._width}}"]
-        parts += _metrics(entry.groups)
+        self._groups += entry.groups
         if self._last_time is not None:
-            duration = entry.time - self._last_time
-            self._durations.append(duration)
-            parts.append(f"{seconds_text(duration):>6}")
+            self._durations.append(entry.time - self._last_time)
+
+    def _step_line(self) -> str:
+        parts = [f"{self.step:>{len(str(self.steps))}}/{self.steps} {self.stage:<{self._width}}"]
+        parts += _metrics(self._groups)
+        self._groups = []
+        recent = self._durations[-self._every :]
+        if recent:
+            parts.append(f"{seconds_text(fmean(recent)):>6}")
         if self.remaining is not None:
             parts.append(f"eta {clock(self.remaining)}")
         return "  ".join(parts)

@@ -28,18 +28,19 @@ KEPT_LINES = 2000
 """Lines that are kept to find the cause of a failure."""
 
 
-def run_training(plan: RunPlan, display: Display, verbose: bool = False) -> int:
+def run_training(plan: RunPlan, display: Display, verbose: bool = False, every: int = 1) -> int:
     """Run a training and print its progress.
 
     Args:
         plan: The run.
         display: Where to print.
         verbose: Print the complete output of the run as well.
+        every: Steps per line.
 
     Returns:
         The exit code of the program; 128 + N after signal N.
     """
-    progress = _Progress(plan, display, verbose)
+    progress = _Progress(plan, display, verbose, every)
     code = run_program(plan.command, plan.log, plan.variables, progress.poll, progress.stopping)
     progress.end()
     if code and not progress.stopped:
@@ -50,7 +51,7 @@ def run_training(plan: RunPlan, display: Display, verbose: bool = False) -> int:
 class _Progress:
     """Follows the log and the record of a run and prints what is new."""
 
-    def __init__(self, plan: RunPlan, display: Display, verbose: bool) -> None:
+    def __init__(self, plan: RunPlan, display: Display, verbose: bool, every: int) -> None:
         self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         """The end of the output."""
         self.stopped = False
@@ -60,7 +61,7 @@ class _Progress:
         size = plan.log.stat().st_size if plan.log.is_file() else 0
         self._log = FollowedFile(plan.log, size)
         self._record = FollowedRecord(plan.record) if plan.record else None
-        self._steps = StepLines(plan.steps, plan.stages)
+        self._steps = StepLines(plan.steps, plan.stages, every)
         self._phases = [name for _, name in PHASES]
         self._warned: set[str] = set()
 

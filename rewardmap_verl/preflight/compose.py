@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
@@ -39,5 +42,29 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
             config = compose("ppo_trainer", words)
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(" ".join(words), hint=str(error).splitlines()[0]) from None
+        reason = str(error).splitlines()[0]
+        hint = f"{reason}{_guess(reason, folder, words)}"
+        raise ConfigError(" ".join(words), hint=hint) from None
     return config
+
+
+def _guess(reason: str, folder: Path, words: Sequence[str]) -> str:
+    """Return a sentence with the key that is most similar to a rejected one; empty if none is."""
+    rejected = re.fullmatch(r"Could not override '(.+)'\.", reason)
+    if rejected is None:
+        return ""
+    with initialize_config_dir(str(folder), version_base=None):
+        config = compose("ppo_trainer", [word for word in words if word.startswith("+recipe")])
+    plain = OmegaConf.to_container(config, resolve=False)
+    known = list(_keys(plain)) if isinstance(plain, Mapping) else []
+    close = difflib.get_close_matches(rejected[1], known, n=1, cutoff=0.8)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _keys(block: Mapping[Any, Any], above: str = "") -> Iterator[str]:
+    """Yield the dotted keys of a block and of all blocks in it."""
+    for key, value in block.items():
+        name = f"{above}.{key}" if above else str(key)
+        yield name
+        if isinstance(value, Mapping):
+            yield from _keys(value, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
 from rewardmap_verl.curriculum.groups import (
     EVERY_TYPE,
     Group,
@@ -25,6 +26,15 @@ from rewardmap_verl.curriculum.groups import (
 )
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.statistics import Interval
+from rewardmap_verl.reports.conclusions import conclusions
+from rewardmap_verl.reports.held_out import (
+    HeldOut,
+    held_out,
+    read_baselines,
+    validation_rounds,
+)
+from rewardmap_verl.reports.runs import read_metadata
 
 __all__ = ["StageSummary", "ValidationSummary", "find_record", "summarize", "summary_table"]
 
@@ -65,6 +75,14 @@ class RunSummary:
     """Visited stages in order: name, first step, last step."""
     stages: tuple[StageSummary, ...]
     validation: tuple[ValidationSummary, ...]
+    held_out: tuple[HeldOut, ...] = ()
+    """Accuracy by type with intervals and baselines; only in ``summary_of``."""
+
+    @property
+    def conclusions(self) -> list[str]:
+        """What was learned, what was not, and what to do next, in sentences."""
+        no_signal = {line.kind: line.metrics.get("no_signal", 0.0) for line in self.stages}
+        return conclusions(self.held_out, no_signal)
 
 
 def find_record(folder: Path) -> Path:
@@ -121,8 +139,8 @@ def summary_table(summary: RunSummary) -> RenderableType:
     if len(summary.visits) > len({stage for stage, _, _ in summary.visits}):
         path = " → ".join(f"{stage} {first}-{last}" for stage, first, last in summary.visits)
         parts.append(Text(f"Visited stages, with their steps: {path}"))
-    if summary.validation:
-        parts.append(_validation_table(summary.validation))
+    if summary.held_out:
+        parts += [_held_out_table(summary), *map(Text, summary.conclusions)]
     return Rows(*parts)
 
 
@@ -144,11 +162,7 @@ def _stage_lines(steps: dict[int, tuple[Group, ...]]) -> Iterable[StageSummary]:
 
 
 def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationSummary]:
-    rounds: dict[int, dict[int, Group]] = {}
-    for entry in entries:
-        if entry.part == "val":
-            # A resumed run validates its first step again; the later result counts.
-            rounds.setdefault(entry.step, {}).update({group.row: group for group in entry.groups})
+    rounds = validation_rounds(entries)
     if not rounds:
         return
     first, last = min(rounds), max(rounds)
@@ -162,8 +176,6 @@ def _validation_lines(entries: Sequence[Entry]) -> Iterable[ValidationSummary]:
 
 
 _COMPACT: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": 0}
-
-_ONCE = ["acc.", "reward"]
 
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("reward", "score", "{:.2f}"),
@@ -202,23 +214,50 @@ def _training_table(summary: RunSummary) -> Table:
     return table
 
 
-def _validation_table(lines: Sequence[ValidationSummary]) -> Table:
-    first, last = lines[0].first_step, lines[0].last_step
-    twice = first != last
-    when = f"after {first} and after {last} steps" if twice else f"after {last} steps"
-    table = Table(title=f"Validation: {when}", **_COMPACT)
+def _held_out_table(summary: RunSummary) -> Table:
+    first, last = summary.validation[0].first_step, summary.validation[0].last_step
+    when = f"after {last} steps" if first == last else f"after {first} and after {last} steps"
+    table = Table(
+        title=f"Accuracy on held-out maps: {when}",
+        caption="chance: random answers. majority: the most frequent answer of the training\n"
+        "split. In parentheses: 95% bootstrap intervals.",
+        **_COMPACT,
+    )
     table.add_column("type")
-    for name in ("questions", *(["acc.", "→ acc.", "reward", "→ reward"] if twice else _ONCE)):
+    columns = ["after"] if first == last else ["before", "after", "change"]
+    for name in ("questions", "chance", "majority", *columns):
         table.add_column(name, justify="right")
-    for line in lines:
-        rounds = (line.before, line.after) if twice else (line.after,)
+    for line in summary.held_out:
+        found = (line.after,) if first == last else (line.before, line.after)
+        change = [] if first == last else [_points(line.change)]
         table.add_row(
             Text(line.kind),
-            f"{line.after['groups']:.0f}",
-            *(_cell(values, "acc", "{:.0%}") for values in rounds),
-            *(_cell(values, "score", "{:.2f}") for values in rounds),
+            str(line.questions),
+            _percent(line.chance),
+            _percent(line.majority),
+            *map(_with_interval, found),
+            *change,
         )
     return table
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _with_interval(found: Interval | None) -> str:
+    """Return an accuracy as ``48% (40-56)``."""
+    if found is None:
+        return "–"
+    return f"{found.mean:.0%} ({100 * found.low:.0f}-{100 * found.high:.0f})"
+
+
+def _points(found: Interval | None) -> str:
+    """Return a difference in percentage points as ``+8 (-1 to +17)``."""
+    if found is None:
+        return "–"
+    low, mean, high = (f"{100 * value:+.0f}" for value in (found.low, found.mean, found.high))
+    return f"{mean} ({low} to {high})"
 
 
 def _cell(values: Metrics, name: str, form: str) -> str:
@@ -226,9 +265,14 @@ def _cell(values: Metrics, name: str, form: str) -> str:
 
 
 def summary_of(folder: Path) -> RunSummary:
-    """Read and summarize the run in a folder.
+    """Read and summarize the run in a folder, with intervals and baselines.
 
     Raises:
         DataError: There is no record of a run.
     """
-    return summarize(read_record(find_record(folder)))
+    record = find_record(folder)
+    entries = read_record(record)
+    metadata = record.parent / METADATA_NAME
+    config = read_metadata(metadata if metadata.is_file() else None)
+    compared = held_out(entries, read_baselines(config))
+    return replace(summarize(entries), held_out=tuple(compared))

@@ -14,7 +14,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
-__all__ = ["Dump", "Run", "read_run", "read_runs"]
+__all__ = ["Dump", "Run", "read_metadata", "read_run", "read_runs"]
 
 _CHECKPOINT = "latest_checkpointed_iteration.txt"
 _PARTS_OF_PATH = 3
@@ -101,7 +101,7 @@ def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
     if not folder.is_dir():
         raise DataError(folder, hint="There is no such folder. Give that of a run's checkpoints.")
     record = _only(folder, RECORD_NAME)
-    config = _config(_only(folder, METADATA_NAME))
+    config = read_metadata(_only(folder, METADATA_NAME))
     entries = _entries(record)
     dumps = _dumps(folder, config)
     if not entries and not dumps:
@@ -138,7 +138,12 @@ def _entries(record: Path | None) -> tuple[Entry, ...]:
     return tuple(read_record(record))
 
 
-def _config(path: Path | None) -> Mapping[str, Any]:
+def read_metadata(path: Path | None) -> Mapping[str, Any]:
+    """Return the configuration that was saved beside a record; empty without a file.
+
+    Raises:
+        DataError: The file cannot be read, or another version wrote it.
+    """
     if path is None:
         return {}
     try:

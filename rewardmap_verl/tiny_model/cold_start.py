@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rewardmap_verl.cpu.environment import cpu_environment
@@ -28,6 +30,11 @@ _WORK = ".work"
 _START_SECONDS = 600.0
 _STEP_SECONDS = 3.0
 """Ten times the duration of start-up and of a step on two idle cores."""
+
+_STEP = re.compile(r"^step:(\d+) - ", re.MULTILINE)
+"""What verl's console logger writes after a step."""
+_POLL = 0.5
+"""Seconds between two reads of the trainer's output."""
 
 
 def write_conversations(conversations: Iterable[Conversation], path: Path) -> int:
@@ -69,6 +76,7 @@ def cold_start(
     steps: int = 100,
     overrides: Sequence[str] = (),
     timeout: float | None = None,
+    progress: Callable[[int], object] = lambda step: None,
 ) -> Path:
     """Train ``model`` on gold answers for a few steps and save it as a Hugging Face folder.
 
@@ -80,6 +88,7 @@ def cold_start(
         overrides: Overrides of ``recipe/cold_start`` for verl's SFT trainer, as ``key=value``.
         timeout: Seconds after which the trainer is stopped; by default ten times the expected
             duration of ``steps``.
+        progress: Called regularly with the number of finished steps.
 
     Returns:
         ``output``.
@@ -101,7 +110,8 @@ def cold_start(
         work = staging / _WORK
         work.mkdir()
         write_conversations(conversations, work / "train.parquet")
-        _run(trainer_command(model.resolve(), work, steps, overrides), work, limit)
+        command = trainer_command(model.resolve(), work, steps, overrides)
+        _run(command, work, limit, progress)
         trained = work / f"global_step_{steps}" / "huggingface"
         if not (trained / "config.json").is_file():
             raise ConfigError("verl's SFT trainer", found="no model saved", hint=_last_lines(work))
@@ -128,7 +138,9 @@ def trainer_command(model: Path, work: Path, steps: int, overrides: Sequence[str
     ]
 
 
-def _run(command: Sequence[str], work: Path, timeout: float) -> None:
+def _run(
+    command: Sequence[str], work: Path, timeout: float, progress: Callable[[int], object]
+) -> None:
     """Run the trainer as a single worker, with its output in a file in ``work``."""
     environment = {**os.environ, "VERL_PLATFORM": "cpu"}
     environment.update(cpu_environment(environment))
@@ -142,17 +154,32 @@ def _run(command: Sequence[str], work: Path, timeout: float) -> None:
         MASTER_PORT="0",
         DIST_INIT_METHOD=f"file://{work / 'rendezvous'}",
     )
-    failure = ""
     with (work / "log.txt").open("wb") as log:
+        program = subprocess.Popen(command, env=environment, cwd=work, stdout=log, stderr=log)
         try:
-            done = subprocess.run(
-                command, env=environment, cwd=work, stdout=log, stderr=log, timeout=timeout
-            )
-            failure = f"exit status {done.returncode}" if done.returncode else ""
-        except subprocess.TimeoutExpired:
-            failure = f"timeout after {timeout:g} s"
+            failure = _wait(program, work, timeout, progress)
+        finally:
+            program.kill()
+            program.wait()
     if failure:
         raise ConfigError("verl's SFT trainer", found=failure, hint=_last_lines(work))
+
+
+def _wait(
+    program: subprocess.Popen[bytes],
+    work: Path,
+    timeout: float,
+    progress: Callable[[int], object],
+) -> str:
+    """Wait for the trainer; return what went wrong, or an empty text."""
+    end = time.monotonic() + timeout
+    while program.poll() is None:
+        if time.monotonic() > end:
+            return f"timeout after {timeout:g} s"
+        time.sleep(_POLL)
+        finished = _STEP.findall((work / "log.txt").read_text(errors="replace"))
+        progress(int(finished[-1]) if finished else 0)
+    return f"exit status {program.returncode}" if program.returncode else ""
 
 
 def _last_lines(work: Path, count: int = 25) -> str:

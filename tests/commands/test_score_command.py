@@ -56,7 +56,7 @@ class Score:
         if "--no-output" in options:
             command.remove("--no-output")
         else:
-            command += ["--output", str(self.path)]
+            command += ["--out", str(self.path)]
         self.result = CliRunner().invoke(app, command)
 
     @property
@@ -175,7 +175,7 @@ def test_the_rows_of_a_rollout_dump_are_scored(tmp_path: Path, networks: Path) -
 def test_the_golden_cases_are_scored(tmp_path: Path, shared_data: Path) -> None:
     out = tmp_path / "scored.jsonl"
     rows, networks = shared_data / "cases_public.jsonl", shared_data / "stations"
-    command = ["score", str(rows), "--networks", str(networks), "--output", str(out)]
+    command = ["score", str(rows), "--networks", str(networks), "--out", str(out)]
     assert CliRunner().invoke(app, command).exit_code == 0
     lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     asked = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]

@@ -205,7 +205,7 @@ def test_an_answer_log_can_be_scored(prepared: Path, questions: EvalSet, tmp_pat
             LoggedAnswer(q.key, q.index, perfect_answer(q.truth, q.network), 7, "stop")
             for q in questions.items
         )
-    done = CliRunner().invoke(app, ["score", str(log), "--output", str(out)])
+    done = CliRunner().invoke(app, ["score", str(log), "--out", str(out)])
     assert done.exit_code == 0, done.output
     scored = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [row["id"] for row in scored] == [q.index for q in questions.items]

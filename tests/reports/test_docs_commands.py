@@ -38,8 +38,8 @@ RUN = (
     r"rewardmap validate data/(synthetic|my-cities|rewardmap)",
     r"rewardmap export data/synthetic gallery",
     r"rewardmap audit data/.*",
-    r"rewardmap summary runs/\S+",
-    r"rewardmap report runs/\S+( runs/\S+ --output \S+)?",
+    r"rewardmap summary runs/\S+( --format json)?",
+    r"rewardmap report runs/\S+( runs/\S+ --out \S+)?",
     r"rewardmap explain answers\.jsonl .*",
     r"rewardmap score answers\.jsonl .*",
     r"rewardmap card runs/\S+ runs/\S+ --license \S+",
@@ -63,6 +63,7 @@ ELSEWHERE = {
     r"make (install|test).*": ("downloads packages, takes hours", "packaging/test_wheel.py"),
     r"\. \.venv/bin/activate": ("changes the shell only", "packaging/test_editable.py"),
     r"make train.*": ("takes minutes on the real stack", TRAINING),
+    r"rewardmap train.*": ("takes minutes on the real stack", TRAINING),
     r"make evidence.*": ("takes hours on the real stack", "evidence/test_evidence_runner.py"),
     r"python -m benchmarks\.evidence .*": (
         "takes hours on the real stack",

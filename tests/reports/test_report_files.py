@@ -324,7 +324,7 @@ def test_a_failure_leaves_the_older_report(
 
 def test_the_command_reports_and_names_faults(run_folder: Path, tmp_path: Path) -> None:
     runner = CliRunner()
-    done = runner.invoke(app, ["report", str(run_folder), "--output", str(tmp_path / "out")])
+    done = runner.invoke(app, ["report", str(run_folder), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "out" / "index.html").is_file()
     failed = runner.invoke(app, ["report", str(tmp_path / "nowhere")])

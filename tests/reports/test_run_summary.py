@@ -104,7 +104,7 @@ def test_a_single_validation_is_shown_once(tmp_path: Path) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(summary_table(summary_of(tmp_path)))
     text = console.export_text()
-    assert "Validation: after 1 steps" in text and "→" not in text
+    assert "held-out maps: after 1 steps" in text and "change" not in text
 
 
 def test_a_run_that_fell_back_shows_its_visits(tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ class CommonOptions:
 
     out: Annotated[
         Path,
-        typer.Option(help="Folder to write. An existing prepared folder there is replaced."),
+        typer.Option(
+            "--out", "-o", help="Folder to write. An existing prepared folder there is replaced."
+        ),
     ]
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0
     form: Annotated[

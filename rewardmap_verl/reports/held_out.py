@@ -1,0 +1,173 @@
+"""Accuracy on held-out questions before and after training, beside answers without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rewardmap_verl.curriculum.config import file_names
+from rewardmap_verl.curriculum.groups import EVERY_TYPE, Group
+from rewardmap_verl.curriculum.record import Entry
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.baselines import baseline_answers
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet, read_questions
+from rewardmap_verl.evaluation.sources import training_answers
+from rewardmap_verl.evaluation.statistics import Interval, Sample, interval
+from rewardmap_verl.preparation.manifest import MANIFEST_NAME
+from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.rewards.score import score_answer
+
+__all__ = ["Baselines", "HeldOut", "held_out", "read_baselines", "validation_rounds"]
+
+_RANDOM_ANSWERS = 5_000
+"""Random answers to judge in total; more repetitions of fewer questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Accuracies of one question type, from 0 to 1, with 95% intervals."""
+
+    kind: str
+    questions: int
+    chance: float | None
+    """Accuracy of random answers; ``None`` without the data of the run."""
+    majority: float | None
+    """Accuracy of the most frequent answer of the training split."""
+    before: Interval | None
+    """At the first validation; ``None`` if there is only one."""
+    after: Interval
+    """At the last validation."""
+    change: Interval | None
+    """After minus before, question by question."""
+    lead: Interval | None
+    """After minus majority, question by question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """What answers without a model reach, by row of the validation data."""
+
+    chance: Mapping[int, float]
+    majority: Mapping[int, float]
+    places: Mapping[int, str]
+    """The map of each row."""
+
+
+def read_baselines(config: Mapping[str, Any]) -> Baselines | None:
+    """Compute the baselines of a run; ``None`` if its validation data are not there any more.
+
+    Args:
+        config: Configuration of the run; see ``rewardmap_verl.checkpoints.run_metadata``.
+    """
+    data = config.get("data") or {}
+    named = data.get("val_files") or f"{data.get('folder')}/test.parquet"
+    files = [Path(name) for name in file_names(named)]
+    if len(files) != 1 or not (files[0].parent / MANIFEST_NAME).is_file():
+        return None
+    try:
+        return _baselines(read_questions(files[0].parent, files[0].stem))
+    except DataError:  # prepared by another version; the summary does without
+        return None
+
+
+def _baselines(questions: EvalSet) -> Baselines:
+    items = questions.items
+    frequent = training_answers(questions)
+    seeds = range(max(1, min(20, _RANDOM_ANSWERS // len(items))))
+    drawn = [_right(items, baseline_answers("random", questions, frequent, s)) for s in seeds]
+    return Baselines(
+        chance={one.index: fmean(right[one.index] for right in drawn) for one in items},
+        majority=_right(items, baseline_answers("majority", questions, frequent)),
+        places={one.index: f"{one.truth.country}/{one.truth.city}" for one in items},
+    )
+
+
+def _right(items: Sequence[EvalQuestion], answers: Mapping[str, Any]) -> dict[int, float]:
+    """Return for each row whether the answer is correct."""
+    config = RewardConfig()
+    return {
+        one.index: score_answer(answers[one.key][0].response, one.truth, one.network, config).acc
+        for one in items
+    }
+
+
+def validation_rounds(entries: Iterable[Entry]) -> dict[int, dict[int, Group]]:
+    """Return the groups of each validation by its step and their row.
+
+    A resumed run validates its first step again; the later result counts.
+    """
+    rounds: dict[int, dict[int, Group]] = {}
+    for entry in entries:
+        if entry.part == "val":
+            rounds.setdefault(entry.step, {}).update({group.row: group for group in entry.groups})
+    return rounds
+
+
+def held_out(entries: Iterable[Entry], baselines: Baselines | None = None) -> list[HeldOut]:
+    """Compare the first and the last validation, for each question type and for all."""
+    rounds = validation_rounds(entries)
+    if not rounds:
+        return []
+    last = rounds[max(rounds)]
+    first = rounds[min(rounds)] if len(rounds) > 1 else {}
+    kinds = list(dict.fromkeys(group.kind for _, group in sorted(last.items())))
+    return [
+        line
+        for kind in [*kinds, *([EVERY_TYPE] if len(kinds) > 1 else [])]
+        for line in _lines(kind, first, last, baselines)
+    ]
+
+
+def _lines(
+    kind: str,
+    first: Mapping[int, Group],
+    last: Mapping[int, Group],
+    baselines: Baselines | None,
+) -> Iterator[HeldOut]:
+    """Yield the line of a type, or nothing if its answers have no accuracy."""
+    rows = [
+        row
+        for row, group in sorted(last.items())
+        if kind in (group.kind, EVERY_TYPE) and _accuracy(group) is not None
+    ]
+    if not rows:
+        return
+    after = {row: _accuracy(last[row]) for row in rows}
+    before = {row: _accuracy(first[row]) for row in rows if row in first}
+    if baselines is not None and not baselines.places.keys() >= set(rows):
+        baselines = None
+    places = baselines.places if baselines else {}
+    majority = baselines.majority if baselines else {}
+    yield HeldOut(
+        kind=kind,
+        questions=len(rows),
+        chance=fmean(baselines.chance[row] for row in rows) if baselines else None,
+        majority=fmean(majority[row] for row in rows) if baselines else None,
+        before=_interval(before, {}, places, kind),
+        after=_interval(after, {}, places, kind),  # type: ignore[arg-type]
+        change=_interval(after, before, places, kind) if before else None,
+        lead=_interval(after, majority, places, kind) if baselines else None,
+    )
+
+
+def _interval(
+    values: Mapping[int, float | None],
+    minus: Mapping[int, float | None],
+    places: Mapping[int, str],
+    name: str,
+) -> Interval | None:
+    """Return the mean of values, or of their difference to other values of the same rows."""
+    rows = [row for row in values if not minus or row in minus]
+    found = [(values[row] or 0.0) - (minus.get(row) or 0.0) for row in rows]
+    if not rows:
+        return None
+    maps = tuple(places.get(row, str(row)) for row in rows)
+    return interval(Sample(tuple(found), (1.0,) * len(rows), maps), name=name)
+
+
+def _accuracy(group: Group) -> float | None:
+    values = [value for value in group.scores.get("acc", ()) if value is not None]
+    return fmean(values) if values else None

@@ -1,0 +1,45 @@
+"""One convention for all commands: names of options, help, suggestions, exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rewardmap_verl.commands.main import COMMANDS, app
+
+SHORT = {"--out": "-o", "--limit": "-n"}
+NOT_USED = ("--output", "--output-dir", "--max", "--most", "--count", "--json")
+
+
+def options_of(command: Any) -> Iterator[list[str]]:
+    """Yield the names of each option of a command and its subcommands."""
+    for parameter in command.params:
+        if any(name.startswith("-") for name in parameter.opts):
+            yield parameter.opts
+    if hasattr(command, "list_commands"):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            yield from options_of(command.get_command(context, name))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_have_the_names_of_the_convention(name: str) -> None:
+    program: Any = typer.main.get_command(app)
+    for names in options_of(program.get_command(typer.Context(program), name)):
+        assert not set(names) & set(NOT_USED)
+        for long, short in SHORT.items():
+            assert (long in names) == (short in names), names
+
+
+def test_a_misspelled_command_is_suggested() -> None:
+    done = CliRunner().invoke(app, ["sumary"])
+    assert done.exit_code == 2 and "Did you mean 'summary'?" in done.output
+
+
+def test_the_help_has_the_exit_codes_and_the_completion() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
+    assert "Exit codes: 0 done" in shown and "--install-completion" in shown
