@@ -66,7 +66,7 @@ $(INSTALLED): setup.cfg pyproject.toml $(if $(filter-out $(FOUND),$(WANTED)),for
 	the other one would overwrite it. Use another environment: make install EXTRAS=$(EXTRAS) VENV=.venv-other"; exit 2; }
 	uv=$$(command -v uv || true); \
 	if [ -z "$$uv" ]; then python3 -m venv .uv && .uv/bin/python -m pip install --quiet uv && uv=.uv/bin/uv; fi; \
-	[ -x "$(VENV_DIR)/bin/python" ] || "$$uv" venv --quiet --python '$(PYTHON)' "$(VENV_DIR)"; \
+	[ -x "$(VENV_DIR)/bin/python" ] || "$$uv" venv --python '$(PYTHON)' --quiet "$(VENV_DIR)"; \
 	echo 'Installing into $(VENV). This takes minutes if no package is in the cache of uv.'; \
 	"$$uv" pip install --quiet --editable '.[$(subst $(space),$(comma),$(WANTED))]'
 	echo '$(WANTED)' > $@
