@@ -26,13 +26,12 @@ from verl.experimental.agent_loop.agent_loop import register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
 from rewardmap_verl.config_blocks import read_block
+from rewardmap_verl.verl_plugin.image_references import AGENT_LOOP
 from rewardmap_verl.verl_plugin.image_references.image_source import source_of
 from rewardmap_verl.verl_plugin.image_references.prepared_image import PreparedImage
 from rewardmap_verl.verl_plugin.image_references.processor import refer_to_pixels
 
 __all__ = ["ImageSettings", "MapAgentLoop", "prepared_images"]
-
-NAME = "rewardmap"
 
 
 class ImageSettings(BaseModel):
@@ -45,7 +44,7 @@ class ImageSettings(BaseModel):
     16,000 visual tokens takes 37 MiB in either form, so the 16 maps of a step fit."""
 
 
-@register(NAME)
+@register(AGENT_LOOP)
 class MapAgentLoop(SingleTurnAgentLoop):
     """Single-turn agent loop that passes prepared maps by path."""
 

@@ -15,7 +15,7 @@ __all__ = ["PROBLEM"]
 
 
 def load() -> str:
-    """Apply the patches and register the CPU platform.
+    """Apply the patches, and register the CPU platform and the interpolation of the recipe.
 
     Returns:
         What went wrong; empty if nothing did.
@@ -25,8 +25,10 @@ def load() -> str:
         from rewardmap_verl.patching import apply
         from rewardmap_verl.usage_statistics import disable_usage_statistics
         from rewardmap_verl.verl_plugin.patches import EVERY_PLATFORM
+        from rewardmap_verl.verl_plugin.router_path import register_router_path
 
         disable_usage_statistics()
+        register_router_path()
         for patch in EVERY_PLATFORM:
             apply(patch)
         cpu.activate()
