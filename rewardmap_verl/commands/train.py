@@ -115,4 +115,5 @@ def _finish(plan: RunPlan, merge: bool, console: Console) -> None:
             merged = merge_checkpoint(plan.run / CHECKPOINTS, plan.run / MERGED, replace=True)
         console.print(f"Model: {merged}", highlight=False)
     if plan.record is not None:
-        console.print(summary_table(summary_of(plan.record)))
+        console.print(summary_table(summary_of(plan.record), types=False))
+        console.print(f"By question type: rewardmap summary {plan.run}", highlight=False)

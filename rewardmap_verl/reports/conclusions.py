@@ -67,7 +67,7 @@ def _next_step(
     if fell:
         return (
             f"Next: later stages unlearn {_names(fell)}. Replay its rows in them "
-            "(data.curriculum.stages, replay: true), or lower the learning rate."
+            "(data.curriculum.replay), or lower the learning rate."
         )
     if sparse:
         return (

@@ -81,8 +81,20 @@ class RunSummary:
     @property
     def conclusions(self) -> list[str]:
         """What was learned, what was not, and what to do next, in sentences."""
-        no_signal = {line.kind: line.metrics.get("no_signal", 0.0) for line in self.stages}
-        return conclusions(self.held_out, no_signal)
+        return conclusions(self.held_out, _no_signal(self.stages))
+
+
+def _no_signal(lines: Sequence[StageSummary]) -> dict[str, float]:
+    """Return the share of groups without signal of each type over all stages."""
+    shares: dict[str, list[tuple[float, float]]] = {}
+    for line in lines:
+        if "no_signal" in line.metrics:
+            pair = (line.metrics["no_signal"], line.metrics["groups"])
+            shares.setdefault(line.kind, []).append(pair)
+    return {
+        kind: sum(share * groups for share, groups in pairs) / sum(groups for _, groups in pairs)
+        for kind, pairs in shares.items()
+    }
 
 
 def find_record(folder: Path) -> Path:
@@ -133,9 +145,14 @@ def step_seconds(entries: Sequence[Entry]) -> float | None:
     return median(gaps) if gaps else None
 
 
-def summary_table(summary: RunSummary) -> RenderableType:
-    """Return the summary as tables for the terminal."""
-    parts: list[RenderableType] = [_training_table(summary)]
+def summary_table(summary: RunSummary, types: bool = True) -> RenderableType:
+    """Return the summary as tables for the terminal.
+
+    Args:
+        summary: The summary.
+        types: Whether the training table has a row for each type, or one for each stage.
+    """
+    parts: list[RenderableType] = [_training_table(summary, types)]
     if len(summary.visits) > len({stage for stage, _, _ in summary.visits}):
         path = " → ".join(f"{stage} {first}-{last}" for stage, first, last in summary.visits)
         parts.append(Text(f"Visited stages, with their steps: {path}"))
@@ -189,7 +206,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _training_table(summary: RunSummary) -> Table:
+def _training_table(summary: RunSummary, types: bool) -> Table:
     pace = f", {summary.step_seconds:.1f} s each" if summary.step_seconds else ""
     table = Table(
         title=f"Training: {summary.steps} steps{pace}",
@@ -201,17 +218,22 @@ def _training_table(summary: RunSummary) -> Table:
     for name in ("steps", "groups", *(title for title, _, _ in _COLUMNS)):
         table.add_column(name, justify="right")
     shown = ""
-    for line in summary.stages:
-        if line.stage != shown:
+    for line in summary.stages if types else _whole_stages(summary.stages):
+        if types and line.stage != shown:
             table.add_row(Text(line.stage), style="bold")
             shown = line.stage
         table.add_row(
-            Text(f"  {line.kind}"),
+            Text(f"  {line.kind}" if types else line.stage),
             str(line.steps),
             f"{line.metrics['groups']:.0f}",
             *(_cell(line.metrics, name, form) for _, name, form in _COLUMNS),
         )
     return table
+
+
+def _whole_stages(lines: Sequence[StageSummary]) -> Iterable[StageSummary]:
+    """Return one line for each stage: that of all its types, or of its only type."""
+    return {line.stage: line for line in lines}.values()  # the line of all types comes last
 
 
 def _held_out_table(summary: RunSummary) -> Table:
