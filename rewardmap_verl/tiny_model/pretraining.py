@@ -86,27 +86,27 @@ class PretrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = 1
-    maps: int = Field(default=12_000, ge=1)
+    maps: int = Field(default=10_000, ge=1)
     """Maps of the language model."""
     held_out: int = Field(default=80, ge=1)
     """Maps of the final evaluation."""
     vision_maps: int = Field(default=2_000, ge=1)
-    vision_steps: int = Field(default=350, ge=1)
-    batch: int = Field(default=96, ge=_MICRO_BATCHES)
+    vision_steps: int = Field(default=300, ge=1)
+    batch: int = Field(default=64, ge=_MICRO_BATCHES)
     """Tasks per step of the language model."""
     reading: Phase = Phase(
-        steps=1400,
+        steps=1500,
         learning_rate=2e-3,
-        final=0.15,
+        final=0.1,
         shares={
-            "map": 0.5,
-            "line": 0.12,
-            "stop": 0.08,
-            "TorF1": 0.08,
-            "TorF2": 0.06,
-            "Counting1": 0.08,
-            "Counting2": 0.03,
-            "Counting3": 0.02,
+            "map": 0.32,
+            "line": 0.1,
+            "stop": 0.1,
+            "TorF1": 0.2,
+            "TorF2": 0.08,
+            "Counting1": 0.1,
+            "Counting2": 0.04,
+            "Counting3": 0.03,
             "direct trip": 0.03,
         },
     )
@@ -200,8 +200,8 @@ def held_out_maps(settings: PretrainSettings) -> list[PlacedNetwork]:
 def _build(work: Path, settings: PretrainSettings, report: Report) -> None:
     """Build the model and pretrain its vision tower, unless that has been done."""
     if not (work / "untrained").exists():
-        networks = [_network(settings, i).network for i in range(min(_CORPUS, settings.maps))]
-        tasks = [task for network in networks for task in map_tasks(network, settings.seed)]
+        networks = [_network(settings, i) for i in range(min(_CORPUS, settings.maps))]
+        tasks = [task for placed in networks for task in map_tasks(placed, settings.seed)]
         texts = [text for task in tasks for text in (f"\n{task.question}", task.answer)]
         build_tiny_model(work / "untrained", texts, settings.seed, SIZE)
     if not (work / "seeing").exists():
@@ -241,7 +241,7 @@ class _Pool:
 
 def _tasks(placed: PlacedNetwork, settings: PretrainSettings) -> dict[str, list[Task]]:
     """Return the tasks about a map by kind."""
-    tasks = map_tasks(placed.network, settings.seed)
+    tasks = map_tasks(placed, settings.seed)
     return {kind: found for kind in KINDS if (found := [t for t in tasks if t.kind == kind])}
 
 

@@ -6,7 +6,7 @@ map shows; they name no route.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.questions.wording import gold_answer
 from rewardmap_verl.transit.network import Line, Network
+from rewardmap_verl.transit.placement import PlacedNetwork
 
 __all__ = ["KINDS", "Task", "map_tasks"]
 
@@ -41,23 +42,33 @@ class Task:
     answer: str
 
 
-def map_tasks(network: Network, seed: int) -> list[Task]:
+def map_tasks(placed: PlacedNetwork, seed: int) -> list[Task]:
     """Return all tasks about a pocket network; a function of its arguments."""
-    return [*_reading(network), *_questions(network, seed)]
+    return [*_reading(placed), *_questions(placed.network, seed)]
 
 
-def _reading(network: Network) -> Iterator[Task]:
-    """Yield the tasks that ask for lines and stops, each line from its first to its last stop."""
-    stops: Mapping[Line, str] = {
-        line: ", ".join(network.stops[stop].name for stop in line.listed)
-        for line in sorted(network.lines, key=lambda line: line.name)
-    }
-    whole = "\n".join(f"{line.name}: {names}" for line, names in stops.items())
+def _reading(placed: PlacedNetwork) -> Iterator[Task]:
+    """Yield the tasks that ask for lines and stops.
+
+    Every name follows a space, as in the text that the vision tower encodes: the tokenizer has
+    other tokens for names at the beginning of a text.
+    """
+    lines = sorted(placed.network.lines, key=lambda line: line.name)
+    stops = {line.name: ", ".join(_from_the_west(line, placed)) for line in lines}
+    whole = "\n".join(f"{line}: {names}" for line, names in stops.items())
     yield Task("map", "What does the map show?", whole)
     for line, names in stops.items():
-        yield Task("line", f"Stops of {line.name}?", names)
-    for stop in network.stops:
-        yield Task("stop", f"Lines at {stop.name}?", ", ".join(sorted(stop.lines)))
+        yield Task("line", f"Stops of {line}?", f"Stops: {names}")
+    for stop in placed.network.stops:
+        yield Task("stop", f"Lines at {stop.name}?", f"Lines: {', '.join(sorted(stop.lines))}")
+
+
+def _from_the_west(line: Line, placed: PlacedNetwork) -> list[str]:
+    """Return the stops of a line from its western end, or from the northern one of a column."""
+    stops = list(line.listed)
+    if placed.positions[stops[0]] > placed.positions[stops[-1]]:
+        stops.reverse()
+    return [placed.network.stops[stop].name for stop in stops]
 
 
 def _questions(network: Network, seed: int) -> Iterator[Task]:

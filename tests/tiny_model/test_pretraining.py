@@ -80,15 +80,15 @@ def test_positions_and_tokens_are_those_of_the_model(whole: Path) -> None:
 
 
 def test_tasks_name_everything_on_the_map() -> None:
-    network = generate_pocket_network(3, 0, PocketSettings()).network
-    tasks = map_tasks(network, 1)
+    placed = generate_pocket_network(3, 0, PocketSettings())
+    network, tasks = placed.network, map_tasks(placed, 1)
     whole = next(task.answer for task in tasks if task.kind == "map")
     assert all(stop.name in whole for stop in network.stops)
     assert [line.split(":")[0] for line in whole.splitlines()] == sorted(
         line.name for line in network.lines
     )
     assert {task.kind for task in tasks} <= set(KINDS)
-    assert map_tasks(network, 1) == tasks
+    assert map_tasks(placed, 1) == tasks
 
 
 def test_the_packaged_model_reads_new_maps_as_its_record_says(tmp_path: Path) -> None:
