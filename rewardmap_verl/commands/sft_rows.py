@@ -18,6 +18,13 @@ def sft_rows(
         Path | None,
         typer.Argument(help="Parquet file to write. [default: DATA-sft.parquet, beside DATA]"),
     ] = None,
+    type_: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Question type to use; repeatable [default: all types]."),
+    ] = None,
+    bare: Annotated[
+        bool, typer.Option("--bare", help=r"Answers without \boxed{}, as in the released data.")
+    ] = False,
 ) -> None:
     """Write the training questions with their perfect answers, for `+recipe=rewardmap_sft`.
 
@@ -27,10 +34,11 @@ def sft_rows(
 
     from rewardmap_verl.preparation.atomic import disk_errors
     from rewardmap_verl.tiny_model.cold_start import write_conversations
-    from rewardmap_verl.tiny_model.conversations import read_conversations
+    from rewardmap_verl.tiny_model.conversations import of_types, read_conversations, unboxed
 
     folder = data.absolute()
     path = output or folder.with_name(f"{folder.name}-sft.parquet")
     with readable_errors(), disk_errors(path):
-        count = write_conversations(read_conversations(folder), path)
+        found = of_types(read_conversations(folder), type_ or (), folder)
+        count = write_conversations(map(unboxed, found) if bare else found, path)
     Console().print(f"{path}: {count:,} conversations", highlight=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rewardmap_verl.cpu import (
-    frozen_tower,
     log_probs,
     pinned_memory,
     process_group,
@@ -20,7 +19,6 @@ VERL_PATCHES: tuple[Patch, ...] = (
     tcp_store.PATCH,
     pinned_memory.PATCH,
     log_probs.PATCH,
-    frozen_tower.PATCH,
     vllm_version.PATCH,
 )
 """Applied by verl's plugin in every process of a CPU run."""

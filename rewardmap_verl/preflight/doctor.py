@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.preflight.checks.environment import expandable_segments
+from rewardmap_verl.preflight.nvidia import FLASH_ATTN_COMMAND, LEAST_DRIVER, is_older, query
 from rewardmap_verl.preflight.plugin_state import plugin_problem
 
 __all__ = ["CheckResult", "State", "examine_installation"]
@@ -51,9 +52,12 @@ class CheckResult:
 
 def examine_installation() -> Iterator[CheckResult]:
     """Examine everything from the interpreter to shared memory; importing verl takes seconds."""
-    on_cpu = not cuda_devices()
+    drivers = query("driver_version")
+    on_cpu = not drivers and not cuda_devices()
     yield python_item()
     yield from package_items(on_cpu)
+    if drivers:
+        yield driver_item(drivers[0])
     yield from platform_items(on_cpu)
     yield from plugin_items(on_cpu)
     yield from variable_items(on_cpu)
@@ -88,7 +92,27 @@ def package_items(on_cpu: bool) -> Iterator[CheckResult]:
         yield package_item(name, extra)
     yield vllm_item(on_cpu)
     if not on_cpu:
-        yield package_item("flash-attn", extra)
+        yield flash_attn_item()
+
+
+def flash_attn_item() -> CheckResult:
+    """Check flash-attn, without which the recipe needs the option sdpa."""
+    value = installed("flash-attn")
+    if value is None:
+        hint = f"{FLASH_ATTN_COMMAND}, or train with the slower '+recipe/rewardmap=[sdpa]'."
+        return CheckResult("flash-attn", "not installed", State.NOTE, hint)
+    return CheckResult("flash-attn", value)
+
+
+def driver_item(version: str) -> CheckResult:
+    """Check NVIDIA's driver; torch sees no device with one that is too old."""
+    if is_older(version, LEAST_DRIVER):
+        hint = (
+            f"torch 2.11 is built for CUDA 13.0: update the driver to {LEAST_DRIVER} or newer, or "
+            "use a container with CUDA's compatibility package (docker/gpu.Dockerfile)."
+        )
+        return CheckResult("NVIDIA driver", version, State.MISSING, hint)
+    return CheckResult("NVIDIA driver", version)
 
 
 def package_item(name: str, extra: str) -> CheckResult:
@@ -145,10 +169,7 @@ def cuda_devices() -> list[str]:
 def platform_items(on_cpu: bool) -> Iterator[CheckResult]:
     """Check the devices, and whether verl's platform matches them."""
     devices = cuda_devices()
-    cores = len(os.sched_getaffinity(0))
-    yield CheckResult(
-        "Devices", "; ".join(devices) if devices else f"{cores} CPU cores, no CUDA device"
-    )
+    yield devices_item(devices, on_cpu)
     chosen = os.environ.get("VERL_PLATFORM", "")
     is_cpu = chosen.strip().lower() == "cpu"
     if on_cpu and not is_cpu:
@@ -159,6 +180,17 @@ def platform_items(on_cpu: bool) -> Iterator[CheckResult]:
         yield CheckResult("VERL_PLATFORM", chosen, State.NOTE, hint)
     else:
         yield CheckResult("VERL_PLATFORM", chosen or "not set")
+
+
+def devices_item(devices: list[str], on_cpu: bool) -> CheckResult:
+    """Check that torch can use the GPUs that the driver knows."""
+    if devices:
+        return CheckResult("Devices", "; ".join(devices))
+    if on_cpu:
+        cores = len(os.sched_getaffinity(0))
+        return CheckResult("Devices", f"{cores} CPU cores, no CUDA device")
+    hint = "nvidia-smi lists a GPU that torch cannot use; see driver, CUDA_VISIBLE_DEVICES, torch."
+    return CheckResult("Devices", "none for torch", State.MISSING, hint)
 
 
 def plugin_items(on_cpu: bool) -> Iterator[CheckResult]:

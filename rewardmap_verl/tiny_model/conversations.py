@@ -7,9 +7,10 @@ ordinary pretrained model do not use this module.
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -17,7 +18,14 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.records import read_prepared_questions
 from rewardmap_verl.questions.types import QuestionType
 
-__all__ = ["Conversation", "of_types", "read_conversations", "read_texts", "sample_evenly"]
+__all__ = [
+    "Conversation",
+    "of_types",
+    "read_conversations",
+    "read_texts",
+    "sample_evenly",
+    "unboxed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,12 @@ def of_types(
             hint = f"Its training rows have the types {', '.join(present)}."
             raise DataError(folder, found=name, hint=hint)
     return [one for one in found if not types or one.type.value in types]
+
+
+def unboxed(conversation: Conversation) -> Conversation:
+    r"""Return a conversation whose answer is without ``\boxed{}``; a route stays as it is."""
+    match = re.fullmatch(r"\\boxed\{(.*)\}", conversation.answer.strip(), flags=re.DOTALL)
+    return replace(conversation, answer=match[1]) if match else conversation
 
 
 def sample_evenly(

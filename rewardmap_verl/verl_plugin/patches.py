@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from rewardmap_verl.cpu.patches import CPU_PATCHES
 from rewardmap_verl.patching import Patch, Platform
-from rewardmap_verl.verl_plugin import position_ids, single_machine
+from rewardmap_verl.verl_plugin import frozen_tower, position_ids, single_machine
 
 __all__ = ["ALL_PATCHES", "EVERY_PLATFORM", "markdown_table"]
 
-EVERY_PLATFORM: tuple[Patch, ...] = (position_ids.PATCH,)
+EVERY_PLATFORM: tuple[Patch, ...] = (position_ids.PATCH, frozen_tower.PATCH)
 """Patches that verl's processes apply on every platform."""
 
 ALL_PATCHES: tuple[Patch, ...] = (*EVERY_PLATFORM, single_machine.PATCH, *CPU_PATCHES)

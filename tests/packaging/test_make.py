@@ -119,9 +119,3 @@ def test_an_environment_of_another_program_is_recognized(
 def test_a_new_environment_is_for_the_cpu(checkout: Checkout) -> None:
     checkout.make("prep-data")
     assert checkout.installed() == ["cpu,dev"]
-
-
-def test_a_gpu_environment_gets_the_python_of_the_prebuilt_flash_attn(checkout: Checkout) -> None:
-    checkout.make("install", "EXTRAS=gpu")
-    first = (checkout.folder / "calls").read_text(encoding="utf-8").splitlines()[0]
-    assert first.startswith("venv --python 3.12 ")

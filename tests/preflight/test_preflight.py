@@ -54,6 +54,7 @@ def config(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("rewardmap_verl.preflight.checks.cluster.core_count", lambda: 64)
     monkeypatch.setattr("rewardmap_verl.preflight.checks.memory.smallest_gpu", lambda: 85e9)
+    monkeypatch.setattr("rewardmap_verl.preflight.checks.attention.has_flash_attn", lambda: True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # whatever runs on this machine
     copy = composed.copy()
@@ -155,7 +156,7 @@ CASES: list[tuple[str, Any, str, str]] = [
         "actor_rollout_ref.actor.freeze_vision_tower",
         True,
         "actor_rollout_ref.actor.freeze_vision_tower",
-        "[lora]",
+        "[frozen_vision]",
     ),
     ("algorithm.adv_estimator", "remax", "algorithm.adv_estimator", "reinforce_plus_plus"),
     ("algorithm.adv_estimator", "gdpo", "algorithm.adv_estimator", "Use grpo"),

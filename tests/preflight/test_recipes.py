@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.curriculum.config import CurriculumConfig, read_curriculum
 from rewardmap_verl.preflight.callback import examine
+from rewardmap_verl.preflight.checks import attention
 from rewardmap_verl.preflight.checks.model import is_local
 from rewardmap_verl.preflight.checks.values import rollout_counts
 from rewardmap_verl.rewards.config import RewardConfig
@@ -62,6 +63,7 @@ def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictCo
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setattr("rewardmap_verl.preflight.checks.cluster.core_count", lambda: 64)
     monkeypatch.setattr("rewardmap_verl.preflight.checks.memory.smallest_gpu", lambda: 85e9)
+    monkeypatch.setattr("rewardmap_verl.preflight.checks.attention.has_flash_attn", lambda: True)
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
     if configuration.trainer.device == "cpu":
         monkeypatch.setenv("VERL_PLATFORM", "cpu")
@@ -70,7 +72,10 @@ def config(configuration: DictConfig, monkeypatch: pytest.MonkeyPatch) -> DictCo
 
 def test_preflight_reports_nothing(config: DictConfig) -> None:
     """Unknown keys, arithmetic, token budgets and traps of every recipe."""
-    assert [str(one) for one in examine(config)] == []
+    found = [str(one) for one in examine(config)]
+    if config.trainer.experiment_name == "released":  # it divides, which the paper does not
+        assert "cancels them" in found.pop()
+    assert found == []
 
 
 def test_verl_accepts_it(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +143,44 @@ def test_paper_settings(hydra: None) -> None:
     assert role.actor.kl_loss_type == "low_var_kl"
     assert role.model.path == "Qwen/Qwen2.5-VL-7B-Instruct"
     assert config.trainer.n_gpus_per_node * config.trainer.nnodes == 8
+
+
+def test_papers_settings_are_the_defaults(hydra: None) -> None:
+    plain, paper = (OmegaConf.to_container(composed(one)) for one in ([], ["paper"]))
+    for config in (plain, paper):
+        del config["hydra"]
+    assert paper == plain
+
+
+def test_released_settings_differ_from_the_papers(hydra: None) -> None:
+    def settings(*options: str) -> tuple[bool, float, str, int]:
+        config = composed(options)
+        role = config.actor_rollout_ref
+        divides = config.algorithm.norm_adv_by_std_in_grpo
+        return divides, role.actor.kl_loss_coef, role.actor.loss_agg_mode, role.rollout.n
+
+    assert settings("paper") == (False, 1e-3, "token-mean", 8)
+    assert settings("released") == (True, 1e-2, "seq-mean-token-mean", 4)
+
+
+def test_flash_attn_or_sdpa(hydra: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "has_flash_attn", lambda: False)
+    check = attention.check_attention("actor_rollout_ref.model", "recipe/rewardmap")
+    (missing,) = check(composed())
+    assert missing.stops
+    assert "uv pip install" in missing.hint
+    assert "[sdpa]" in missing.hint
+    assert list(check(composed(["sdpa"]))) == []
+    assert list(check(composed(["cpu"]))) == []
+
+
+def test_options_for_experts(hydra: None) -> None:
+    frozen = composed(["frozen_vision"]).actor_rollout_ref.model.override_config
+    assert frozen.freeze_vision_tower is True
+    correction = composed(["token_is"]).algorithm.rollout_correction
+    assert (correction.rollout_is, correction.rollout_is_threshold) == ("token", 2.0)
+    actor = composed(["dr_grpo"], "data.max_response_length=512").actor_rollout_ref.actor
+    assert (actor.loss_agg_mode, actor.loss_scale_factor) == ("seq-mean-token-sum-norm", 512)
 
 
 def test_reward_block_is_the_default_reward(hydra: None) -> None:
@@ -222,7 +265,10 @@ def test_every_option_is_in_the_list_for_users() -> None:
     assert [name for name in OPTIONS if f"`{name}`" not in text] == []
 
 
-@pytest.fixture(params=[[], ["+recipe/rewardmap_sft=[cpu]"]], ids=["gpu", "cpu"])
+@pytest.fixture(
+    params=[[], ["+recipe/rewardmap_sft=[sdpa]"], ["+recipe/rewardmap_sft=[cpu]"]],
+    ids=["gpu", "sdpa", "cpu"],
+)
 def sft(
     request: pytest.FixtureRequest,
     hydra: None,
@@ -232,7 +278,9 @@ def sft(
 ) -> DictConfig:
     """The recipe of fine-tuning and its CPU option, with rows and a model."""
     words = ["+recipe=rewardmap_sft", *request.param, f"data.folder={tmp_path / 'maps'}"]
-    if request.param:
+    installed = not any("sdpa" in word for word in words)
+    monkeypatch.setattr(attention, "has_flash_attn", lambda: installed)
+    if any("cpu" in word for word in words):
         words.append(f"model.path={complete_folder}")
         monkeypatch.setenv("VERL_PLATFORM", "cpu")
     (tmp_path / "maps-sft.parquet").touch()

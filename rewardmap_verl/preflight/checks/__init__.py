@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rewardmap_verl.preflight.checks.attention import check_attention
 from rewardmap_verl.preflight.checks.batch import (
     check_batch,
     check_micro_batches,
@@ -67,6 +68,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_cores,
         check_model("actor_rollout_ref.model.path"),
         check_family,
+        check_attention("actor_rollout_ref.model", "recipe/rewardmap"),
         check_memory,
         check_fused_kernels,
         check_bucket,
@@ -84,6 +86,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_device,
         check_visible_devices,
         check_model("model.path"),
+        check_attention("model", "recipe/rewardmap_sft"),
         check_sft_rows,
     ),
 }

@@ -52,6 +52,6 @@ def check_ignored_keys(config: DictConfig) -> Iterator[Diagnostic]:
     if select(config, "actor_rollout_ref.actor.freeze_vision_tower", False):
         yield Diagnostic(
             "actor_rollout_ref.actor.freeze_vision_tower",
-            "verl 0.9.1 does not read this key. To leave the vision tower unchanged, train "
-            "adapters of the other layers: '+recipe/rewardmap=[lora]'.",
+            "verl 0.9.1 does not read this key. '+recipe/rewardmap=[frozen_vision]' freezes the "
+            "vision tower; '+recipe/rewardmap=[lora]' trains adapters of the other layers.",
         )

@@ -7,7 +7,6 @@ not there yet is known by its name, as far as the name tells.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.preflight.checks.model import is_local
 from rewardmap_verl.preflight.checks.values import gpu_count, require_int, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
+from rewardmap_verl.preflight.nvidia import query
 
 __all__ = ["ModelFacts", "check_bucket", "check_fused_kernels", "check_memory", "read_model_facts"]
 
@@ -139,11 +139,9 @@ def _on_cpu(config: DictConfig) -> bool:
 
 def smallest_gpu() -> float:
     """Return the memory in bytes of the smallest GPU here; ``USUAL_GPU_BYTES`` without one."""
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        return min(float(line) for line in done.stdout.split()) * 2**20
-    except (OSError, subprocess.SubprocessError, ValueError):
+        return min(float(value) for value in query("memory.total")) * 2**20
+    except ValueError:
         return USUAL_GPU_BYTES
 
 

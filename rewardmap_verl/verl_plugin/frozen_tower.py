@@ -1,12 +1,11 @@
-"""Keep a model's vision tower frozen if its configuration says so.
+"""Keep a model's vision tower, projector included, frozen if its configuration says so.
 
 Upstream: no code of verl 0.9.1 reads ``actor.freeze_vision_tower``, and there is no extension point
-between building a model and sharding it. A tiny model with a pretrained tower
-(``rewardmap_verl.tiny_model.vision_pretraining``) forgets what it has learned to see while it
-learns to answer. So on the CPU the key ``freeze_vision_tower`` of the model's own configuration is
-respected: ``+actor_rollout_ref.model.override_config.freeze_vision_tower=True``, and
-``+model.override_config.freeze_vision_tower=True`` in verl's SFT trainer. Large models use adapters
-instead (``+recipe/rewardmap=[lora]``).
+between building a model and sharding it. So the key ``freeze_vision_tower`` of the model's own
+configuration is respected. The option ``frozen_vision`` of the recipe sets it; in verl's SFT
+trainer it is ``+model.override_config.freeze_vision_tower=True``. A tiny model with a pretrained
+tower (``rewardmap_verl.tiny_model.vision_pretraining``) would otherwise forget what it has learned
+to see while it learns to answer.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from rewardmap_verl.patching import Patch, Platform
+from rewardmap_verl.patching import Patch
 
 __all__ = ["KEY", "PATCH", "freeze_if_configured"]
 
@@ -54,5 +53,4 @@ PATCH = Patch(
     reason="No code reads freeze_vision_tower, so a pretrained tower is trained along.",
     upstream="verl issue 2526: freeze the vision tower in full-parameter training.",
     seen_in="verl 0.9.1",
-    platform=Platform.CPU,
 )
