@@ -44,7 +44,7 @@ RUN = (
     r"rewardmap score answers\.jsonl .*",
     r"rewardmap card runs/\S+ runs/\S+ --license \S+",
     r"rewardmap prepare local --root my-cities --size tiny .*",
-    r"rewardmap sft-rows data/rewardmap",
+    r"rewardmap sft-rows data/rewardmap( --.*)?",
 )
 """Commands that run in a folder with everything that the pages assume."""
 
@@ -61,6 +61,7 @@ CLUSTER = "cluster"
 
 ELSEWHERE = {
     r"make (install|test).*": ("downloads packages, takes hours", "packaging/test_wheel.py"),
+    r"uv pip install .*": ("downloads packages", "packaging/test_doctor.py"),
     r"\. \.venv/bin/activate": ("changes the shell only", "packaging/test_editable.py"),
     r"make train.*": ("takes minutes on the real stack", TRAINING),
     r"rewardmap train.*": ("takes minutes on the real stack", TRAINING),
