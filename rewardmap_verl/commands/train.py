@@ -48,8 +48,12 @@ def train(
         bool, typer.Option(help="Merge the last checkpoint into OUT/merged at the end.")
     ] = True,
     every: Annotated[
-        int, typer.Option(min=1, help="Print one line for this number of steps, with their means.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps per line, which has their means [default: 1; more if steps are short].",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the complete output of the run.")
     ] = False,

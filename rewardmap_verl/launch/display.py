@@ -10,6 +10,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 __all__ = ["Display"]
 
+_CONTROL = dict.fromkeys([*range(9), *range(10, 32), *range(127, 160)])
+"""Control characters except tabs; output of a run may contain text of models."""
+
 
 class Display:
     """Prints lines. On a terminal, a status line with the phase and the elapsed time follows them.
@@ -51,6 +54,7 @@ class Display:
 
     def line(self, text: str, style: str | None = None) -> None:
         """Print a line above the status line."""
+        text = text.translate(_CONTROL)
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def status(self, text: str, done: int = 0, total: int | None = None, rest: str = "") -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rewardmap_verl.curriculum.record import Entry, parse_entry
+from rewardmap_verl.errors import DataError
 
 __all__ = ["FollowedFile", "FollowedRecord"]
 
@@ -59,9 +60,16 @@ class FollowedRecord:
 
     def read(self) -> Iterator[Entry]:
         """Yield the entries since the last call."""
-        entries = [parse_entry(line, self._file.path) for line in self._file.read()]
+        entries = [self._parse(line) for line in self._file.read()]
         before = self._newest
         for entry in entries:
             if entry is not None and entry.time > before:
                 self._newest = max(self._newest, entry.time)
                 yield entry
+
+    def _parse(self, line: str) -> Entry | None:
+        """Return an entry; ``None`` for one of another version, which must not stop the run."""
+        try:
+            return parse_entry(line, self._file.path)
+        except DataError:
+            return None

@@ -58,12 +58,15 @@ def run_program(
             env={**os.environ, **variables},
             start_new_session=True,
         )
-    with _passed_signals(program, stopping, grace) as (check, received):
-        while program.poll() is None:
+    try:
+        with _passed_signals(program, stopping, grace) as (check, received):
+            while program.poll() is None:
+                watch()
+                check()
+                time.sleep(POLL)
             watch()
-            check()
-            time.sleep(POLL)
-        watch()
+    finally:
+        program.kill()  # only after an error in ``watch``; nothing happens to an ended program
     code = program.returncode
     number = received[0] if received else -code if code < 0 else None
     return code if number is None else 128 + number
@@ -80,20 +83,22 @@ def _passed_signals(
         have been received.
     """
     received: list[int] = []
+    passed: list[int] = []
     later = [signal.SIGTERM, signal.SIGKILL]
     deadlines: list[float] = []
 
     def handle(number: int, _frame: object) -> None:
         received.append(number)
-        if len(received) > 1:
-            program.kill()
-            return
-        program.send_signal(number)
-        start = time.monotonic()
-        deadlines.extend((start + grace[0], start + grace[0] + grace[1]))
-        stopping()
 
     def check() -> None:
+        if received and not passed:
+            passed.append(received[0])
+            program.send_signal(received[0])
+            start = time.monotonic()
+            deadlines.extend((start + grace[0], start + grace[0] + grace[1]))
+            stopping()
+        if len(received) > 1:
+            program.kill()
         while deadlines and time.monotonic() > deadlines[0]:
             deadlines.pop(0)
             program.send_signal(later.pop(0))

@@ -19,23 +19,29 @@ _RECENT = 20
 """Steps whose median duration predicts the remaining time."""
 
 
+PACE = 8.0
+"""Seconds between two lines, if steps are shorter."""
+
+
 class StepLines:
     """Turns the entries of a record into the lines of the terminal.
 
     Args:
         steps: Training steps of the whole run.
         stages: Names of its stages, for the width of their column.
-        every: Steps that share a line, which has their means.
+        every: Steps that share a line, which has their means; ``None`` prints a line for each step
+            that takes ``PACE`` seconds, and fewer lines for shorter steps.
     """
 
-    def __init__(self, steps: int, stages: Sequence[str] = (), every: int = 1) -> None:
+    def __init__(self, steps: int, stages: Sequence[str] = (), every: int | None = None) -> None:
         self.steps = steps
         self.step = 0
         """Last training step whose answers are there."""
         self.stage = ""
         self._width = max(map(len, stages), default=0)
         self._every = every
-        self._groups: list[Group] = []
+        self._pending: list[Entry] = []
+        self._printed_at = float("-inf")
         self._last_time: float | None = None
         self._durations: list[float] = []
         self._validation: dict[int, Group] = {}
@@ -49,9 +55,12 @@ class StepLines:
             self._validated_step = entry.step
         else:
             yield from self.validation()
-            self._count(entry)
-            if self.step % self._every == 0 or self.step == self.steps:
+            if self._pending and stage_of(entry) != self.stage:
                 yield self._step_line()
+            self._count(entry)
+            if self._is_due(entry.time):
+                yield self._step_line()
+                self._printed_at = entry.time
         self._last_time = entry.time
 
     @property
@@ -74,21 +83,34 @@ class StepLines:
 
     def _count(self, entry: Entry) -> None:
         self.step = entry.step
-        self.stage = entry.groups[0].stage if entry.groups else ""
-        self._groups += entry.groups
+        self.stage = stage_of(entry)
+        self._pending.append(entry)
         if self._last_time is not None:
             self._durations.append(entry.time - self._last_time)
 
+    def _is_due(self, time: float) -> bool:
+        """Return whether the last step ends a line."""
+        if self.step == self.steps:
+            return True
+        if self._every is not None:
+            return self.step % self._every == 0
+        return time - self._printed_at >= PACE
+
     def _step_line(self) -> str:
         parts = [f"{self.step:>{len(str(self.steps))}}/{self.steps} {self.stage:<{self._width}}"]
-        parts += _metrics(self._groups)
-        self._groups = []
-        recent = self._durations[-self._every :]
+        parts += _metrics([group for entry in self._pending for group in entry.groups])
+        recent = self._durations[-len(self._pending) :]
+        self._pending = []
         if recent:
             parts.append(f"{seconds_text(fmean(recent)):>6}")
         if self.remaining is not None:
             parts.append(f"eta {clock(self.remaining)}")
         return "  ".join(parts)
+
+
+def stage_of(entry: Entry) -> str:
+    """Return the stage of a training step."""
+    return entry.groups[0].stage if entry.groups else ""
 
 
 def accuracy_by_type(groups: Sequence[Group]) -> dict[str, float]:

@@ -28,14 +28,16 @@ KEPT_LINES = 2000
 """Lines that are kept to find the cause of a failure."""
 
 
-def run_training(plan: RunPlan, display: Display, verbose: bool = False, every: int = 1) -> int:
+def run_training(
+    plan: RunPlan, display: Display, verbose: bool = False, every: int | None = None
+) -> int:
     """Run a training and print its progress.
 
     Args:
         plan: The run.
         display: Where to print.
         verbose: Print the complete output of the run as well.
-        every: Steps per line.
+        every: Steps per line; by default one, or more if steps are short.
 
     Returns:
         The exit code of the program; 128 + N after signal N.
@@ -43,7 +45,9 @@ def run_training(plan: RunPlan, display: Display, verbose: bool = False, every: 
     progress = _Progress(plan, display, verbose, every)
     code = run_program(plan.command, plan.log, plan.variables, progress.poll, progress.stopping)
     progress.end()
-    if code and not progress.stopped:
+    if progress.stopped:
+        display.line("The run was stopped. The same command resumes it.", style="yellow")
+    elif code:
         _explain(code, list(progress.lines), plan.log, display)
     return code
 
@@ -51,7 +55,7 @@ def run_training(plan: RunPlan, display: Display, verbose: bool = False, every: 
 class _Progress:
     """Follows the log and the record of a run and prints what is new."""
 
-    def __init__(self, plan: RunPlan, display: Display, verbose: bool, every: int) -> None:
+    def __init__(self, plan: RunPlan, display: Display, verbose: bool, every: int | None) -> None:
         self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         """The end of the output."""
         self.stopped = False
@@ -77,7 +81,7 @@ class _Progress:
     def stopping(self) -> None:
         """Tell the user that the run is being ended."""
         self.stopped = True
-        self._display.line("Stopping. Ctrl-C again kills the run.", style="yellow")
+        self._display.line("Stopping; Ctrl-C again kills the run.", style="yellow")
 
     def end(self) -> None:
         """Print the last validation."""

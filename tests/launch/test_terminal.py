@@ -33,7 +33,7 @@ VALIDATION = (group("TorF1", 0, (1.0,)), group("planning", 1, (0.0,)))
 
 
 def lines_of(*entries: Entry) -> list[str]:
-    lines = StepLines(33, ["judgment", "counting"])
+    lines = StepLines(33, ["judgment", "counting"], every=1)
     return [text for entry in entries for text in lines.add(entry)]
 
 
@@ -49,6 +49,20 @@ def test_several_steps_can_share_a_line() -> None:
     shown = [text for entry in entries for text in lines.add(entry)]
     assert [text.split()[0] for text in shown] == ["2/5", "4/5", "5/5"]
     assert shown[1] == "4/5 counting  reward  2.75  acc  25%  signal  50%   4.0 s  eta 0:04"
+
+
+def test_short_steps_share_a_line_within_a_stage() -> None:
+    judgment = (group("TorF1", 0, (1.0,), "judgment"),)
+    steps = [(1, judgment), (2, judgment), (3, STEP), (4, STEP), (5, STEP), (6, STEP)]
+    lines = StepLines(6, ["judgment", "counting"])
+    entries = [Entry("train", step, 3.0 * step, groups) for step, groups in steps]
+    shown = [text.split()[:2] for entry in entries for text in lines.add(entry)]
+    assert shown == [
+        ["1/6", "judgment"],
+        ["2/6", "judgment"],
+        ["4/6", "counting"],
+        ["6/6", "counting"],
+    ]
 
 
 def test_a_validation_is_a_table_with_the_first_one_beside_it() -> None:
@@ -176,7 +190,7 @@ def run(folder: Path, code: int, verbose: bool = False) -> tuple[int, str]:
     plan = RunPlan(folder, words, {}, record, 2, ("counting",), program)
     console = Console(file=io.StringIO(), width=80)
     with Display(console) as display:
-        ended = run_training(plan, display, verbose)
+        ended = run_training(plan, display, verbose, every=1)
     assert isinstance(console.file, io.StringIO)
     return ended, console.file.getvalue()
 
@@ -199,6 +213,13 @@ def test_a_run_shows_phases_steps_and_validations_only(tmp_path: Path) -> None:
         "at first   100%        0%",
     ]
     assert "x" * 5000 in (tmp_path / "train.log").read_text()
+
+
+def test_output_cannot_control_the_terminal() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    Display(console).line("a\x1b]0;title\x07b\u009bc [bold]")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "a]0;titlebc [bold]\n"
 
 
 def test_a_failed_run_shows_its_cause_and_the_end_of_its_log(tmp_path: Path) -> None:
