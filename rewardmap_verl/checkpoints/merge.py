@@ -26,6 +26,7 @@ from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.inputs.parsing import parse_json, parse_yaml
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
+from rewardmap_verl.reaper import no_orphans
 
 __all__ = ["DTYPES", "find_shards", "fold", "merge", "rollout_dtype", "split_adapters"]
 
@@ -232,6 +233,7 @@ def _load_model(folder: Path, dtype: Any) -> Any:
         raise ConfigError(folder, found=str(error), hint=hint) from None
 
 
+@no_orphans()
 def run_merger(shards: Path, target: Path, timeout: float) -> None:
     """Run verl's merger in a process that loads tensors only.
 

@@ -80,7 +80,7 @@ def train(
     from rewardmap_verl.launch.display import Display
     from rewardmap_verl.launch.run_plan import plan_run
     from rewardmap_verl.launch.training import run_training
-    from rewardmap_verl.verl_plugin.reaper import start_reaper
+    from rewardmap_verl.reaper import start_reaper
 
     console = Console()
     with readable_errors():

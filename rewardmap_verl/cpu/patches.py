@@ -6,7 +6,6 @@ from rewardmap_verl.cpu import (
     log_probs,
     pinned_memory,
     process_group,
-    tcp_store,
     vllm_plugin,
     vllm_version,
 )
@@ -16,7 +15,6 @@ __all__ = ["CPU_PATCHES", "VERL_PATCHES"]
 
 VERL_PATCHES: tuple[Patch, ...] = (
     *process_group.PATCHES,
-    tcp_store.PATCH,
     pinned_memory.PATCH,
     log_probs.PATCH,
     vllm_version.PATCH,
@@ -24,4 +22,4 @@ VERL_PATCHES: tuple[Patch, ...] = (
 """Applied by verl's plugin in every process of a CPU run."""
 
 CPU_PATCHES: tuple[Patch, ...] = (*VERL_PATCHES, vllm_plugin.PATCH)
-"""All patches of the CPU platform. vLLM's plugin applies the last one, and that of the store."""
+"""All patches of the CPU platform. vLLM's plugin applies the last one."""

@@ -5,14 +5,13 @@ leaves an empty parameter in its place (``dispatch_cpu_unquantized_gemm`` in
 ``vllm/model_executor/layers/utils.py``). The first weight sync of a reinforcement-learning run
 then fails: "Attempted to load weight (torch.Size([192, 64])) into parameter (torch.Size([0]))".
 
-Entry point group ``vllm.general_plugins``: vLLM calls ``register`` in each of its processes.
+``rewardmap_verl.verl_plugin.vllm_plugin`` calls ``register`` in each of vLLM's processes.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rewardmap_verl.cpu import tcp_store
 from rewardmap_verl.cpu.environment import cpu_is_selected
 from rewardmap_verl.patching import Patch, Platform, apply
 
@@ -48,11 +47,10 @@ PATCH = Patch(
 
 
 def register() -> None:
-    """Apply the patches of vLLM's processes in a CPU run."""
+    """Apply the patch in a CPU run."""
     if not cpu_is_selected():
         return
     from vllm.platforms import current_platform
 
     if current_platform.is_cpu():
         apply(PATCH)
-        apply(tcp_store.PATCH)

@@ -21,6 +21,7 @@ from rewardmap_verl.evaluation.inference import (
 from rewardmap_verl.evaluation.questions import EvalSet, read_questions
 from rewardmap_verl.evaluation.saved import find_saved, read_saved
 from rewardmap_verl.questions.types import QuestionType
+from rewardmap_verl.reaper import start_reaper
 from rewardmap_verl.usage_statistics import disable_usage_statistics
 
 __all__ = ["AnswerSources", "is_model", "prepare_environment"]
@@ -104,6 +105,7 @@ class AnswerSources:
     def _ask(self, model: str, log: Path) -> None:
         def start() -> VllmEngine:
             prepare_environment()
+            start_reaper()
             return VllmEngine(model, self.generation, self.questions)
 
         header = log_header(self.questions, model, self.generation)

@@ -8,7 +8,10 @@ column chunk.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +20,16 @@ import pyarrow.parquet as pq
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.files import check_file
+from rewardmap_verl.inputs.thrift import CompactReader
 
 __all__ = ["open_parquet", "parquet_rows"]
 
 _BATCH_BYTES: Final = 256 * 1024 * 1024
 _MAX_ROWS_AT_ONCE: Final = 64
 _PAGE_HEADER_BYTES: Final = 16
-_NEXT_INT32: Final = 0x15  # Thrift: the next field is a 32-bit integer
-_SIZE_FIELDS: Final = 2
+_FOOTER_END: Final = 8
+# Numbers of fields in parquet.thrift: of FileMetaData, RowGroup, ColumnChunk and PageHeader.
+_ROW_GROUPS, _COLUMNS, _META_DATA, _PAGE_SIZE = 4, 1, 3, 2
 _MAX_EXPANSION: Final = 200  # of a chunk above _BATCH_BYTES; text and images stay below 50
 
 
@@ -40,13 +45,12 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     except (OSError, ValueError, pa.ArrowException) as error:
         hint = f"It is not a readable parquet file ({_first_line(error)})."
         raise DataError(path, hint=hint) from error
-    for chunk in _chunks(file):
-        stored = chunk.total_compressed_size
-        expanded = max(chunk.total_uncompressed_size, _first_page_bytes(path, chunk))
-        if expanded > _BATCH_BYTES and expanded > _MAX_EXPANSION * max(stored, 1):
-            found = f"{stored:,} bytes that expand to {expanded:,}"
+    for chunk in _chunks(path):
+        expanded = max(chunk.expanded, _first_page_bytes(path, chunk.start))
+        if expanded > _BATCH_BYTES and expanded > _MAX_EXPANSION * max(chunk.stored, 1):
+            found = f"{chunk.stored:,} bytes that expand to {expanded:,}"
             hint = "The file may be a decompression bomb. Save it again with less compression."
-            raise DataError(path, f"column {chunk.path_in_schema}", found, hint)
+            raise DataError(path, f"column {chunk.column}", found, hint)
     return file
 
 
@@ -65,7 +69,7 @@ def parquet_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[d
     if missing:
         hint = f"It has the columns {', '.join(file.schema_arrow.names)}."
         raise DataError(path, "column", ", ".join(sorted(missing)), hint)
-    largest = max((chunk.total_uncompressed_size for chunk in _chunks(file)), default=1)
+    largest = max((chunk.expanded for chunk in _chunks(path)), default=1)
     rows_at_once = max(1, min(_MAX_ROWS_AT_ONCE, _BATCH_BYTES // max(largest, 1)))
     try:
         for batch in file.iter_batches(rows_at_once, columns=list(columns) if columns else None):
@@ -75,43 +79,62 @@ def parquet_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[d
         raise DataError(path, hint=hint) from error
 
 
-def _chunks(file: pq.ParquetFile) -> Iterator[pq.ColumnChunkMetaData]:
-    metadata = file.metadata
-    for group in range(metadata.num_row_groups):
-        for column in range(metadata.num_columns):
-            yield metadata.row_group(group).column(column)
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """One column of one row group, as the footer describes it."""
+
+    column: str
+    expanded: int
+    """Bytes of its pages after decompression."""
+    stored: int
+    """Bytes of its pages in the file."""
+    start: int
+    """Position of the first page: the dictionary, if there is one."""
 
 
-def _first_page_bytes(path: Path, chunk: pq.ColumnChunkMetaData) -> int:
+def _chunks(path: Path) -> list[_Chunk]:
+    """Read the column chunks of all row groups.
+
+    Raises:
+        DataError: The footer is damaged.
+    """
+    try:
+        groups = CompactReader(_footer(path)).struct().get(_ROW_GROUPS, [])
+        return [_chunk(column[_META_DATA]) for group in groups for column in group[_COLUMNS]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        hint = f"Its footer is damaged ({_first_line(error)}). Download or write it again."
+        raise DataError(path, hint=hint) from error
+
+
+def _footer(path: Path) -> bytes:
+    """Return the description at the end of a file: it is followed by its length and a mark."""
+    with path.open("rb") as stream:
+        end = stream.seek(-_FOOTER_END, os.SEEK_END)
+        size = int.from_bytes(stream.read(4), "little")
+        stream.seek(max(0, end - size))
+        return stream.read(min(size, end))
+
+
+def _chunk(fields: dict[int, Any]) -> _Chunk:
+    """Read a ``ColumnMetaData`` struct."""
+    column = b".".join(fields[3]).decode(errors="replace")
+    return _Chunk(column, int(fields[6]), int(fields[7]), int(fields.get(11) or fields[9]))
+
+
+def _first_page_bytes(path: Path, start: int) -> int:
     """Return the decompressed size of the first page of a chunk, from the header of the page.
 
     The sizes in the footer can be false. The first page is the dictionary, if there is one, whose
-    values each row can repeat. A page header is a Thrift struct in the compact protocol; its first
-    two fields are the 32-bit integers ``type`` and ``uncompressed_page_size``.
+    values each row can repeat.
 
     Returns:
-        Bytes; 0 if the header does not start with these fields.
+        Bytes; 0 if the header does not say it.
     """
-    start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
-    with path.open("rb") as stream:
-        stream.seek(start)
-        head = iter(stream.read(_PAGE_HEADER_BYTES))
-    values: list[int] = []
-    for byte in head:
-        if byte != _NEXT_INT32 or len(values) == _SIZE_FIELDS:
-            break
-        values.append(_varint(head))
-    return values[1] >> 1 if len(values) == _SIZE_FIELDS else 0  # zigzag, never negative
-
-
-def _varint(stream: Iterator[int]) -> int:
-    value = shift = 0
-    for byte in stream:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    return value
+    with path.open("rb") as stream, contextlib.suppress(ValueError, OverflowError):
+        stream.seek(max(0, start))
+        fields = CompactReader(stream.read(_PAGE_HEADER_BYTES)).fields()
+        return next((int(value) for number, value in fields if number == _PAGE_SIZE), 0)
+    return 0
 
 
 def _first_line(error: Exception) -> str:

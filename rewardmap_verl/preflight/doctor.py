@@ -59,7 +59,7 @@ def examine_installation() -> Iterator[CheckResult]:
     if drivers:
         yield driver_item(drivers[0])
     yield from platform_items(on_cpu)
-    yield from plugin_items(on_cpu)
+    yield from plugin_items()
     yield from variable_items(on_cpu)
     yield memory_item()
     yield shared_memory_item(on_cpu)
@@ -193,7 +193,7 @@ def devices_item(devices: list[str], on_cpu: bool) -> CheckResult:
     return CheckResult("Devices", "none for torch", State.MISSING, hint)
 
 
-def plugin_items(on_cpu: bool) -> Iterator[CheckResult]:
+def plugin_items() -> Iterator[CheckResult]:
     """Check that verl, Hydra and vLLM find the package."""
     problem = plugin_problem()
     if problem:
@@ -203,8 +203,7 @@ def plugin_items(on_cpu: bool) -> Iterator[CheckResult]:
     else:
         yield CheckResult("verl plugin", "loaded")
     yield recipes_item()
-    if on_cpu:
-        yield vllm_plugin_item()
+    yield vllm_plugin_item()
 
 
 def recipes_item() -> CheckResult:
@@ -230,10 +229,8 @@ def is_on_search_path() -> bool:
 
 
 def vllm_plugin_item() -> CheckResult:
-    """Check that vLLM's part of the CPU platform can be loaded."""
-    ours = [
-        one for one in entry_points(group="vllm.general_plugins") if one.name == "rewardmap_cpu"
-    ]
+    """Check that vLLM finds our plugin and can load it."""
+    ours = [one for one in entry_points(group="vllm.general_plugins") if one.name == "rewardmap"]
     if not ours:
         return CheckResult("vLLM plugin", "not found", State.MISSING, "Reinstall rewardmap-verl.")
     try:

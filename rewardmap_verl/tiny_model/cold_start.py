@@ -20,6 +20,7 @@ from pathlib import Path
 from rewardmap_verl.cpu.environment import cpu_environment
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder, write_bytes
+from rewardmap_verl.reaper import no_orphans
 from rewardmap_verl.tiny_model.conversations import Conversation
 
 __all__ = ["cold_start", "trainer_command", "write_conversations"]
@@ -138,6 +139,7 @@ def trainer_command(model: Path, work: Path, steps: int, overrides: Sequence[str
     ]
 
 
+@no_orphans()
 def _run(
     command: Sequence[str], work: Path, timeout: float, progress: Callable[[int], object]
 ) -> None:

@@ -6,12 +6,16 @@ from collections.abc import Iterable
 
 from rewardmap_verl.cpu.patches import CPU_PATCHES
 from rewardmap_verl.patching import Patch, Platform
-from rewardmap_verl.verl_plugin import frozen_tower, position_ids, single_machine
+from rewardmap_verl.verl_plugin import frozen_tower, position_ids, single_machine, tcp_store
 
 __all__ = ["ALL_PATCHES", "EVERY_PLATFORM", "markdown_table"]
 
-EVERY_PLATFORM: tuple[Patch, ...] = (position_ids.PATCH, frozen_tower.PATCH)
-"""Patches that verl's processes apply on every platform."""
+EVERY_PLATFORM: tuple[Patch, ...] = (
+    position_ids.PATCH,
+    frozen_tower.PATCH,
+    tcp_store.PATCH,
+)
+"""Patches that verl's processes apply on every platform; vLLM's processes apply the last one."""
 
 ALL_PATCHES: tuple[Patch, ...] = (*EVERY_PLATFORM, single_machine.PATCH, *CPU_PATCHES)
 """All patches. That of a run on one machine is applied by its Hydra callback."""

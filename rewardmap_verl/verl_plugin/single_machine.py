@@ -5,7 +5,8 @@ instance for the run, even if ``RAY_ADDRESS`` or a file of an earlier ``ray star
 For such a run this callback, before Ray starts:
 
 - makes 127.0.0.1 the address of the node. TransferQueue, vLLM's server and verl's workers bind to
-  Ray's node address, so no port of the run can be reached from other machines;
+  Ray's node address, and torch's store does with the patch of ``tcp_store``, so no port of the run
+  can be reached from other machines;
 - starts the ``reaper``, so that no process outlives the run.
 
 A run that joins a cluster is left alone.
@@ -20,7 +21,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from rewardmap_verl.patching import Patch, apply
-from rewardmap_verl.verl_plugin.reaper import start_reaper
+from rewardmap_verl.reaper import start_reaper
 
 __all__ = ["LOOPBACK", "PATCH", "SingleMachineCallback", "starts_own_ray"]
 
@@ -31,6 +32,8 @@ LOOPBACK = {
     "VLLM_HOST_IP": "127.0.0.1",
     # gloo listens on the interface of the host's name otherwise.
     "GLOO_SOCKET_IFNAME": "lo",
+    # So does NCCL, for the exchange of addresses before the first collective.
+    "NCCL_SOCKET_IFNAME": "lo",
 }
 """Variables that the run's processes inherit."""
 

@@ -19,7 +19,7 @@ PAGE = REPOSITORY / "docs" / "architecture.md"
 
 ORDER = [
     *("errors", "inputs", "config_blocks", "patching"),
-    "usage_statistics",
+    *("reaper", "usage_statistics"),
     *("transit", "drawing", "questions", "rewards"),
     *("preparation", "curriculum", "checkpoints", "preflight", "cpu", "tiny_model"),
     *("verl_plugin", "evaluation", "reports", "launch", "commands"),

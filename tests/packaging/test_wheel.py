@@ -67,7 +67,7 @@ def test_entry_points(wheel: Path) -> None:
     for line in (
         "rewardmap = rewardmap_verl.commands.main:app",
         "rewardmap = rewardmap_verl.verl_plugin.plugin",
-        "rewardmap_cpu = rewardmap_verl.cpu.vllm_plugin:register",
+        "rewardmap = rewardmap_verl.verl_plugin.vllm_plugin:register",
     ):
         assert line in text
 

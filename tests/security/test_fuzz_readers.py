@@ -33,6 +33,7 @@ SEEDS: tuple[tuple[str, int], ...] = (
     ("rollout dump as answers", 623),
     ("weights", 211),
     ("parquet", 189374),
+    ("parquet", 1000002181),  # pyarrow aborted the process
     ("record of a run", 107),
     ("rollout dump", 532),
     ("reward settings", 5548546),

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 PROGRAM = """
 import subprocess, sys, time
-from rewardmap_verl.verl_plugin.reaper import start_reaper
+from rewardmap_verl.reaper import start_reaper
 
 print(start_reaper())
 sleeper = [sys.executable, "-c", "import time; time.sleep(300)"]
@@ -75,7 +75,7 @@ def test_a_program_that_ends_leaves_nothing() -> None:
 
 UNMARKED = """
 import subprocess, sys
-from rewardmap_verl.verl_plugin.reaper import start_reaper
+from rewardmap_verl.reaper import start_reaper
 
 print(start_reaper())
 inner = "import subprocess, sys, time; print(subprocess.Popen(sys.argv[1:]).pid, flush=True)"

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from rewardmap_verl.cpu.tcp_store import is_loopback
+from rewardmap_verl.verl_plugin.tcp_store import is_loopback
 
 PROGRAM = """
 import sys
 import psutil
 import torch.distributed as dist
-from rewardmap_verl.cpu.tcp_store import PATCH
+from rewardmap_verl.verl_plugin.tcp_store import PATCH
 from rewardmap_verl.patching import apply
 
 if sys.argv[1] == "patched":

@@ -1,7 +1,8 @@
 """Listen on the loopback interface only where torch.distributed's address is a loopback address.
 
 Upstream: the server of a ``TCPStore`` listens on all interfaces, whatever its host name is. verl's
-workers and vLLM's engine create one each for their process groups.
+workers and vLLM's engine create one each for their process groups. A run on one machine uses
+loopback addresses (``rewardmap_verl.verl_plugin.single_machine``); others are left to torch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from rewardmap_verl.patching import Patch, Platform
+from rewardmap_verl.patching import Patch
 
 __all__ = ["PATCH", "is_loopback"]
 
@@ -64,5 +65,4 @@ PATCH = Patch(
     reason="The TCPStore of a process group listens on all interfaces.",
     upstream="torch: bind the server of a TCPStore to its host name.",
     seen_in="torch 2.11.0",
-    platform=Platform.CPU,
 )

@@ -1,8 +1,9 @@
-"""Kill what a run leaves behind when its program dies, even from SIGKILL.
+"""Kill what a program leaves behind when it dies, even from SIGKILL.
 
-Ray ends its processes when the program that started it exits. After SIGKILL some of them run on for
-ten seconds or more. ``start_reaper`` starts this module as a separate process, which records
-the descendants of the program every second and kills them as soon as the program has ended.
+Ray and vLLM end their processes when the program that started them exits. After SIGKILL some of
+them run on for ten seconds or more, and a subprocess runs on to its end. ``start_reaper`` starts
+this module as a separate process, which records the descendants of the program every second and
+kills them as soon as the program has ended. ``no_orphans`` does so for the time of a block.
 
 Descendants whose parent dies first are no longer recognizable by their parent, and Ray overwrites
 the environment of its processes with their titles. So both are used: the record of descendants, and
@@ -25,10 +26,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["MARK", "start_reaper"]
+__all__ = ["MARK", "no_orphans", "start_reaper"]
 
 MARK = "REWARDMAP_RUN"
-"""Variable with a random identifier of the run."""
+"""Variable with a random identifier of the program's descendants."""
 
 INTERVAL = 1.0
 """Seconds between two reads of the process table."""
@@ -46,15 +47,43 @@ class Process(NamedTuple):
 
 
 def start_reaper() -> int | None:
-    """Start the reaper for this process and its descendants.
+    """Start a reaper for this process and its descendants.
 
     Returns:
         The reaper's process id; ``None`` on a system without ``/proc``.
     """
+    started = _start()
+    return started[0].pid if started else None
+
+
+@contextlib.contextmanager
+def no_orphans() -> Iterator[None]:
+    """Kill the descendants of this process if it dies inside the block.
+
+    When the block ends, its processes are left alone and the reaper ends.
+    """
+    outer = os.environ.get(MARK)
+    started = _start()
+    try:
+        yield
+    finally:
+        if started:
+            reaper, held = started
+            with contextlib.suppress(BrokenPipeError):
+                os.write(held, b"done")
+            os.close(held)
+            reaper.wait()
+            os.environ.pop(MARK, None)
+            if outer is not None:
+                os.environ[MARK] = outer
+
+
+def _start() -> tuple[subprocess.Popen[bytes], int] | None:
+    """Start a reaper; return it with the pipe that closes when this process ends."""
     if not Path("/proc/self/environ").exists():
         return None
     mark = uuid.uuid4().hex
-    waits, _held = os.pipe()  # not inheritable: ``_held`` closes when this process ends
+    waits, held = os.pipe()  # not inheritable: ``held`` closes when this process ends
     reaper = subprocess.Popen(
         [sys.executable, "-I", "-S", __file__, str(os.getpid()), mark],
         stdin=waits,
@@ -63,7 +92,7 @@ def start_reaper() -> int | None:
     )
     os.close(waits)
     os.environ[MARK] = mark
-    return reaper.pid
+    return reaper, held
 
 
 def process_table() -> dict[int, Process]:
@@ -135,7 +164,10 @@ def kill_survivors(known: dict[int, str], mark: str) -> None:
 
 
 def main() -> None:
-    """Record the descendants of a program until it ends, then kill them."""
+    """Record the descendants of a program until it ends, then kill them.
+
+    If the program writes to the pipe, they are left alone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     program, mark = int(sys.argv[1]), sys.argv[2]
     table = process_table()
@@ -144,6 +176,8 @@ def main() -> None:
         add_descendants(known, table)
         closed, _, _ = select.select([sys.stdin], [], [], INTERVAL)
         if closed:
+            if os.read(0, 4):
+                return
             time.sleep(PAUSE)  # the pipe closes an instant before the process is gone
         table = process_table()
     known.pop(program, None)
