@@ -97,6 +97,42 @@ def test_an_orphan_without_the_mark_is_killed() -> None:
     assert wait_until(lambda: not is_running(orphan) and not is_running(reaper))
 
 
+BLOCK = """
+import subprocess, sys, time
+from rewardmap_verl.reaper import no_orphans
+
+sleeper = [sys.executable, "-c", "import time; time.sleep(300)"]
+with no_orphans():
+    child = subprocess.Popen(sleeper, stdin=subprocess.DEVNULL, start_new_session=True)
+    print(child.pid, flush=True)
+    sys.stdin.readline()
+print("the block has ended", flush=True)
+{end}
+"""
+
+
+def test_a_block_leaves_nothing_if_the_program_dies_in_it() -> None:
+    program, (child,) = start("", BLOCK, count=1)
+    program.kill()
+    program.wait(timeout=20)
+    assert wait_until(lambda: not is_running(child))
+
+
+def test_processes_are_left_alone_after_a_block() -> None:
+    program, (child,) = start("sys.stdin.read()", BLOCK, count=1)
+    assert program.stdin is not None and program.stdout is not None
+    program.stdin.write("go on\n")
+    program.stdin.flush()
+    assert program.stdout.readline() == "the block has ended\n"
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+    assert children == [str(child)], "the reaper has ended, the child has not"
+    program.kill()
+    program.wait(timeout=20)
+    time.sleep(0.3)
+    assert is_running(child)
+    os.kill(child, signal.SIGKILL)
+
+
 def test_processes_of_other_runs_are_left_alone() -> None:
     program, left = start("time.sleep(300)")
     other, others = start("time.sleep(300)")

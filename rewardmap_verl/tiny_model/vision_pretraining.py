@@ -136,11 +136,27 @@ def pretrain_vision(
         ConfigError: ``output`` exists.
         DataError: The images differ in size.
     """
+    if output.exists():
+        raise ConfigError(output, found="an existing path", hint="Remove it or choose another one.")
+    trained = train_tower(model, examples, steps, seed, report)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(output), staging_folder(output, "config.json") as staging:
+        shutil.copytree(model, staging, dirs_exist_ok=True)
+        trained.save_pretrained(staging)
+    return output
+
+
+def train_tower(
+    model: Path,
+    examples: Sequence[Example],
+    steps: int,
+    seed: int,
+    report: Callable[[int, float], None],
+) -> Any:
+    """Return the model after the training of its tower, as ``pretrain_vision`` describes it."""
     import torch
     from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
-    if output.exists():
-        raise ConfigError(output, found="an existing path", hint="Remove it or choose another one.")
     full: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(model)
     processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
     pixels, grid = _pixels(processor, examples)
@@ -151,11 +167,7 @@ def pretrain_vision(
     targets = _Targets(embeddings[words], contents, image_token, empty)
     _fit(full.model.visual, pixels, grid, targets, steps, seed, report)
     init_visual_lookup_heads(full, torch.Generator().manual_seed(seed))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with disk_errors(output), staging_folder(output, "config.json") as staging:
-        shutil.copytree(model, staging, dirs_exist_ok=True)
-        full.save_pretrained(staging)
-    return output
+    return full
 
 
 def _pixels(processor: Any, examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:

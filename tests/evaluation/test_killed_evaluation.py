@@ -9,18 +9,22 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.timeout(600)
 
 PROGRAM = """
-import time
+import subprocess, sys, time
+from pathlib import Path
 from rewardmap_verl.evaluation import inference
 from rewardmap_verl.evaluation.answer_log import LoggedAnswer
 
 class Slow:
-    def __init__(self, *_):
-        pass
+    def __init__(self, model, *_):
+        sleeper = [sys.executable, "-c", "import time; time.sleep(300)"]
+        child = subprocess.Popen(sleeper, stdin=subprocess.DEVNULL, start_new_session=True)
+        Path(model, "child").write_text(str(child.pid))
 
     def answer(self, batch):
         time.sleep({pause})
@@ -30,7 +34,7 @@ inference.VllmEngine = Slow
 from rewardmap_verl.commands.main import app
 app()
 """
-"""The command with an engine that needs time and no model."""
+"""The command with an engine that needs time and no model, and has a process as vLLM's has."""
 
 
 def start(pause: float, *arguments: object) -> subprocess.Popen[bytes]:
@@ -59,8 +63,14 @@ def test_a_kill_costs_one_batch_and_changes_no_metric(prepared: Path, tmp_path: 
     while len(lines(answers)) < 9:
         assert time.monotonic() < end and program.poll() is None, "nothing was answered"
         time.sleep(0.05)
+    child = int((model / "child").read_text())
+    assert psutil.pid_exists(child)
     program.kill()
     program.communicate()
+    end = time.monotonic() + 20
+    while psutil.pid_exists(child):
+        assert time.monotonic() < end, "the engine's process outlives the command"
+        time.sleep(0.05)
     kept = [line for line in lines(answers) if line.endswith("}")]
     assert not (answers.parent / "results.json").exists()
 

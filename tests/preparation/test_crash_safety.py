@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation import atomic
 from rewardmap_verl.preparation.atomic import exclusive_lock, staging_folder, write_bytes
 from rewardmap_verl.preparation.exports.write import ExportFormat, write_export
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
+from tests.kill_points import kill_points
 
 Make = Callable[..., PrepareSettings]
 
-CALLS = ("rename", "replace", "unlink", "rmdir", "link")
 OLD, NEW = {"marker": b"old", "a/b": b"1"}, {"marker": b"new", "a/c": b"2"}
 
 
@@ -39,54 +35,11 @@ def write_all(target: Path, files: dict[str, bytes], resume: bool = False) -> No
             write_bytes(staging / name, content)
 
 
-def killed_at(work: Callable[[], object], point: int, exchange: bool) -> int:
-    """Run work in a child that is killed before its system call number ``point`` of CALLS.
-
-    Returns:
-        The exit code: 0 if the work ended before that call.
-    """
-
-    def child() -> None:
-        calls = iter(range(point))
-
-        def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **options: Any) -> Any:
-                if next(calls, None) is None:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*arguments, **options)
-
-            return call
-
-        for name in CALLS:
-            setattr(os, name, counted(getattr(os, name)))
-        shutil._use_fd_functions = False  # type: ignore[attr-defined]
-        atomic._exchange = counted(atomic._exchange) if exchange else lambda first, second: False
-        work()
-
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(120)
-    assert process.exitcode is not None
-    return process.exitcode
-
-
-def every_point(work: Callable[[], object], exchange: bool) -> Iterator[int]:
-    """Yield each point at which the work was killed; the last run ends without a kill."""
-    for point in range(200):
-        code = killed_at(work, point, exchange)
-        if code == 0:
-            assert point > 2
-            return
-        assert code == -signal.SIGKILL
-        yield point
-    raise AssertionError("the work never ended")
-
-
 @pytest.mark.parametrize("resume", [False, True])
-def test_the_exchange_leaves_a_complete_folder_at_every_point(tmp_path: Path, resume: bool) -> None:
+def test_the_exchange_leaves_a_complete_folder_at_kill_points(tmp_path: Path, resume: bool) -> None:
     target = tmp_path / "out"
     write_all(target, OLD)
-    for _ in every_point(lambda: write_all(target, NEW, resume), exchange=True):
+    for _ in kill_points(lambda: write_all(target, NEW, resume)):
         assert contents(target) in (OLD, NEW)
         write_all(target, OLD, resume)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -96,7 +49,7 @@ def test_the_exchange_leaves_a_complete_folder_at_every_point(tmp_path: Path, re
 def test_without_an_exchange_the_next_run_restores_the_old_folder(tmp_path: Path) -> None:
     target = tmp_path / "out"
     write_all(target, OLD)
-    for _ in every_point(lambda: write_all(target, NEW), exchange=False):
+    for _ in kill_points(lambda: write_all(target, NEW), exchange=False):
         if not target.exists():
             with pytest.raises(RuntimeError), staging_folder(target, "marker"):
                 raise RuntimeError
@@ -106,12 +59,12 @@ def test_without_an_exchange_the_next_run_restores_the_old_folder(tmp_path: Path
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_prepared_folder_survives_a_kill_at_every_point(local: Make) -> None:
+def test_a_prepared_folder_survives_a_kill_at_kill_points(local: Make) -> None:
     out = local().out
     old = prepare(local())
     before = contents(out)
     new = local(seed=5)
-    for _ in every_point(lambda: prepare(new), exchange=True):
+    for _ in kill_points(lambda: prepare(new)):
         found = contents(out)
         if found != before:  # the new folder, complete
             assert prepare(new).fingerprint != old.fingerprint
@@ -123,14 +76,14 @@ def test_a_prepared_folder_survives_a_kill_at_every_point(local: Make) -> None:
 
 
 @pytest.mark.parametrize("form", list(ExportFormat))
-def test_an_export_survives_a_kill_at_every_point(
+def test_an_export_survives_a_kill_at_kill_points(
     local: Make, tmp_path: Path, form: ExportFormat
 ) -> None:
     prepare(local())
     target = tmp_path / "export"
     write_export(local().out, form, target)
     before = contents(target)
-    points = every_point(lambda: write_export(local().out, form, target), exchange=True)
+    points = kill_points(lambda: write_export(local().out, form, target))
     for _ in points:
         assert contents(target) == before
     write_export(local().out, form, target)

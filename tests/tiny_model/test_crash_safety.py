@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from rewardmap_verl.questions.types import QuestionType
-from rewardmap_verl.tiny_model import build, cold_start
+from rewardmap_verl.tiny_model import build, cold_start, vision_pretraining
 from rewardmap_verl.tiny_model.conversations import Conversation
 from tests.kill_points import kill_points
 
@@ -48,7 +48,7 @@ def test_supervised_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for name in FILES:
         (start / name).touch()
 
-    def train(command: Sequence[str], work: Path, timeout: float) -> None:
+    def train(command: Sequence[str], work: Path, *_: object) -> None:
         trained = work / "global_step_3" / "huggingface"
         trained.mkdir(parents=True)
         for name in ("config.json", "model.safetensors"):
@@ -59,4 +59,16 @@ def test_supervised_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     check(
         lambda output: cold_start.cold_start(start, rows, output, steps=3),
         tmp_path / "models" / "started",
+    )
+
+
+def test_vision_pretraining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "tokenizer.json").touch()
+    weights = saver("config.json", "model.safetensors")
+    monkeypatch.setattr(vision_pretraining, "train_tower", lambda *arguments: weights)
+    check(
+        lambda output: vision_pretraining.pretrain_vision(start, [], output),
+        tmp_path / "models" / "seeing",
     )

@@ -8,17 +8,17 @@ import sys
 
 import pytest
 
-from rewardmap_verl.verl_plugin.tcp_store import is_loopback
+from rewardmap_verl.verl_plugin.patches import EVERY_PLATFORM
+from rewardmap_verl.verl_plugin.tcp_store import PATCH, is_loopback
 
 PROGRAM = """
 import sys
 import psutil
 import torch.distributed as dist
-from rewardmap_verl.verl_plugin.tcp_store import PATCH
-from rewardmap_verl.patching import apply
+from rewardmap_verl.verl_plugin.vllm_plugin import register
 
 if sys.argv[1] == "patched":
-    apply(PATCH)
+    register()
 dist.init_process_group("gloo", init_method="tcp://127.0.0.1:0", rank=0, world_size=1)
 dist.barrier()
 sockets = psutil.Process().net_connections(kind="inet")
@@ -29,7 +29,12 @@ print(*sorted({one.laddr.ip for one in sockets if one.status == psutil.CONN_LIST
 def listening(patched: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, patched],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GLOO_SOCKET_IFNAME": "lo"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "GLOO_SOCKET_IFNAME": "lo",
+            "VERL_PLATFORM": "",
+        },
         capture_output=True,
         text=True,
         timeout=300,
@@ -39,6 +44,8 @@ def listening(patched: str) -> set[str]:
 
 
 def test_the_store_listens_on_loopback_only() -> None:
+    """With vLLM's plugin, which applies the patch as verl's does, on any platform."""
+    assert PATCH in EVERY_PLATFORM
     assert all(is_loopback(address.removeprefix("::ffff:")) for address in listening("patched"))
 
 
