@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rewardmap_verl.cpu.frozen_tower import KEY
 from rewardmap_verl.drawing.pocket_map import PocketStyle, draw_pocket_map
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_folder, write_bytes
@@ -167,7 +166,8 @@ def pretrain(
         reader = MapReader(work / "seeing", (NETWORKS.height, NETWORKS.width))
         run = _LanguageRun(work, settings, reader, report)
         curve = [*run.train("reading", settings.reading), *run.train("answers", settings.answers)]
-        reader.model.config.update({KEY: True})  # what the tower has learned is not trained away
+        # verl_plugin/frozen_tower.py reads it: what the tower has learned is not trained away.
+        reader.model.config.update({"freeze_vision_tower": True})
         with staging_folder(output, "config.json") as staging:
             reader.save(staging)
             record = _record(settings, curve, evaluate_reading(reader, settings))
