@@ -19,7 +19,7 @@ _RECENT = 20
 """Steps whose median duration predicts the remaining time."""
 
 
-PACE = 8.0
+PACE = 15.0
 """Seconds between two lines, if steps are shorter."""
 
 

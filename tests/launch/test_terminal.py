@@ -55,7 +55,7 @@ def test_short_steps_share_a_line_within_a_stage() -> None:
     judgment = (group("TorF1", 0, (1.0,), "judgment"),)
     steps = [(1, judgment), (2, judgment), (3, STEP), (4, STEP), (5, STEP), (6, STEP)]
     lines = StepLines(6, ["judgment", "counting"])
-    entries = [Entry("train", step, 3.0 * step, groups) for step, groups in steps]
+    entries = [Entry("train", step, 6.0 * step, groups) for step, groups in steps]
     shown = [text.split()[:2] for entry in entries for text in lines.add(entry)]
     assert shown == [
         ["1/6", "judgment"],
