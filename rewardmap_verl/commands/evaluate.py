@@ -4,32 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.commands.option_groups import option_groups
+from rewardmap_verl.commands.server_options import ServerOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rewardmap_verl.evaluation.questions import EvalSet
     from rewardmap_verl.evaluation.results import Evaluation, Results
 
 __all__ = ["evaluate"]
 
 MODEL = "Generating answers with a model"
 
+
+class Sampling(str, Enum):
+    """How tokens are chosen."""
+
+    GREEDY = "greedy"
+    MODEL = "model"
+
+
 SourceArgument = Annotated[
     str,
     typer.Argument(
         help="Folder of a model or its name on the hub; or saved answers: ours (JSON lines), "
         "VLMEvalKit's file or folder, verl's validation_data_dir or one STEP.jsonl of it; "
-        "or a baseline: random, majority, planner, gold."
+        "or a baseline: random, majority, planner, gold; or a model of a server: URL#MODEL."
     ),
 ]
-DataArgument = Annotated[Path, typer.Argument(help="Folder written by `rewardmap prepare`.")]
+DataArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Folder written by `rewardmap prepare`. With --endpoint it is the only argument."
+    ),
+]
 SplitOption = Annotated[str, typer.Option(help="Split of the data: test or train.")]
 AgainstOption = Annotated[
     str | None, typer.Option(help="A second source, compared with the first by a paired test.")
@@ -67,6 +83,20 @@ DetailOption = Annotated[
 WeightsOption = Annotated[
     Path | None, typer.Option(help="YAML with other difficulty weights (docs/evaluation.md).")
 ]
+WithoutMapOption = Annotated[
+    bool,
+    typer.Option(
+        "--without-map", help="Also ask the model without any image.", rich_help_panel=MODEL
+    ),
+]
+BlankOption = Annotated[
+    bool,
+    typer.Option(
+        "--blank",
+        help="Also ask the model with a white image in place of each map.",
+        rich_help_panel=MODEL,
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of intervals, tests and random baseline.")]
 AnswersOption = Annotated[
     Path | None,
@@ -95,11 +125,19 @@ MemoryOption = Annotated[
 TensorParallelOption = Annotated[
     int, typer.Option(min=1, help="GPUs that share one model.", rich_help_panel=MODEL)
 ]
+SamplingOption = Annotated[
+    Sampling,
+    typer.Option(
+        help="greedy, or model: the model's own generation settings.", rich_help_panel=MODEL
+    ),
+]
 
 
+@option_groups
 def evaluate(
+    server: ServerOptions,
     source: SourceArgument,
-    data: DataArgument,
+    data: DataArgument = None,
     split: SplitOption = "test",
     against: AgainstOption = None,
     out: OutOption = None,
@@ -118,6 +156,9 @@ def evaluate(
     dtype: DtypeOption = "auto",
     gpu_memory_utilization: MemoryOption = 0.9,
     tensor_parallel_size: TensorParallelOption = 1,
+    sampling: SamplingOption = Sampling.GREEDY,
+    without_map: WithoutMapOption = False,
+    blank: BlankOption = False,
 ) -> None:
     """Measure a model as the papers do: weighted accuracy, map score, ReasonMap-Plus.
 
@@ -132,31 +173,44 @@ def evaluate(
     Before and after: **rewardmap evaluate runs/x/merged data/x --against runs/x/model**
 
     A validation of a run: **rewardmap evaluate runs/x/validation data/x**
+
+    A model of any OpenAI-compatible server, with the key in OPENAI_API_KEY:
+    **rewardmap evaluate --endpoint http://localhost:8000/v1 --model NAME data/x**
     """
     from rich.console import Console
 
     from rewardmap_verl.evaluation.evaluator import Evaluator
     from rewardmap_verl.evaluation.inference import Generation
-    from rewardmap_verl.evaluation.questions import read_questions
+    from rewardmap_verl.evaluation.questions import Mask, read_questions
     from rewardmap_verl.evaluation.results import write_results
     from rewardmap_verl.evaluation.sources import AnswerSources
     from rewardmap_verl.evaluation.weights import load_weights
 
     console = Console()
     generation = Generation(
-        max_tokens, dtype, max_model_len, gpu_memory_utilization, tensor_parallel_size
+        max_tokens,
+        dtype,
+        max_model_len,
+        gpu_memory_utilization,
+        tensor_parallel_size,
+        greedy=sampling is Sampling.GREEDY,
     )
     with _reported_errors():
+        source, folder_of_data = server.source_and_data(source, data)
         table = load_weights(weights)
-        questions = read_questions(data, split).first(limit)
-        with _progress(console, questions) as progress:
-            sources = AnswerSources(questions, generation, batch_size, seed, lenient, progress)
+        questions = read_questions(folder_of_data, split).first(limit)
+        masks = [mask for mask, on in zip(Mask, (without_map, blank), strict=True) if on]
+        with _progress(console, len(questions.items) * (1 + len(masks))) as progress:
+            sources = AnswerSources(
+                questions, generation, batch_size, seed, lenient, progress, server.options()
+            )
             title = name or sources.default_name(source)
             folder = out or Path("outputs", "evaluation") / title.replace("/", "-")
             evaluator = Evaluator(sources, table)
+            masked = evaluator.evaluate_masked(source, title, folder, masks)
             found = evaluator.evaluate_pair(source, against, title, folder, answers)
         rows = evaluator.evaluate_baselines({source, against}) if baselines else []
-        results = _results(found, rows, published, seed)
+        results = replace(_results(found, rows, published, seed), masked=masked)
         files = write_results(folder, results)
     _show(console, results, detail)
     written = f"Written: {', '.join(str(file) for file in files)}"
@@ -188,7 +242,7 @@ def _results(
 
 
 @contextmanager
-def _progress(console: Console, questions: EvalSet) -> Iterator[Callable[[int], None]]:
+def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar from the first generated answer on."""
     from rich.progress import (
         BarColumn,
@@ -210,7 +264,7 @@ def _progress(console: Console, questions: EvalSet) -> Iterator[Callable[[int], 
 
     def advance(count: int) -> None:
         if not tasks:
-            tasks.append(bar.add_task("questions answered", total=len(questions.items)))
+            tasks.append(bar.add_task("questions answered", total=total))
         bar.advance(tasks[0], count)  # type: ignore[arg-type]
 
     with bar:
@@ -229,7 +283,7 @@ def _show(console: Console, results: Results, detail: bool) -> None:
         console.print("Dim rows are published.")
     for note in results.notes():
         console.print(note, soft_wrap=True, markup=False, highlight=False)
-    for one in found:
+    for one in (*found, *results.masked):
         for note in one.notes:
             text = f"{one.name}: {note}"
             console.print(text, style="yellow", soft_wrap=True, markup=False, highlight=False)

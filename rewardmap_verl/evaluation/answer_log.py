@@ -35,9 +35,14 @@ class LoggedAnswer:
     key: str
     index: int
     response: str | None
-    tokens: int
+    tokens: int | None
+    """Generated tokens; ``None`` if a server does not tell."""
     finish: str
-    """Why generation stopped: "stop", or "length" at the maximum number of tokens."""
+    """Why generation stopped: "stop", "length" at the maximum number of tokens, "refusal"."""
+    refusal: str = ""
+    """What a server gave as the reason of a refusal."""
+    prompt_tokens: int | None = None
+    """Tokens of the prompt, as a server counts them."""
 
 
 def check_version(header: Mapping[str, Any], path: Path) -> None:
@@ -144,6 +149,8 @@ class AnswerLog:
                 "response": one.response,
                 "tokens": one.tokens,
                 "finish": one.finish,
+                **({"refusal": one.refusal} if one.refusal else {}),
+                **({} if one.prompt_tokens is None else {"prompt_tokens": one.prompt_tokens}),
             }
             for one in answers
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rewardmap_verl.evaluation.baselines import BASELINES
+from rewardmap_verl.evaluation.questions import Mask
 from rewardmap_verl.evaluation.results import Evaluation, evaluate_answers
 from rewardmap_verl.evaluation.sources import AnswerSources
 from rewardmap_verl.evaluation.weights import Weights
@@ -23,7 +24,14 @@ class Evaluator:
     weights: Weights
     config: RewardConfig = field(default_factory=RewardConfig)
 
-    def evaluate(self, source: str, name: str, log: Path, breakdown: bool = True) -> Evaluation:
+    def evaluate(
+        self,
+        source: str,
+        name: str,
+        log: Path,
+        breakdown: bool = True,
+        mask: Mask | None = None,
+    ) -> Evaluation:
         """Evaluate one source.
 
         Args:
@@ -31,11 +39,12 @@ class Evaluator:
             name: Its name in tables.
             log: The file that the answers of a model are appended to.
             breakdown: Also compute metrics by level and by map.
+            mask: What a model sees in place of the maps.
 
         Raises:
             DataError, ConfigError: The source, its answers or the log cannot be used.
         """
-        gathered = self.sources.answers(source, log)
+        gathered = self.sources.answers(source, log, mask)
         return evaluate_answers(
             name,
             gathered.answers,
@@ -46,6 +55,30 @@ class Evaluator:
             gathered.notes,
             breakdown,
         )
+
+    def evaluate_masked(
+        self, source: str, name: str, folder: Path, masks: Sequence[Mask]
+    ) -> list[Evaluation]:
+        """Ask a model again with its maps masked, once for each mask.
+
+        Args:
+            source: The model.
+            name: Its name in tables.
+            folder: Where answer logs are kept, ``answers-MASK.jsonl``.
+            masks: What the model sees in place of the maps.
+
+        Raises:
+            DataError, ConfigError: The source is no model, or a log cannot be used.
+        """
+        return [
+            self.evaluate(
+                source,
+                f"{name}, {mask.value}",
+                folder / f"answers-{mask.value.replace(' ', '-')}.jsonl",
+                mask=mask,
+            )
+            for mask in masks
+        ]
 
     def evaluate_pair(
         self, source: str, against: str | None, name: str, folder: Path, log: Path | None

@@ -248,9 +248,14 @@ def _notes_of_answers(
                 f"wrong (rows {rows}{', …' if len(missing) > _SHOWN else ''})."
             )
     given = [answer for several in answers.values() for answer in several]
-    if empty := sum(answer.empty for answer in given):
+    if refused := sum(answer.refused for answer in given):
+        yield f"{refused} of {len(given)} questions were refused and count as wrong."
+    if empty := sum(answer.empty and not answer.refused for answer in given):
         yield f"{empty} of {len(given)} answers are empty and count as wrong."
     if cut := sum(answer.cut for answer in given):
         yield f"{cut} of {len(given)} answers were cut off at the token limit (--max-tokens)."
     if failed := sum(map(_failed, given)):
         yield f"{failed} of {len(given)} answers report a failed model call and count as wrong."
+    if prompts := sum(answer.prompt_tokens or 0 for answer in given):
+        written = sum(answer.tokens or 0 for answer in given)
+        yield f"Tokens as counted by the server: {prompts:,} in prompts, {written:,} in answers."

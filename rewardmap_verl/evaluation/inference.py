@@ -1,8 +1,8 @@
 """Generate answers with a model, batch by batch, and log every batch.
 
-An engine turns a batch of questions into answers; ``VllmEngine`` is the only implementation.
-Prompts are built as verl builds them in training: the chat template of the model's processor and
-the prepared image, unchanged. Decoding is greedy.
+An engine turns a batch of questions into answers; ``VllmEngine`` is the only implementation
+(``endpoint.py`` asks a server). Prompts are built as verl builds them in training: the chat
+template of the model's processor and the prepared image, unchanged. Decoding is greedy by default.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HASHED: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Settings of the generation; decoding is greedy."""
+    """Settings of the generation."""
 
     max_tokens: int = 2048
     """Maximum tokens of an answer; longer ones are cut."""
@@ -46,6 +46,8 @@ class Generation:
     """Maximum tokens of prompt and answer; by default what the prepared prompts need."""
     gpu_memory_utilization: float = 0.9
     tensor_parallel_size: int = 1
+    greedy: bool = True
+    """Greedy decoding; otherwise with the model's own generation settings."""
 
 
 class Engine(Protocol):
@@ -168,7 +170,6 @@ class VllmEngine:
         from vllm.platforms import current_platform
 
         on_cpu = current_platform.is_cpu()
-        self._sampling = vllm.SamplingParams(temperature=0.0, max_tokens=generation.max_tokens)
         try:
             self._processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
             self._model = vllm.LLM(model, **engine_options(generation, questions, on_cpu))
@@ -178,6 +179,12 @@ class VllmEngine:
                 "--max-model-len, --max-tokens or --dtype."
             )
             raise ConfigError(f"vLLM, {model}", found=str(error), hint=hint) from error
+        self._sampling = (
+            vllm.SamplingParams(temperature=0.0)
+            if generation.greedy
+            else self._model.get_default_sampling_params()
+        )
+        self._sampling.max_tokens = generation.max_tokens
 
     def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
         """Answer a batch, in order."""
@@ -200,15 +207,13 @@ class VllmEngine:
         ]
 
     def _prompt(self, question: EvalQuestion) -> Any:
-        from PIL import Image
-
         text = self._processor.apply_chat_template(
             chat_messages(question.prompt), tokenize=False, add_generation_prompt=True
         )
-        if question.image is None:
+        picture = question.picture()
+        if picture is None:
             return {"prompt": text}
-        with Image.open(question.image) as image:
-            return {"prompt": text, "multi_modal_data": {"image": image.convert("RGB")}}
+        return {"prompt": text, "multi_modal_data": {"image": picture}}
 
 
 def chat_messages(prompt: str) -> list[dict[str, Any]]:
@@ -254,11 +259,13 @@ def engine_options(generation: Generation, questions: EvalSet, on_cpu: bool) -> 
 def log_header(questions: EvalSet, model: str, generation: Generation) -> dict[str, Any]:
     """Return the header of an answer log; answers may be mixed when their headers are equal."""
     settings = {k: v for k, v in asdict(generation).items() if k in ("max_tokens", "dtype")}
+    if questions.mask is not None:
+        settings["map"] = questions.mask.value
     return {
         "questions": questions.fingerprint,
         "data": questions.name,
         "folder": str(questions.folder or ""),
         "split": questions.split_name,
         "model": model_identity(model),
-        "settings": {"temperature": 0.0, **settings},
+        "settings": {"temperature": 0.0 if generation.greedy else "model", **settings},
     }

@@ -10,8 +10,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.map_score import ReferenceLeg, reference_plans
@@ -21,9 +22,21 @@ from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_netwo
 from rewardmap_verl.rewards.rows import NetworkFolder
 from rewardmap_verl.transit.network import Network
 
-__all__ = ["EvalQuestion", "EvalSet", "make_questions", "read_questions"]
+__all__ = ["EvalQuestion", "EvalSet", "Mask", "make_questions", "read_questions"]
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _AGAIN = "Prepare the data again with `rewardmap prepare`."
+
+
+class Mask(str, Enum):
+    """What a model sees in place of the map; the papers mask it to measure what reading adds."""
+
+    WITHOUT_MAP = "without map"
+    """No image: the prompt has only text."""
+    BLANK = "blank map"
+    """A white image of the map's size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +58,29 @@ class EvalQuestion:
     image: Path | None = None
     data_source: str = ""
     """verl's name of the question type, under which its validation logs accuracies."""
+    blank: bool = False
+    """Whether a white image takes the place of the map."""
 
     @property
     def text(self) -> str:
         """The prompt without ``<image>``."""
         return self.prompt.replace("<image>", "").strip()
+
+    def picture(self) -> Image | None:
+        """Return the image that belongs into the prompt, in RGB; ``None`` without one."""
+        from PIL import Image
+
+        if self.image is None:
+            return None
+        with Image.open(self.image) as image:
+            return Image.new("RGB", image.size, "white") if self.blank else image.convert("RGB")
+
+    def masked(self, mask: Mask) -> EvalQuestion:
+        """Return the question with its map masked; it keeps its key."""
+        if mask is Mask.BLANK:
+            return replace(self, blank=True)
+        prompt = self.prompt.replace("<image>\n", "").replace("<image>", "")
+        return replace(self, prompt=prompt, image=None)
 
     @property
     def section(self) -> str:
@@ -82,6 +113,9 @@ class EvalSet:
     others: tuple[EvalQuestion, ...] = ()
     """Questions of the split beyond the limit; answers to them are not foreign."""
 
+    mask: Mask | None = None
+    """What replaces the maps, if they are masked."""
+
     @property
     def split(self) -> tuple[EvalQuestion, ...]:
         """All questions of the split, regardless of the limit."""
@@ -104,6 +138,10 @@ class EvalSet:
             return self
         kept, others = self.items[:limit], self.items[limit:]
         return replace(self, name=f"{self.name}, first {limit}", items=kept, others=others)
+
+    def masked(self, mask: Mask) -> EvalSet:
+        """Return the questions with their maps masked; keys and fingerprint stay."""
+        return replace(self, mask=mask, items=tuple(item.masked(mask) for item in self.items))
 
 
 def _key(text: str, gold: str, seen: Counter[str]) -> str:

@@ -57,10 +57,13 @@ class Results:
     published: bool = False
     """Whether rows of published metrics are shown."""
     seed: int = 0
+    masked: Sequence[Evaluation] = ()
+    """The first source again, with its maps masked."""
 
     def rows(self) -> list[TableRow]:
         """Return the rows of the table: models, baselines, published models."""
-        rows = [summary_row(one.name, one.summary) for one in self.evaluations]
+        shown = (*self.evaluations[:1], *self.masked, *self.evaluations[1:])
+        rows = [summary_row(one.name, one.summary) for one in shown]
         rows += [summary_row(f"baseline: {one.name}", one.summary) for one in self.baselines]
         sections = {name for one in self.evaluations for name in one.summary.sections}
         return rows + (published_rows(published_metrics(), sections) if self.published else [])
@@ -147,6 +150,7 @@ def _as_json(results: Results) -> dict[str, Any]:
         },
         "seed": results.seed,
         "models": [_evaluation(one, verdicts=True) for one in results.evaluations],
+        "masked": [_evaluation(one, verdicts=True) for one in results.masked],
         "baselines": [_evaluation(one, verdicts=False) for one in results.baselines],
         "comparison": [
             {"section": section, "metric": name, **asdict(one)}
@@ -162,7 +166,7 @@ def _as_markdown(results: Results) -> str:
         "\nWeighted by difficulty, with 95% bootstrap intervals. Published rows: in italics.\n\n",
     ]
     parts += [f"- {escape(note)}\n" for note in results.notes()]
-    for one in results.evaluations:
+    for one in (*results.evaluations, *results.masked):
         parts += [f"- {escape(one.name)}: {escape(note)}\n" for note in one.notes]
     if results.compared:
         first, second = (escape(one.name) for one in results.evaluations)

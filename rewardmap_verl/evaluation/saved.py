@@ -168,6 +168,8 @@ def _plain(values: Mapping[str, Any], where: str) -> SavedRow:
             response_text(values[name], where, name),
             _token_count(values.get("tokens")),
             cut=values.get("finish") == "length",
+            refused=values.get("finish") == "refusal",
+            prompt_tokens=_token_count(values.get("prompt_tokens")),
         ),
         key=_text(values.get("key")),
         index=_whole(values.get("index"), where),

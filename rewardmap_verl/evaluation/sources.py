@@ -1,14 +1,23 @@
-"""Sources of answers for ``rewardmap evaluate``: a model, saved answers, or a baseline."""
+"""Sources of answers for ``rewardmap evaluate``: a model, a server, saved answers, a baseline."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.evaluation.answer_log import AnswerLog
 from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, frequent_answers
+from rewardmap_verl.evaluation.endpoint import (
+    Endpoint,
+    EndpointOptions,
+    ask_endpoint,
+    endpoint_header,
+    is_endpoint,
+)
 from rewardmap_verl.evaluation.gather import Gathered, gather
 from rewardmap_verl.evaluation.inference import (
     Generation,
@@ -18,7 +27,7 @@ from rewardmap_verl.evaluation.inference import (
     log_header,
     model_name,
 )
-from rewardmap_verl.evaluation.questions import EvalSet, read_questions
+from rewardmap_verl.evaluation.questions import EvalSet, Mask, read_questions
 from rewardmap_verl.evaluation.saved import find_saved, read_saved
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.reaper import start_reaper
@@ -75,11 +84,16 @@ class AnswerSources:
     seed: int = 0
     lenient: bool = False
     progress: Callable[[int], object] = lambda count: None
+    endpoint: EndpointOptions = field(default_factory=EndpointOptions)
+    _engines: dict[str, VllmEngine] = field(default_factory=dict)
+    """The engine of the last model, for its masked runs; another model replaces it."""
 
     def default_name(self, source: str) -> str:
         """Return the name of a source in tables."""
         if source in BASELINES:
             return source
+        if is_endpoint(source):
+            return Endpoint.parse(source, self.endpoint).name
         if is_model(source):
             return model_name(source)
         path = find_saved(Path(source))
@@ -87,30 +101,53 @@ class AnswerSources:
             return f"{path.resolve().parent.name}, step {path.stem}"
         return read_saved(path).model or path.stem
 
-    def answers(self, source: str, log: Path) -> Gathered:
+    def answers(self, source: str, log: Path, mask: Mask | None = None) -> Gathered:
         """Return the answers of a source; a model answers what its log does not have yet.
 
+        Args:
+            source: A model, a model of a server, saved answers, or the name of a baseline.
+            log: The file that the answers of a model are appended to.
+            mask: What the model sees in place of the maps.
+
         Raises:
-            DataError, ConfigError: The source, its answers or the log cannot be used.
+            DataError, ConfigError: The source, its answers or the log cannot be used, or the
+                source is no model that could be asked without its maps.
         """
+        if mask is not None and (source in BASELINES or not is_model(source)):
+            hint = "Only a model can be asked again without its maps; these are answers."
+            raise ConfigError(f"--{mask.name.lower().replace('_', '-')}", found=source, hint=hint)
         if source in BASELINES:
             frequent = training_answers(self.questions)
             return Gathered(baseline_answers(source, self.questions, frequent, self.seed))
+        if is_endpoint(source):
+            self._ask_server(Endpoint.parse(source, self.endpoint), log, mask)
+            return gather(read_saved(log), self.questions, self.lenient)
         if not is_model(source):
             return gather(read_saved(Path(source)), self.questions, self.lenient)
         check_model(source)
-        self._ask(source, log)
+        self._ask(source, log, mask)
         return gather(read_saved(log), self.questions, self.lenient)
+    def _ask(self, model: str, log: Path, mask: Mask | None) -> None:
+        questions = self._shown(mask)
+        with AnswerLog(log, log_header(questions, model, self.generation)) as opened:
+            start = partial(self._engine, model)
+            answer_questions(questions, start, opened, self.batch_size, self.progress)
 
-    def _ask(self, model: str, log: Path) -> None:
-        def start() -> VllmEngine:
+    def _engine(self, model: str) -> VllmEngine:
+        if model not in self._engines:
+            self._engines.clear()
             prepare_environment()
             start_reaper()
-            return VllmEngine(model, self.generation, self.questions)
+            self._engines[model] = VllmEngine(model, self.generation, self.questions)
+        return self._engines[model]
 
-        header = log_header(self.questions, model, self.generation)
-        with AnswerLog(log, header) as opened:
-            answer_questions(self.questions, start, opened, self.batch_size, self.progress)
+    def _ask_server(self, endpoint: Endpoint, log: Path, mask: Mask | None) -> None:
+        questions = self._shown(mask)
+        with AnswerLog(log, endpoint_header(questions, endpoint, self.generation)) as opened:
+            ask_endpoint(questions, endpoint, self.generation, opened, self.progress)
+
+    def _shown(self, mask: Mask | None) -> EvalSet:
+        return self.questions if mask is None else self.questions.masked(mask)
 
 
 def training_answers(questions: EvalSet) -> Mapping[QuestionType, int]:

@@ -29,6 +29,10 @@ class Answer:
     """Generated tokens, if known."""
     cut: bool = False
     """Whether generation stopped at the maximum number of tokens."""
+    refused: bool = False
+    """Whether the model or its server refused to answer; there is no text."""
+    prompt_tokens: int | None = None
+    """Tokens of the prompt, if a server counted them."""
 
     @property
     def empty(self) -> bool:

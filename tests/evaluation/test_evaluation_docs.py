@@ -19,6 +19,7 @@ from rewardmap_verl.evaluation.benchmarks import BENCHMARKS
 from rewardmap_verl.evaluation.map_score import PARTS
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.weights import load_weights
+from tests.evaluation.chat_server import chat_server, completion
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
 
@@ -68,7 +69,13 @@ def place(
 
 
 def test_every_command_works(place: Path) -> None:
-    found = commands()
+    with chat_server(lambda request: (200, completion("no"))) as server:
+        found = [line.replace("http://localhost:8000/v1", server.url) for line in commands()]
+        run_all(found, place)
+        assert server.requests
+
+
+def run_all(found: list[str], place: Path) -> None:
     assert len(found) >= 7
     for line in found:
         done = CliRunner().invoke(app, shlex.split(line)[1:], env={"COLUMNS": "120"})
