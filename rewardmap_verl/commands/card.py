@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import DataError
+from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.commands.push_options import PrivateOption, PushOption
 
 __all__ = ["card"]
 
@@ -21,16 +21,29 @@ def card(
     ] = "other",
     name: Annotated[str, typer.Option(help="Name of the model; default: the run's name.")] = "",
     evaluation: Annotated[
-        Path | None, typer.Option(help="Folder of `rewardmap evaluate`, to include its table.")
+        Path | None,
+        typer.Option(help="Folder of `rewardmap evaluate`: its table, and model-index."),
     ] = None,
+    base_model: Annotated[
+        str, typer.Option(help="Base model on the hub; default: the one that the run loaded.")
+    ] = "",
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Data set on the hub; repeatable.")
+    ] = None,
+    push: PushOption = None,
+    private: PrivateOption = False,
 ) -> None:
     """Write a model card (README.md) into a model's folder: data, recipe, scores and license.
 
     Try it: **rewardmap card runs/synthetic runs/synthetic/merged --license apache-2.0**
-    """
-    from rewardmap_verl.reports.card import write_card
 
-    try:
-        typer.echo(write_card(run, model, license, name, evaluation))
-    except DataError as error:
-        fail(error)
+    With **--push OWNER/NAME** the model and its card are uploaded to the Hugging Face Hub.
+    """
+    from rewardmap_verl.preparation.hub_push import MODEL_FILES, push_folder
+    from rewardmap_verl.reports.card import CardOptions, write_card
+
+    options = CardOptions(license, name, evaluation, push or "", base_model, dataset or ())
+    with readable_errors():
+        typer.echo(write_card(run, model, options))
+        if push is not None:
+            typer.echo(push_folder(model, push, "model", MODEL_FILES, private))

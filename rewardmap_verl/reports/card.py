@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.markdown import code_span, escape
 from rewardmap_verl.preparation.atomic import disk_errors, write_files
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
+from rewardmap_verl.reports.card_metadata import front_matter, hub_base_model
 from rewardmap_verl.reports.curves import stages_of
 from rewardmap_verl.reports.evaluations import read_table
-from rewardmap_verl.reports.prepared import data_folders
+from rewardmap_verl.reports.prepared import data_folders, prompt_of_a_test_question
 from rewardmap_verl.reports.run_summary import summarize
 from rewardmap_verl.reports.runs import Run, read_run
 
-__all__ = ["CARD_NAME", "write_card"]
+__all__ = ["CARD_NAME", "CardOptions", "write_card"]
 
 CARD_NAME = "README.md"
 
 _MARK = "<!-- written by rewardmap card -->"
 
 _UNKNOWN_LICENSE = "other"
+
+_PUBLISHED_DATA = ("FSCCS/ReasonMap-Train", "FSCCS/ReasonMap-Plus", "FSCCS/ReasonMap")
 
 _SETTINGS = (
     "algorithm.adv_estimator",
@@ -45,21 +48,31 @@ _SETTINGS = (
 """Configuration keys shown in the card."""
 
 
-def write_card(
-    run: Path,
-    model: Path,
-    license: str = _UNKNOWN_LICENSE,
-    name: str = "",
-    evaluation: Path | None = None,
-) -> Path:
+@dataclass(frozen=True, slots=True)
+class CardOptions:
+    """What a card says beyond the run."""
+
+    license: str = _UNKNOWN_LICENSE
+    """The hub's identifier of a license, such as ``apache-2.0``."""
+    name: str = ""
+    """Name of the model; by default the run's name."""
+    evaluation: Path | None = None
+    """Folder written by ``rewardmap evaluate``: its table, and its metrics for the metadata."""
+    location: str = ""
+    """What the code of the card loads: a name of the hub; by default the model's folder."""
+    base_model: str = ""
+    """Name of the base model on the hub; by default the run's, if it was loaded from there."""
+    datasets: Sequence[str] = ()
+    """Names of the data on the hub; by default the published ones, if the run used them."""
+
+
+def write_card(run: Path, model: Path, options: CardOptions | None = None) -> Path:
     """Write the card of a run's model into the model's folder.
 
     Args:
         run: The run.
         model: The merged model, a folder with a ``config.json``.
-        license: The hub's identifier of a license, such as ``apache-2.0``.
-        name: Name of the model; by default the run's name.
-        evaluation: Folder written by ``rewardmap evaluate``; the card includes its table.
+        options: License, name, evaluation and references.
 
     Raises:
         DataError: A folder has the wrong contents, or the model has a card that was written by
@@ -70,21 +83,27 @@ def write_card(
     target = model / CARD_NAME
     if target.is_file() and _MARK not in target.read_text(encoding="utf-8", errors="replace"):
         raise DataError(target, hint="This command did not write it. Move it away first.")
-    card = render_card(read_run(run), license, name, _table(evaluation))
+    card = render_card(read_run(run), model, options or CardOptions())
     with disk_errors(target):
         write_files(model, {CARD_NAME: card.encode("utf-8", "backslashreplace")})
     return target
 
 
-def render_card(run: Run, license: str, name: str, evaluation: str) -> str:
+def render_card(run: Run, model: Path, options: CardOptions) -> str:
     """Return the card as Markdown."""
     summary = summarize(run.entries)
-    manifests = [read_manifest(folder) for folder in data_folders(run.config)]
+    folders = data_folders(run.config)
+    manifests = [read_manifest(folder) for folder in folders]
+    name, base = options.name or run.name, options.base_model or hub_base_model(run)
+    published = _PUBLISHED_DATA if any(one.source == "reasonmap" for one in manifests) else ()
+    datasets = options.datasets or published
     return _template().render(
         mark=_MARK,
-        front=_front(run, license),
-        name=name or run.name,
-        base=run.base_model,
+        front=front_matter(options.license, name, base, datasets, options.evaluation),
+        name=name,
+        base=base or run.base_model,
+        location=options.location or str(model),
+        prompt=prompt_of_a_test_question(folders),
         versions={
             "rewardmap_verl": run.setting("rewardmap_run.rewardmap_verl")
             or version("rewardmap-verl"),
@@ -94,13 +113,13 @@ def render_card(run: Run, license: str, name: str, evaluation: str) -> str:
         twice=bool(summary.validation)
         and summary.validation[0].first_step != summary.validation[0].last_step,
         percent=_percent,
-        evaluation=evaluation,
+        evaluation=_table(options.evaluation),
         data=[_data(manifest) for manifest in manifests],
         test_cities=", ".join(_test_cities(manifests)),
         stages=list(_stages(run)),
         steps=summary.steps,
         settings=list(_settings(run)),
-        license_text=_license_text(license),
+        license_text=_license_text(options.license),
     )
 
 
@@ -112,25 +131,16 @@ def _template() -> jinja2.Template:
     environment.filters |= {
         "md": lambda value: escape(str(value)),
         "code": lambda value: code_span(str(value)),
-        "string": lambda value: json.dumps(str(value), ensure_ascii=False),
+        "string": _python_string,
     }
     return environment.from_string(
         (files(__package__) / "page" / "model_card.txt").read_text("utf-8")
     )
 
 
-def _front(run: Run, license: str) -> str:
-    """Return the card's metadata, which hubs read."""
-    base = str(run.setting("actor_rollout_ref.model.path") or "")
-    head: dict[str, Any] = {
-        "license": license,
-        "library_name": "transformers",
-        "pipeline_tag": "image-text-to-text",
-        "tags": ["rewardmap", "transit-maps", "route-planning", "grpo", "verl"],
-    }
-    if base.count("/") == 1 and not Path(base).exists():
-        head["base_model"] = base
-    return yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip()
+def _python_string(value: object) -> str:
+    """Return a text as a Python literal that cannot end a block of code in Markdown."""
+    return json.dumps(str(value), ensure_ascii=False).replace("`", "\\u0060")
 
 
 def _license_text(license: str) -> str:

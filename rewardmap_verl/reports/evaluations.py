@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.markdown import unescape
 from rewardmap_verl.evaluation.results import FORMAT
 from rewardmap_verl.inputs.parsing import parse_json
 
-__all__ = ["EvaluationTable", "read_evaluation", "read_table"]
+__all__ = ["EvaluationTable", "read_evaluation", "read_results", "read_table"]
 
 _HINT: Final = "Give a folder written by `rewardmap evaluate`."
 _RULE: Final = 2
@@ -29,8 +29,8 @@ class EvaluationTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def read_evaluation(folder: Path) -> EvaluationTable:
-    """Read the table of a folder written by ``rewardmap evaluate``.
+def read_results(folder: Path) -> dict[str, Any]:
+    """Read the ``results.json`` of a folder written by ``rewardmap evaluate``.
 
     Raises:
         DataError: The folder has no results, or results of another version.
@@ -43,6 +43,16 @@ def read_evaluation(folder: Path) -> EvaluationTable:
     if version != FORMAT:
         hint = f"Only version {FORMAT} can be read; evaluate again."
         raise DataError(folder / "results.json", "rewardmap_results", version, hint)
+    return found  # type: ignore[no-any-return]
+
+
+def read_evaluation(folder: Path) -> EvaluationTable:
+    """Read the table of a folder written by ``rewardmap evaluate``.
+
+    Raises:
+        DataError: The folder has no results, or results of another version.
+    """
+    found = read_results(folder)
     table = read_table(folder / "table.md")
     questions = found.get("questions")
     name = questions.get("name") if isinstance(questions, dict) else None

@@ -11,7 +11,13 @@ from typing import Any
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.preparation.paths import image_inside, inside
 
-__all__ = ["PreparedData", "PreparedMap", "data_folders", "read_prepared"]
+__all__ = [
+    "PreparedData",
+    "PreparedMap",
+    "data_folders",
+    "prompt_of_a_test_question",
+    "read_prepared",
+]
 
 Key = tuple[str, str]
 """Country and city."""
@@ -80,6 +86,23 @@ def read_prepared(folders: Sequence[Path]) -> PreparedData:
         for record in read_manifest(folder).maps:
             maps.setdefault((record.country, record.city), PreparedMap(folder, record))
     return PreparedData(tuple(folders), maps)
+
+
+def prompt_of_a_test_question(folders: Sequence[Path]) -> str:
+    """Return the prompt of the first held-out route question, without the image marker.
+
+    It begins with the line break that separates image and text in training. Without a route
+    question it is any question, and without data an example.
+    """
+    from rewardmap_verl.inputs.parquet import parquet_rows  # slow to import
+
+    first = ""
+    for path in [folder / "test.parquet" for folder in folders]:
+        for row in parquet_rows(path, ["prompt", "data_source"]) if path.is_file() else ():
+            first = first or _text(row["prompt"])
+            if str(row["data_source"]).endswith("/planning"):
+                return f"\n{_text(row['prompt'])}"
+    return f"\n{first or 'Look at the transit map. How many lines does it show in total?'}"
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, str]]:

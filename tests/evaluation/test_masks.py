@@ -43,7 +43,7 @@ def test_masked_runs_are_rows_beside_the_full_run(prepared: Path, tmp_path: Path
         image = image_of(request)
         white = image is not None and image.convert("L").getextrema() == (255, 255)
         seen["none" if image is None else "blank" if white else "map"].append(request)
-        assert question_of(request).startswith("Look" if image is None else "\nLook")
+        assert question_of(request).startswith("\n") is (image is not None)
         return 200, completion(r"\boxed{yes}" if image is not None and not white else None)
 
     with chat_server(reply) as server:

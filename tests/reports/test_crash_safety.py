@@ -11,7 +11,7 @@ import pytest
 from rewardmap_verl.evaluation.results import write_table
 from rewardmap_verl.evaluation.tables import Column, TableRow
 from rewardmap_verl.preparation import atomic
-from rewardmap_verl.reports.card import write_card
+from rewardmap_verl.reports.card import CardOptions, write_card
 from rewardmap_verl.reports.report import MARK, write_report
 from tests.kill_points import kill_points
 
@@ -54,8 +54,8 @@ def test_writing_a_card(run: Path, tmp_path: Path) -> None:
     model = tmp_path / "merged"
     model.mkdir()
     (model / "config.json").write_text("{}", "utf-8")
-    old = write_card(run, model, "mit", "old").read_bytes()
-    for _ in kill_points(lambda: write_card(run, model, "mit", "new")):
+    old = write_card(run, model, CardOptions("mit", "old")).read_bytes()
+    for _ in kill_points(lambda: write_card(run, model, CardOptions("mit", "new"))):
         assert (model / "README.md").read_bytes() == old
     assert b"# new" in (model / "README.md").read_bytes()
     assert hidden(model) == []

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.evaluation.markdown import code_span, escape, unescape
-from rewardmap_verl.reports.card import render_card, write_card
+from rewardmap_verl.evaluation.results import FORMAT
+from rewardmap_verl.reports.card import CardOptions, render_card, write_card
 from rewardmap_verl.reports.report import Report, write_report
 from rewardmap_verl.reports.runs import read_run
 
@@ -141,7 +142,7 @@ def test_a_gallery_has_a_content_security_policy(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hostile_name_is_text_in_a_card(run_folder: Path, name: str) -> None:
-    card = render_card(read_run(run_folder), "mit", name, "")
+    card = render_card(read_run(run_folder), Path(), CardOptions("mit", name, location=name))
     body = card.split("---\n", 2)[2]
     code = body.split("```python\n")[1].split("\n```")[0]
     call = next(node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
@@ -168,7 +169,9 @@ def test_the_table_of_an_evaluation_is_escaped(run_folder: Path, tmp_path: Path)
     (model / "config.json").write_text("{}", "utf-8")
     table = "| model | Plus |\n|---|---:|\n| <script>alert(1)</script> | [a](javascript:b) |\n"
     (tmp_path / "table.md").write_text(table + "\n<script>alert(2)</script>\n", "utf-8")
-    body = write_card(run_folder, model, evaluation=tmp_path).read_text("utf-8")
+    results = {"rewardmap_results": FORMAT, "questions": {"name": "q"}, "models": [{"metrics": []}]}
+    (tmp_path / "results.json").write_text(json.dumps(results), "utf-8")
+    body = write_card(run_folder, model, CardOptions(evaluation=tmp_path)).read_text("utf-8")
     assert "\\<script\\>alert(1)" in body and "\\[a\\](javascript:b)" in body
     assert "alert(2)" not in body
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
+import shutil
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from rewardmap_verl.checkpoints.fsdp_checkpoint import join_shards
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.results import FORMAT
+from rewardmap_verl.reports import card as card_module
 from rewardmap_verl.reports import merged, same_answers
-from rewardmap_verl.reports.card import write_card
+from rewardmap_verl.reports.card import CardOptions, write_card
 from rewardmap_verl.reports.merged import compare_weights
 from rewardmap_verl.reports.runs import read_run
 
@@ -35,7 +42,7 @@ def head_and_body(card: Path) -> tuple[dict[str, Any], str]:
 
 
 def test_a_card_has_data_recipe_scores_and_license(run_folder: Path, model: Path) -> None:
-    card = write_card(run_folder, model, "apache-2.0", "my-model")
+    card = write_card(run_folder, model, CardOptions("apache-2.0", "my-model"))
     head, body = head_and_body(card)
     assert head["license"] == "apache-2.0" and head["pipeline_tag"] == "image-text-to-text"
     for part in ("# my-model", "| all |", "synthetic maps, seed", "| planning |", "apache-2.0."):
@@ -66,20 +73,90 @@ def test_settings_of_the_run_are_listed_and_cannot_break_the_table(
     assert "| `data.curriculum.stages` | a\\|b c |" in body
 
 
-def test_an_evaluation_s_table_is_part_of_the_card(
+METRIC = {"count": 12, "drawn": "questions", "weighted": True}
+
+
+def evaluation(folder: Path, metrics: list[dict[str, Any]]) -> CardOptions:
+    results = {
+        "rewardmap_results": FORMAT,
+        "questions": {"name": "/home/me/data/synthetic, test"},
+        "models": [{"name": "m", "metrics": metrics}],
+    }
+    (folder / "table.md").write_text("| weighted accuracy |\n|---|\n", "utf-8")
+    (folder / "results.json").write_text(json.dumps(results), "utf-8")
+    return CardOptions(name="my-model", evaluation=folder, datasets=["me/maps"])
+
+
+def test_an_evaluation_is_in_the_card_and_in_its_metadata(
     run_folder: Path, model: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=r"table\.md"):
-        write_card(run_folder, model, evaluation=tmp_path)
-    (tmp_path / "table.md").write_text("| weighted accuracy |\n|---|\n", "utf-8")
-    assert "| weighted accuracy |" in write_card(run_folder, model, evaluation=tmp_path).read_text(
-        "utf-8"
+    with pytest.raises(DataError, match=r"results\.json"):
+        write_card(run_folder, model, CardOptions(evaluation=tmp_path))
+    short = {**METRIC, "section": "short", "mean": 0.3151, "low": 0.25, "high": 0.4}
+    options = evaluation(
+        tmp_path,
+        [
+            {**short, "metric": "accuracy"},
+            {**short, "metric": "accuracy", "weighted": False, "mean": 0.9},
+            {**short, "metric": "map_score", "mean": 6.21},
+            {**short, "metric": "tokens", "weighted": False},
+        ],
     )
+    card = ModelCard.load(write_card(run_folder, model, options))
+    assert "| weighted accuracy |" in card.text and "/home/me" not in card.content
+    assert card.data.datasets == ["me/maps"] and card.data.model_name == "my-model"
+    accuracy, score = card.data.eval_results
+    assert (accuracy.dataset_type, accuracy.dataset_name) == ("me/maps", "synthetic, test")
+    assert (accuracy.metric_value, score.metric_value) == (31.51, 6.21)
+    assert accuracy.metric_args == {"interval_95": [25.0, 40.0], "questions": 12}
+    assert accuracy.metric_name == "Accuracy (routes, short form), weighted by difficulty"
+    with pytest.raises(DataError, match="Evaluate again"):
+        write_card(run_folder, model, evaluation(tmp_path, [{**short, "mean": None}]))
+
+
+def test_the_published_data_and_a_given_base_are_referred_to(
+    run_folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = card_module.read_manifest
+    published = {"source": "reasonmap"}
+    monkeypatch.setattr(
+        card_module, "read_manifest", lambda folder: read(folder).model_copy(update=published)
+    )
+    head, body = head_and_body(write_card(run_folder, model, CardOptions(base_model="org/base")))
+    assert head["base_model"] == "org/base" and "Base model: `org/base`" in body
+    assert head["datasets"] == ["FSCCS/ReasonMap-Train", "FSCCS/ReasonMap-Plus", "FSCCS/ReasonMap"]
+
+
+@pytest.mark.end_to_end
+def test_the_code_of_a_card_answers_a_question(
+    run_folder: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The code is run as it is, with an embedded model and a map of the data."""
+    model = tmp_path / "model"
+    done = CliRunner().invoke(app, ["tiny-model", str(prepared), str(model)])
+    assert done.exit_code == 0, done.output
+    card = write_card(run_folder, model)
+    shutil.copy(next((prepared / "images").iterdir()), tmp_path / "map.png")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", card.read_text("utf-8"), re.DOTALL)
+    capsys.readouterr()
+    values: dict[str, Any] = {}
+    exec(code.replace("=512", "=8"), values)
+    assert "Route Name" in values["question"] and values["question"].startswith("\nLook")
+    assert values["inputs"]["pixel_values"].shape[0] > 0
+    assert values["tokens"].shape[1] - values["start"] in range(1, 9)
+    assert capsys.readouterr().out.endswith("\n")
+
+
+def test_a_question_cannot_end_the_block_of_code() -> None:
+    hostile = 'a"\n```\n# \u2028 `b`'
+    text = card_module._python_string(hostile)
+    assert "`" not in text and "\n" not in text and ast.literal_eval(text) == hostile
 
 
 def test_a_card_is_written_again_and_one_by_hand_is_kept(run_folder: Path, model: Path) -> None:
-    write_card(run_folder, model, name="one")
-    assert "# two" in write_card(run_folder, model, name="two").read_text("utf-8")
+    write_card(run_folder, model, CardOptions(name="one"))
+    assert "# two" in write_card(run_folder, model, CardOptions(name="two")).read_text("utf-8")
     (model / "README.md").write_text("by hand", "utf-8")
     with pytest.raises(DataError, match="Move it away"):
         write_card(run_folder, model)
