@@ -18,7 +18,7 @@ class Hub:
 
     url: str = ""
     status: int = 200
-    """Status of the reply to a request for a new repository."""
+    """Status of every reply; another than 200 is a refusal."""
     created: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     """Content by TYPE/OWNER/NAME/PATH."""
@@ -26,13 +26,14 @@ class Hub:
     keys: set[str] = field(default_factory=set)
 
     def reply(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        if self.status != 200:
+            return self.status, {"error": "You may not."}
         if path == "/api/repos/create":
             self.created.append(json.loads(body))
             name, kind = self.created[-1]["name"], self.created[-1].get("type", "model")
             owner = self.created[-1].get("organization", "me")
             prefix = "datasets/" if kind == "dataset" else ""
-            error = {} if self.status == 200 else {"error": "You may not."}
-            return self.status, {"url": f"{self.url}/{prefix}{owner}/{name}", **error}
+            return 200, {"url": f"{self.url}/{prefix}{owner}/{name}"}
         if "/preupload/" in path:
             files = json.loads(body)["files"]
             return 200, {
@@ -52,7 +53,8 @@ class Hub:
             if entry["key"] == "file":
                 content = base64.b64decode(entry["value"]["content"])
                 self.files[f"{repository}/{entry['value']['path']}"] = content
-        return {"success": True, "commitOid": "a" * 40, "commitUrl": f"{self.url}/commit/a"}
+        page = f"{self.url}/{repository.removeprefix('models/')}/commit/{'a' * 40}"
+        return {"success": True, "commitOid": "a" * 40, "commitUrl": page}
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def hub_server() -> Iterator[Hub]:
             self.answer(*hub.reply(self.path.split("?")[0], self.body()))
 
         def do_GET(self) -> None:
-            self.answer(200, {"id": "owner/name", "sha": "a" * 40, "siblings": []})
+            self.answer(hub.status, {"id": "owner/name", "sha": "a" * 40, "siblings": []})
 
         def body(self) -> bytes:
             if self.headers.get("transfer-encoding") != "chunked":

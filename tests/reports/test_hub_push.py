@@ -38,7 +38,7 @@ def test_a_model_and_its_card_are_uploaded(hub: Hub, run_folder: Path, tmp_path:
     done = rewardmap("card", run_folder, tmp_path, "--push", "me/model", "--private")
     assert done.exit_code == 0, done.output
     assert f"{hub.url}/me/model" in done.output and hub.commits == 1
-    assert hub.created[0]["private"] is True and hub.keys == {f"Bearer {TOKEN}"}
+    assert hub.created[0]["visibility"] == "private" and hub.keys == {f"Bearer {TOKEN}"}
     sent = {name.removeprefix("models/me/model/") for name in hub.files}
     assert sent == {"config.json", "model.safetensors", "README.md"}
     assert hub.files["models/me/model/model.safetensors"] == b"weights"
