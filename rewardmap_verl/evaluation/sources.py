@@ -127,6 +127,7 @@ class AnswerSources:
         check_model(source)
         self._ask(source, log, mask)
         return gather(read_saved(log), self.questions, self.lenient)
+
     def _ask(self, model: str, log: Path, mask: Mask | None) -> None:
         questions = self._shown(mask)
         with AnswerLog(log, log_header(questions, model, self.generation)) as opened:
