@@ -9,6 +9,7 @@ import asyncio
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,11 @@ from rewardmap_verl.tiny_model.build import (
 from rewardmap_verl.verl_plugin.agent_loop import MapAgentLoop, prepared_images
 from rewardmap_verl.verl_plugin.image_references.color_codes import color_table, make_patches
 from rewardmap_verl.verl_plugin.image_references.image_source import image_cache, source_of
-from rewardmap_verl.verl_plugin.image_references.pixel_reference import PixelReference, patch_cache
+from rewardmap_verl.verl_plugin.image_references.pixel_reference import (
+    PixelReference,
+    concatenate,
+    patch_cache,
+)
 from rewardmap_verl.verl_plugin.image_references.prepared_image import PreparedImage
 from rewardmap_verl.verl_plugin.image_references.processor import refer_to_pixels
 
@@ -270,6 +275,21 @@ def test_cached_pixels_are_an_eighth_of_the_tensor(make_ours: Any, tmp_path: Pat
     output = make_ours.image_processor(images, return_tensors="pt")
     reference = output["pixel_values"]
     assert reference.patches()[0].nbytes * 8 == reference.tensor().nbytes
+
+
+def test_colors_are_expanded_on_the_device_of_the_output(make_ours: Any, tmp_path: Path) -> None:
+    """torch's device without memory takes the way of a GPU: the colors are sent, then looked up."""
+    path = noise(tmp_path / "map.png", 112, 112)
+    images = prepared_images(messages_of(path, max_pixels=112 * 112), 14, LIMIT)
+    reference = make_ours.image_processor(images, return_tensors="pt")["pixel_values"]
+    output = concatenate([reference, reference], torch.device("meta"))
+    assert (output.device.type, output.dtype) == ("meta", torch.float32)
+    assert output.shape == (2 * reference.shape[0], reference.shape[1])
+    (patches,) = reference.patches()
+    assert patches.table is not None
+    looked_up = torch.empty(reference.shape)
+    replace(patches.table, scales=None).write(patches.stored, looked_up)
+    assert torch.equal(looked_up, reference.tensor())
 
 
 def test_a_processor_of_unknown_order_keeps_its_output(processor: Any) -> None:

@@ -56,13 +56,19 @@ class ColorTable:
         return self.frames * codes[0].numel()
 
     def write(self, codes: torch.Tensor, output: torch.Tensor) -> None:
-        """Write the processor's output, patches × ``width``, into a contiguous fp32 tensor."""
+        """Write the processor's output, patches × ``width``, into a contiguous fp32 tensor.
+
+        The values are computed on the output's device, to which only the codes are sent.
+        """
+        codes = codes.to(output.device)
         split = self._split(output)
         for channel in range(len(self.values)):
             first = split[:, channel, 0]
-            if self.scales is None:
-                table = torch.from_numpy(self.values[channel])
-                first.copy_(table[codes[:, channel].long()])
+            # A GPU divides by multiplying with the reciprocal, which is not exact; it looks up.
+            if self.scales is None or output.device.type != "cpu":
+                table = torch.from_numpy(self.values[channel]).to(output.device)
+                found = table.index_select(0, codes[:, channel].flatten().int())
+                first.copy_(found.view_as(first))
             else:
                 mean, deviation = self.scales[channel]
                 torch.sub(codes[:, channel], mean, out=first)
