@@ -69,7 +69,7 @@ def model_folder(folder: Path, tied: bool = True, vocabulary: int = 1000, width:
         ((), True),  # 16.6 GB on each of 8 GPUs
         (("one_gpu",), False),  # 133 GB
         (("lora", "one_gpu"), True),  # 33 GB
-        (("qwen2_5_vl_3b", "one_gpu"), True),  # 60 GB
+        (("qwen2_5_vl_3b", "one_gpu"), True),  # 60 GB, and 12 for a micro-batch
         (("qwen3_vl_8b", "one_gpu"), False),
         (("cpu",), True),
     ],
@@ -90,10 +90,20 @@ def test_the_sum_is_in_the_message(hydra: None) -> None:
 
 
 def test_smaller_gpus(hydra: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "smallest_gpu", lambda: 16 * 1.0 * GIB)
-    assert len(list(check_memory(composed()))) == 0  # 16.6 GB < 17.2 GB
-    monkeypatch.setattr(memory, "smallest_gpu", lambda: 12 * 1.0 * GIB)
-    assert len(list(check_memory(composed()))) == 1
+    found = []
+    for gibibytes in (80, 40, 16, 12):  # states take 16.6 GB, a micro-batch 20
+        monkeypatch.setattr(memory, "smallest_gpu", lambda size=gibibytes: size * 1.0 * GIB)
+        found.append([one.stops for one in check_memory(composed())])
+    assert found == [[], [], [False], [True]]
+
+
+def test_a_micro_batch_must_fit_beside_the_states(hydra: None) -> None:
+    """The 3B model on one GPU: 60 GB of states, 12 GB of activations, 7 GB of logits."""
+    options = ["qwen2_5_vl_3b", "one_gpu"]
+    assert list(check_memory(composed(options))) == []
+    logits = composed(options, "actor_rollout_ref.model.use_fused_kernels=False")
+    (found,) = check_memory(logits)
+    assert not found.stops and "about 20 GB beside 60 GB" in found.hint
 
 
 def test_size_of_a_gpu_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

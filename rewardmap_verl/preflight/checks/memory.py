@@ -23,10 +23,24 @@ from rewardmap_verl.preflight.nvidia import query
 __all__ = ["ModelFacts", "check_bucket", "check_fused_kernels", "check_memory", "read_model_facts"]
 
 _ROLE = "actor_rollout_ref."
+_TOKENS = _ROLE + "actor.ppo_max_token_len_per_gpu"
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 FULL_TRAINING_BYTES = 16
 """Bytes per parameter in fp32: weights 4, gradients 4, the two moments of Adam 8."""
+
+LARGE_MODEL = 1e9
+"""Parameters from which the memory of a micro-batch is estimated."""
+
+ACTIVATION_BYTES = 500_000
+"""Bytes per token of a micro-batch with recomputed activations: the inputs of all layers, one layer
+of the language model and one of the vision tower. Computed for Qwen2.5-VL-3B and 7B."""
+
+LOGIT_BYTES = 300_000
+"""Bytes per token of the logits in bf16, for a vocabulary of 152,000."""
+
+COMFORTABLE = 0.9
+"""Share of a GPU's memory that an estimate may reach; fragmentation and CUDA take the rest."""
 
 USUAL_GPU_BYTES = 85e9
 """Memory of a GPU with 80 GiB, assumed where no GPU can be asked."""
@@ -103,7 +117,7 @@ def _weight_bytes(folder: Path) -> int:
 
 
 def check_memory(config: DictConfig) -> Iterator[Diagnostic]:
-    """Report weights, gradients and optimizer states that do not fit on the GPUs."""
+    """Report states that do not fit on the GPUs; warn if a micro-batch may not fit beside them."""
     settings = "actor_rollout_ref.actor.fsdp_config."
     name = str(select(config, _ROLE + "model.path", ""))
     parameters = read_model_facts(name).parameters
@@ -111,18 +125,36 @@ def check_memory(config: DictConfig) -> Iterator[Diagnostic]:
         return
     ranks = int(select(config, settings + "fsdp_size", -1))
     ranks = gpu_count(config) if ranks <= 0 else ranks
-    needed = parameters * _training_bytes(config) / ranks
+    states = parameters * _training_bytes(config) / ranks
+    working = _micro_batch_bytes(config) if parameters >= LARGE_MODEL else 0
     available = smallest_gpu()
-    if needed > available:
+    if states > available:
         yield Diagnostic(
             _ROLE + "model.path",
-            f"{parameters / 1e9:.3g} billion parameters take {needed / 1e9:.0f} GB on each of "
+            f"{parameters / 1e9:.3g} billion parameters take {states / 1e9:.0f} GB on each of "
             f"{ranks} GPUs in fp32 ({_training_bytes(config)} bytes each for weights, gradients "
             f"and optimizer), and a GPU has {available / 1e9:.0f} GB. Train adapters "
             "('+recipe/rewardmap=[lora,…]'), a smaller model or on more GPUs; or keep them in host "
             f"memory with {settings}offload_policy=True, which is slower.",
             name,
         )
+    elif states + working > COMFORTABLE * available:
+        yield Diagnostic(
+            _TOKENS,
+            f"A micro-batch takes about {working / 1e9:.0f} GB beside {states / 1e9:.0f} GB of "
+            f"weights, gradients and optimizer, and a GPU has {available / 1e9:.0f} GB. If the "
+            f"update runs out of memory, set {settings}offload_policy=True, which is slower, or "
+            "prepare smaller maps and lower this.",
+            require_int(config, _TOKENS),
+            stops=False,
+        )
+
+
+def _micro_batch_bytes(config: DictConfig) -> float:
+    """Return the estimated memory of an update's largest micro-batch on a GPU."""
+    fused = select(config, _ROLE + "model.use_fused_kernels", False)
+    per_token = ACTIVATION_BYTES + (0 if fused else LOGIT_BYTES)
+    return float(require_int(config, _TOKENS) * per_token)
 
 
 def _training_bytes(config: DictConfig) -> int:
