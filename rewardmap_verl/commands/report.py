@@ -40,6 +40,13 @@ def report(
         list[Path] | None,
         typer.Option(help="A folder of `rewardmap evaluate`, to show its table; repeatable."),
     ] = None,
+    curve: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write only this picture (.svg, .png, .pdf): held-out accuracy of each type over "
+            "the steps of the run, with intervals, majority answers and stages."
+        ),
+    ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -52,6 +59,8 @@ def report(
     needs neither server nor network. A run in progress is shown up to its last step.
 
     Try it: **rewardmap report runs/synthetic**
+
+    The learning curve as a picture: **rewardmap report runs/synthetic --curve curve.svg**
     """
     from rich.console import Console
 
@@ -61,6 +70,9 @@ def report(
 
     console = Console(stderr=True)
     with readable_errors():
+        if curve is not None:
+            typer.echo(_write_curve(runs, curve))
+            return
         if len(runs) == 1 and len(found := find_runs(runs[0])) > 1:
             typer.echo(write_run_list(runs[0], found, output or runs[0] / "report"))
             return
@@ -76,6 +88,20 @@ def report(
                 start=start,
             )
     _show(done, console)
+
+
+def _write_curve(runs: list[Path], curve: Path) -> Path:
+    from rewardmap_verl.reports.held_out import read_baselines
+    from rewardmap_verl.reports.learning_curve import draw_learning_curves, learning_curves, visits
+    from rewardmap_verl.reports.runs import read_run
+
+    if len(runs) > 1:
+        raise typer.BadParameter("--curve draws one run.")
+    run = read_run(runs[0])
+    baselines = read_baselines(run.config)
+    curves = learning_curves(run.entries, baselines.majority if baselines else None)
+    draw_learning_curves(curves, visits(run.entries), curve)
+    return curve
 
 
 def _show(done: Report, console: Console) -> None:

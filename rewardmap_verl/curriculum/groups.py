@@ -9,16 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-__all__ = ["EVERY_TYPE", "Group", "group_metrics", "metrics_by_type", "without_repeats"]
+__all__ = [
+    "DIRECT",
+    "EVERY_TYPE",
+    "WITH_TRANSFERS",
+    "Group",
+    "group_metrics",
+    "metrics_by_type",
+    "without_repeats",
+]
 
 Scores = Mapping[str, tuple[float | None, ...]]
 
 EVERY_TYPE = "all"
 """Name for all question types of a stage together."""
+
+DIRECT = "planning, direct"
+"""Name for planning questions whose best route has no transfer."""
+
+WITH_TRANSFERS = "planning, transfers"
+"""Name for the other planning questions."""
 
 SAME = 1e-6
 """Tolerance for equal rewards, which are sums of a few decimals."""
@@ -35,6 +50,23 @@ class Group:
     epoch: int  # pass over the rows of the stage
     repeat: bool  # fills the last batch of a stage with a row already trained
     scores: Scores  # each score of Score.as_dict(), one value per rollout or None
+    replay: bool = False  # replayed from another stage
+    place: str = ""  # country and city of the map; "" if unknown
+    transfers: int | None = None  # transfers of the gold route; None for other questions
+
+    @property
+    def counted_as(self) -> tuple[str, ...]:
+        """Names of the results that it belongs to: its type, planning by transfers, all types."""
+        if self.transfers is None:
+            return (self.kind, EVERY_TYPE)
+        part = WITH_TRANSFERS if self.transfers else DIRECT
+        return (self.kind, part, EVERY_TYPE)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean accuracy of the rollouts; ``None`` if none was scored."""
+        values = _values([self], "acc")
+        return fmean(values) if values else None
 
     @property
     def size(self) -> int:
@@ -51,11 +83,14 @@ class Group:
             "epoch": self.epoch,
             "repeat": self.repeat,
             "scores": {name: list(values) for name, values in self.scores.items()},
+            "replay": self.replay,
+            "place": self.place,
+            "transfers": self.transfers,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Group:
-        """Restore ``as_json``."""
+        """Restore ``as_json``, also of records without the last three fields."""
         return cls(
             stage=data["stage"],
             kind=data["type"],
@@ -64,6 +99,9 @@ class Group:
             epoch=data["epoch"],
             repeat=data["repeat"],
             scores={name: tuple(values) for name, values in data["scores"].items()},
+            replay=data.get("replay", False),
+            place=data.get("place", ""),
+            transfers=data.get("transfers"),
         )
 
 

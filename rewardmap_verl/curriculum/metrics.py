@@ -7,7 +7,7 @@ from typing import Any
 
 from rewardmap_verl.curriculum.groups import Group, metrics_by_type, without_repeats
 
-__all__ = ["PREFIX", "final_keys", "make_groups", "training_metrics"]
+__all__ = ["PREFIX", "final_keys", "make_groups", "named_metrics", "training_metrics"]
 
 PREFIX = "rewardmap"
 
@@ -19,16 +19,21 @@ def training_metrics(groups: Sequence[Group]) -> dict[str, float]:
     are ``rewardmap/slot``, the position of the step's first row in the training order, and
     ``rewardmap/repeats``, the number of rows that are not counted.
     """
+    metrics = named_metrics(groups)
     due = without_repeats(groups)
-    metrics = {
-        f"{PREFIX}/{stage}/{kind}/{name}": value
-        for stage, kind, values in metrics_by_type(due)
-        for name, value in values.items()
-    }
     if groups:
         metrics[f"{PREFIX}/slot"] = float(min(group.slot for group in groups))
     metrics[f"{PREFIX}/repeats"] = float(len(groups) - len(due))
     return metrics
+
+
+def named_metrics(groups: Sequence[Group]) -> dict[str, float]:
+    """Return the metrics of each stage and type by their names in the loggers."""
+    return {
+        f"{PREFIX}/{stage}/{kind}/{name}": value
+        for stage, kind, values in metrics_by_type(without_repeats(groups))
+        for name, value in values.items()
+    }
 
 
 def final_keys(keys: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -46,7 +51,10 @@ def final_keys(keys: Sequence[str], tags: Sequence[Mapping[str, Any]]) -> list[s
 
 
 def make_groups(
-    keys: Iterable[str], infos: Iterable[Mapping[str, Any]], fields: Iterable[Mapping[str, Any]]
+    keys: Iterable[str],
+    infos: Iterable[Mapping[str, Any]],
+    fields: Iterable[Mapping[str, Any]],
+    lengths: Mapping[str, int] | None = None,
 ) -> list[Group]:
     """Collect rollouts into groups, sorted by their position in the training order.
 
@@ -55,11 +63,15 @@ def make_groups(
         infos: ``extra_info`` of each rollout, as ``CurriculumDataset`` completes it.
         fields: ``extra_fields`` of each rollout, which contain the ``reward_extra_info`` of the
             reward manager.
+        lengths: Tokens of each answer by its key; they become the score ``length``.
     """
     members: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for key, info, field in zip(keys, infos, fields, strict=True):
         uid = key.split("_", 1)[0]
-        members.setdefault(uid, []).append((info, field.get("reward_extra_info") or {}))
+        scores = dict(field.get("reward_extra_info") or {})
+        if lengths and key in lengths:
+            scores["length"] = lengths[key]
+        members.setdefault(uid, []).append((info, scores))
     groups = [_make_group(rollouts) for rollouts in members.values()]
     return sorted(groups, key=lambda group: group.slot)
 
@@ -75,6 +87,9 @@ def _make_group(rollouts: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]])
         epoch=int(info.get("stage_epoch", 0)),
         repeat=bool(info.get("repeat", False)),
         scores={name: tuple(_number(scores.get(name)) for _, scores in rollouts) for name in names},
+        replay=bool(info.get("replay", False)),
+        place="/".join(str(info[name]) for name in ("country", "city") if info.get(name)),
+        transfers=info.get("question_transfer_count") if info.get("type") == "planning" else None,
     )
 
 

@@ -1,5 +1,8 @@
 """Record of a run: one line of JSON per training step and per validation batch.
 
+KL and entropy of a step's answers are computed after its line is written. They have a line of their
+own (``"part": "policy"``), and readers add them to the scores of the step.
+
 verl's ``file`` logger has two limits: it truncates its file when a run is resumed, and it stores
 only means. The record keeps the row and the scores of every group, so that metrics over any range
 of steps are exact and two runs can be compared row by row::
@@ -13,8 +16,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,7 +50,7 @@ _Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 class Entry:
     """Scores of one training step, or of one validation batch after ``step`` steps."""
 
-    part: Part
+    part: Part | Literal["policy"]
     step: int
     time: float  # time at which all rollouts were finished, in seconds since 1970
     groups: tuple[Group, ...]
@@ -70,6 +73,13 @@ class RecordWriter:
             if step <= self._newest:
                 self._keep_before(step)
             self._newest = step
+        self._append(part, step, groups)
+
+    def write_policy(self, step: int, groups: Sequence[Group]) -> None:
+        """Append KL and entropy of the answers of a step, in groups like those of the step."""
+        self._append("policy", step, groups)
+
+    def _append(self, part: str, step: int, groups: Sequence[Group]) -> None:
         entry = {
             "part": part,
             "step": step,
@@ -94,7 +104,9 @@ def read_record(path: Path) -> list[Entry]:
     Raises:
         DataError: The record is missing or empty, or has an entry of another format.
     """
-    entries = [_entry(data, path) for _, data in _lines(path)]
+    found = [_entry(data, path) for _, data in _lines(path)]
+    added = {entry.step: entry.groups for entry in found if entry.part == "policy"}
+    entries = [_with_policy(entry, added) for entry in found if entry.part != "policy"]
     if not entries:
         raise DataError(
             path,
@@ -105,7 +117,7 @@ def read_record(path: Path) -> list[Entry]:
 
 
 def parse_entry(line: str, path: Path) -> Entry | None:
-    """Parse one line of the record at ``path``; ``None`` for a partial line.
+    """Parse one line of the record at ``path``; ``None`` for a partial line, or KL and entropy.
 
     Raises:
         DataError: The entry has another format.
@@ -114,7 +126,20 @@ def parse_entry(line: str, path: Path) -> Entry | None:
         data = parse_json(line)
     except ValueError:
         return None
-    return _entry(data, path)
+    entry = _entry(data, path)
+    return None if entry.part == "policy" else entry
+
+
+def _with_policy(entry: Entry, added: Mapping[int, Sequence[Group]]) -> Entry:
+    """Return an entry with the scores of its step that were recorded later."""
+    if entry.part != "train" or entry.step not in added:
+        return entry
+    later = {group.slot: group.scores for group in added[entry.step]}
+    groups = tuple(
+        replace(group, scores={**group.scores, **later.get(group.slot, {})})
+        for group in entry.groups
+    )
+    return replace(entry, groups=groups)
 
 
 def rows_by_step(entries: Iterable[Entry]) -> dict[int, list[int]]:
@@ -142,6 +167,9 @@ class _GroupFormat(BaseModel):
     epoch: _Count
     repeat: bool
     scores: dict[str, list[_Number | None]]
+    replay: bool = False
+    place: str = ""
+    transfers: _Count | None = None
 
 
 class _EntryFormat(BaseModel):
@@ -149,7 +177,7 @@ class _EntryFormat(BaseModel):
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-    part: Part
+    part: Part | Literal["policy"]
     step: _Count
     time: _Number
     groups: list[_GroupFormat]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
 from math import isfinite
 from statistics import fmean
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from rewardmap_verl.curriculum.groups import Group, group_metrics, without_repeats
+from rewardmap_verl.reports.held_out import read_baselines
+from rewardmap_verl.reports.learning_curve import learning_curves, visits
 from rewardmap_verl.reports.runs import Run
 from rewardmap_verl.rewards.config import RewardConfig
 
@@ -35,16 +36,7 @@ _NARROWEST = 0.1
 
 def stages_of(run: Run) -> list[tuple[str, int, int]]:
     """Return the visited stages in order: name, first step, last step."""
-    trained = sorted(
-        (entry.step, entry.groups[0].stage)
-        for entry in run.entries
-        if entry.part == "train" and entry.groups
-    )
-    visits = []
-    for stage, visit in groupby(trained, key=lambda pair: pair[1]):
-        steps = [step for step, _ in visit]
-        visits.append((stage, steps[0], steps[-1]))
-    return visits
+    return visits(run.entries)
 
 
 def make_charts(runs: Sequence[Run], configs: Sequence[RewardConfig] = ()) -> list[Chart]:
@@ -71,6 +63,7 @@ def make_charts(runs: Sequence[Run], configs: Sequence[RewardConfig] = ()) -> li
             [(name, _recorded(name)) for name in ("format", "correctness", "detail")],
         ),
         _accuracy(runs),
+        *(_held_out(run) for run in runs[:1] if len(runs) == 1),
         _chart(
             runs,
             "Groups without signal",
@@ -82,20 +75,23 @@ def make_charts(runs: Sequence[Run], configs: Sequence[RewardConfig] = ()) -> li
             ],
             percent=True,
         ),
-        _chart(
-            runs,
-            "Response length",
-            "Tokens, mean over a step.",
-            [("length", _logged("response_length/mean"))],
+        _by_type(
+            runs, "Response length", "Tokens, mean over a step.", "length", "response_length/mean"
         ),
-        _chart(
+        _by_type(
             runs,
             "KL to the reference model",
-            "The loss that keeps the policy near the base model.",
-            [("KL", _logged("actor/kl_loss"))],
+            "Mean over the tokens of an answer, in nats.",
+            "kl",
+            "actor/kl_loss",
         ),
-        _chart(
-            runs, "Entropy", "Of the policy, per token.", [("entropy", _logged("actor/entropy"))]
+        _by_type(runs, "Entropy", "Of the policy, in nats per token.", "entropy", "actor/entropy"),
+        _by_type(
+            runs,
+            "Unreadable answers",
+            "Share of answers that could not be parsed.",
+            "unreadable",
+            percent=True,
         ),
         _chart(runs, "Gradient norm", "Before clipping.", [("norm", _logged("actor/grad_norm"))]),
     ]
@@ -136,17 +132,19 @@ def _shares(groups: Sequence[Group], config: RewardConfig) -> Iterator[float]:
                 yield score / highest
 
 
-def _recorded(name: str) -> Callable[[Run], Points]:
+def _recorded(name: str, kind: str | None = None) -> Callable[[Run], Points]:
     def points(run: Run) -> Points:
-        return list(_trained(run, name))
+        return list(_trained(run, name, kind))
 
     return points
 
 
-def _trained(run: Run, name: str) -> Iterator[tuple[int, float]]:
+def _trained(run: Run, name: str, kind: str | None = None) -> Iterator[tuple[int, float]]:
+    """Yield a metric of each step, of one question type or of all."""
     for entry in run.entries:
         if entry.part == "train":
-            value = group_metrics(without_repeats(entry.groups)).get(name)
+            due = [g for g in without_repeats(entry.groups) if kind in (None, g.kind)]
+            value = group_metrics(due).get(name)
             if value is not None:
                 yield entry.step, value
 
@@ -169,6 +167,33 @@ def _validated(run: Run) -> Points:
     return sorted((step, value) for step, value in found if value is not None)
 
 
+def _by_type(
+    runs: Sequence[Run],
+    title: str,
+    note: str,
+    name: str,
+    logged: str = "",
+    percent: bool = False,
+) -> Chart:
+    """Chart a metric by question type, or of all types for several runs.
+
+    Args:
+        runs: The runs.
+        title: Title of the chart.
+        note: Its explanation.
+        name: Name of the metric in the record.
+        logged: verl's name of the mean over all types, for runs whose record lacks the metric.
+        percent: Whether the metric is a share.
+    """
+    kinds = sorted({g.kind for run in runs for e in run.entries for g in e.groups})
+    series: list[Series] = [(kind, _recorded(name, kind)) for kind in kinds]
+    if len(runs) > 1 or not any(read(runs[0]) for _, read in series):
+        series = [(title.lower(), _recorded(name))]
+    if logged and not any(read(run) for _, read in series for run in runs):
+        series = [(title.lower(), _logged(logged))]
+    return _chart(runs, title, note, series, percent)
+
+
 def _chart(
     runs: Sequence[Run], title: str, note: str, series: Sequence[Series], percent: bool = False
 ) -> Chart:
@@ -176,7 +201,7 @@ def _chart(
     for number, run in enumerate(runs):
         for place, (name, read) in enumerate(series):
             single = len(runs) == 1
-            color = _PART_COLORS.get(name, _COLORS[place]) if single else _color(number)
+            color = _PART_COLORS.get(name, _color(place)) if single else _color(number)
             label = _label(run, name if single or len(series) > 1 else "", single)
             dash = "solid" if single else _DASHES[place % len(_DASHES)]
             for trace in _lines(read(run), label, color, dash, _starts(run)):
@@ -205,6 +230,29 @@ def _accuracy(runs: Sequence[Run]) -> Chart:
             )
     note = "Share of right answers: in training on the questions of each step, in validation on "
     return _finished(figure, runs, "Accuracy", f"{note}held-out maps.", percent=True)
+
+
+def _held_out(run: Run) -> Chart:
+    """Chart the held-out accuracy of each type, with the majority answer as a dashed line."""
+    baselines = read_baselines(run.config)
+    figure = go.Figure()
+    for number, curve in enumerate(
+        learning_curves(run.entries, baselines.majority if baselines else None)
+    ):
+        steps = [step for step, _ in curve.points]
+        line = {"color": _color(number), "width": 2}
+        figure.add_trace(
+            go.Scatter(x=steps, y=[round(one.mean, 6) for _, one in curve.points], name=curve.name,
+                       legendgroup=curve.name, mode="lines+markers", line=line)
+        )  # fmt: skip
+        if curve.majority is not None and len(steps) > 1:
+            figure.add_trace(
+                go.Scatter(x=[steps[0], steps[-1]], y=[curve.majority] * 2, hoverinfo="skip",
+                           legendgroup=curve.name, showlegend=False, mode="lines", opacity=0.6,
+                           line={**line, "width": 1, "dash": "dash"})
+            )  # fmt: skip
+    note = "Dashed: the most frequent answer of the training split. Click a name to hide a type."
+    return _finished(figure, [run], "Held-out accuracy by type", note, percent=True)
 
 
 def _label(run: Run, name: str, single: bool) -> str:

@@ -45,8 +45,9 @@ class CurriculumDataset(RLHFDataset):
 
     Every row gets these keys in ``extra_info``: ``stage``, ``stage_epoch`` (from 0), ``slot``
     (position in the training order, from 0), ``row`` (row number in the data files, from 0),
-    ``repeat`` (True if the row only fills the last batch of a stage). Paths of images and networks
-    are relative to the parquet file's folder on disk and become absolute.
+    ``repeat`` (True if the row only fills the last batch of a stage), ``replay`` (True if the row
+    is replayed from another stage). Paths of images and networks are relative to the parquet file's
+    folder on disk and become absolute.
 
     Raises:
         ConfigError: The settings contradict the data or each other.
@@ -137,13 +138,16 @@ class CurriculumDataset(RLHFDataset):
                 "slot": item,
                 "row": item,
                 "repeat": False,
+                "replay": False,
             }
+        stage = self.schedule.stages[slot.stage]
         return {
-            "stage": self.schedule.stages[slot.stage].name,
+            "stage": stage.name,
             "stage_epoch": slot.epoch,
             "slot": item,
             "row": slot.row,
             "repeat": slot.repeat,
+            "replay": stage.streams[slot.stream].replay,
         }
 
     def _build_messages(self, example: dict[str, Any], key: str) -> list[dict[str, Any]]:

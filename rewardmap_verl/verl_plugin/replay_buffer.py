@@ -7,17 +7,17 @@ custom replay buffer (``trainer.v1.sampler.custom_sampler``) is therefore suffic
 
 The replay buffer is also where verl's trainer waits for rollouts, without a timeout: see
 ``rewardmap_verl.verl_plugin.watchdog``. And it is called before each checkpoint, when old
-checkpoints are removed: see ``rewardmap_verl.checkpoints.retention``.
+checkpoints are removed: see ``rewardmap_verl.checkpoints.retention``. It sees every validation and
+warns of forgotten question types: see ``rewardmap_verl.curriculum.forgetting``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import transfer_queue as tq
 from pydantic import BaseModel, ConfigDict, Field
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
@@ -25,10 +25,14 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer, ReplayBufferAsync
 from rewardmap_verl.checkpoints.retention import save_policy
 from rewardmap_verl.checkpoints.run_metadata import write_run_metadata
 from rewardmap_verl.config_blocks import read_block
+from rewardmap_verl.curriculum.forgetting import ForgettingMonitor
 from rewardmap_verl.curriculum.groups import Group
-from rewardmap_verl.curriculum.metrics import PREFIX, final_keys, make_groups, training_metrics
-from rewardmap_verl.curriculum.record import RecordWriter
+from rewardmap_verl.curriculum.metrics import PREFIX, training_metrics
+from rewardmap_verl.curriculum.record import Entry, RecordWriter, read_record
 from rewardmap_verl.verl_plugin.dataset import CurriculumDataset
+from rewardmap_verl.verl_plugin.forgetting_warning import warn_of_falls
+from rewardmap_verl.verl_plugin.policy_metrics import deferred_metrics, policy_scores
+from rewardmap_verl.verl_plugin.sampled_answers import Answers, fetch_answers
 from rewardmap_verl.verl_plugin.watchdog import (
     Deadline,
     RolloutCounts,
@@ -74,6 +78,7 @@ class _RecordingMixin:
         self._deadline = Deadline()
         self._deadline.restart("the start of the run", settings.start_seconds, "start_seconds")
         self._step = 0
+        self._forgetting = ForgettingMonitor(recorded(settings.record))
 
     refill_fn: Any
     finished_keys: Any
@@ -104,18 +109,40 @@ class _RecordingMixin:
         saving = save_policy(getattr(self.refill_fn, "__self__", None))
         if saving is not None and not is_validation:
             saving.prepare(global_steps)
-        groups = fetch_groups(batch)
+        answers = fetch_answers(batch)
+        groups = answers.groups()
         phase = f"step {global_steps}, after its rollouts,"
         self._deadline.restart(phase, self._step_seconds, "step_seconds")
         if self._record is not None:
             self._record.write("val" if is_validation else "train", global_steps, groups)
         if is_validation:
+            self._check_forgetting(global_steps, groups)
             return batch, metrics
+        self._forgetting.trained(global_steps, groups)
         return batch, {
             **metrics,
             **training_metrics(groups),
             **observe_step(self.refill_fn, global_steps, groups),
+            **self._policy_metrics(global_steps, answers),
         }
+
+    def _policy_metrics(self, step: int, answers: Answers) -> dict[str, float]:
+        if not answers.keys:
+            return {}
+
+        def record(groups: list[Group]) -> None:
+            if self._record is not None:
+                self._record.write_policy(step, groups)
+
+        names = policy_scores(getattr(self.refill_fn, "__self__", None))
+        return deferred_metrics(answers.keys, answers.infos, names, answers.partition, record)
+
+    def _check_forgetting(self, step: int, groups: Sequence[Group]) -> None:
+        """Warn of falls when the last batch of a validation is complete."""
+        trainer = getattr(self.refill_fn, "__self__", None)
+        rows = self._forgetting.validated(step, groups)
+        if rows and trainer is not None and rows >= len(trainer.val_dataset):
+            warn_of_falls(self._forgetting.falls(), trainer.config)
 
     def _wait_for_next_poll(self, partition_id: str, last_debug_time: float) -> float:
         self._stall.check(self._counts(partition_id))
@@ -174,19 +201,7 @@ def observe_step(refill: Any, step: int, groups: Sequence[Group]) -> dict[str, f
     return {}
 
 
-def fetch_groups(batch: KVBatchMeta) -> list[Group]:
-    """Return the scores of a sampled batch's rollouts in training order."""
-    keys = final_keys(batch.keys, batch.tags)
-    if not keys:
-        return []
-    data = tq.kv_batch_get(
-        keys=keys, partition_id=batch.partition_id, select_fields=["extra_info", "extra_fields"]
-    )
-    columns = (plain_values(data[name]) for name in ("extra_info", "extra_fields"))
-    return make_groups(keys, *columns)
-
-
-def plain_values(column: Any) -> Iterator[Any]:
-    """Yield the items of a column; some backends of the transfer queue wrap non-tensors."""
-    for item in column.tolist() if hasattr(column, "tolist") else column:
-        yield getattr(item, "data", item)
+def recorded(path: Path | None) -> list[Entry]:
+    """Return the entries of an earlier attempt of the run."""
+    exists = path is not None and path.is_file() and path.stat().st_size > 0
+    return read_record(path) if path is not None and exists else []

@@ -28,6 +28,7 @@ from rewardmap_verl.checkpoints.retention import (
 )
 from rewardmap_verl.errors import RunStoppedError
 from rewardmap_verl.verl_plugin.replay_buffer import RewardMapReplayBuffer
+from rewardmap_verl.verl_plugin.sampled_answers import Answers
 
 
 def save(root: Path, *steps: int, numbers: int = 10) -> None:
@@ -201,7 +202,10 @@ def test_the_replay_buffer_prunes_after_the_rollouts(
 
     answered = SimpleNamespace(keys=["uid_0_0"], tags=[{}], partition_id="train")
     monkeypatch.setattr(ReplayBuffer, "sample", lambda *_, **__: (answered, {}))
-    monkeypatch.setattr("rewardmap_verl.verl_plugin.replay_buffer.fetch_groups", lambda _: [])
+    monkeypatch.setattr(
+        "rewardmap_verl.verl_plugin.replay_buffer.fetch_answers",
+        lambda _: Answers("train", [], [], [], {}),
+    )
     for step, part, left in (
         (9, "train", [4, 3, 2, 1]),
         (10, "val", [4, 3, 2, 1]),

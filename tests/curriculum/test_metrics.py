@@ -114,7 +114,7 @@ def stored() -> Any:
 
 
 def test_groups_from_stored_rollouts(stored: Any) -> None:
-    from rewardmap_verl.verl_plugin.replay_buffer import plain_values
+    from rewardmap_verl.verl_plugin.sampled_answers import plain_values
 
     keys = ["b_0_0", "b_1_0", "a_0_0", "a_1_0"]
     groups = make_groups(
