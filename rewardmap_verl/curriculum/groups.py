@@ -21,6 +21,7 @@ __all__ = [
     "Group",
     "group_metrics",
     "metrics_by_type",
+    "result_names",
     "without_repeats",
 ]
 
@@ -28,6 +29,8 @@ Scores = Mapping[str, tuple[float | None, ...]]
 
 EVERY_TYPE = "all"
 """Name for all question types of a stage together."""
+
+PLANNING = "planning"
 
 DIRECT = "planning, direct"
 """Name for planning questions whose best route has no transfer."""
@@ -103,6 +106,20 @@ class Group:
             place=data.get("place", ""),
             transfers=data.get("transfers"),
         )
+
+
+def result_names(groups: Iterable[Group]) -> list[str]:
+    """Return the names of results (``Group.counted_as``) in order of first occurrence.
+
+    Planning by transfers follows planning if there are routes of both kinds; ``EVERY_TYPE`` comes
+    last if there are several types.
+    """
+    found = dict.fromkeys(group.counted_as for group in groups)
+    kinds = dict.fromkeys(names[0] for names in found)
+    parts = sorted({name for names in found for name in names[1:-1]})
+    split = parts if len(parts) > 1 else []
+    names = [name for kind in kinds for name in (kind, *(split if kind == PLANNING else []))]
+    return [*names, *([EVERY_TYPE] if len(kinds) > 1 else [])]
 
 
 def without_repeats(groups: Iterable[Group]) -> list[Group]:

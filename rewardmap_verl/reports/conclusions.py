@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from rewardmap_verl.curriculum.groups import EVERY_TYPE
+from rewardmap_verl.curriculum.groups import DIRECT, EVERY_TYPE, WITH_TRANSFERS
 from rewardmap_verl.evaluation.statistics import Interval
 from rewardmap_verl.reports.held_out import HeldOut
 
 __all__ = ["conclusions"]
 
+_PARTS = (DIRECT, WITH_TRANSFERS)
+"""Parts of planning, which is counted as one type."""
 _SPARSE = 0.7
 """Share of groups without signal above which a type is called sparse."""
 _WIDE = 0.2
@@ -27,7 +29,7 @@ def conclusions(lines: Sequence[HeldOut], no_signal: Mapping[str, float]) -> lis
         A sentence about what was learned and what was not, and one about the next step; nothing for
         a run with a single validation.
     """
-    types = [line for line in lines if line.change is not None]
+    types = [line for line in lines if line.change is not None and line.kind not in _PARTS]
     if len(types) > 1:
         types = [line for line in types if line.kind != EVERY_TYPE]
     if not types:

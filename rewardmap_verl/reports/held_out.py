@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from rewardmap_verl.curriculum.config import file_names
-from rewardmap_verl.curriculum.groups import EVERY_TYPE, Group
+from rewardmap_verl.curriculum.groups import Group, result_names
 from rewardmap_verl.curriculum.record import Entry
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.baselines import baseline_answers
@@ -31,6 +31,7 @@ class HeldOut:
     """Accuracies of one question type, from 0 to 1, with 95% intervals."""
 
     kind: str
+    """Question type, planning by transfers, or all types."""
     questions: int
     chance: float | None
     """Accuracy of random answers; ``None`` without the data of the run."""
@@ -107,18 +108,14 @@ def validation_rounds(entries: Iterable[Entry]) -> dict[int, dict[int, Group]]:
 
 
 def held_out(entries: Iterable[Entry], baselines: Baselines | None = None) -> list[HeldOut]:
-    """Compare the first and the last validation, for each question type and for all."""
+    """Compare the first and the last validation: each type, planning by transfers, all types."""
     rounds = validation_rounds(entries)
     if not rounds:
         return []
     last = rounds[max(rounds)]
     first = rounds[min(rounds)] if len(rounds) > 1 else {}
-    kinds = list(dict.fromkeys(group.kind for _, group in sorted(last.items())))
-    return [
-        line
-        for kind in [*kinds, *([EVERY_TYPE] if len(kinds) > 1 else [])]
-        for line in _lines(kind, first, last, baselines)
-    ]
+    names = result_names(group for _, group in sorted(last.items()))
+    return [line for name in names for line in _lines(name, first, last, baselines)]
 
 
 def _lines(
@@ -131,15 +128,16 @@ def _lines(
     rows = [
         row
         for row, group in sorted(last.items())
-        if kind in (group.kind, EVERY_TYPE) and _accuracy(group) is not None
+        if kind in group.counted_as and group.accuracy is not None
     ]
     if not rows:
         return
-    after = {row: _accuracy(last[row]) for row in rows}
-    before = {row: _accuracy(first[row]) for row in rows if row in first}
+    after = {row: last[row].accuracy for row in rows}
+    before = {row: first[row].accuracy for row in rows if row in first}
     if baselines is not None and not baselines.places.keys() >= set(rows):
         baselines = None
-    places = baselines.places if baselines else {}
+    places = {row: last[row].place for row in rows if last[row].place}
+    places |= baselines.places if baselines else {}
     majority = baselines.majority if baselines else {}
     yield HeldOut(
         kind=kind,
@@ -166,8 +164,3 @@ def _interval(
         return None
     maps = tuple(places.get(row, str(row)) for row in rows)
     return interval(Sample(tuple(found), (1.0,) * len(rows), maps), name=name)
-
-
-def _accuracy(group: Group) -> float | None:
-    values = [value for value in group.scores.get("acc", ()) if value is not None]
-    return fmean(values) if values else None

@@ -9,7 +9,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from rewardmap_verl.curriculum.groups import DIRECT, EVERY_TYPE, WITH_TRANSFERS, Group
+from rewardmap_verl.curriculum.groups import (
+    DIRECT,
+    EVERY_TYPE,
+    WITH_TRANSFERS,
+    Group,
+    result_names,
+)
 from rewardmap_verl.curriculum.record import Entry
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.statistics import Interval, Sample, interval
@@ -54,11 +60,11 @@ def learning_curves(
     trained = _trained_in(entries)
     rounds = validation_rounds(entries)
     last = rounds[max(rounds)] if rounds else {}
-    order = [*trained, EVERY_TYPE]
-    names = dict.fromkeys(name for group in last.values() for name in group.counted_as)
+    first = {name: number for number, name in enumerate(trained)}
+    groups = sorted(last.values(), key=lambda group: first.get(group.kind, len(first)))
     return [
         _curve(name, rounds, majority or {}, trained.get(name, frozenset()))
-        for name in sorted(names, key=lambda n: order.index(n) if n in order else len(order) - 1)
+        for name in result_names(groups)
     ]
 
 

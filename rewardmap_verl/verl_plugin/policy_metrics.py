@@ -71,9 +71,10 @@ def deferred_metrics(
         partition: Partition of the queue.
         record: Called once with groups that hold the scores of every answer.
     """
+
     @cache
     def values() -> dict[str, float]:
-        scores = scores_of_answers(fetch(keys, partition), names)
+        scores = scores_of_answers(fetch(keys, partition, names), names)
         groups = make_groups(keys, infos, ({"reward_extra_info": one} for one in scores))
         record(groups)
         return named_metrics(groups)
@@ -86,9 +87,10 @@ def deferred_metrics(
     return {f"{kind}/{name}": metric(f"{kind}/{name}") for kind in types for name in names}
 
 
-def fetch(keys: Sequence[str], partition: str) -> Any:
-    """Return log-probabilities, entropy and mask of answers: ragged, ``[answers, tokens]``."""
-    fields = ["response_mask", "entropy", "old_log_probs", "ref_log_prob"]
+def fetch(keys: Sequence[str], partition: str, names: Sequence[str]) -> Any:
+    """Return mask, entropy and log-probabilities of answers: ragged, ``[answers, tokens]``."""
+    needed = {"entropy": ["entropy"], "kl": ["old_log_probs", "ref_log_prob"]}
+    fields = ["response_mask", *(field for name in names for field in needed[name])]
     return tq.kv_batch_get(keys=list(keys), partition_id=partition, select_fields=fields)
 
 

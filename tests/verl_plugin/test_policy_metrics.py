@@ -57,7 +57,7 @@ def test_verl_computes_the_metrics_at_the_end_of_the_step(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     available: dict[str, Any] = {}
-    monkeypatch.setattr(policy_metrics, "fetch", lambda keys, partition: available)
+    monkeypatch.setattr(policy_metrics, "fetch", lambda keys, partition, names: available)
     writer = RecordWriter(tmp_path / "record.jsonl")
     writer.write("train", 3, make_groups(KEYS, INFOS, [{}] * 3, dict.fromkeys(KEYS, 4)))
 
