@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rewardmap_verl.commands.failure import fail
 from rewardmap_verl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from rich.console import Console
+    from rich.table import Table
 
 __all__ = ["curriculum"]
 
@@ -38,10 +43,24 @@ def preview(
         Path | None,
         typer.Option(help="Plot the mixture of every step to this file (.png, .svg, .pdf)."),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model folder or Hugging Face name. Sample answers of it, as the run would, and "
+            "show the share of groups without signal."
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="With --model: questions of each type to sample.")
+    ] = 32,
+    seed: Annotated[int, typer.Option(help="With --model: seed of the drawn questions.")] = 0,
 ) -> None:
     """Show the stages of a run's curriculum with their rows, steps and mixtures.
 
     Try it: rewardmap curriculum preview data.folder=data/synthetic data.curriculum.stages=coarse
+
+    With --model, training questions are answered by the model with the temperature, group size and
+    reward of the run. A group whose answers all have the same reward carries no signal.
     """
     from rich.console import Console
 
@@ -53,7 +72,8 @@ def preview(
     try:
         if run is not None:
             seconds = summary_of(run).step_seconds
-        plan = plan_curriculum(compose_run(overrides or []).data)
+        config = compose_run(overrides or [])
+        plan = plan_curriculum(config.data)
     except (ConfigError, DataError) as error:
         fail(error)
     console = Console()
@@ -63,3 +83,35 @@ def preview(
     if picture is not None:
         draw_preview(plan, picture)
         console.print(f"Written: {picture}")
+    if model is not None:
+        try:
+            console.print(_signal_table(config, model, limit, seed, console))
+        except (ConfigError, DataError) as error:
+            fail(error)
+
+
+def _signal_table(config: DictConfig, model: str, limit: int, seed: int, console: Console) -> Table:
+    """Sample answers of a model to training questions and return their signal as a table."""
+    from omegaconf import OmegaConf
+
+    from rewardmap_verl.curriculum.config import file_names
+    from rewardmap_verl.evaluation.inference import Generation, check_model
+    from rewardmap_verl.evaluation.questions import read_questions
+    from rewardmap_verl.evaluation.signal import (
+        SamplingEngine,
+        measure_signal,
+        sample_questions,
+        signal_table,
+    )
+    from rewardmap_verl.rewards.config import load_reward_config
+
+    check_model(model)
+    file = Path(file_names(config.data.train_files)[0])
+    questions = sample_questions(read_questions(file.parent, file.stem), limit, seed)
+    rollout, reward = config.actor_rollout_ref.rollout, config.reward.rewardmap
+    generation = Generation(max_tokens=config.data.max_response_length)
+    with console.status(f"sampling {rollout.n} answers to {len(questions.items)} questions"):
+        engine = SamplingEngine(model, generation, questions, rollout.temperature)
+        plain: Any = OmegaConf.to_container(reward, resolve=True)
+        found = measure_signal(questions, engine, rollout.n, load_reward_config(plain))
+    return signal_table(found, rollout.n)

@@ -191,6 +191,19 @@ def named_stages(name: str) -> tuple[StageConfig, ...]:
     return tuple(StageConfig(name=stage, types=types) for stage, types in curricula[name])
 
 
+class TargetConfig(Strict):
+    """Settings of the order by target difficulty (AdaRFT, arXiv 2504.05520, section 3)."""
+
+    success: float = Field(default=0.5, gt=0, lt=1)
+    """Accuracy at which the difficulty stays (β of the paper)."""
+    step: float = Field(default=0.5, gt=0, le=1)
+    """Largest change of the difficulty, from 0 to 1, after a step (η; 50 of 100 in the paper)."""
+    sensitivity: float = Field(default=2.0, gt=0, allow_inf_nan=False)
+    """How fast the change grows with the distance of the accuracy from ``success`` (α)."""
+    start: float = Field(default=0.0, ge=0, le=1)
+    """Difficulty of the first step."""
+
+
 class CurriculumConfig(Strict):
     """Settings of the block ``data.curriculum``."""
 
@@ -211,6 +224,10 @@ class CurriculumConfig(Strict):
     """Stages whose rows are replayed: ``earlier`` ones, or ``all`` other stages, also later
     ones."""
 
+    target: TargetConfig | None = None
+    """Draw each batch from the rows nearest to a target difficulty, which follows the accuracy.
+    The stages then give the order of the question types and the number of steps."""
+
     skip_solved: int | None = Field(default=None, ge=1)
     """Skip a row after this many consecutive groups with only correct rollouts, since they carry no
     signal. The next row of the order takes its place, so stages keep their number of steps. Nothing
@@ -219,6 +236,11 @@ class CurriculumConfig(Strict):
     @property
     def is_adaptive(self) -> bool:
         """Whether the training order depends on the model's answers."""
+        return self.has_rules or self.target is not None
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether a stage or a row ends by its metrics."""
         by_evidence = any(stage.promote or stage.demote for stage in self.stages)
         return by_evidence or self.skip_solved is not None
 
@@ -262,6 +284,15 @@ class CurriculumConfig(Strict):
                     f"demote of stage {stage.name!r} observes replayed rows: set replay, or add a "
                     "part with replay: true to its mixture"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _target_alone(self) -> CurriculumConfig:
+        if self.target and (self.has_rules or self.replay):
+            raise ValueError(
+                "target chooses the rows of every step: remove promote, demote, skip_solved and "
+                "replay"
+            )
         return self
 
     @model_validator(mode="after")
@@ -365,7 +396,8 @@ def _check_evidence(config: DictConfig) -> None:
             raise ConfigError(
                 key,
                 found=found,
-                hint=f"promote, demote and skip_solved in {BLOCK} need {key}={value}. {reason}",
+                hint=f"promote, demote, skip_solved and target in {BLOCK} need {key}={value}. "
+                f"{reason}",
             )
 
 

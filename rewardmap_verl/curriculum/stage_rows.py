@@ -23,9 +23,11 @@ Columns = Mapping[str, Sequence[object]]
 
 
 def needed_columns(settings: CurriculumConfig) -> list[str]:
-    """Return the keys of ``extra_info`` that decide which stage a row belongs to."""
+    """Return the keys of ``extra_info`` that decide when a row is trained."""
     parts = (part for stage in settings.stages for part in stage.parts)
-    return list(dict.fromkeys(["type", *(key for part in parts for key in part.where)]))
+    difficulty = ["difficulty_city", "question_transfer_count"] if settings.target else []
+    filters = (key for part in parts for key in part.where)
+    return list(dict.fromkeys(["type", *filters, *difficulty]))
 
 
 def plan_stages(settings: CurriculumConfig, columns: Columns, batch_size: int) -> list[Stage]:

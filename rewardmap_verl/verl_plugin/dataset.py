@@ -19,11 +19,12 @@ from rewardmap_verl.checkpoints.resume import check_resume, current_fingerprint
 from rewardmap_verl.config_blocks import root_of
 from rewardmap_verl.curriculum.adaptive import AdaptiveOrder
 from rewardmap_verl.curriculum.config import check_run, file_names
-from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
+from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan, plan_curriculum
 from rewardmap_verl.curriculum.fingerprint import refuse_changes
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.rows import Files, check_rows, each_row
 from rewardmap_verl.curriculum.schedule import Schedule, Slot
+from rewardmap_verl.curriculum.target_difficulty import TargetOrder, difficulties
 from rewardmap_verl.verl_plugin import agent_loop as _registers_the_agent_loop  # noqa: F401
 
 __all__ = ["VALIDATION_STAGE", "CurriculumDataset"]
@@ -72,7 +73,7 @@ class CurriculumDataset(RLHFDataset):
         super().__init__(data_files, tokenizer, config, processor, max_samples)
         check_rows(each_row(self.dataframe), self.files, self.max_prompt_length)
         self.schedule: Schedule | None = None
-        self._adaptive: AdaptiveOrder | None = None
+        self._adaptive: AdaptiveOrder | TargetOrder | None = None
         if file_names(data_files) == file_names(config.train_files):
             check_resume(run)
             self._fingerprint = current_fingerprint(config)
@@ -80,7 +81,7 @@ class CurriculumDataset(RLHFDataset):
             self.schedule = layout.schedule
             self._stages = layout.settings.stages
             if layout.settings.is_adaptive:
-                self._adaptive = AdaptiveOrder(layout.settings, layout.schedule)
+                self._adaptive = adaptive_order(layout)
                 self._disable_loader_workers(config)
 
     def _disable_loader_workers(self, config: DictConfig) -> None:
@@ -128,6 +129,11 @@ class CurriculumDataset(RLHFDataset):
         """Take in the scores of a training step; an adaptive order depends on them."""
         if self._adaptive is not None:
             self._adaptive.observe(step, groups)
+
+    @property
+    def target(self) -> float | None:
+        """The target difficulty of the next step; ``None`` unless the curriculum has one."""
+        return self._adaptive.target if isinstance(self._adaptive, TargetOrder) else None
 
     def _position_info(self, item: int, slot: Slot | None) -> dict[str, Any]:
         """Return a row's position in the training order, for metrics and record."""
@@ -178,3 +184,12 @@ class CurriculumDataset(RLHFDataset):
         refuse_changes(state["fingerprint"], self._fingerprint)
         if self._adaptive is not None:
             self._adaptive.load_state_dict(state["adaptive"])
+
+
+def adaptive_order(plan: CurriculumPlan) -> AdaptiveOrder | TargetOrder:
+    """Return the order of a curriculum that depends on the model's answers."""
+    settings, schedule = plan.settings, plan.schedule
+    if settings.target is None:
+        return AdaptiveOrder(settings, schedule)
+    difficulty = difficulties(schedule, plan.columns)
+    return TargetOrder(settings.target, settings.seed, schedule, difficulty)

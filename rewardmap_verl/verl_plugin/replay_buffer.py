@@ -189,16 +189,17 @@ def observe_step(refill: Any, step: int, groups: Sequence[Group]) -> dict[str, f
         groups: The scores of the step.
 
     Returns:
-        ``rewardmap/stage``: the number of the stage that the step trained, from 1. It shows
+        ``rewardmap/stage``: the number of the stage that the step trained, from 1, and, if the
+        curriculum has one, ``rewardmap/target_difficulty`` of the step. The stage shows
         promotions in every logger. Warnings would not: importing vLLM's server sets the root
         logger's level to ERROR (verl 0.9.1, workers/rollout/vllm_rollout/vllm_async_server.py).
     """
     dataset = getattr(getattr(refill, "__self__", None), "train_dataset", None)
-    if isinstance(dataset, CurriculumDataset):
-        dataset.observe(step, groups)
-        if groups:
-            return {f"{PREFIX}/stage": float(dataset.stage_number(groups[0].stage))}
-    return {}
+    if not isinstance(dataset, CurriculumDataset) or not groups:
+        return {}
+    target = {} if dataset.target is None else {f"{PREFIX}/target_difficulty": dataset.target}
+    dataset.observe(step, groups)
+    return {f"{PREFIX}/stage": float(dataset.stage_number(groups[0].stage)), **target}
 
 
 def recorded(path: Path | None) -> list[Entry]:

@@ -461,6 +461,6 @@ def test_the_examples_of_the_documentation_are_valid() -> None:
 
     text = (Path(__file__).parents[2] / "docs/curriculum.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         CurriculumConfig.model_validate(yaml.safe_load(block)["data"]["curriculum"])
