@@ -74,8 +74,9 @@ class ForgettingMonitor:
                 self.validated(entry.step, entry.groups)
 
     def trained(self, step: int, groups: Sequence[Group]) -> None:
-        """Take in a training step. Later validations of an earlier attempt are dropped."""
+        """Take in a training step. What an earlier attempt did from this step on is dropped."""
         self._rounds = {other: rows for other, rows in self._rounds.items() if other < step}
+        self._trained = {kind: last for kind, last in self._trained.items() if last[1] < step}
         for group in groups:
             self._stage = group.stage
             if not group.replay:

@@ -34,6 +34,7 @@ __all__ = [
     "parse_entry",
     "read_record",
     "rows_by_step",
+    "stream_record",
 ]
 
 RECORD_NAME = "rewardmap_record.jsonl"
@@ -114,6 +115,17 @@ def read_record(path: Path) -> list[Entry]:
             "trainer.v1.sampler.custom_sampler is RewardMapReplayBuffer.",
         )
     return entries
+
+
+def stream_record(path: Path) -> Iterator[Entry]:
+    """Yield the entries of a record one by one, without KL and entropy; none without a file.
+
+    Raises:
+        DataError: An entry has another format.
+    """
+    for _, data in _lines(path):
+        if data.get("part") != "policy":
+            yield _entry(data, path)
 
 
 def parse_entry(line: str, path: Path) -> Entry | None:

@@ -28,7 +28,8 @@ from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.curriculum.forgetting import ForgettingMonitor
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.metrics import PREFIX, training_metrics
-from rewardmap_verl.curriculum.record import Entry, RecordWriter, read_record
+from rewardmap_verl.curriculum.record import RecordWriter, stream_record
+from rewardmap_verl.errors import DataError
 from rewardmap_verl.verl_plugin.dataset import CurriculumDataset
 from rewardmap_verl.verl_plugin.forgetting_warning import warn_of_falls
 from rewardmap_verl.verl_plugin.policy_metrics import deferred_metrics, policy_scores
@@ -78,7 +79,7 @@ class _RecordingMixin:
         self._deadline = Deadline()
         self._deadline.restart("the start of the run", settings.start_seconds, "start_seconds")
         self._step = 0
-        self._forgetting = ForgettingMonitor(recorded(settings.record))
+        self._forgetting = resumed_monitor(settings.record)
 
     refill_fn: Any
     finished_keys: Any
@@ -202,7 +203,9 @@ def observe_step(refill: Any, step: int, groups: Sequence[Group]) -> dict[str, f
     return {f"{PREFIX}/stage": float(dataset.stage_number(groups[0].stage)), **target}
 
 
-def recorded(path: Path | None) -> list[Entry]:
-    """Return the entries of an earlier attempt of the run."""
-    exists = path is not None and path.is_file() and path.stat().st_size > 0
-    return read_record(path) if path is not None and exists else []
+def resumed_monitor(record: Path | None) -> ForgettingMonitor:
+    """Return a monitor that knows the earlier attempts of a run, if their record is readable."""
+    try:
+        return ForgettingMonitor(stream_record(record) if record else ())
+    except DataError:
+        return ForgettingMonitor()
