@@ -226,7 +226,8 @@ class CurriculumConfig(Strict):
 
     target: TargetConfig | None = None
     """Draw each batch from the rows nearest to a target difficulty, which follows the accuracy.
-    The stages then give the order of the question types and the number of steps."""
+    The stages then give the order of the question types and the number of steps, and nothing is
+    replayed."""
 
     skip_solved: int | None = Field(default=None, ge=1)
     """Skip a row after this many consecutive groups with only correct rollouts, since they carry no
@@ -288,10 +289,9 @@ class CurriculumConfig(Strict):
 
     @model_validator(mode="after")
     def _target_alone(self) -> CurriculumConfig:
-        if self.target and (self.has_rules or self.replay):
+        if self.target and self.has_rules:
             raise ValueError(
-                "target chooses the rows of every step: remove promote, demote, skip_solved and "
-                "replay"
+                "target chooses the rows of every step: remove promote, demote and skip_solved"
             )
         return self
 

@@ -72,7 +72,7 @@ def _replayed(
     index: int, stages: Sequence[Stage], settings: CurriculumConfig, columns: Columns
 ) -> list[RowStream]:
     """Return the streams of ``replay``: one per question type, with equal weights."""
-    if not settings.replay or settings.stages[index].lists_replay:
+    if not settings.replay or settings.target or settings.stages[index].lists_replay:
         return []
     own = _rows_without_replay([stages[index]])
     others = stages[:index] if settings.replay_from == "earlier" else stages
