@@ -217,7 +217,7 @@ def fold_into(folder: Path) -> None:
 
 
 def _load_model(folder: Path, dtype: Any) -> Any:
-    """Load a model without code of its own.
+    """Load a model without custom code.
 
     Raises:
         ConfigError: transformers cannot load it.

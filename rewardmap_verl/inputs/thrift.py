@@ -101,6 +101,6 @@ class CompactReader:
         return self._content[self._at - 1]
 
     def _check(self, count: int) -> None:
-        """Check that so many bytes are left; every element of a list or map has at least one."""
+        """Check that ``count`` bytes are left; each element of a list or map has at least one."""
         if count > len(self._content) - self._at:
             raise ValueError("the description ends early")

@@ -32,7 +32,7 @@ def run_program(
 ) -> int:
     """Run a program until it ends.
 
-    The program is in a session of its own, so that Ctrl-C reaches it once, from here. A second
+    The program is in a separate session, so that Ctrl-C reaches it once, from here. A second
     signal kills it.
 
     Args:

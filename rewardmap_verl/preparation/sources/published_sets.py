@@ -138,7 +138,10 @@ def _undecoded(rows: Any) -> Any:
 
 
 def _open_hub(name: str, wanted: str) -> list[DatasetSplit]:
-    """Download the parquet files of a set to the Hub's cache; interrupted downloads resume."""
+    """Download the parquet files of a set to the Hub's cache.
+
+    A lost connection is resumed. A run that failed keeps the files that were complete.
+    """
     import huggingface_hub
 
     with _quiet():
