@@ -14,6 +14,7 @@ from rewardmap_verl.commands.prepare.shared import (
     CommonOptions,
     QuestionOptions,
     SizeName,
+    SizeOption,
     TestCities,
     build_settings,
 )
@@ -37,13 +38,7 @@ def gtfs(
             "[default: trams, metros and trains]"
         ),
     ] = None,
-    size: Annotated[
-        SizeName,
-        typer.Option(
-            help="**full**: for Qwen2.5-VL, with as many questions as in the papers. **tiny**: at "
-            "most 36 visual tokens and brief wording, for the embedded model."
-        ),
-    ] = SizeName.FULL,
+    size: SizeOption = SizeName.FULL,
     test_city: TestCities = None,
 ) -> None:
     """Draw the networks of GTFS feeds, one city for each feed, and ask about them.

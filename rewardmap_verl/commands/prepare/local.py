@@ -14,6 +14,7 @@ from rewardmap_verl.commands.prepare.shared import (
     CommonOptions,
     QuestionOptions,
     SizeName,
+    SizeOption,
     TestCities,
     build_settings,
 )
@@ -30,13 +31,7 @@ def local(
     ],
     common: CommonOptions,
     questions: QuestionOptions,
-    size: Annotated[
-        SizeName,
-        typer.Option(
-            help="**full**: for Qwen2.5-VL, with as many questions as in the papers. **tiny**: at "
-            "most 36 visual tokens and brief wording, for the embedded model."
-        ),
-    ] = SizeName.FULL,
+    size: SizeOption = SizeName.FULL,
     test_city: TestCities = None,
     strict: Annotated[
         bool,

@@ -18,7 +18,14 @@ from rewardmap_verl.preparation.settings import PrepareSettings, Size, SourceNam
 from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.questions.types import QuestionType
 
-__all__ = ["CommonOptions", "QuestionOptions", "SizeName", "TestCities", "build_settings"]
+__all__ = [
+    "CommonOptions",
+    "QuestionOptions",
+    "SizeName",
+    "SizeOption",
+    "TestCities",
+    "build_settings",
+]
 
 _QUESTIONS = "Questions"
 _PROMPT = "Image and prompt size"
@@ -40,6 +47,15 @@ class SizeName(str, Enum):
 
     TINY = "tiny"
     FULL = "full"
+
+
+SizeOption = Annotated[
+    SizeName,
+    typer.Option(
+        help="**full**: for Qwen2.5-VL, with as many questions as in the papers. **tiny**: at "
+        "most 36 visual tokens and brief wording, for the embedded model."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
