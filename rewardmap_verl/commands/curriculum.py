@@ -51,7 +51,8 @@ def preview(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="With --model: questions of each type to sample.")
+        int,
+        typer.Option("--limit", "-n", min=1, help="With --model: questions of each type."),
     ] = 32,
     seed: Annotated[int, typer.Option(help="With --model: seed of the drawn questions.")] = 0,
 ) -> None:
