@@ -27,6 +27,7 @@ __all__ = ["EvalQuestion", "EvalSet", "Mask", "make_questions", "read_questions"
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_FORMATS = ("PNG", "JPEG", "WEBP")
 _AGAIN = "Prepare the data again with `rewardmap prepare`."
 
 
@@ -72,7 +73,7 @@ class EvalQuestion:
 
         if self.image is None:
             return None
-        with Image.open(self.image) as image:
+        with Image.open(self.image, formats=_FORMATS) as image:
             return Image.new("RGB", image.size, "white") if self.blank else image.convert("RGB")
 
     def masked(self, mask: Mask) -> EvalQuestion:

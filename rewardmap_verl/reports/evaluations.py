@@ -43,7 +43,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     if version != FORMAT:
         hint = f"Only version {FORMAT} can be read; evaluate again."
         raise DataError(folder / "results.json", "rewardmap_results", version, hint)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def read_evaluation(folder: Path) -> EvaluationTable:

@@ -84,7 +84,7 @@ ELSEWHERE = {
     r"rewardmap merge.*": ("needs a checkpoint", "checkpoints/test_merge.py"),
     r"rewardmap card .* --evaluation .*": (
         "needs an evaluation",
-        "reports/test_model_card.py::test_an_evaluation_s_table_is_part_of_the_card",
+        "reports/test_model_card.py::test_an_evaluation_is_in_the_card_and_in_its_metadata",
     ),
     r"rewardmap (evaluate|benchmarks).*": ("starts vLLM", EVALUATE),
     r"(\w+=\S+ )*python -m verl\.trainer\.main_ppo.*": ("trains; composed here", RECIPES),
