@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+SMOKE = "smoke"
+"""The option that tries the machine: it trains no model and judges itself."""
+
 
 def train(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
             help="Overrides of the recipe, such as data.train_batch_size=8.",
         ),
     ] = None,
@@ -42,7 +45,9 @@ def train(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder of the run [default: runs/NAME of the data]."),
+        typer.Option(
+            "--out", "-o", help="Folder of the run [default: runs/NAME of the data, or runs/smoke]."
+        ),
     ] = None,
     merge: Annotated[
         bool, typer.Option(help="Merge the last checkpoint into OUT/merged at the end.")
@@ -68,6 +73,8 @@ def train(
     `signal` is the share of groups whose answers differ in reward. The complete output is in
     OUT/train.log. Ctrl-C ends the run and all its processes.
 
+    A trial of the machine: **rewardmap train --data data/rewardmap --option smoke**
+
     On a CPU: **rewardmap train --data data/synthetic --option cpu --model MODEL**
 
     On GPUs: **rewardmap train --data data/rewardmap --option lora data.train_batch_size=8**
@@ -84,7 +91,9 @@ def train(
 
     console = Console()
     with readable_errors():
-        run = out or Path("runs", data.resolve().name if data else "rewardmap")
+        smoke = SMOKE in (option or ())
+        name = SMOKE if smoke else data.resolve().name if data else "rewardmap"
+        run = out or Path("runs", name)
         plan = plan_run(run, data, model, option or (), overrides or ())
         _announce(plan, console)
         start_reaper()  # ends the run if this program is killed
@@ -92,7 +101,8 @@ def train(
             code = run_training(plan, display, verbose, every)
         if code:
             raise typer.Exit(code)
-        _finish(plan, merge, console)
+        if not smoke:
+            _finish(plan, merge, console)
 
 
 def _announce(plan: RunPlan, console: Console) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["NOT_STARTED", "PHASES", "cause_of_failure", "clean", "ended_phase", "warnings_in"]
+__all__ = ["NOT_STARTED", "PHASES", "cause_of_failure", "clean", "ended_phase", "notes_in"]
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PREFIX = re.compile(r"^\([^()]* pid=\d+[^()]*\) ?")
@@ -42,10 +42,10 @@ def ended_phase(line: str) -> str | None:
     return next((name for text, name in PHASES if text in line), None)
 
 
-def warnings_in(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the warnings of this package."""
+def notes_in(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the warnings of the preflight check and the verdict of a smoke run."""
     for line in map(clean, lines):
-        if line.startswith("  warning: "):
+        if line.startswith(("  warning: ", "smoke: ")):
             yield line.strip()
 
 

@@ -14,7 +14,7 @@ from rewardmap_verl.launch.log_text import (
     cause_of_failure,
     clean,
     ended_phase,
-    warnings_in,
+    notes_in,
 )
 from rewardmap_verl.launch.process import run_program
 from rewardmap_verl.launch.run_plan import RunPlan
@@ -67,7 +67,7 @@ class _Progress:
         self._record = FollowedRecord(plan.record) if plan.record else None
         self._steps = StepLines(plan.steps, plan.stages, every)
         self._phases = [name for _, name in PHASES]
-        self._warned: set[str] = set()
+        self._noted: set[str] = set()
 
     def poll(self) -> None:
         """Print what is new."""
@@ -93,10 +93,10 @@ class _Progress:
         self.lines += added
         for line in added if self._verbose else ():
             self._display.line(clean(line))
-        for warning in warnings_in(added):
-            if warning not in self._warned:
-                self._warned.add(warning)
-                self._display.line(warning, style="yellow")
+        for note in notes_in(added):
+            if note not in self._noted:
+                self._noted.add(note)
+                self._display.line(note, style="yellow")
         for line in added:
             self._end_phase(ended_phase(line))
 

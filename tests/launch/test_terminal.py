@@ -14,7 +14,7 @@ from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.record import Entry, RecordWriter
 from rewardmap_verl.launch.display import Display
 from rewardmap_verl.launch.follow import FollowedFile, FollowedRecord
-from rewardmap_verl.launch.log_text import cause_of_failure, clean, ended_phase, warnings_in
+from rewardmap_verl.launch.log_text import cause_of_failure, clean, ended_phase, notes_in
 from rewardmap_verl.launch.run_plan import RunPlan
 from rewardmap_verl.launch.step_lines import StepLines, clock, seconds_text
 from rewardmap_verl.launch.training import run_training
@@ -154,7 +154,7 @@ def test_lines_of_other_processes() -> None:
     assert clean(line) == text
     assert ended_phase(line) == "actor and reference model are loaded"
     warning = "  warning: data.train_batch_size: It is small."
-    assert list(warnings_in([warning, "other"])) == [warning.strip()]
+    assert list(notes_in([warning, "other", "smoke: passed"])) == [warning.strip(), "smoke: passed"]
 
 
 # A program that writes what verl writes
