@@ -14,6 +14,8 @@ pytest_plugins = ["tests.training_data"]
 
 FOREIGN_VARIABLES = ("RAY_", "VERL_", "VLLM_", "HYDRA_", "SLURM_", "TORCHDYNAMO_", "ROCR_")
 """Prefixes of variables that change what verl, Ray, vLLM or Hydra do."""
+OUTPUT_VARIABLES = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE")
+"""Variables that change how tables are printed."""
 
 
 def pytest_configure() -> None:
@@ -22,8 +24,9 @@ def pytest_configure() -> None:
     Without ``RAY_ADDRESS=local``, ``ray.init`` joins the cluster that ``RAY_ADDRESS`` or a file of
     an earlier ``ray start`` names, even if it no longer exists.
     """
-    for name in [name for name in os.environ if name.startswith(FOREIGN_VARIABLES)]:
-        del os.environ[name]
+    for name in list(os.environ):
+        if name.startswith(FOREIGN_VARIABLES) or name in OUTPUT_VARIABLES:
+            del os.environ[name]
     os.environ["RAY_ADDRESS"] = "local"
 
 

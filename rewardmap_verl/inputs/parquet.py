@@ -130,7 +130,7 @@ def _first_page_bytes(path: Path, start: int) -> int:
     Returns:
         Bytes; 0 if the header does not say it.
     """
-    with path.open("rb") as stream, contextlib.suppress(ValueError, OverflowError):
+    with path.open("rb") as stream, contextlib.suppress(OverflowError, TypeError, ValueError):
         stream.seek(max(0, start))
         fields = CompactReader(stream.read(_PAGE_HEADER_BYTES)).fields()
         return next((int(value) for number, value in fields if number == _PAGE_SIZE), 0)

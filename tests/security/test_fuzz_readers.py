@@ -34,6 +34,7 @@ SEEDS: tuple[tuple[str, int], ...] = (
     ("weights", 211),
     ("parquet", 189374),
     ("parquet", 1000002181),  # pyarrow aborted the process
+    ("parquet", 1000006616),
     ("record of a run", 107),
     ("rollout dump", 532),
     ("reward settings", 5548546),
