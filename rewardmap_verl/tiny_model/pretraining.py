@@ -29,7 +29,7 @@ from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_f
 from rewardmap_verl.tiny_model.build import TinyModelSize, build_tiny_model, count_parameters
 from rewardmap_verl.tiny_model.map_reader import Encoded, MapReader
 from rewardmap_verl.tiny_model.pocket_model import RECORD
-from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks
+from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks, pair_tasks
 from rewardmap_verl.tiny_model.vision_pretraining import Example, TokenLabel, pretrain_vision
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
@@ -110,19 +110,20 @@ class PretrainSettings(BaseModel):
         },
     )
     answers: Phase = Phase(
-        steps=300,
-        learning_rate=1e-3,
+        steps=600,
+        learning_rate=1.2e-3,
         final=0.05,
         shares={
-            "map": 0.15,
-            "line": 0.05,
-            "stop": 0.05,
-            "TorF1": 0.25,
+            "map": 0.06,
+            "line": 0.03,
+            "stop": 0.1,
+            "pair": 0.17,
+            "TorF1": 0.27,
             "TorF2": 0.15,
-            "Counting1": 0.15,
+            "Counting1": 0.09,
             "Counting2": 0.05,
-            "Counting3": 0.05,
-            "direct trip": 0.07,
+            "Counting3": 0.03,
+            "direct trip": 0.02,
             "one transfer": 0.02,
             "two transfers": 0.01,
         },
@@ -241,7 +242,7 @@ class _Pool:
 
 def _tasks(placed: PlacedNetwork, settings: PretrainSettings) -> dict[str, list[Task]]:
     """Return the tasks about a map by kind."""
-    tasks = map_tasks(placed, settings.seed)
+    tasks = [*map_tasks(placed, settings.seed), *pair_tasks(placed.network, settings.seed)]
     return {kind: found for kind in KINDS if (found := [t for t in tasks if t.kind == kind])}
 
 

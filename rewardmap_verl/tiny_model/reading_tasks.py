@@ -6,8 +6,10 @@ map shows; they name no route.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
@@ -16,7 +18,7 @@ from rewardmap_verl.questions.wording import gold_answer
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.placement import PlacedNetwork
 
-__all__ = ["KINDS", "Task", "map_tasks"]
+__all__ = ["KINDS", "Task", "map_tasks", "pair_tasks"]
 
 QUESTIONS: Final = Quotas(3, 3, 3, 3, 1, 8, forms=("short",))
 """Questions about each map."""
@@ -24,12 +26,15 @@ QUESTIONS: Final = Quotas(3, 3, 3, 3, 1, 8, forms=("short",))
 TRIPS: Final = ("direct trip", "one transfer", "two transfers")
 """Kinds of planning questions, by number of transfers."""
 
+_PAIRS: Final = 4
+"""Pairs of stops with a common line, and pairs without one, for each map."""
+
 KINDS: Final = (
-    *("map", "line", "stop"),
+    *("map", "line", "stop", "pair"),
     *("TorF1", "TorF2", "Counting1", "Counting2", "Counting3"),
     *TRIPS,
 )
-"""All kinds of tasks: three of reading, then questions by type."""
+"""All kinds of tasks: four of reading, then questions by type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,21 @@ class Task:
 def map_tasks(placed: PlacedNetwork, seed: int) -> list[Task]:
     """Return all tasks about a pocket network; a function of its arguments."""
     return [*_reading(placed), *_questions(placed.network, seed)]
+
+
+def pair_tasks(network: Network, seed: int) -> list[Task]:
+    """Ask which lines two stops share: for four pairs that do and four that do not.
+
+    True/false questions need the same comparison, but their answers teach it slowly.
+    """
+    pairs = list(combinations(network.stops, 2))
+    random.Random(f"{seed}/pairs/{network.city}").shuffle(pairs)
+    asked: dict[bool, list[Task]] = {True: [], False: []}
+    for first, second in pairs:
+        shared = [line for line in sorted(first.lines) if line in second.lines]
+        question = f"Lines at {first.name} and {second.name}?"
+        asked[bool(shared)].append(Task("pair", question, f"Lines: {', '.join(shared) or 'no'}"))
+    return [task for tasks in asked.values() for task in tasks[:_PAIRS]]
 
 
 def _reading(placed: PlacedNetwork) -> Iterator[Task]:
