@@ -28,7 +28,15 @@ from rewardmap_verl.inputs.parsing import parse_json, parse_yaml
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 from rewardmap_verl.reaper import no_orphans
 
-__all__ = ["DTYPES", "find_shards", "fold", "merge", "rollout_dtype", "split_adapters"]
+__all__ = [
+    "DTYPES",
+    "find_shards",
+    "fold",
+    "load_model",
+    "merge",
+    "rollout_dtype",
+    "split_adapters",
+]
 
 DTYPES = ("auto", "bfloat16", "float32")
 """Data types of a merged model."""
@@ -157,7 +165,7 @@ def restore(folder: Path, trained: Mapping[str, Any]) -> None:
     import torch
 
     scale = adapter_scale(folder) if (folder / ADAPTER).is_dir() else 1.0
-    model = _load_model(folder, torch.float32)
+    model = load_model(folder, torch.float32)
     weights, adapter = split_adapters(trained)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -209,14 +217,14 @@ def fold_into(folder: Path) -> None:
 
     scale = adapter_scale(folder)
     adapter = load_file(folder / ADAPTER / "adapter_model.safetensors")
-    model = _load_model(folder, "auto")
+    model = load_model(folder, "auto")
     with torch.no_grad():
         fold(dict(model.named_parameters()), adapter, scale)
     model.save_pretrained(folder)
     shutil.rmtree(folder / ADAPTER)
 
 
-def _load_model(folder: Path, dtype: Any) -> Any:
+def load_model(folder: Path, dtype: Any) -> Any:
     """Load a model without custom code.
 
     Raises:
@@ -229,7 +237,7 @@ def _load_model(folder: Path, dtype: Any) -> Any:
             folder, dtype=dtype, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        hint = "transformers cannot load the model of this checkpoint."
+        hint = "transformers cannot load this model."
         raise ConfigError(folder, found=str(error), hint=hint) from None
 
 

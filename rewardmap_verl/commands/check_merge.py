@@ -44,7 +44,7 @@ def check_merge(
 
     try:
         found = compare_with_checkpoint(checkpoint, model)
-    except DataError as error:
+    except (ConfigError, DataError) as error:
         fail(error)
     for text, names in (
         ("missing in the merged model", found.missing),

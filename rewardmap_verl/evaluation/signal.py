@@ -17,6 +17,7 @@ from rewardmap_verl.curriculum.groups import Group, group_metrics, result_names
 from rewardmap_verl.evaluation.answer_log import LoggedAnswer
 from rewardmap_verl.evaluation.inference import Engine, Generation, VllmEngine
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
+from rewardmap_verl.evaluation.sources import prepare_environment
 from rewardmap_verl.evaluation.statistics import Interval, Sample, interval
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.score import score_answer
@@ -49,9 +50,10 @@ class SamplingEngine(VllmEngine):
     def __init__(
         self, model: str, generation: Generation, questions: EvalSet, temperature: float
     ) -> None:
+        prepare_environment()
+        super().__init__(model, generation, questions)
         import vllm
 
-        super().__init__(model, generation, questions)
         self._sampling = vllm.SamplingParams(
             temperature=temperature, max_tokens=generation.max_tokens
         )

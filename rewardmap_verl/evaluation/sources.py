@@ -56,10 +56,11 @@ def is_model(source: str) -> bool:
 
 
 def prepare_environment() -> None:
-    """Set vLLM's environment variables; call it before vLLM is imported.
+    """Prepare this process for vLLM; call it before vLLM is imported.
 
-    On a CPU they are those of training (``cpu/environment.py``), so that a model answers as in its
-    own validation; only the number of threads is left to torch.
+    No process of vLLM outlives this one. The environment variables that are set keep vLLM to this
+    machine. On a CPU they are those of training (``cpu/environment.py``), so that a model answers
+    as in its own validation; only the number of threads is left to torch.
     """
     import torch
 
@@ -72,6 +73,7 @@ def prepare_environment() -> None:
         wanted = cpu_environment()
         wanted.pop("OMP_NUM_THREADS", None)
         os.environ.update(wanted)
+    start_reaper()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,6 @@ class AnswerSources:
         if model not in self._engines:
             self._engines.clear()
             prepare_environment()
-            start_reaper()
             self._engines[model] = VllmEngine(model, self.generation, self.questions)
         return self._engines[model]
 

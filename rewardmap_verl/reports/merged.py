@@ -13,6 +13,7 @@ from typing import Any
 
 from rewardmap_verl.checkpoints.folders import TRACKER, latest_step
 from rewardmap_verl.checkpoints.fsdp_checkpoint import join_shards, shard_files
+from rewardmap_verl.checkpoints.merge import load_model
 from rewardmap_verl.errors import DataError
 
 __all__ = ["WeightComparison", "compare_weights", "compare_with_checkpoint"]
@@ -47,20 +48,15 @@ def compare_with_checkpoint(checkpoint: Path, model: Path) -> WeightComparison:
 
     Raises:
         DataError: There are no shards, some are missing, or they contain adapters.
+        ConfigError: transformers cannot load the merged model.
     """
-    from transformers import AutoModelForImageTextToText
-
     if not (model / "config.json").is_file():
         raise DataError(model, found="no config.json", hint="Give the merged model's folder.")
     trained = join_shards(_find_shards(checkpoint))
     if any("lora_" in name for name in trained):
         hint = "Adapters are merged into the weights, so compare answers with `rewardmap evaluate`."
         raise DataError(checkpoint, found="adapters (LoRA)", hint=hint)
-    loaded = AutoModelForImageTextToText.from_pretrained(
-        model, dtype="auto", trust_remote_code=False
-    )
-    merged = loaded.state_dict()
-    return compare_weights(trained, merged)
+    return compare_weights(trained, load_model(model, "auto").state_dict())
 
 
 def compare_weights(trained: Mapping[str, Any], merged: Mapping[str, Any]) -> WeightComparison:
