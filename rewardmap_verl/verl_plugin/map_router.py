@@ -84,7 +84,11 @@ class MapRouter(GlobalRequestLoadBalancer):
             self._server_of_map.clear()
         server = self._server_of_map.get(key)
         least = min(running, key=running.__getitem__)
-        if server not in running or running[server] - running[least] >= self._max_lead:
+        if (
+            server is None
+            or server not in running
+            or running[server] - running[least] >= self._max_lead
+        ):
             server = self._server_of_map[key] = least
         return server
 
