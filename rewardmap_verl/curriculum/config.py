@@ -121,6 +121,9 @@ class StageConfig(Strict):
     rollouts: int | None = Field(default=None, ge=2)
     """Rollouts per prompt in this stage; ``None``: ``actor_rollout_ref.rollout.n``."""
 
+    zoom: bool = True
+    """Whether answers of this stage may use the zoom tool, if ``data.zoom`` offers it."""
+
     promote: PromoteConfig | None = None
     """Condition that ends the stage early; its length is then the maximum."""
     demote: DemoteConfig | None = None

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from rewardmap_verl.zoom.statistics import USED
+
 __all__ = [
     "DIRECT",
     "EVERY_TYPE",
@@ -153,7 +155,8 @@ def group_metrics(groups: Sequence[Group]) -> dict[str, float]:
         ``no_signal``: share of groups whose rollouts all have the same reward.
         ``no_signal_binary``: the same share if only correctness were rewarded. ``unreadable``:
         share of answers that could not be parsed. ``leg_surplus_max``: largest surplus of legs.
-        A metric without values is absent.
+        ``acc_with_zoom``, ``acc_without_zoom``: accuracy of answers that saw a crop of the zoom
+        tool, and of the others. A metric without values is absent.
     """
     result: dict[str, float] = {
         "groups": float(len(groups)),
@@ -176,9 +179,26 @@ def _derived(groups: Sequence[Group]) -> Iterator[tuple[str, float]]:
     readable = _values(groups, "readable")
     if readable:
         yield "unreadable", 1.0 - float(np.mean(readable))
+    yield from _accuracy_by_zoom(groups)
     surplus = _values(groups, "leg_surplus")
     if surplus:
         yield "leg_surplus_max", max(surplus)
+
+
+def _accuracy_by_zoom(groups: Sequence[Group]) -> Iterator[tuple[str, float]]:
+    """Yield the accuracy of answers that saw a crop, and of those that did not."""
+    pairs = [
+        (used, correct)
+        for group in groups
+        for used, correct in zip(
+            group.scores.get(USED, ()), group.scores.get("acc", ()), strict=False
+        )
+        if used is not None and correct is not None
+    ]
+    for name, wanted in (("acc_with_zoom", 1.0), ("acc_without_zoom", 0.0)):
+        found = [correct for used, correct in pairs if used == wanted]
+        if found:
+            yield name, float(np.mean(found))
 
 
 def _values(groups: Iterable[Group], name: str) -> list[float]:

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.originals import original_of
 from rewardmap_verl.preparation.paths import inside
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
-__all__ = ["Files", "check_rows", "each_row"]
+__all__ = ["Files", "check_originals", "check_rows", "each_row"]
 
 _PREPARE = "Prepare the data again with `make prep-data` or `rewardmap prepare`."
 _IMAGE_MARK = "<image>"
@@ -107,6 +108,26 @@ def check_rows(rows: Iterable[Mapping[str, Any]], files: Files, longest: int) ->
                 error.found,
                 error.hint,
             ) from error
+
+
+def check_originals(rows: Iterable[Mapping[str, Any]], files: Files) -> None:
+    """Check that the original of every map exists, as the zoom tool needs it.
+
+    Raises:
+        DataError: Names the first row whose map has none.
+    """
+    for number, row in enumerate(rows):
+        for image in row.get("images") or []:
+            try:
+                files.resolve(row["data_folder"], original_of(image["image"]))
+            except DataError as error:
+                raise DataError(
+                    files.name_row(number),
+                    "images",
+                    image["image"],
+                    "data.zoom crops the original map, and this one has none. Prepare the data "
+                    "with --keep-originals.",
+                ) from error
 
 
 def _check_row(row: Mapping[str, Any], files: Files, networks: Networks, longest: int) -> None:

@@ -24,7 +24,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.answer_log import HEADER, check_version
 from rewardmap_verl.evaluation.verdicts import Answer
 from rewardmap_verl.inputs.parsing import parse_json
-from rewardmap_verl.rewards.response_text import response_text
+from rewardmap_verl.rewards.response_text import last_turn, response_text
 from rewardmap_verl.rewards.rows import read_json_lines
 
 __all__ = ["OWN_FORMAT", "SavedAnswers", "SavedRow", "find_saved", "read_saved"]
@@ -185,7 +185,7 @@ def _dumped(values: Mapping[str, Any], where: str) -> SavedRow:
         raise DataError(where, "gts", values.get("gts"), hint)
     return SavedRow(
         where,
-        Answer(response_text(values.get("output"), where, "output")),
+        Answer(response_text(last_turn(values.get("output")), where, "output")),
         gold=values["gts"],
         question=_text(values.get("input")),
         rollout=str(values.get("uid", where)),

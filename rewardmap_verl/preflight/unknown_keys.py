@@ -23,7 +23,13 @@ __all__ = ["reference_keys", "unknown_keys"]
 OURS: Mapping[str, Any] = {
     "model_engine": None,
     "ray_kwargs": {"ray_init": None},
-    "data": {"folder": None, "curriculum": None, "images": None, "allow_seen_cities": None},
+    "data": {
+        "folder": None,
+        "curriculum": None,
+        "images": None,
+        "zoom": None,
+        "allow_seen_cities": None,
+    },
     "reward": {"rewardmap": None},
 }
 """Keys that verl's reference lacks. ``None``: keys below are checked elsewhere or arbitrary."""

@@ -19,7 +19,7 @@ from rewardmap_verl.transit.reader import network_to_json
 
 __all__ = ["fingerprint", "package_versions", "up_to_date"]
 
-_PACKAGES: Final = ("pillow", "pyarrow", "rewardmap-verl")
+_PACKAGES: Final = ("pillow", "pyarrow", "pyvips-binary", "rewardmap-verl")
 _ROOMS: Final = ("transit", "drawing", "questions", "rewards", "preparation")
 _TOKENIZER_FILES: Final = ("tokenizer*", "vocab*", "merges*", "chat_template*", "special_tokens*")
 

@@ -30,8 +30,10 @@ __all__ = [
     "encode_png",
     "fit",
     "grid_size",
+    "image_format",
     "pixel_count",
     "read_map",
+    "read_whole_rgb",
     "store",
 ]
 
@@ -224,6 +226,19 @@ def fit(image: Image.Image, budget: PixelBudget, where: object = "image") -> Ima
     size = grid_size(image.width, image.height, budget, where)
     rgb = _to_rgb(image, where)
     return rgb if rgb.size == size else rgb.resize(size, Image.Resampling.LANCZOS)
+
+
+def image_format(path: Path) -> str:
+    """Return Pillow's name of the format of an image that ``read_map`` has accepted."""
+    with _no_pillow_limit(), Image.open(path, formats=_FORMATS) as image:
+        return image.format or ""
+
+
+def read_whole_rgb(path: Path) -> Image.Image:
+    """Decode an image that ``read_map`` has accepted at its own size, as upright 8-bit RGB."""
+    with _no_pillow_limit(), Image.open(path, formats=_FORMATS) as image:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image), path)
 
 
 def _check(image: Image.Image, path: Path, budget: PixelBudget) -> None:

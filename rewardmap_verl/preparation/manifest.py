@@ -72,6 +72,8 @@ class MapRecord(_ManifestModel):
     """Path in the folder."""
     positions: str = ""
     """Path of the pixel positions of stops and labels; "" if this package did not draw the map."""
+    original: str = ""
+    """Path of the map at its full size; "" if it is not kept."""
 
 
 class Skipped(_ManifestModel):

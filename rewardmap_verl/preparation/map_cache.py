@@ -38,6 +38,8 @@ class FinishedMap(BaseModel):
     image: StoredImage
     positions: str
     """Path of the positions file of a drawn map; "" without positions."""
+    original: str = ""
+    """Path of the original map; "" if it is not kept."""
     files: dict[str, FileRecord]
     """Records of the image file and the positions file, by path."""
 
@@ -56,16 +58,17 @@ def code_hash(*rooms: str) -> str:
     return digest.hexdigest()
 
 
-def map_identity(picture: str, budget: PixelBudget) -> str:
-    """Return a hash of everything that decides the pixels of a finished map.
+def map_identity(picture: str, budget: PixelBudget, keep_originals: bool = False) -> str:
+    """Return a hash of everything that decides the files of a finished map.
 
     Args:
         picture: Identity of the source picture, ``Picture.identity``.
         budget: The pixel budget.
+        keep_originals: Whether the original is one of the files.
     """
     code = code_hash("transit", "drawing") if picture.startswith("drawn") else ""
     resizing = hashlib.sha256()
-    for name in ("images.py", "png_strips.py"):
+    for name in ("images.py", "png_strips.py", *(["originals.py"] if keep_originals else [])):
         resizing.update((_PACKAGE / "preparation" / name).read_bytes())
     content = json.dumps(
         [
@@ -134,13 +137,14 @@ def _of_folder(folder: Path) -> list[tuple[Path, FinishedMap]]:
 
 
 def _of_record(record: MapRecord, files: dict[str, FileRecord]) -> FinishedMap | None:
-    names = [name for name in (record.image, record.positions) if name]
+    names = [name for name in (record.image, record.positions, record.original) if name]
     if not all(name in files for name in names):
         return None
     return FinishedMap(
         identity=record.identity,
         image=StoredImage(record.image, record.width, record.height, record.image_tokens),
         positions=record.positions,
+        original=record.original,
         files={name: files[name] for name in names},
     )
 

@@ -23,8 +23,9 @@ from rewardmap_verl.preparation.atomic import json_bytes, write_bytes
 from rewardmap_verl.preparation.images import PixelBudget, store
 from rewardmap_verl.preparation.manifest import hash_file
 from rewardmap_verl.preparation.map_cache import FinishedMap, MapCache, map_identity
+from rewardmap_verl.preparation.originals import store_original
 from rewardmap_verl.preparation.settings import PrepareSettings
-from rewardmap_verl.preparation.sources.base import City
+from rewardmap_verl.preparation.sources.base import City, FilePicture, Picture, Rendered
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import Question
 
@@ -74,6 +75,7 @@ class _Task:
     seed: int
     quotas: Quotas
     brief: bool
+    keep_originals: bool
 
     def __call__(self, job: _Job) -> FinishedCity:
         city = job.city
@@ -100,9 +102,20 @@ class _Task:
         if rendered.positions is not None:
             positions = f"positions/{city.key}.json"
             write_bytes(self.building / positions, json_bytes(rendered.positions))
-        names = [name for name in (image.path, positions) if name]
+        original = self._store_original(city.picture, rendered, image.path)
+        names = [name for name in (image.path, positions, original) if name]
         files = {name: hash_file(self.building / name) for name in names}
-        return FinishedMap(identity=identity, image=image, positions=positions, files=files)
+        return FinishedMap(
+            identity=identity, image=image, positions=positions, original=original, files=files
+        )
+
+    def _store_original(self, picture: Picture, rendered: Rendered, image: str) -> str:
+        if not self.keep_originals:
+            return ""
+        if isinstance(picture, FilePicture):
+            with picture.file() as path:
+                return store_original(path, image, self.building)
+        return store_original(rendered.original or rendered.image, image, self.building)
 
 
 def run_jobs(
@@ -124,8 +137,15 @@ def run_jobs(
     Raises:
         DataError: A map cannot be read or drawn, or a worker process was killed.
     """
-    task = _Task(building, settings.budget, settings.seed, settings.quotas, settings.brief)
-    jobs = [_job(city, settings.budget, cache) for city in cities]
+    task = _Task(
+        building,
+        settings.budget,
+        settings.seed,
+        settings.quotas,
+        settings.brief,
+        settings.keep_originals,
+    )
+    jobs = [_job(city, settings, cache) for city in cities]
     # The longest jobs first, so that no worker is left with one of them at the end.
     jobs.sort(key=lambda job: 0 if job.cached else -job.city.picture.effort())
     done: dict[str, FinishedCity] = {}
@@ -136,8 +156,9 @@ def run_jobs(
     return [done[city.key] for city in cities]
 
 
-def _job(city: City, budget: PixelBudget, cache: MapCache) -> _Job:
-    identity = map_identity(f"{city.picture.identity()} {city.key}", budget)
+def _job(city: City, settings: PrepareSettings, cache: MapCache) -> _Job:
+    picture = f"{city.picture.identity()} {city.key}"
+    identity = map_identity(picture, settings.budget, settings.keep_originals)
     return _Job(city, identity, cache.get(identity))
 
 

@@ -216,6 +216,7 @@ def _map_record(item: FinishedCity) -> MapRecord:
         image_tokens=image.tokens,
         network=_network_path(city),
         positions=item.map.positions,
+        original=item.map.original,
     )
 
 

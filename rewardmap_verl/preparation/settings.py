@@ -67,6 +67,8 @@ class PrepareSettings(BaseModel):
     """synthetic: parameters of the networks."""
     style: MapStyle | PocketStyle = Field(default_factory=standard_style)
     """synthetic, gtfs: drawing style of the maps."""
+    keep_originals: bool = False
+    """Whether to store each map at its full size as well, for the zoom tool."""
     strict: bool = False
     """local, reasonmap: whether to fail on data that would be dropped, such as a missing map."""
     workers: int = Field(default=0, ge=0)

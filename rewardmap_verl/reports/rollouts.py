@@ -9,6 +9,7 @@ from typing import Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.ground_truth import GroundTruth
+from rewardmap_verl.rewards.response_text import last_turn
 from rewardmap_verl.rewards.rows import read_json_lines
 
 __all__ = ["Rollout", "RolloutGroup", "count_lines", "read_groups"]
@@ -28,6 +29,11 @@ class Rollout:
     """The dumped value; usually text."""
     score: float | None
     """The recorded reward."""
+
+    @property
+    def answer(self) -> object:
+        """The part of the response that is scored: the last turn, if there are several."""
+        return last_turn(self.response)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,11 +99,9 @@ def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfi
         return _untraced(group, str(error))
     unique = list(dict.fromkeys(_key(rollout) for rollout in group.rollouts))
     first = {_key(rollout): rollout for rollout in reversed(group.rollouts)}
-    explained = [
-        explain_answer(first[key].response, group.truth, network, config) for key in unique
-    ]
+    explained = [explain_answer(first[key].answer, group.truth, network, config) for key in unique]
     drawn = [
-        answer_legs(first[key].response, group.truth, network, geometry, config) for key in unique
+        answer_legs(first[key].answer, group.truth, network, geometry, config) for key in unique
     ]
     places = [unique.index(_key(rollout)) for rollout in group.rollouts]
     computed = [explained[place].score.score for place in places]

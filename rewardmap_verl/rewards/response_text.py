@@ -20,7 +20,7 @@ from typing import Final
 
 from rewardmap_verl.errors import DataError
 
-__all__ = ["response_text"]
+__all__ = ["last_turn", "response_text"]
 
 _HINT: Final = (
     'Give one answer per row as text, or as content parts [{"type": "text", "text": "…"}].'
@@ -28,6 +28,22 @@ _HINT: Final = (
 _DEPTH: Final = 6
 _NOT_ANSWER: Final = ("reasoning", "thinking", "redacted_thinking", "refusal")
 """Types of content parts that are not part of the answer."""
+
+
+_CALL_END: Final = "</tool_call>"
+_TURN: Final = "\nassistant\n"
+
+
+def last_turn(response: object) -> object:
+    """Return the last turn of a trajectory that verl dumped; only this turn is scored.
+
+    verl writes the turns of the model and of its tools as one text, without special tokens. A text
+    without a tool call, and a value that is not a text, is returned as it is.
+    """
+    if not isinstance(response, str) or _CALL_END not in response:
+        return response
+    before, end, after = response.partition(_CALL_END)
+    return after.rpartition(_TURN)[2] if _TURN in after else before + end + after
 
 
 class _UnknownShapeError(Exception):

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
+from rewardmap_verl.rewards.response_text import last_turn
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
 
@@ -165,7 +166,7 @@ def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:
         where,
         truth,
         network,
-        values.get("output" if dumped else "response", MISSING),
+        last_turn(values.get("output", MISSING)) if dumped else values.get("response", MISSING),
         prompt if isinstance(prompt, str) else "",
     )
 

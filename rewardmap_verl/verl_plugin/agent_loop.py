@@ -31,7 +31,7 @@ from rewardmap_verl.verl_plugin.image_references.image_source import source_of
 from rewardmap_verl.verl_plugin.image_references.prepared_image import PreparedImage
 from rewardmap_verl.verl_plugin.image_references.processor import refer_to_pixels
 
-__all__ = ["ImageSettings", "MapAgentLoop", "prepared_images"]
+__all__ = ["ImageSettings", "MapAgentLoop", "PreparedMaps", "prepared_images"]
 
 
 class ImageSettings(BaseModel):
@@ -44,9 +44,12 @@ class ImageSettings(BaseModel):
     16,000 visual tokens takes 37 MiB in either form, so the 16 maps of a step fit."""
 
 
-@register(AGENT_LOOP)
-class MapAgentLoop(SingleTurnAgentLoop):
-    """Single-turn agent loop that passes prepared maps by path."""
+class PreparedMaps:
+    """Mixin for verl's agent loops that passes prepared maps by path."""
+
+    data_config: Any
+    processor: Any
+    rollout_config: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,7 +61,7 @@ class MapAgentLoop(SingleTurnAgentLoop):
         """Generate one answer and return verl's ``AgentLoopOutput``."""
         if self.rollout_config.get("name") == "vllm":
             sampling_params = without_text(sampling_params)
-        return await super().run(sampling_params, **kwargs)
+        return await super().run(sampling_params, **kwargs)  # type: ignore[misc]
 
     async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the images of a prompt, without pixels if all of them are prepared files."""
@@ -67,8 +70,13 @@ class MapAgentLoop(SingleTurnAgentLoop):
             images = prepared_images(messages, patch_size, self._cache_bytes)
             if images:
                 return {"images": images}
-        data: dict[str, Any] = await super().process_multi_modal_info(messages)
+        data: dict[str, Any] = await super().process_multi_modal_info(messages)  # type: ignore[misc]
         return data
+
+
+@register(AGENT_LOOP)
+class MapAgentLoop(PreparedMaps, SingleTurnAgentLoop):
+    """Single-turn agent loop that passes prepared maps by path."""
 
 
 def without_text(sampling_params: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,10 +22,14 @@ from rewardmap_verl.curriculum.config import check_run, file_names
 from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan, plan_curriculum
 from rewardmap_verl.curriculum.fingerprint import refuse_changes
 from rewardmap_verl.curriculum.groups import Group
-from rewardmap_verl.curriculum.rows import Files, check_rows, each_row
+from rewardmap_verl.curriculum.rows import Files, check_originals, check_rows, each_row
 from rewardmap_verl.curriculum.schedule import Schedule, Slot
 from rewardmap_verl.curriculum.target_difficulty import TargetOrder, difficulties
-from rewardmap_verl.verl_plugin import agent_loop as _registers_the_agent_loop  # noqa: F401
+from rewardmap_verl.preparation.originals import original_of
+from rewardmap_verl.verl_plugin.image_references import AGENT_LOOP
+from rewardmap_verl.verl_plugin.zoom_tool import LOOP as ZOOM_LOOP
+from rewardmap_verl.verl_plugin.zoom_tool import description_tokens, tool_kwargs
+from rewardmap_verl.zoom.settings import read_zoom
 
 __all__ = ["VALIDATION_STAGE", "CurriculumDataset"]
 
@@ -71,7 +75,12 @@ class CurriculumDataset(RLHFDataset):
         # without the images.
         self.files = Files.from_names(file_names(data_files))
         super().__init__(data_files, tokenizer, config, processor, max_samples)
-        check_rows(each_row(self.dataframe), self.files, self.max_prompt_length)
+        self._zoom = read_zoom(config)
+        longest = self.max_prompt_length
+        if self._zoom is not None:
+            longest -= description_tokens(self._zoom, tokenizer)
+            check_originals(each_row(self.dataframe), self.files)
+        check_rows(each_row(self.dataframe), self.files, longest)
         self.schedule: Schedule | None = None
         self._adaptive: AdaptiveOrder | TargetOrder | None = None
         if file_names(data_files) == file_names(config.train_files):
@@ -106,14 +115,26 @@ class CurriculumDataset(RLHFDataset):
     def __getitem__(self, item: int) -> dict[str, Any]:
         """Return the row at a position of the training order, or of the validation data."""
         slot = self._slot(item)
-        row: dict[str, Any] = super().__getitem__(item if slot is None else slot.row)
+        number = item if slot is None else slot.row
+        row: dict[str, Any] = super().__getitem__(number)
         folder = row.pop(_FOLDER)
+        if self._zoom is not None:
+            self._offer_zoom(row, folder, self.dataframe[number][self.image_key], slot)
         if slot is not None and (rollouts := self._stages[slot.stage].rollouts):
             row["__rollout_n__"] = rollouts  # read by AgentLoopWorkerTQ._run_prompt
         info = row["extra_info"]
         info["network"] = self.files.resolve(folder, info["network"])
         info.update(self._position_info(item, slot))
         return row
+
+    def _offer_zoom(
+        self, row: dict[str, Any], folder: int, images: Sequence[Any], slot: Slot | None
+    ) -> None:
+        """Choose the agent loop of a row, and tell the tool which original belongs to it."""
+        allowed = slot is None or self._stages[slot.stage].zoom
+        row["agent_name"] = ZOOM_LOOP if allowed and images else AGENT_LOOP
+        original = self.files.resolve(folder, original_of(images[0]["image"])) if images else ""
+        row["tools_kwargs"] = tool_kwargs(original)
 
     def _slot(self, item: int) -> Slot | None:
         if self._adaptive is not None:

@@ -21,6 +21,8 @@ from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.score import score_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
+from rewardmap_verl.zoom.settings import read_zoom
+from rewardmap_verl.zoom.statistics import ANSWER_START, BOXES, with_zoom
 
 __all__ = ["RewardMapRewardManager"]
 
@@ -46,6 +48,8 @@ class RewardMapRewardManager(RewardManagerBase):
         block: Any = config.reward.get("rewardmap") or {}
         plain: Any = OmegaConf.to_container(block, resolve=True) if block else None
         self._settings = load_reward_config(plain)
+        data: Any = config.get("data")
+        self._zoom = read_zoom(data) if data else None
         self._network = lru_cache(maxsize=CACHED_NETWORKS)(read_network)
         self._truth = lru_cache(maxsize=CACHED_TRUTHS)(GroundTruth.from_json)
         # Scoring holds the interpreter lock, so more threads would only take turns. One thread
@@ -73,11 +77,15 @@ class RewardMapRewardManager(RewardManagerBase):
     def _score(self, data: Any) -> dict[str, Any]:
         # Indexing each column is much cheaper than verl's data[-1:].
         row = {name: column[-1] for name, column in data.non_tensor_batch.items()}
-        answer = self.tokenizer.decode(answer_tokens(data.batch), skip_special_tokens=True)
+        fields = row.get("tool_extra_fields") or {}
+        tokens = answer_tokens(data.batch)[fields.get(ANSWER_START, 0) :]
+        answer = self.tokenizer.decode(tokens, skip_special_tokens=True)
         truth = self._truth(row["reward_model"]["ground_truth"])
         network: Network = self._network(row["extra_info"]["network"])
         score = score_answer(answer, truth, network, self._settings)
         parts = score.as_dict()
+        if self._zoom is not None:
+            parts = with_zoom(parts, fields.get(BOXES, []), self._zoom)
         return {"reward_score": parts["score"], "reward_extra_info": parts}
 
 

@@ -21,7 +21,7 @@ ORDER = [
     *("errors", "inputs", "config_blocks", "patching"),
     *("reaper", "usage_statistics"),
     *("transit", "drawing", "questions", "rewards"),
-    *("preparation", "curriculum", "checkpoints", "preflight", "cpu", "tiny_model"),
+    *("preparation", "zoom", "curriculum", "checkpoints", "preflight", "cpu", "tiny_model"),
     *("verl_plugin", "evaluation", "reports", "launch", "commands"),
 ]
 """Rooms from first to last: packages, and the modules beside them."""

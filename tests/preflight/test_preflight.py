@@ -587,3 +587,44 @@ def test_search_path_plugin_imports_neither_verl_nor_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+TURNS = "actor_rollout_ref.rollout.multi_turn"
+ZOOM_CASES: list[tuple[str, Any, str, str]] = [
+    ("actor_rollout_ref.rollout.limit_images", 1, "actor_rollout_ref.rollout.limit_images", "5"),
+    (f"{TURNS}.max_assistant_turns", 3, f"{TURNS}.max_assistant_turns", "need 5 turns"),
+    (f"{TURNS}.max_assistant_turns", None, f"{TURNS}.max_assistant_turns", "Set it to 6"),
+    (f"{TURNS}.max_parallel_calls", 2, f"{TURNS}.max_parallel_calls", "Set it to 1"),
+    ("data.max_response_length", 4480, "data.max_response_length", "4 calls take up to 4480"),
+    ("data.zoom.max_cals", 3, "data.zoom.max_cals", "Did you mean 'max_calls'"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "where", "hint"), ZOOM_CASES)
+def test_budgets_of_the_zoom_tool(
+    config: DictConfig, key: str, value: Any, where: str, hint: str
+) -> None:
+    OmegaConf.update(config, TURNS, {"max_assistant_turns": 6}, merge=True)
+    config.actor_rollout_ref.rollout.limit_images = 5
+    config.data.max_response_length = 6528
+    config.actor_rollout_ref.actor.ppo_max_token_len_per_gpu = 28672
+    config.actor_rollout_ref.rollout.max_model_len = 27648
+    config.data.zoom = {"max_calls": 4}
+    assert found(config) == {}
+    OmegaConf.update(config, key, value, force_add=True)
+    assert hint in found(config)[where].hint
+
+
+def test_zoom_without_originals_is_refused(config: DictConfig) -> None:
+    manifest = Path(config.data.folder) / "manifest.json"
+    manifest.write_text('{"settings": {"keep_originals": false}}')
+    config.data.zoom = {"max_calls": 1}
+    assert "--keep-originals" in found(config)["data.train_files"].hint
+
+
+def test_a_stage_without_the_tool_needs_the_tool(config: DictConfig) -> None:
+    config.data.curriculum.stages = [
+        {"name": "one", "types": ["TorF1", "TorF2", "Counting1"], "zoom": False},
+        {"name": "two", "types": ["Counting2", "Counting3", "planning"]},
+    ]
+    assert "data.zoom" in found(config)["data.curriculum.stages[0].zoom"].hint

@@ -41,8 +41,10 @@ def composed(options: Sequence[str] = (), *words: str) -> DictConfig:
     return compose("ppo_trainer", ["+recipe=rewardmap", *more, *words], return_hydra_config=True)
 
 
-COMBINED = ["lora,one_gpu", "qwen2_5_vl_3b,one_gpu"]
-ALONE = [name for name in OPTIONS if name != "one_gpu"]  # the 7B model does not fit on one GPU
+COMBINED = ["lora,one_gpu", "qwen2_5_vl_3b,one_gpu", "cpu,zoom_cpu", "lora,one_gpu,zoom"]
+ALONE = [name for name in OPTIONS if name not in ("one_gpu", "zoom_cpu")]
+"""Options that work without another: the 7B model does not fit on one GPU, and the embedded model's
+zoom tool needs the option cpu."""
 
 
 @pytest.fixture(scope="module", params=["", *ALONE, *COMBINED])

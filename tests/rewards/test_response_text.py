@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.rewards.response_text import response_text
+from rewardmap_verl.rewards.response_text import last_turn, response_text
 
 TEXT = "\\boxed{yes}"
 PART = {"type": "text", "text": TEXT}
@@ -75,3 +75,23 @@ def test_every_value_is_read_or_refused(value: object) -> None:
     except DataError:
         return
     assert text is None or isinstance(text, str)
+
+
+CALL = '<tool_call>\n{"name": "zoom", "arguments": {"box": [0, 0, 9, 9]}}\n</tool_call>'
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (f"{CALL}\ntool\nBox [0, 0, 9, 9].\nassistant\n\\boxed{{yes}}\n", "\\boxed{yes}\n"),
+        (f"{CALL}\ntool\nno\nassistant\n{CALL}\ntool\nyes\nassistant\n2", "2"),
+        (f"{CALL}\ntool\nno\nassistant\n{CALL}", CALL),
+        (CALL, CALL),
+        ("Line 1\nassistant\nLine 2", "Line 1\nassistant\nLine 2"),
+        ("", ""),
+        (None, None),
+        (["a"], ["a"]),
+    ],
+)
+def test_the_last_turn_of_a_dumped_trajectory_counts(response: object, answer: object) -> None:
+    assert last_turn(response) == answer

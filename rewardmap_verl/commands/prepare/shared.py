@@ -100,6 +100,14 @@ class CommonOptions:
             rich_help_panel=_PROMPT,
         ),
     ] = PixelBudget().pixel_limit
+    keep_originals: Annotated[
+        bool,
+        typer.Option(
+            "--keep-originals",
+            help="Also store each map at its full size, as tiles, for the zoom tool.",
+            rich_help_panel=_PROMPT,
+        ),
+    ] = False
     max_prompt_length: Annotated[
         int | None,
         typer.Option(
@@ -184,6 +192,7 @@ def build_settings(
             quotas=_quotas(quotas, questions.quota or [], common.form),
             brief=size.brief if questions.brief is None else questions.brief,
             budget=_budget(size, common),
+            keep_originals=common.keep_originals,
             max_prompt_length=common.max_prompt_length or size.max_prompt_length,
             tokenizer=common.tokenizer,
             workers=common.workers,

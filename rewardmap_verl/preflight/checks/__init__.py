@@ -44,6 +44,7 @@ from rewardmap_verl.preflight.checks.model import check_family, check_model
 from rewardmap_verl.preflight.checks.reward import check_estimator, check_managers, check_weights
 from rewardmap_verl.preflight.checks.sft import check_sft_batch, check_sft_rows
 from rewardmap_verl.preflight.checks.values import Check
+from rewardmap_verl.preflight.checks.zoom import check_zoom
 
 __all__ = ["CHECKS"]
 
@@ -76,6 +77,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_files,
         check_cities,
         check_stages,
+        check_zoom,
         check_prompts,
         check_position,
         check_disk,

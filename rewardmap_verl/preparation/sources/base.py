@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -13,7 +15,7 @@ from rewardmap_verl.preparation.manifest import Skipped
 from rewardmap_verl.questions.types import Question
 from rewardmap_verl.transit.network import Network
 
-__all__ = ["City", "Contents", "Picture", "Rendered"]
+__all__ = ["City", "Contents", "FilePicture", "Picture", "Rendered"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Rendered:
     """8-bit RGB on the patch grid."""
     positions: Mapping[str, object] | None = None
     """Pixel positions of stops and labels, JSON-compatible; None if they are unknown."""
+    original: Image.Image | None = None
+    """The map before it was resized, if it is not a file; None: the same as ``image``."""
 
 
 class Picture(Protocol):
@@ -43,6 +47,15 @@ class Picture(Protocol):
         Raises:
             DataError: The image cannot be read or drawn.
         """
+        ...
+
+
+@runtime_checkable
+class FilePicture(Protocol):
+    """A picture that is a file, so that its original need not be decoded at once."""
+
+    def file(self) -> AbstractContextManager[Path]:
+        """Return the path of the file, valid inside a ``with`` block."""
         ...
 
 

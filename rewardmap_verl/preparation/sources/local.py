@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +49,10 @@ class LocalPicture:
     def render(self, budget: PixelBudget) -> Rendered:
         """Read and resize the image."""
         return Rendered(read_map(self.path, budget))
+
+    def file(self) -> AbstractContextManager[Path]:
+        """Return the file."""
+        return nullcontext(self.path)
 
 
 def read_local(

@@ -11,7 +11,8 @@ import binascii
 import hashlib
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,19 @@ class BlobPicture:
 
     def render(self, budget: PixelBudget) -> Rendered:
         """Decode and resize the image."""
+        with self.file() as path:
+            try:
+                return Rendered(read_map(path, budget))
+            except DataError as error:
+                raise DataError(self.where, "figure", error.found, error.hint) from error
+
+    @contextmanager
+    def file(self) -> Iterator[Path]:
+        """Write the bytes to a temporary file."""
         with tempfile.NamedTemporaryFile(prefix="rewardmap-") as file:
             file.write(self.content)
             file.flush()
-            try:
-                return Rendered(read_map(Path(file.name), budget))
-            except DataError as error:
-                raise DataError(self.where, "figure", error.found, error.hint) from error
+            yield Path(file.name)
 
 
 def figure_of(row: Mapping[str, Any], where: str) -> object:

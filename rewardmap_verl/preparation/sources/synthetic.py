@@ -85,7 +85,7 @@ def render_drawn(drawn: DrawnMap, where: str, budget: PixelBudget) -> Rendered:
     )
     across, down = image.width / drawn.image.width, image.height / drawn.image.height
     positions = {name: _scaled(value, across, down) for name, value in drawn.to_json().items()}
-    return Rendered(image, positions)
+    return Rendered(image, positions, drawn.image)
 
 
 def read_synthetic(

@@ -15,7 +15,7 @@ from PIL import Image
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.verl_plugin.image_references.byte_cache import byte_cache
 
-__all__ = ["ImageSource", "image_cache", "source_of"]
+__all__ = ["ImageSource", "check_digest", "digest_of", "image_cache", "source_of"]
 
 _SIZE_OPTIONS = ("min_pixels", "max_pixels")
 """Keys of an image message that bound its size. An image with any other key is left to verl."""
@@ -61,12 +61,7 @@ class ImageSource:
 
         content = _read(self.path)
         if hashlib.sha256(content).hexdigest() != self.digest:
-            raise DataError(
-                self.path,
-                found="a file that differs from the one the prompt was built from",
-                hint="Do not change the prepared folder during a run, and keep it identical on "
-                "all nodes.",
-            )
+            raise _changed(self.path)
         image: Image.Image = fetch_image(
             {"image": Image.open(BytesIO(content)), **dict(self.options)},
             image_patch_size=self.patch_size,
@@ -87,6 +82,10 @@ class ImageSource:
             height, width, factor=factor, **{**bounds, **dict(self.options)}
         )
         return width, height
+
+    def key(self) -> str:
+        """Return a text that is equal for equal pixels in all processes."""
+        return f"{self.digest} {self.options} {self.patch_size}"
 
 
 def source_of(item: Mapping[str, Any], patch_size: int, cache_bytes: int) -> ImageSource | None:
@@ -113,7 +112,25 @@ def source_of(item: Mapping[str, Any], patch_size: int, cache_bytes: int) -> Ima
     ):
         return None
     sizes = tuple(sorted((key, int(value)) for key, value in options.items()))
-    return ImageSource(path, _digest(path), sizes, patch_size, cache_bytes)
+    return ImageSource(path, digest_of(path), sizes, patch_size, cache_bytes)
+
+
+def check_digest(path: str, digest: str) -> None:
+    """Check that a file is the one that a source was made from; it is read once per process.
+
+    Raises:
+        DataError: The file is missing or has other content.
+    """
+    if digest_of(path) != digest:
+        raise _changed(path)
+
+
+def _changed(path: str) -> DataError:
+    return DataError(
+        path,
+        found="a file that differs from the one the prompt was built from",
+        hint="Do not change the prepared folder during a run, and keep it identical on all nodes.",
+    )
 
 
 @cache
@@ -126,7 +143,8 @@ def image_cache(limit: int) -> Any:
 
 
 @cache
-def _digest(path: str) -> str:
+def digest_of(path: str) -> str:
+    """Return the SHA-256 of a file, computed once per process."""
     return hashlib.sha256(_read(path)).hexdigest()
 
 

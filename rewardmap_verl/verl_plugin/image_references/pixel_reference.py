@@ -29,7 +29,7 @@ from rewardmap_verl.verl_plugin.image_references.color_codes import (
     color_table,
     make_patches,
 )
-from rewardmap_verl.verl_plugin.image_references.image_source import ImageSource
+from rewardmap_verl.verl_plugin.image_references.crop_source import Source
 
 __all__ = ["PixelReference", "ProcessorSpec", "patch_cache"]
 
@@ -57,7 +57,7 @@ class ProcessorSpec:
         """Return the processor's output for ``images``."""
         return _processor(self.kind, self.settings)(images, **dict(self.options))
 
-    def patches(self, source: ImageSource) -> Patches:
+    def patches(self, source: Source) -> Patches:
         """Return the pixels of one image in the smallest form that reproduces them exactly."""
         return make_patches(self._pixel_values, _table(self), source.decode())
 
@@ -73,7 +73,7 @@ class PixelReference:
 
     __slots__ = ("sources", "spec")
 
-    def __init__(self, sources: tuple[ImageSource, ...], spec: ProcessorSpec) -> None:
+    def __init__(self, sources: tuple[Source, ...], spec: ProcessorSpec) -> None:
         self.sources = sources
         self.spec = spec
 
@@ -85,7 +85,7 @@ class PixelReference:
         """Return the cached patches of each image."""
         return [self._patches_of(source) for source in self.sources]
 
-    def _patches_of(self, source: ImageSource) -> Patches:
+    def _patches_of(self, source: Source) -> Patches:
         cached = patch_cache(source.cache_bytes)
         patches: Patches = cached((source, self.spec), lambda: self.spec.patches(source))
         return patches

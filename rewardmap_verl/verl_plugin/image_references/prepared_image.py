@@ -7,20 +7,20 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from rewardmap_verl.verl_plugin.image_references.image_source import ImageSource
+from rewardmap_verl.verl_plugin.image_references.crop_source import Source
 
 __all__ = ["PreparedImage"]
 
 
 class PreparedImage(Image.Image):
-    """RGB image of an ``ImageSource``, decoded lazily.
+    """RGB image of a prepared file or of a crop, decoded lazily.
 
     verl sends the image of every rollout from the agent loop to vLLM's server. With pixels that is
     38 MB for 16,000 visual tokens, hashed again each time. This image pickles as its source,
     provides vLLM's cache key without decoding, and shares the pixels that its process has decoded.
     """
 
-    def __init__(self, source: ImageSource) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
         self._mode = "RGB"
@@ -44,10 +44,7 @@ class PreparedImage(Image.Image):
 
     def identity(self) -> uuid.UUID:
         """Return an identifier of the pixels, equal for equal files and sizes in all processes."""
-        source = self.source
-        return uuid.uuid5(
-            uuid.NAMESPACE_OID, f"{source.digest} {source.options} {source.patch_size}"
-        )
+        return uuid.uuid5(uuid.NAMESPACE_OID, self.source.key())
 
     def __reduce__(self) -> Any:
         return PreparedImage, (self.source,)

@@ -11,7 +11,7 @@ from transformers import BatchFeature
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
 from rewardmap_verl.verl_plugin.image_references.byte_cache import byte_cache
-from rewardmap_verl.verl_plugin.image_references.image_source import ImageSource
+from rewardmap_verl.verl_plugin.image_references.crop_source import Source
 from rewardmap_verl.verl_plugin.image_references.pixel_reference import (
     PixelReference,
     ProcessorSpec,
@@ -133,7 +133,7 @@ def are_scalars(options: dict[str, Any]) -> bool:
     )
 
 
-def grid_of(processor: Any, sources: tuple[ImageSource, ...]) -> torch.Tensor | None:
+def grid_of(processor: Any, sources: tuple[Source, ...]) -> torch.Tensor | None:
     """Return ``image_grid_thw`` of prepared images without decoding them.
 
     Returns:
@@ -157,12 +157,12 @@ def grid_of(processor: Any, sources: tuple[ImageSource, ...]) -> torch.Tensor | 
     return torch.tensor(grid, dtype=torch.long)
 
 
-def side_outputs(spec: ProcessorSpec, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
+def side_outputs(spec: ProcessorSpec, sources: tuple[Source, ...]) -> dict[str, Any]:
     """Return a processor's outputs other than pixels, computed once per process."""
     return dict(_side_output_cache()((spec, sources), lambda: _side_outputs(spec, sources)))
 
 
-def _side_outputs(spec: ProcessorSpec, sources: tuple[ImageSource, ...]) -> dict[str, Any]:
+def _side_outputs(spec: ProcessorSpec, sources: tuple[Source, ...]) -> dict[str, Any]:
     output = spec.run([source.image() for source in sources])
     return {key: value for key, value in output.items() if key != PIXELS}
 

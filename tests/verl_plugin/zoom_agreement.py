@@ -1,0 +1,177 @@
+"""Program of ``test_zoom_agreement``: real vLLM, real agent loop, the model of the actor.
+
+    python zoom_agreement.py MODEL MAP ORIGINAL RESULT
+
+The turns that zoom are given, because a random model does not call tools; vLLM computes their
+log-probabilities as those of a prompt. The last turn is sampled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+import verl  # noqa: F401 (loads the plugin)
+from omegaconf import OmegaConf
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
+from verl.experimental.agent_loop.agent_loop import AgentLoopWorker, DictConfigWrap
+from verl.utils.dataset.rl_dataset import RLHFDataset
+from verl.utils.model import extract_multi_modal_inputs
+from verl.utils.tokenizer import hf_processor
+from verl.workers.rollout.utils import qwen2_5_vl_dedup_image_tokens
+
+from rewardmap_verl.verl_plugin.zoom_tool import ZoomAgentLoop, tool_kwargs
+from rewardmap_verl.zoom.boxes import Box
+from rewardmap_verl.zoom.tool import call_text
+
+TRAJECTORIES = (
+    (),
+    (Box(0, 0, 500, 1000),),
+    (Box(500, 0, 1000, 500), Box(100, 100, 400, 900)),
+)
+ANSWER_TOKENS = 12
+
+
+class Server:
+    """vLLM behind the interface of verl's client, with given turns before the sampled one."""
+
+    def __init__(self, engine: Any, processor: Any, turns: Sequence[str]) -> None:
+        self.engine = engine
+        self.processor = processor
+        self.turns = list(turns)
+
+    async def generate(self, *, prompt_ids: list[int], image_data: Any, **_: Any) -> Any:
+        from vllm import SamplingParams
+
+        tokenizer = self.processor.tokenizer
+        given = []
+        if self.turns:
+            given = [*tokenizer.encode(self.turns.pop(0)), tokenizer.eos_token_id]
+        sampling = SamplingParams(
+            temperature=1.0,
+            seed=1,
+            max_tokens=1 if given else ANSWER_TOKENS,
+            logprobs=0,
+            prompt_logprobs=0 if given else None,
+            ignore_eos=True,
+            detokenize=False,
+        )
+        tokens = qwen2_5_vl_dedup_image_tokens(prompt_ids + given, self.processor)
+        prompt = {"prompt_token_ids": tokens, "multi_modal_data": {"image": list(image_data)}}
+        (output,) = self.engine.generate([prompt], sampling, use_tqdm=False)
+        if given:
+            assert output.prompt_token_ids == prompt_ids + given, "vLLM sees the actor's tokens"
+            found = output.prompt_logprobs[-len(given) :]
+        else:
+            assert output.prompt_token_ids == prompt_ids, "vLLM sees the actor's tokens"
+            given, found = list(output.outputs[0].token_ids), output.outputs[0].logprobs
+        return SimpleNamespace(
+            token_ids=given,
+            log_probs=[one[token].logprob for one, token in zip(found, given, strict=True)],
+            num_preempted=0,
+            routed_experts=None,
+            extra_fields={},
+        )
+
+
+def make_loop(processor: Any, server: Server) -> ZoomAgentLoop:
+    multi_turn = {
+        "max_user_turns": None,
+        "max_assistant_turns": 4,
+        "max_parallel_calls": 1,
+        "max_tool_response_length": 256,
+        "tool_response_truncate_side": "middle",
+        "format": "hermes",
+    }
+    rollout = {
+        "name": "vllm",
+        "prompt_length": 300,
+        "response_length": 600,
+        "multi_turn": multi_turn,
+        "full_determinism": False,
+    }
+    zoom = {"max_calls": 2, "max_pixels": 12_544, "min_pixels": 3136, "describe": False}
+    return ZoomAgentLoop(
+        trainer_config=DictConfigWrap(
+            OmegaConf.create({"actor_rollout_ref": {"rollout": rollout}})
+        ),
+        server_manager=server,
+        tokenizer=processor.tokenizer,
+        processor=processor,
+        dataset_cls=RLHFDataset,
+        data_config=DictConfigWrap(OmegaConf.create({"zoom": zoom})),
+        hf_model_type="qwen2_5_vl",
+    )
+
+
+def actor_log_probs(model: Any, worker: Any, output: Any) -> torch.Tensor:
+    """Log-probabilities of the response, from what verl would send to the actor."""
+    ids = torch.tensor(output.prompt_ids + output.response_ids)
+    inputs = worker._compute_multi_modal_inputs(output, ids)
+    positions = worker._compute_position_ids(
+        ids.unsqueeze(0), torch.ones_like(ids).unsqueeze(0), inputs, {}
+    )
+    inputs = extract_multi_modal_inputs([inputs])
+    inputs.pop("images_seqlens")
+    logits = model(
+        input_ids=ids.unsqueeze(0), position_ids=positions.transpose(0, 1), **inputs
+    ).logits
+    scores = logits[0, :-1].float().log_softmax(-1).gather(-1, ids[1:, None])[:, 0]
+    return scores[len(output.prompt_ids) - 1 :]
+
+
+@torch.no_grad()
+def main(folder: str, image: str, original: str, result: str) -> None:
+    from vllm import LLM
+
+    processor = hf_processor(folder)
+    assert type(processor).__name__ == type(AutoProcessor.from_pretrained(folder)).__name__
+    engine = LLM(
+        folder,
+        dtype="float32",
+        enforce_eager=True,
+        max_model_len=1024,
+        limit_mm_per_prompt={"image": 3},
+        skip_mm_profiling=True,
+        distributed_executor_backend="uni",
+        seed=0,
+    )
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="sdpa"
+    ).eval()
+    worker: Any = AgentLoopWorker.__new__(AgentLoopWorker)
+    worker.processor, worker.tokenizer = processor, processor.tokenizer
+    worker.mm_processor_kwargs = {}
+    content = [
+        {"type": "image", "image": image, "max_pixels": 9408},
+        {"type": "text", "text": "Question 1 of type planning?"},
+    ]
+    found = []
+    for boxes in TRAJECTORIES:
+        loop = make_loop(processor, Server(engine, processor, [call_text(box) for box in boxes]))
+        output = asyncio.run(
+            loop.run(
+                {},
+                raw_prompt=[{"role": "user", "content": content}],
+                tools_kwargs=tool_kwargs(original),
+            )
+        )
+        found.append(
+            {
+                "pictures": len(output.multi_modal_data["images"]),
+                "mask": output.response_mask,
+                "rollout": output.response_logprobs,
+                "actor": actor_log_probs(model, worker, output).tolist(),
+            }
+        )
+    Path(result).write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
