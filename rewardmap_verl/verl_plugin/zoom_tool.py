@@ -111,6 +111,9 @@ class ZoomTool(BaseTool):
 class ZoomAgentLoop(PreparedMaps, ToolAgentLoop):
     """verl's tool agent loop with the zoom tool."""
 
+    tools: dict[str, Any]
+    tool_schemas: list[dict[str, Any]]
+
     def __init__(self, *args: Any, tools: ToolListWrap | None = None, **kwargs: Any) -> None:
         super().__init__(*args, tools=tools, **kwargs)
         self._settings = read_block(ZoomSettings, self.data_config.get("zoom"), BLOCK)

@@ -61,7 +61,7 @@ def test_rows_choose_their_loop_and_name_their_original(
         original = row["tools_kwargs"]["zoom"]["create_kwargs"]["original"]
         assert original == str(with_originals.resolve() / "originals" / f"{image.stem}.tif")
     assert {row["agent_name"] for row in rows} == {"rewardmap", "rewardmap_zoom"}
-    validation = make_dataset(config, processor, "test")
+    validation = make_dataset(config, processor, "val")
     assert validation[0]["agent_name"] == "rewardmap_zoom"
 
 
