@@ -47,6 +47,7 @@ def test_log_probs_agree_for_one_two_and_three_pictures(processor: Any, tmp_path
     found = json.loads((tmp_path / "result").read_text())
     assert [one["pictures"] for one in found] == [1, 2, 3]
     for one in found:
+        assert all(one["same_tokens"]) and len(one["same_tokens"]) == one["pictures"]
         own = np.asarray(one["mask"], bool)
         assert len(own) == len(one["rollout"]) == len(one["actor"])
         rollout, actor = np.asarray(one["rollout"])[own], np.asarray(one["actor"])[own]

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import verl  # noqa: F401 (loads the plugin)
 from omegaconf import OmegaConf
-from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
+from transformers import Qwen2_5_VLForConditionalGeneration
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker, DictConfigWrap
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.model import extract_multi_modal_inputs
@@ -45,6 +45,8 @@ class Server:
         self.engine = engine
         self.processor = processor
         self.turns = list(turns)
+        self.same_tokens: list[bool] = []
+        """For each turn, whether vLLM saw the tokens that the actor gets."""
 
     async def generate(self, *, prompt_ids: list[int], image_data: Any, **_: Any) -> Any:
         from vllm import SamplingParams
@@ -65,11 +67,10 @@ class Server:
         tokens = qwen2_5_vl_dedup_image_tokens(prompt_ids + given, self.processor)
         prompt = {"prompt_token_ids": tokens, "multi_modal_data": {"image": list(image_data)}}
         (output,) = self.engine.generate([prompt], sampling, use_tqdm=False)
+        self.same_tokens.append(output.prompt_token_ids == prompt_ids + given)
         if given:
-            assert output.prompt_token_ids == prompt_ids + given, "vLLM sees the actor's tokens"
             found = output.prompt_logprobs[-len(given) :]
         else:
-            assert output.prompt_token_ids == prompt_ids, "vLLM sees the actor's tokens"
             given, found = list(output.outputs[0].token_ids), output.outputs[0].logprobs
         return SimpleNamespace(
             token_ids=given,
@@ -110,6 +111,15 @@ def make_loop(processor: Any, server: Server) -> ZoomAgentLoop:
     )
 
 
+async def run(processor: Any, server: Server, content: list[Any], original: str) -> Any:
+    """One trajectory. The loop belongs to the event loop in which it is made."""
+    return await make_loop(processor, server).run(
+        {},
+        raw_prompt=[{"role": "user", "content": content}],
+        tools_kwargs=tool_kwargs(original),
+    )
+
+
 def actor_log_probs(model: Any, worker: Any, output: Any) -> torch.Tensor:
     """Log-probabilities of the response, from what verl would send to the actor."""
     ids = torch.tensor(output.prompt_ids + output.response_ids)
@@ -118,7 +128,7 @@ def actor_log_probs(model: Any, worker: Any, output: Any) -> torch.Tensor:
         ids.unsqueeze(0), torch.ones_like(ids).unsqueeze(0), inputs, {}
     )
     inputs = extract_multi_modal_inputs([inputs])
-    inputs.pop("images_seqlens")
+    inputs.pop("images_seqlens", None)
     logits = model(
         input_ids=ids.unsqueeze(0), position_ids=positions.transpose(0, 1), **inputs
     ).logits
@@ -131,7 +141,6 @@ def main(folder: str, image: str, original: str, result: str) -> None:
     from vllm import LLM
 
     processor = hf_processor(folder)
-    assert type(processor).__name__ == type(AutoProcessor.from_pretrained(folder)).__name__
     engine = LLM(
         folder,
         dtype="float32",
@@ -154,17 +163,12 @@ def main(folder: str, image: str, original: str, result: str) -> None:
     ]
     found = []
     for boxes in TRAJECTORIES:
-        loop = make_loop(processor, Server(engine, processor, [call_text(box) for box in boxes]))
-        output = asyncio.run(
-            loop.run(
-                {},
-                raw_prompt=[{"role": "user", "content": content}],
-                tools_kwargs=tool_kwargs(original),
-            )
-        )
+        server = Server(engine, processor, [call_text(box) for box in boxes])
+        output = asyncio.run(run(processor, server, content, original))
         found.append(
             {
                 "pictures": len(output.multi_modal_data["images"]),
+                "same_tokens": server.same_tokens,
                 "mask": output.response_mask,
                 "rollout": output.response_logprobs,
                 "actor": actor_log_probs(model, worker, output).tolist(),
