@@ -19,7 +19,7 @@ from rewardmap_verl.transit.reader import network_to_json
 
 __all__ = ["fingerprint", "package_versions", "up_to_date"]
 
-_PACKAGES: Final = ("pillow", "pyarrow", "pyvips-binary", "rewardmap-verl")
+_PACKAGES: Final = ("pillow", "pyarrow", "rewardmap-verl")
 _ROOMS: Final = ("transit", "drawing", "questions", "rewards", "preparation")
 _TOKENIZER_FILES: Final = ("tokenizer*", "vocab*", "merges*", "chat_template*", "special_tokens*")
 
@@ -35,6 +35,8 @@ def fingerprint(settings: PrepareSettings, contents: Contents) -> str:
         package_versions(),
         code_hash(*_ROOMS),
     ]
+    if settings.keep_originals:
+        parts.append(version("pyvips-binary"))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
