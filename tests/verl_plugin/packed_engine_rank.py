@@ -74,6 +74,9 @@ def compare(folder: Path, rank: int) -> dict[str, float]:
     tied = build_engine(folder / "tied", packed=False)
     want_tied = log_probs(tied, make_batch(share, packed=False))
     assert gap(want_adapted, want[rank::RANKS]) > 1e-3
+    fused = {"use_fused_kernels": True}
+    tied = build_engine(folder / "tied", packed=False, fused=True)
+    fused_padded = log_probs(tied, make_batch(share, packed=False, **fused))
 
     engine = build_engine(folder / "model", packed=True)
     budget = max(len(one.input_ids) for one in mixed) + 20
@@ -95,7 +98,7 @@ def compare(folder: Path, rank: int) -> dict[str, float]:
     }
     found["LoRA"] = gap(packed(share, build_adapted(folder, packed=True)), want_adapted)
     tied = build_engine(folder / "tied", packed=True, fused=True)
-    fused = {"use_fused_kernels": True}
+    found["fused kernels, tied, padded"] = gap(fused_padded, want_tied)
     found["fused kernels, tied"] = gap(packed(share, tied, **fused), want_tied)
     torch.distributed.all_to_all = all_to_all
     shared = build_engine(folder / "model", packed=True, ulysses=RANKS)
