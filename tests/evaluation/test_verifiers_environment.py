@@ -64,6 +64,7 @@ def test_vf_eval_asks_a_server(prepared: Path, questions: EvalSet, tmp_path: Pat
         words = [
             *("rewardmap-maps", "--env.taskset.data", str(prepared), "-n", "3", "-m", "tiny"),
             *("--env.agent.harness.id", "null", "--client.base-url", server.url, "--no-rich"),
+            *("--env.agent.runtime.type", "subprocess"),
             *("--output-dir", str(tmp_path)),
         ]
         program = str(Path(sys.executable).with_name("vf-eval"))

@@ -142,7 +142,7 @@ def test_the_code_of_a_card_answers_a_question(
     capsys.readouterr()
     values: dict[str, Any] = {}
     exec(code.replace("=512", "=8"), values)
-    assert "Route Name" in values["question"] and values["question"].startswith("\nLook")
+    assert values["question"].startswith("\nBest route from ")
     assert values["inputs"]["pixel_values"].shape[0] > 0
     assert values["tokens"].shape[1] - values["start"] in range(1, 9)
     assert capsys.readouterr().out.endswith("\n")
