@@ -17,7 +17,6 @@ from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.metrics import make_groups
 from rewardmap_verl.curriculum.record import RecordWriter, parse_entry, read_record
 from rewardmap_verl.verl_plugin import policy_metrics
-from rewardmap_verl.verl_plugin.forgetting_warning import remedy
 from rewardmap_verl.verl_plugin.policy_metrics import (
     DeferredMetric,
     deferred_metrics,
@@ -101,17 +100,3 @@ def test_only_what_verl_computes_is_reported(
     algorithm = {"algorithm": {"rollout_correction": {"bypass_mode": bypass}}}
     trainer = SimpleNamespace(config=OmegaConf.create(algorithm), use_reference_policy=reference)
     assert policy_scores(trainer) == names
-
-
-def test_the_warning_names_the_settings_with_their_values() -> None:
-    config = OmegaConf.create(
-        {
-            "data": {"curriculum": {"replay": 0.1}},
-            "actor_rollout_ref": {
-                "actor": {"use_kl_loss": True, "kl_loss_coef": 1e-3, "optim": {"lr": 1e-6}}
-            },
-        }
-    )
-    text = remedy(config)
-    assert "data.curriculum.replay (now 0.1)" in text and "kl_loss_coef (now 0.001)" in text
-    assert "optim.lr (now 1e-06)" in text
