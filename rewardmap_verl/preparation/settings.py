@@ -132,7 +132,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             brief=True,
             quotas=Quotas(2, 2, 4, 2, 1, 12, forms=("short",)),
             beyond=2,
-            train_maps=34,
+            train_maps=16,
             test_maps=30,
             networks=PocketSettings(),
             style=PocketStyle(),

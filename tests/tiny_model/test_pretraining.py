@@ -21,9 +21,12 @@ from rewardmap_verl.tiny_model.pretraining import (
 from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks
 from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 
-PHASE = Phase(steps=2, learning_rate=1e-3, final=0.1, shares={"map": 1, "TorF1": 1})
+PHASES = tuple(
+    Phase(name=name, steps=2, learning_rate=1e-3, shares={"map": 1, "TorF1": 1})
+    for name in ("reading", "answers")
+)
 SETTINGS = PretrainSettings(
-    maps=8, held_out=2, vision_maps=4, vision_steps=2, batch=6, reading=PHASE, answers=PHASE
+    maps=8, held_out=2, vision_maps=4, vision_steps=2, batch=6, phases=PHASES
 )
 
 
