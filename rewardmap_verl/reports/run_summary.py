@@ -242,7 +242,8 @@ def _held_out_table(summary: RunSummary) -> Table:
     table = Table(
         title=f"Accuracy on held-out maps: {when}",
         caption="chance: random answers. majority: the most frequent answer of the training\n"
-        "split. In parentheses: 95% bootstrap intervals.",
+        "split; for planning, one ride on the longest line at the departure, which needs the\n"
+        "network. In parentheses: 95% bootstrap intervals.",
         **_COMPACT,
     )
     table.add_column("type")
