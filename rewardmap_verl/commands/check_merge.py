@@ -25,7 +25,10 @@ def check_merge(
     model: Annotated[Path, typer.Argument(help="Merged model folder.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="Prepared folder of the run's validation; compares answers as well."),
+        typer.Option(
+            help="Prepared folder of the run's validation; compares answers as well, for runs that "
+            "validate with greedy decoding."
+        ),
     ] = None,
     answers: Annotated[int, typer.Option(min=1, help="With --data: number of questions.")] = 32,
     agree: Annotated[

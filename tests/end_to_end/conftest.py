@@ -277,6 +277,7 @@ def small(prepared: Path) -> Callable[..., list[str]]:
             f"trainer.default_local_dir={run}",
             "data.train_batch_size=4",
             "actor_rollout_ref.rollout.n=4",
+            "data.curriculum.replay=0",
             f"trainer.total_training_steps={steps}",
             "trainer.val_before_train=False",
             "trainer.test_freq=-1",

@@ -1,41 +1,41 @@
-"""The main job in small: embedded maps, tiny model, all stages, a merge.
+"""The main job in small, as ``rewardmap train``: embedded maps, tiny model, all stages, a merge.
 
 What stops a run, and how it goes on, is in ``test_failures.py``.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
+from tests.end_to_end.conftest import printed_steps
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1500)]
 
 BATCH = 8
 STEPS_OF_STAGE = {"judgment": 2, "counting": 2, "choice": 1, "planning": 1}
 STEPS = sum(STEPS_OF_STAGE.values())
+CHECKPOINTS = "whole/checkpoints"
 CORRELATION = "training/rollout_actor_probs_pearson_corr"
 
 
 @pytest.fixture(scope="module")
-def settings(prepared: Path) -> Callable[[str], list[str]]:
-    """The settings of a run of a name."""
-
-    def named(run: str) -> list[str]:
-        return [
-            f"data.folder={prepared / 'data'}",
-            f"actor_rollout_ref.model.path={prepared / 'model'}",
-            f"trainer.default_local_dir={run}",
-            f"data.train_batch_size={BATCH}",
-            "actor_rollout_ref.rollout.n=4",
-        ]
-
-    return named
+def settings(prepared: Path) -> list[str]:
+    """The settings of the run."""
+    return [
+        f"data.folder={prepared / 'data'}",
+        f"actor_rollout_ref.model.path={prepared / 'model'}",
+        f"data.train_batch_size={BATCH}",
+        "actor_rollout_ref.rollout.n=4",
+        "data.curriculum.replay=0",
+        "actor_rollout_ref.rollout.val_kwargs.do_sample=False",  # so that answers can be compared
+        "actor_rollout_ref.rollout.val_kwargs.temperature=0",
+    ]
 
 
 def training(folder: Path) -> dict[int, Entry]:
@@ -44,19 +44,31 @@ def training(folder: Path) -> dict[int, Entry]:
 
 
 @pytest.fixture(scope="module")
-def whole(stack: Any, settings: Any) -> Any:
-    """A run that nothing interrupts."""
-    done = stack.train(*settings("whole"))
-    assert done.code == 0, done.output[-6000:]
+def whole(stack: Any, settings: list[str]) -> Any:
+    """A run that nothing interrupts, and the metrics of its steps in the complete output."""
+    call = ("train", "--option", "cpu", "--out", "whole", "--every", "1")
+    done = stack.rewardmap(*call, *settings, timeout=900)
+    log = (stack.folder / "whole" / "train.log").read_text(encoding="utf-8", errors="replace")
+    done.steps = printed_steps(log)
     return done
 
 
 def test_every_stage_is_trained_in_order_to_its_last_batch(whole: Any, stack: Any) -> None:
-    entries = training(stack.folder / "whole")
+    entries = training(stack.folder / CHECKPOINTS)
     assert sorted(entries) == list(range(1, STEPS + 1))
     stages = [{group.stage for group in entries[step].groups} for step in sorted(entries)]
     assert stages == [{name} for name, count in STEPS_OF_STAGE.items() for _ in range(count)]
     assert sorted(whole.steps) == list(range(STEPS + 1)), "step 0 is the validation before"
+
+
+def test_the_terminal_shows_each_step_and_the_results(whole: Any, stack: Any) -> None:
+    lines = whole.output.splitlines()
+    assert len(lines) < 80 and max(map(len, lines)) < 1500, whole.output
+    steps = [line.split()[:2] for line in lines if re.match(rf"\d/{STEPS} ", line)]
+    stages = [name for name, count in STEPS_OF_STAGE.items() for _ in range(count)]
+    assert steps == [[f"{n}/{STEPS}", stage] for n, stage in enumerate(stages, 1)]
+    for text in ("vLLM is running", "validation after 0 steps", "Accuracy on held-out maps"):
+        assert text in whole.output
 
 
 def test_every_row_is_seen_once(whole: Any, stack: Any, prepared: Path) -> None:
@@ -64,7 +76,7 @@ def test_every_row_is_seen_once(whole: Any, stack: Any, prepared: Path) -> None:
 
     seen = Counter(
         group.row
-        for entry in training(stack.folder / "whole").values()
+        for entry in training(stack.folder / CHECKPOINTS).values()
         for group in entry.groups
         if not group.repeat
     )
@@ -88,8 +100,9 @@ def test_rewards_are_not_all_zero_and_reach_the_loggers(whole: Any) -> None:
     assert any(key.startswith("val-core/rewardmap/") for key in whole.steps[STEPS])
 
 
-def test_changed_settings_do_not_resume(whole: Any, stack: Any, settings: Any) -> None:
-    refused = stack.train(*settings("whole"), "data.curriculum.seed=2", timeout=200)
+def test_changed_settings_do_not_resume(whole: Any, stack: Any, settings: list[str]) -> None:
+    folder = f"trainer.default_local_dir={CHECKPOINTS}"
+    refused = stack.train(*settings, folder, "data.curriculum.seed=2", timeout=200)
     assert refused.code not in (0, None)
     assert "data.curriculum.seed" in refused.output
     assert "Traceback" not in refused.output
@@ -100,8 +113,7 @@ def test_the_checkpoint_becomes_a_model(whole: Any, stack: Any, prepared: Path) 
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    merged = stack.folder / "merged"
-    stack.rewardmap("merge", "whole", "merged")
+    merged = stack.folder / "whole" / "merged"
     after = AutoModelForImageTextToText.from_pretrained(merged, dtype="auto")
     assert after.dtype is torch.float32, "as the rollouts were computed"
     before = AutoModelForImageTextToText.from_pretrained(
@@ -120,10 +132,18 @@ def test_the_merged_model_answers_like_the_trained_one(
     whole: Any, stack: Any, prepared: Path
 ) -> None:
     """vLLM asks it what the run's last validation asked; greedy answers are equal to the letter."""
-    if not (stack.folder / "merged").is_dir():
-        stack.rewardmap("merge", "whole", "merged")
     data = str(prepared / "data")
-    call = ("check-merge", "whole", "merged", "--data", data, "--answers", "24", "--agree", "1")
+    call = (
+        "check-merge",
+        "whole",
+        "whole/merged",
+        "--data",
+        data,
+        "--answers",
+        "24",
+        "--agree",
+        "1",
+    )
     said = stack.rewardmap(*call).output
     assert "24 of 24 answers are equal" in said, said[-4000:]
 

@@ -39,7 +39,7 @@ RUN = (
     r"rewardmap export data/synthetic gallery",
     r"rewardmap audit data/.*",
     r"rewardmap summary runs/\S+( --format json)?",
-    r"rewardmap report runs/\S+( runs/\S+ --out \S+)?",
+    r"rewardmap report runs/\S+( runs/\S+ --out \S+| --curve \S+)?",
     r"rewardmap explain answers\.jsonl .*",
     r"rewardmap score answers\.jsonl .*",
     r"rewardmap card runs/\S+ runs/\S+ --license \S+",
