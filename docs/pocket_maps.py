@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 from PIL import Image
@@ -27,4 +27,6 @@ def main(output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Draw the first pocket maps of seed 1.")
+    parser.add_argument("output", type=Path, help="PNG file to write")
+    main(parser.parse_args().output)
