@@ -156,6 +156,23 @@ class PretrainSettings(BaseModel):
                 "two transfers": 0.03,
             },
         ),
+        Phase(
+            name="trips",
+            steps=160,
+            learning_rate=1e-3,
+            shares={
+                "stop": 0.05,
+                "pair": 0.1,
+                "TorF1": 0.14,
+                "TorF2": 0.08,
+                "Counting1": 0.14,
+                "Counting2": 0.08,
+                "Counting3": 0.06,
+                "direct trip": 0.14,
+                "one transfer": 0.16,
+                "two transfers": 0.05,
+            },
+        ),
     )
     """Phases of the language model. A mixture of all types does not teach true/false questions: for
     thousands of steps they stay at chance, while 200 steps of little else do."""
