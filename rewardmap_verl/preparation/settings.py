@@ -133,7 +133,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             quotas=Quotas(2, 2, 4, 2, 1, 12, forms=("short",)),
             beyond=2,
             train_maps=16,
-            test_maps=30,
+            test_maps=20,
             networks=PocketSettings(),
             style=PocketStyle(),
         ),
