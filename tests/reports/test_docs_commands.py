@@ -48,7 +48,7 @@ RUN = (
 )
 """Commands that run in a folder with everything that the pages assume."""
 
-PREVIEW = r"rewardmap curriculum preview .*"
+PREVIEW = r"rewardmap curriculum preview (?!.*--model).*"
 """Commands that run on the data of the quick start, because their result depends on the size."""
 
 TRAINING = "end_to_end/test_training_run.py::test_every_stage_is_trained_in_order_to_its_last_batch"
@@ -87,6 +87,7 @@ ELSEWHERE = {
         "reports/test_model_card.py::test_an_evaluation_is_in_the_card_and_in_its_metadata",
     ),
     r"rewardmap (evaluate|benchmarks).*": ("starts vLLM", EVALUATE),
+    r"rewardmap curriculum preview .* --model .*": ("starts vLLM", "evaluation/test_signal.py"),
     r"(\w+=\S+ )*python -m verl\.trainer\.main_ppo.*": ("trains; composed here", RECIPES),
     r"(\w+=\S+ )*torchrun .*": ("trains", RECIPES),
     r"VLMEVALKIT=.*": ("needs VLMEvalKit and GPUs", EVALUATE),
