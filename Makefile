@@ -64,12 +64,12 @@ force:
 $(INSTALLED): setup.cfg pyproject.toml $(if $(filter-out $(FOUND),$(WANTED)),force)
 	@[ '$(words $(filter cpu gpu,$(WANTED)))' != 2 ] || { echo "$(VENV) has the $(filter cpu gpu,$(FOUND)) build of vLLM, and \
 	the other one would overwrite it. Use another environment: make install EXTRAS=$(EXTRAS) VENV=.venv-other"; exit 2; }
-	uv=$$(command -v uv || true); \
+	@uv=$$(command -v uv || true); \
 	if [ -z "$$uv" ]; then python3 -m venv .uv && .uv/bin/python -m pip install --quiet uv && uv=.uv/bin/uv; fi; \
 	[ -x "$(VENV_DIR)/bin/python" ] || "$$uv" venv --python '$(PYTHON)' --quiet "$(VENV_DIR)"; \
 	echo 'Installing into $(VENV). This takes minutes if no package is in the cache of uv.'; \
 	"$$uv" pip install --quiet --editable '.[$(subst $(space),$(comma),$(WANTED))]'
-	echo '$(WANTED)' > $@
+	@echo '$(WANTED)' > $@
 
 .PHONY: prep-data
 prep-data: $(INSTALLED) ## Prepare training data: SOURCE=synthetic | local ROOT=FOLDER | gtfs FEED=FILE | reasonmap.

@@ -7,15 +7,16 @@
 from __future__ import annotations
 
 import random
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 from rewardmap_verl.transit.synthesis.line_layout import LineFeatures, LineLayout, lay_out_lines
 from rewardmap_verl.transit.synthesis.palette import PALETTE
+from rewardmap_verl.transit.synthesis.ranges import Range
 from rewardmap_verl.transit.synthesis.stop_names import ascii_slug, generate_stop_names
 from rewardmap_verl.transit.synthesis.stop_selection import select_stops, stops_along
 
@@ -32,14 +33,6 @@ _ATTEMPTS = 40
 _MAX_SHORT_NAMES = 40
 
 
-def _ordered(value: tuple[int, int]) -> tuple[int, int]:
-    if value[0] > value[1]:
-        raise ValueError(f"the minimum must come first; got {value}")
-    return value
-
-
-Range = Annotated[tuple[int, int], AfterValidator(_ordered)]
-"""Minimum and maximum, both inclusive."""
 ShapeName = Literal["radial", "grid", "ring", "grown"]
 Language = Literal[
     "short", "english", "german", "french", "spanish", "nordic", "cyrillic", "greek", "chinese"

@@ -11,14 +11,15 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 from rewardmap_verl.transit.synthesis.palette import PALETTE
+from rewardmap_verl.transit.synthesis.ranges import Range
 
 __all__ = ["STOP_NAMES", "PocketSettings", "generate_pocket_network"]
 
@@ -43,15 +44,6 @@ _DIRECTIONS: Final[tuple[tuple[Step, ...], ...]] = (
     ((0, 1), (1, 1), (-1, 1)),
 )
 """Steps of a line that runs east, and of one that runs south; the first is straight on."""
-
-
-def _ordered(value: tuple[int, int]) -> tuple[int, int]:
-    if value[0] > value[1]:
-        raise ValueError(f"the minimum must come first; got {value}")
-    return value
-
-
-Range = Annotated[tuple[int, int], AfterValidator(_ordered)]
 
 
 class PocketSettings(BaseModel):
