@@ -84,13 +84,13 @@ $(DATA)/manifest.json: | $(INSTALLED)
 # The pretrained model in the package reads pocket maps. For other maps a model is built and taught the answer formats.
 ifeq ($(DATA),data/synthetic)
 $(RUN)/model/config.json: | $(DATA)/manifest.json
-	rewardmap pocket-model '$(RUN)/model'
+	rewardmap pocket-model --out '$(RUN)/model'
 else
 $(RUN)/untrained/config.json: | $(DATA)/manifest.json
-	rewardmap tiny-model '$(DATA)' '$(RUN)/untrained'
+	rewardmap tiny-model '$(DATA)' --out '$(RUN)/untrained'
 
 $(RUN)/model/config.json: | $(RUN)/untrained/config.json
-	rewardmap cold-start '$(RUN)/untrained' '$(DATA)' '$(RUN)/model'
+	rewardmap cold-start '$(RUN)/untrained' '$(DATA)' --out '$(RUN)/model'
 endif
 
 .PHONY: train
@@ -99,7 +99,7 @@ train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CP
 
 .PHONY: merge
 merge: $(INSTALLED) ## Merge the latest checkpoint of RUN into a Hugging Face model, RUN/merged.
-	rewardmap merge '$(RUN)/checkpoints' '$(RUN)/merged' --replace
+	rewardmap merge '$(RUN)/checkpoints' --out '$(RUN)/merged' --replace
 
 .PHONY: evidence
 evidence: $(INSTALLED) ## Compare RewardMap with its parts and baselines at small scale; run again to resume.

@@ -58,7 +58,7 @@ class _Step:
     @property
     def words(self) -> list[str]:
         """The command line."""
-        return [self.command, *map(str, (*self.inputs, self.folder)), *self.arguments]
+        return [self.command, *map(str, self.inputs), "--out", str(self.folder), *self.arguments]
 
     @property
     def note(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ __all__ = ["cold_start"]
 def cold_start(
     model: Annotated[Path, typer.Argument(help="Model folder from `rewardmap tiny-model`.")],
     data: Annotated[Path, typer.Argument(help="Prepared folder; its training split is used.")],
-    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist.")],
     steps: Annotated[
         int,
         typer.Option(min=1, help="Updates; more give a more accurate model that explores less."),
@@ -38,15 +39,19 @@ def cold_start(
         list[str] | None,
         typer.Option(help="key=value override of recipe/cold_start; repeatable."),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the complete output of the trainer.")
+    ] = False,
 ) -> None:
     """Train the tiny model on gold answers with verl's SFT trainer on the CPU (about a minute).
 
     The training is short on purpose: the model learns the formats but is mostly wrong, so rewards
-    differ and reinforcement learning has a signal.
+    differ and reinforcement learning has a signal. The complete output is in OUT-sft.log.
     """
     from rich.console import Console
 
     from rewardmap_verl.launch.display import Display
+    from rewardmap_verl.launch.log_text import clean
     from rewardmap_verl.tiny_model import cold_start as supervised
     from rewardmap_verl.tiny_model.conversations import of_types, read_conversations, sample_evenly
 
@@ -56,13 +61,16 @@ def cold_start(
         chosen = sample_evenly(found, limit, seed)
         with Display(console) as display:
             display.line(f"Teaching the answer formats with {len(chosen)} conversations")
+            display.line(f"Complete output: {supervised.log_of(out)}")
             display.status("starting verl's SFT trainer")
 
-            def show(step: int) -> None:
+            def show(step: int, lines: Sequence[str]) -> None:
+                for line in lines if verbose else ():
+                    display.line(clean(line))
                 if step:
                     display.status(f"{step}/{steps} steps", step, steps)
 
-            supervised.cold_start(model, chosen, output, steps, override or (), progress=show)
+            supervised.cold_start(model, chosen, out, steps, override or (), progress=show)
     except (DataError, ConfigError) as error:
         fail(error)
-    console.print(f"{output}: {steps} steps on {len(chosen)} conversations", highlight=False)
+    console.print(f"{out}: {steps} steps on {len(chosen)} conversations", highlight=False)

@@ -24,7 +24,7 @@ _MAX_WIDTH = 30_000
 
 
 def draw(
-    out: Annotated[Path, typer.Argument(help="File to write: NAME.png or NAME.svg.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: NAME.png or NAME.svg.")],
     seed: Annotated[int, typer.Option(help="Seed of the generated network.")] = 0,
     index: Annotated[
         int, typer.Option(min=0, help="Number of the network; each seed has any number of them.")
@@ -61,7 +61,7 @@ def draw(
 ) -> None:
     """Draw a transit map of a generated network or of a GTFS feed.
 
-    Example: **rewardmap draw map.png --difficulty 0.7 --width 6000**
+    Example: **rewardmap draw --out map.png --difficulty 0.7 --width 6000**
     """
     with readable_errors(), disk_errors(out):
         svg = _is_svg(out)
@@ -89,7 +89,7 @@ def _is_svg(out: Path) -> bool:
     """
     suffix = out.suffix.lower()
     if suffix not in (".png", ".svg"):
-        raise ConfigError("draw", found=out.name, hint="Write NAME.png or NAME.svg.")
+        raise ConfigError("--out", found=out.name, hint="Write NAME.png or NAME.svg.")
     return suffix == ".svg"
 
 

@@ -20,7 +20,10 @@ def merge(
             help="Checkpoint folder of a run (its latest checkpoint), or a global_step_N."
         ),
     ],
-    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder to write; must not exist, except with --replace."),
+    ],
     dtype: Annotated[
         str,
         typer.Option(
@@ -33,6 +36,8 @@ def merge(
 ) -> None:
     """Merge the shards of a checkpoint into a Hugging Face folder; adapters are folded in.
 
+    Example: **rewardmap merge runs/synthetic/checkpoints --out runs/synthetic/merged**
+
     verl's merger rounds all weights to bfloat16; this command keeps the float32 weights of a
     float32 run. `+recipe/rewardmap=[sft_then_rl]` starts from a merged `+recipe=rewardmap_sft` run.
     """
@@ -43,7 +48,7 @@ def merge(
             raise ConfigError(
                 "--dtype", found=dtype, hint=f"Choose one of {', '.join(merging.DTYPES)}."
             )
-        merging.merge(checkpoint, output, dtype=dtype, replace=replace)
+        merging.merge(checkpoint, out, dtype=dtype, replace=replace)
     except (ConfigError, DataError) as error:
         fail(error)
-    typer.echo(f"{output}: a model folder")
+    typer.echo(f"{out}: a model folder")

@@ -13,7 +13,7 @@ __all__ = ["pocket_model"]
 
 
 def pocket_model(
-    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist.")],
 ) -> None:
     """Copy the pretrained embedded model out of the package.
 
@@ -24,4 +24,4 @@ def pocket_model(
     from rewardmap_verl.tiny_model.pocket_model import copy_pocket_model
 
     with readable_errors():
-        typer.echo(copy_pocket_model(output))
+        typer.echo(copy_pocket_model(out))

@@ -19,7 +19,7 @@ __all__ = ["pretrain"]
 
 
 def pretrain(
-    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist.")],
     seed: Annotated[int, typer.Option(help="Seed of maps, weights and batches.")] = 1,
     threads: Annotated[
         int, typer.Option(min=1, help="Threads. Only one thread gives the same bytes every time.")
@@ -41,9 +41,9 @@ def pretrain(
     torch.set_num_threads(threads)
     console = Console()
     with readable_errors(), _progress(console) as report:
-        run(output, PretrainSettings(seed=seed), report)
-        record = read_record(output)
-    console.print(f"{output}: {record['parameters']:,} parameters", highlight=False)
+        run(out, PretrainSettings(seed=seed), report)
+        record = read_record(out)
+    console.print(f"{out}: {record['parameters']:,} parameters", highlight=False)
     console.print(_table(record["held_out"]))
 
 

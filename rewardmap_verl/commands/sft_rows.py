@@ -14,9 +14,11 @@ __all__ = ["sft_rows"]
 
 def sft_rows(
     data: Annotated[Path, typer.Argument(help="Folder that `rewardmap prepare` wrote.")],
-    output: Annotated[
+    out: Annotated[
         Path | None,
-        typer.Argument(help="Parquet file to write. [default: DATA-sft.parquet, beside DATA]"),
+        typer.Option(
+            "--out", "-o", help="Parquet file to write. [default: DATA-sft.parquet, beside DATA]"
+        ),
     ] = None,
     type_: Annotated[
         list[str] | None,
@@ -37,7 +39,7 @@ def sft_rows(
     from rewardmap_verl.tiny_model.conversations import of_types, read_conversations, unboxed
 
     folder = data.absolute()
-    path = output or folder.with_name(f"{folder.name}-sft.parquet")
+    path = out or folder.with_name(f"{folder.name}-sft.parquet")
     with readable_errors(), disk_errors(path):
         found = of_types(read_conversations(folder), type_ or (), folder)
         count = write_conversations(map(unboxed, found) if bare else found, path)

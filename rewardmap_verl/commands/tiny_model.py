@@ -25,7 +25,7 @@ def tiny_model(
     data: Annotated[
         Path, typer.Argument(help="Prepared folder; its texts are the corpus of the tokenizer.")
     ],
-    output: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist.")],
     seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 1,
     vision_steps: Annotated[
         int,
@@ -64,12 +64,12 @@ def tiny_model(
             vision_hidden=2 * vision_width,
         )
         if vision_steps:
-            _build_with_vision(data, output, seed, size, vision_steps, console)
+            _build_with_vision(data, out, seed, size, vision_steps, console)
         else:
-            build_tiny_model(output, read_texts(data), seed, size)
+            build_tiny_model(out, read_texts(data), seed, size)
     except (DataError, ConfigError) as error:
         fail(error)
-    console.print(f"{output}: {count_parameters(output):,} parameters", highlight=False)
+    console.print(f"{out}: {count_parameters(out):,} parameters", highlight=False)
 
 
 def _build_with_vision(

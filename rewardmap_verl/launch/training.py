@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from rewardmap_verl.inputs.followed_file import FollowedFile
 from rewardmap_verl.launch.display import Display
-from rewardmap_verl.launch.follow import FollowedFile, FollowedRecord
+from rewardmap_verl.launch.follow import FollowedRecord
 from rewardmap_verl.launch.log_text import (
     NOT_STARTED,
     PHASES,

@@ -19,11 +19,12 @@ from pathlib import Path
 
 from rewardmap_verl.cpu.environment import cpu_environment
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.inputs.followed_file import FollowedFile
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder, write_bytes
 from rewardmap_verl.reaper import no_orphans
 from rewardmap_verl.tiny_model.conversations import Conversation
 
-__all__ = ["cold_start", "trainer_command", "write_conversations"]
+__all__ = ["Progress", "cold_start", "log_of", "trainer_command", "write_conversations"]
 
 _WORK = ".work"
 """Folder of the trainer inside the staging folder, removed before the model is put into place."""
@@ -32,10 +33,13 @@ _START_SECONDS = 600.0
 _STEP_SECONDS = 3.0
 """Ten times the duration of start-up and of a step on two idle cores."""
 
-_STEP = re.compile(r"^step:(\d+) - ", re.MULTILINE)
+_STEP = re.compile(r"step:(\d+) - ")
 """What verl's console logger writes after a step."""
 _POLL = 0.5
 """Seconds between two reads of the trainer's output."""
+
+Progress = Callable[[int, Sequence[str]], object]
+"""Called regularly with the number of finished steps and the new lines of the trainer's output."""
 
 
 def write_conversations(conversations: Iterable[Conversation], path: Path) -> int:
@@ -77,7 +81,7 @@ def cold_start(
     steps: int = 100,
     overrides: Sequence[str] = (),
     timeout: float | None = None,
-    progress: Callable[[int], object] = lambda step: None,
+    progress: Progress = lambda step, lines: None,
 ) -> Path:
     """Train ``model`` on gold answers for a few steps and save it as a Hugging Face folder.
 
@@ -89,7 +93,9 @@ def cold_start(
         overrides: Overrides of ``recipe/cold_start`` for verl's SFT trainer, as ``key=value``.
         timeout: Seconds after which the trainer is stopped; by default ten times the expected
             duration of ``steps``.
-        progress: Called regularly with the number of finished steps.
+        progress: See ``Progress``.
+
+    The trainer's output is appended to the file ``log_of(output)``.
 
     Returns:
         ``output``.
@@ -112,15 +118,23 @@ def cold_start(
         work.mkdir()
         write_conversations(conversations, work / "train.parquet")
         command = trainer_command(model.resolve(), work, steps, overrides)
-        _run(command, work, limit, progress)
+        failure = _run(command, work, log_of(output), limit, progress)
         trained = work / f"global_step_{steps}" / "huggingface"
-        if not (trained / "config.json").is_file():
-            raise ConfigError("verl's SFT trainer", found="no model saved", hint=_last_lines(work))
+        if not failure and not (trained / "config.json").is_file():
+            failure = "no model saved"
+        if failure:
+            hint = _last_lines(log_of(output))
+            raise ConfigError("verl's SFT trainer", found=failure, hint=hint)
         _complete(trained, model)
         for path in trained.iterdir():
             path.rename(staging / path.name)
         shutil.rmtree(work)
     return output
+
+
+def log_of(output: Path) -> Path:
+    """Return the file with the trainer's output, beside the folder of the model."""
+    return output.with_name(f"{output.name}-sft.log")
 
 
 def trainer_command(model: Path, work: Path, steps: int, overrides: Sequence[str]) -> list[str]:
@@ -140,10 +154,8 @@ def trainer_command(model: Path, work: Path, steps: int, overrides: Sequence[str
 
 
 @no_orphans()
-def _run(
-    command: Sequence[str], work: Path, timeout: float, progress: Callable[[int], object]
-) -> None:
-    """Run the trainer as a single worker, with its output in a file in ``work``."""
+def _run(command: Sequence[str], work: Path, log: Path, timeout: float, progress: Progress) -> str:
+    """Run the trainer as a single worker; return what went wrong, or an empty text."""
     environment = {**os.environ, "VERL_PLATFORM": "cpu"}
     environment.update(cpu_environment(environment))
     # The variables that torchrun sets for one worker. The rendezvous uses a file: a port may be
@@ -156,38 +168,38 @@ def _run(
         MASTER_PORT="0",
         DIST_INIT_METHOD=f"file://{work / 'rendezvous'}",
     )
-    with (work / "log.txt").open("wb") as log:
-        program = subprocess.Popen(command, env=environment, cwd=work, stdout=log, stderr=log)
+    followed = FollowedFile(log, log.stat().st_size if log.is_file() else 0)
+    with log.open("ab") as file:
+        program = subprocess.Popen(command, env=environment, cwd=work, stdout=file, stderr=file)
         try:
-            failure = _wait(program, work, timeout, progress)
+            return _wait(program, followed, timeout, progress)
         finally:
             program.kill()
             program.wait()
-    if failure:
-        raise ConfigError("verl's SFT trainer", found=failure, hint=_last_lines(work))
 
 
 def _wait(
-    program: subprocess.Popen[bytes],
-    work: Path,
-    timeout: float,
-    progress: Callable[[int], object],
+    program: subprocess.Popen[bytes], log: FollowedFile, timeout: float, progress: Progress
 ) -> str:
     """Wait for the trainer; return what went wrong, or an empty text."""
     end = time.monotonic() + timeout
+    step = 0
     while program.poll() is None:
         if time.monotonic() > end:
             return f"timeout after {timeout:g} s"
         time.sleep(_POLL)
-        finished = _STEP.findall((work / "log.txt").read_text(errors="replace"))
-        progress(int(finished[-1]) if finished else 0)
+        lines = log.read()
+        finished = [int(found[1]) for line in lines if (found := _STEP.match(line))]
+        step = finished[-1] if finished else step
+        progress(step, lines)
+    progress(step, log.read())
     return f"exit status {program.returncode}" if program.returncode else ""
 
 
-def _last_lines(work: Path, count: int = 25) -> str:
+def _last_lines(log: Path, count: int = 25) -> str:
     """Return the last lines of the trainer's output."""
-    lines = (work / "log.txt").read_text(errors="replace").splitlines()
-    return "\n".join(["Its last lines:", *lines[-count:]])
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([f"Last lines of {log}:", *lines[-count:]])
 
 
 def _complete(trained: Path, model: Path) -> None:

@@ -35,6 +35,20 @@ def test_options_have_the_names_of_the_convention(name: str) -> None:
             assert (long in names) == (short in names), names
 
 
+def arguments_of(command: Any) -> Iterator[str]:
+    """Yield the names of the arguments of a command and its subcommands."""
+    yield from (one.name for one in command.params if one.param_type_name == "argument")
+    if hasattr(command, "list_commands"):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            yield from arguments_of(command.get_command(context, name))
+
+
+def test_arguments_are_inputs() -> None:
+    program: Any = typer.main.get_command(app)
+    assert not {"out", "output", "target"} & set(arguments_of(program))
+
+
 def test_a_misspelled_command_is_suggested() -> None:
     done = CliRunner().invoke(app, ["sumary"])
     assert done.exit_code == 2 and "Did you mean 'summary'?" in done.output

@@ -108,7 +108,7 @@ def test_the_map_of_a_feed_has_badges_and_no_invented_scenery(
     feed.mkdir()
     for name, text in TABLES.items():
         (feed / name).write_text(text)
-    command = ["draw", str(out), "--feed", str(feed), "--difficulty", difficulty]
+    command = ["draw", "-o", str(out), "--feed", str(feed), "--difficulty", difficulty]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     words = [node.text or "" for node in ET.parse(out).getroot() if node.tag.endswith("text")]

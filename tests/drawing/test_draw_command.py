@@ -19,7 +19,7 @@ SMALL = ("--difficulty", "0")
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["draw", *map(str, arguments)], env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, ["draw", "--out", *map(str, arguments)], env={"COLUMNS": "200"})
 
 
 @pytest.mark.parametrize("width", [333, 1000, 6000])

@@ -205,7 +205,7 @@ def test_svg_files_embed_the_fonts_of_rare_scripts() -> None:
 def test_reported_feeds_are_drawn(shared_data: Path, tmp_path: Path, case: str) -> None:
     feed = shared_data.parent / "cases" / "reports" / case / "feed.zip"
     out = tmp_path / "map.png"
-    result = CliRunner().invoke(app, ["draw", str(out), "--feed", str(feed)])
+    result = CliRunner().invoke(app, ["draw", "-o", str(out), "--feed", str(feed)])
     if result.exit_code:
         assert "pip install justmytype-intl-" in result.output
     else:

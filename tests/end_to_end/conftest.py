@@ -261,8 +261,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("--train-maps", "4", "--test-maps", "3", "--out", "data"),
     )
     maker.rewardmap("sft-rows", "data")
-    maker.rewardmap("tiny-model", "data", "untrained")
-    maker.rewardmap("cold-start", "untrained", "data", "model", "--steps", "40")
+    maker.rewardmap("tiny-model", "data", "--out", "untrained")
+    maker.rewardmap("cold-start", "untrained", "data", "--out", "model", "--steps", "40")
     return maker.folder
 
 

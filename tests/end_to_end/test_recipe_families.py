@@ -55,7 +55,7 @@ def tuned(stack: Any, prepared: Path) -> Path:
     )
     assert done.code == 0, done.output[-6000:]
     assert sorted(done.steps) == [1, 2]
-    stack.rewardmap("merge", "sft", "tuned")
+    stack.rewardmap("merge", "sft", "--out", "tuned")
     merged: Path = stack.folder / "tuned"
     return merged
 

@@ -81,7 +81,7 @@ def answers(file: Path) -> dict[str, tuple[str, int]]:
 
 
 def test_a_served_model_answers_as_the_local_one(prepared: Path, tmp_path: Path) -> None:
-    rewardmap(tmp_path, "tiny-model", prepared, "model")
+    rewardmap(tmp_path, "tiny-model", prepared, "--out", "model")
     common = ("--max-tokens", 8, "--limit", 20, "--no-baselines", "--out")
     rewardmap(tmp_path, "evaluate", "model", prepared, *common, "local")
     with vllm_serve(tmp_path) as url:

@@ -30,7 +30,7 @@ def rewardmap(*arguments: object, folder: Path) -> str:
 def test_a_tiny_model_answers_every_question_and_is_asked_once(
     prepared: Path, tmp_path: Path
 ) -> None:
-    rewardmap("tiny-model", prepared, "model", folder=tmp_path)
+    rewardmap("tiny-model", prepared, "--out", "model", folder=tmp_path)
     call = ("evaluate", "model", prepared, "--max-tokens", 8, "--out", "out", "--batch-size", 7)
     rewardmap(*call, folder=tmp_path)
     answers = tmp_path / "out" / "answers.jsonl"

@@ -204,8 +204,8 @@ def test_command_lines_fit_the_commands(package_protocol: Protocol) -> None:
     commands: Any = get_command(app)
     model, arms = package_protocol.model, package_protocol.arms.values()
     cold_starts = [*model.cold_start, *(arm.sft for arm in arms if arm.sft is not None)]
-    lines = [("tiny-model", ["data", "out"], model.tiny_model)]
-    lines += [("cold-start", ["model", "data", "out"], line) for line in cold_starts]
+    lines = [("tiny-model", ["data", "--out", "out"], model.tiny_model)]
+    lines += [("cold-start", ["model", "data", "--out", "out"], line) for line in cold_starts]
     for name, folders, line in lines:
         command = commands.get_command(None, name)
         context = command.make_context(name, [*folders, *arguments(line, 1)])

@@ -262,7 +262,7 @@ def test_a_model_of_other_settings_is_refused(
 
     def make(command: Sequence[str], *_: object, **__: object) -> float:
         words = list(command[3:])
-        folder = Path(words[2] if words[0] == "tiny-model" else words[3])
+        folder = Path(words[words.index("--out") + 1])
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
         made.append(folder.name)

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.record import Entry, RecordWriter
+from rewardmap_verl.inputs.followed_file import FollowedFile
 from rewardmap_verl.launch.display import Display
-from rewardmap_verl.launch.follow import FollowedFile, FollowedRecord
+from rewardmap_verl.launch.follow import FollowedRecord
 from rewardmap_verl.launch.log_text import cause_of_failure, clean, ended_phase, notes_in
 from rewardmap_verl.launch.run_plan import RunPlan
 from rewardmap_verl.launch.step_lines import StepLines, clock, seconds_text

@@ -729,7 +729,9 @@ def test_notes_reach_the_manifest_and_the_terminal(synthetic: Make, tmp_path: Pa
     two = write_zip(tmp_path / "two.zip", tables())
     manifest = prepare(synthetic(source="gtfs", feeds=(one, two), test_cities=("two",)))
     assert "one: Red-N and Red-S are read as one line, Red." in manifest.notes
-    drawn = CliRunner().invoke(app, ["draw", str(tmp_path / "map.svg"), "--feed", str(one)])
+    drawn = CliRunner().invoke(
+        app, ["draw", "--out", str(tmp_path / "map.svg"), "--feed", str(one)]
+    )
     assert drawn.exit_code == 0, drawn.output
     assert "Note: Red-N and Red-S are read as one line, Red." in drawn.output
 

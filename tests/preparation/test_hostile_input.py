@@ -251,7 +251,7 @@ def test_pipes_in_a_prepared_folder_do_not_block(prepared: Path, name: str) -> N
 @pytest.mark.parametrize("difficulty", ["nan", "inf", "-inf", "1e999"])
 def test_numbers_that_are_none(tmp_path: Path, difficulty: str) -> None:
     for words in (
-        ("draw", tmp_path / "map.png", "--difficulty", difficulty),
+        ("draw", "--out", tmp_path / "map.png", "--difficulty", difficulty),
         ("prepare", "synthetic", "--size", "full", "--difficulty", difficulty, "--out", tmp_path),
     ):
         result = run(*words)

@@ -133,7 +133,7 @@ def test_the_code_of_a_card_answers_a_question(
 ) -> None:
     """The code is run as it is, with an embedded model and a map of the data."""
     model = tmp_path / "model"
-    done = CliRunner().invoke(app, ["tiny-model", str(prepared), str(model)])
+    done = CliRunner().invoke(app, ["tiny-model", str(prepared), "--out", str(model)])
     assert done.exit_code == 0, done.output
     card = write_card(run_folder, model)
     shutil.copy(next((prepared / "images").iterdir()), tmp_path / "map.png")

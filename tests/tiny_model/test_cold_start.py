@@ -173,7 +173,7 @@ def test_trained_model_is_complete(
     output = cold_start(model, conversations(TorF1=1), tmp_path / "model", steps=4)
     assert (output / "config.json").read_text() == "cpu"
     assert (output / "chat_template.jinja").read_text() == "template"
-    assert {path.name for path in tmp_path.iterdir()} == {"untrained", "model"}
+    assert {path.name for path in tmp_path.iterdir()} == {"untrained", "model", "model-sft.log"}
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,31 @@ def test_trained_model_is_complete(
         ("print('asleep', flush=True); import time; time.sleep(60)", "timeout after 2 s.*asleep"),
     ],
 )
-def test_failure_shows_the_trainers_last_lines_and_leaves_nothing(
+def test_failure_shows_the_trainers_last_lines_and_leaves_only_its_log(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
 ) -> None:
     stand_in(monkeypatch, code)
     with pytest.raises(ConfigError, match=f"(?s){message}"):
         cold_start(model, conversations(TorF1=1), tmp_path / "model", timeout=2.0)
-    assert [path.name for path in tmp_path.iterdir()] == ["untrained"]
+    assert {path.name for path in tmp_path.iterdir()} == {"untrained", "model-sft.log"}
+
+
+def test_progress_has_the_steps_and_every_new_line_once(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_POLL", 0.02)
+    (tmp_path / "model-sft.log").write_text("step:9 - an earlier attempt\n")
+    steps = "import time\nfor i in (1, 2):\n print(f'step:{i} - loss', flush=True); time.sleep(0.1)"
+    stand_in(monkeypatch, steps)
+    seen: list[tuple[int, str]] = []
+    with pytest.raises(ConfigError, match="no model saved"):
+        cold_start(
+            model,
+            conversations(TorF1=1),
+            tmp_path / "model",
+            progress=lambda step, lines: seen.extend((step, line) for line in lines),
+        )
+    assert seen == [(1, "step:1 - loss"), (2, "step:2 - loss")]
 
 
 def test_wrong_folders_are_refused_before_the_trainer_starts(tmp_path: Path, model: Path) -> None:
