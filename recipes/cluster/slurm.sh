@@ -26,8 +26,11 @@
 #SBATCH --signal=B:USR1@300
 set -euo pipefail
 
-# Slurm runs a copy of this script, so node.sh is searched next to the original.
-here=${REWARDMAP_CLUSTER:-$(dirname "$(scontrol show job "$SLURM_JOB_ID" | awk -F= '/^ *Command=/ {split($2, words, " "); print words[1]}')")}
+# Slurm runs a copy of this script, so node.sh is searched next to the original. Slurm shows its path and arguments as one
+# text; words are removed until a file remains, because both may contain spaces.
+script=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p')
+until [[ -f $script || $script != *' '* ]]; do script=${script% *}; done
+here=${REWARDMAP_CLUSTER:-$(dirname "$script")}
 [[ -f $here/node.sh ]] || { echo "node.sh is not in $here; set REWARDMAP_CLUSTER to its folder" >&2; exit 2; }
 # shellcheck source=/dev/null
 [[ -z ${SETUP:-} ]] || . "$SETUP"
@@ -65,8 +68,10 @@ export RAY_TMPDIR=${RAY_TMPDIR:-/tmp/rm-$SLURM_JOB_ID}
 read -r -a launch <<<"${LAUNCH:-}"
 
 steps=() requeue=no
-stop() { # stops all nodes and waits for them
-  ((${#steps[@]} == 0)) || kill -TERM "${steps[@]}" 2>/dev/null || true
+# Stops all nodes and waits for them. Not with a signal to srun, which kills its processes when it receives SIGTERM. If
+# Slurm is already ending the job, it has sent SIGTERM itself and refuses the request, which scancel repeats.
+stop() {
+  ((${#steps[@]} == 0)) || timeout 10 scancel --signal=TERM "$SLURM_JOB_ID" 2>/dev/null || true
   wait || true
 }
 trap 'requeue=yes; stop' USR1
@@ -87,7 +92,7 @@ if [[ $requeue == yes ]]; then
   scontrol requeue "$SLURM_JOB_ID"
   exit 0
 fi
-if [[ -n $ended && $ended != "${steps[0]}" ]]; then
+if [[ -n ${ended:-} && $ended != "${steps[0]}" ]]; then
   echo 'a node was lost; stopping the others' >&2
   code=1
 fi

@@ -1,7 +1,8 @@
 """A simulated Slurm: an allocation of three nodes on this machine.
 
-``srun`` runs its command locally and ``scontrol`` lists the nodes; both log their calls. ``ray``
-and ``python`` can be replaced as well, which tests the scripts alone.
+``srun`` runs its command locally, ``scancel`` signals these commands and ``scontrol`` lists the
+nodes; all log their calls. ``ray`` and ``python`` can be replaced as well, which tests the scripts
+alone. ``test_real_slurm.py`` has the same under a real Slurm.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.cluster.slurm_cluster import wait_until
+from tests.cluster.stand_ins import PYTHON, RAY
 
 NODES = ("gpu-a1", "gpu-a2", "gpu-b7")
 CLUSTER = Path(__file__).resolve().parents[2] / "recipes" / "cluster"
@@ -28,35 +31,18 @@ while [[ $1 == --* ]]; do
 done
 echo "srun $node: $*" >>"$FAKE_LOG"
 [[ $1 != hostname ]] || { echo "$FAKE_ADDRESSES"; exit 0; }
+echo $$ >>"$FAKE_LOG.steps"
 exec "$@"
+"""
+
+SCANCEL = """#!/usr/bin/env bash
+echo "scancel $*" >>"$FAKE_LOG"
+kill -TERM $(<"$FAKE_LOG.steps")
 """
 
 SCONTROL = f"""#!/usr/bin/env bash
 echo "scontrol $*" >>"$FAKE_LOG"
 [[ $1 != show ]] || printf '%s\\n' {" ".join(NODES)}
-"""
-
-RAY = """#!/usr/bin/env bash
-echo "ray $*" >>"$FAKE_LOG"
-waits=
-trap 'echo "ray stopped" >>"$FAKE_LOG"; [[ -z $waits ]] || kill $waits; exit 0' TERM
-for word; do [[ $word != --port=* ]] || port=${word#*=}; done
-if [[ $* == *--head* ]]; then
-  "$REAL_PYTHON" -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
-else
-  [[ -z ${FAKE_LOST:-} ]] || exit 1
-  echo "joined" >>"$FAKE_LOG"
-  sleep 300 &
-fi
-waits=$!
-wait "$waits"
-"""
-
-PYTHON = """#!/usr/bin/env bash
-echo "python $* (RAY_ADDRESS=$RAY_ADDRESS)" >>"$FAKE_LOG"
-[[ $* != *preflight.wait_for_nodes* ]] || exec sleep "${FAKE_JOIN:-0}"
-trap 'echo "training stopped" >>"$FAKE_LOG"; exit 143' TERM
-eval "$FAKE_TRAINING"
 """
 
 
@@ -75,6 +61,7 @@ class Slurm:
         self.short = tempfile.TemporaryDirectory(prefix="rm", ignore_cleanup_errors=True)
         self._put("srun", SRUN)
         self._put("scontrol", SCONTROL)
+        self._put("scancel", SCANCEL)
 
     def stub_ray_and_training(self) -> None:
         """Replace Ray and Python by scripts that log their calls."""
@@ -147,19 +134,6 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll a condition until it holds.
-
-    Raises:
-        TimeoutError: It did not hold in time.
-    """
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what!r} did not happen within {seconds:g} s")
-        time.sleep(0.1)
 
 
 @pytest.fixture
