@@ -35,8 +35,8 @@ def pretrain(
     from rich.console import Console
 
     from rewardmap_verl.tiny_model.pocket_model import read_record
-    from rewardmap_verl.tiny_model.pretraining import PretrainSettings
     from rewardmap_verl.tiny_model.pretraining import pretrain as run
+    from rewardmap_verl.tiny_model.pretraining_settings import PretrainSettings
 
     torch.set_num_threads(threads)
     console = Console()

@@ -17,30 +17,34 @@ import math
 import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from rewardmap_verl.drawing.pocket_map import PocketStyle, draw_pocket_map
+from rewardmap_verl.drawing.pocket_map import draw_pocket_map
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_folder, write_bytes
 from rewardmap_verl.tiny_model.build import TinyModelSize, build_tiny_model, count_parameters
 from rewardmap_verl.tiny_model.map_reader import Encoded, MapReader
 from rewardmap_verl.tiny_model.pocket_model import RECORD
-from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks, pair_tasks
+from rewardmap_verl.tiny_model.pretraining_maps import (
+    NETWORKS,
+    STYLE,
+    MapPool,
+    pretraining_map,
+    see_maps,
+    tasks_by_kind,
+)
+from rewardmap_verl.tiny_model.pretraining_settings import Phase, PretrainSettings
+from rewardmap_verl.tiny_model.reading_score import evaluate_reading
+from rewardmap_verl.tiny_model.reading_tasks import map_tasks, place_words
 from rewardmap_verl.tiny_model.vision_pretraining import Example, TokenLabel, pretrain_vision
 from rewardmap_verl.transit.placement import PlacedNetwork
-from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
-__all__ = ["Phase", "PretrainSettings", "evaluate_reading", "held_out_maps", "pretrain"]
+__all__ = ["pretrain"]
 
-NETWORKS: Final = PocketSettings()
-STYLE: Final = PocketStyle()
 SIZE: Final = TinyModelSize(
     text_width=128,
     text_layers=4,
@@ -50,9 +54,6 @@ SIZE: Final = TinyModelSize(
     vision_hidden=192,
 )
 
-_SEEDS: Final = 1_000_000_007
-"""Added to the seed of the maps, so that no prepared folder has one of them."""
-_FIRST_HELD_OUT: Final = 1_000_000
 _CORPUS: Final = 600
 """Maps whose texts are the corpus of the tokenizer."""
 _WARM_UP: Final = 50
@@ -61,122 +62,6 @@ _MICRO_BATCHES: Final = 3
 _MAPS_AT_ONCE: Final = 100
 _CHECKPOINT: Final = 100
 """Steps between checkpoints."""
-_TASKS_OF_A_KIND: Final = 200
-"""Held-out tasks of each kind."""
-
-
-class Phase(BaseModel):
-    """One phase of the language model: its steps and its mixture of tasks."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    steps: int = Field(ge=0)
-    learning_rate: float = Field(gt=0)
-    """Peak of the learning rate of AdamW; it warms up in 50 steps and decays as a cosine."""
-    final: float = Field(default=0.05, ge=0, le=1)
-    """Fraction of the learning rate that remains at the end."""
-    shares: Mapping[str, float]
-    """Relative number of tasks of each kind (``reading_tasks.KINDS``)."""
-
-
-class PretrainSettings(BaseModel):
-    """Settings of a pretraining run. The defaults made the model in this package."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: int = 1
-    maps: int = Field(default=10_000, ge=1)
-    """Maps of the language model."""
-    held_out: int = Field(default=80, ge=1)
-    """Maps of the final evaluation."""
-    vision_maps: int = Field(default=2_000, ge=1)
-    vision_steps: int = Field(default=300, ge=1)
-    batch: int = Field(default=64, ge=_MICRO_BATCHES)
-    """Tasks per step of the language model."""
-    phases: tuple[Phase, ...] = (
-        Phase(
-            name="reading",
-            steps=1500,
-            learning_rate=2e-3,
-            final=0.1,
-            shares={
-                "map": 0.32,
-                "line": 0.1,
-                "stop": 0.1,
-                "TorF1": 0.2,
-                "TorF2": 0.08,
-                "Counting1": 0.1,
-                "Counting2": 0.04,
-                "Counting3": 0.03,
-                "direct trip": 0.03,
-            },
-        ),
-        Phase(
-            name="answers",
-            steps=750,
-            learning_rate=1.5e-3,
-            shares={
-                "map": 0.04,
-                "line": 0.02,
-                "stop": 0.08,
-                "pair": 0.16,
-                "TorF1": 0.3,
-                "TorF2": 0.18,
-                "Counting1": 0.08,
-                "Counting2": 0.05,
-                "Counting3": 0.03,
-                "direct trip": 0.02,
-                "one transfer": 0.03,
-                "two transfers": 0.01,
-            },
-        ),
-        Phase(
-            name="judgment",
-            steps=400,
-            learning_rate=1.5e-3,
-            shares={"stop": 0.06, "pair": 0.1, "TorF1": 0.55, "TorF2": 0.25, "direct trip": 0.04},
-        ),
-        Phase(
-            name="mixture",
-            steps=250,
-            learning_rate=1e-3,
-            shares={
-                "map": 0.06,
-                "line": 0.03,
-                "stop": 0.06,
-                "pair": 0.06,
-                "TorF1": 0.16,
-                "TorF2": 0.1,
-                "Counting1": 0.18,
-                "Counting2": 0.1,
-                "Counting3": 0.08,
-                "direct trip": 0.06,
-                "one transfer": 0.08,
-                "two transfers": 0.03,
-            },
-        ),
-        Phase(
-            name="trips",
-            steps=160,
-            learning_rate=1e-3,
-            shares={
-                "stop": 0.05,
-                "pair": 0.1,
-                "TorF1": 0.14,
-                "TorF2": 0.08,
-                "Counting1": 0.14,
-                "Counting2": 0.08,
-                "Counting3": 0.06,
-                "direct trip": 0.14,
-                "one transfer": 0.16,
-                "two transfers": 0.05,
-            },
-        ),
-    )
-    """Phases of the language model. A mixture of all types does not teach true/false questions: for
-    thousands of steps they stay at chance, while 200 steps of little else do."""
-
 
 Report = Callable[[str, int, int, float], None]
 """Called with the name of a stage, its finished steps, all its steps, and the loss."""
@@ -237,19 +122,10 @@ def _claim(work: Path, settings: PretrainSettings) -> None:
     write_bytes(path, json_bytes(wanted))
 
 
-def _network(settings: PretrainSettings, index: int) -> PlacedNetwork:
-    return generate_pocket_network(_SEEDS + settings.seed, index, NETWORKS)
-
-
-def held_out_maps(settings: PretrainSettings) -> list[PlacedNetwork]:
-    """Return the maps of the final evaluation, which pretraining never uses."""
-    return [_network(settings, _FIRST_HELD_OUT + i) for i in range(settings.held_out)]
-
-
 def _build(work: Path, settings: PretrainSettings, report: Report) -> None:
     """Build the model and pretrain its vision tower, unless that has been done."""
     if not (work / "untrained").exists():
-        networks = [_network(settings, i) for i in range(min(_CORPUS, settings.maps))]
+        networks = [pretraining_map(settings, i) for i in range(min(_CORPUS, settings.maps))]
         tasks = [task for placed in networks for task in map_tasks(placed, settings.seed)]
         texts = [text for task in tasks for text in (f"\n{task.question}", task.answer)]
         build_tiny_model(work / "untrained", texts, settings.seed, SIZE)
@@ -267,7 +143,7 @@ def _build(work: Path, settings: PretrainSettings, report: Report) -> None:
 
 def _example(work: Path, settings: PretrainSettings, index: int) -> Example:
     """Draw a map into the working folder and label its visual tokens."""
-    placed, path = _network(settings, index), work / "maps" / f"{index}.png"
+    placed, path = pretraining_map(settings, index), work / "maps" / f"{index}.png"
     path.parent.mkdir(exist_ok=True)
     draw_pocket_map(placed, STYLE).image.save(path)
     return Example(path, tuple(_labels(placed)))
@@ -276,26 +152,7 @@ def _example(work: Path, settings: PretrainSettings, index: int) -> Example:
 def _labels(placed: PlacedNetwork) -> Iterator[TokenLabel]:
     for (x, y), stop in zip(placed.positions, placed.network.stops, strict=True):
         colors = (line.removesuffix(" Line") for line in stop.lines)
-        yield TokenLabel(y * NETWORKS.width + x, (stop.name, *colors))
-
-
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    """Maps with their tasks by kind and their visual tokens."""
-
-    tasks: list[dict[str, list[Task]]]
-    seen: torch.Tensor
-    """Visual tokens (maps, tokens, width)."""
-
-
-def _tasks(placed: PlacedNetwork, settings: PretrainSettings) -> dict[str, list[Task]]:
-    """Return the tasks about a map by kind."""
-    tasks = [*map_tasks(placed, settings.seed), *pair_tasks(placed.network, settings.seed)]
-    return {kind: found for kind in KINDS if (found := [t for t in tasks if t.kind == kind])}
-
-
-def _see(reader: MapReader, networks: Sequence[PlacedNetwork]) -> torch.Tensor:
-    return reader.see([draw_pocket_map(placed, STYLE).image for placed in networks])
+        yield TokenLabel(y * NETWORKS.width + x, (stop.name, *colors), place_words((x, y)))
 
 
 class _LanguageRun:
@@ -308,7 +165,7 @@ class _LanguageRun:
         self._reader, self._report = reader, report
         self._pool = self._read_pool()
 
-    def _read_pool(self) -> _Pool:
+    def _read_pool(self) -> MapPool:
         """Return all training maps; their visual tokens are computed once per run."""
         import torch
 
@@ -316,14 +173,14 @@ class _LanguageRun:
         tasks, parts = [], []
         for start in range(0, count, _MAPS_AT_ONCE):
             indices = range(start, min(start + _MAPS_AT_ONCE, count))
-            networks = [_network(self._settings, i) for i in indices]
-            tasks += [_tasks(placed, self._settings) for placed in networks]
+            networks = [pretraining_map(self._settings, i) for i in indices]
+            tasks += [tasks_by_kind(placed, self._settings.seed) for placed in networks]
             if not path.exists():
-                parts.append(_see(self._reader, networks))
+                parts.append(see_maps(self._reader, networks))
             self._report("maps", indices[-1] + 1, count, math.nan)
         if parts:
             _save(torch.cat(parts), path)
-        return _Pool(tasks, torch.load(path, weights_only=True))
+        return MapPool(tasks, torch.load(path, weights_only=True))
 
     def train(self, phase: Phase) -> list[dict[str, float | str]]:
         """Train a phase from its last checkpoint on; return its loss curve."""
@@ -409,42 +266,6 @@ def _rate(step: int, phase: Phase) -> float:
     """Return the learning-rate factor: linear warm-up and cosine decay."""
     decay = (1 + math.cos(math.pi * step / phase.steps)) / 2
     return min(1.0, step / _WARM_UP) * (phase.final + (1 - phase.final) * decay)
-
-
-def evaluate_reading(
-    reader: MapReader, settings: PretrainSettings
-) -> dict[str, dict[str, float | int]]:
-    """Measure the share of exact answers on held-out maps, by kind of task.
-
-    ``greedy`` counts the answers that greedy decoding gets exactly right. ``sampled`` is the mean
-    probability of the exact answer, which is the expected share at temperature 1.
-    """
-    networks = held_out_maps(settings)
-    pool = _Pool([_tasks(placed, settings) for placed in networks], _see(reader, networks))
-    results = {}
-    for kind in KINDS:
-        tasks = [(i, task) for i, found in enumerate(pool.tasks) for task in found.get(kind, ())]
-        random.Random(kind).shuffle(tasks)
-        chosen = tasks[:_TASKS_OF_A_KIND]
-        scores = [_score(reader, pool, pair) for pair in chosen]
-        greedy, sampled = (sum(column) / len(scores) for column in zip(*scores, strict=True))
-        results[kind] = {
-            "tasks": len(chosen),
-            "greedy": round(greedy, 4),
-            "sampled": round(sampled, 4),
-        }
-    return results
-
-
-def _score(reader: MapReader, pool: _Pool, pair: tuple[int, Task]) -> tuple[bool, float]:
-    """Return whether greedy decoding gives the exact answer, and the answer's probability."""
-    import torch
-
-    index, task = pair
-    with torch.no_grad():
-        logits, ids = reader.answer_logits([reader.encode(task)], pool.seen[[index]])
-    chances = logits.log_softmax(-1).gather(1, ids[:, None])
-    return bool((logits.argmax(-1) == ids).all()), math.exp(chances.sum())
 
 
 def _record(

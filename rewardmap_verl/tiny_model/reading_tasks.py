@@ -7,20 +7,20 @@ map shows; they name no route.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Final
 
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.questions.wording import gold_answer
-from rewardmap_verl.transit.network import Line, Network
-from rewardmap_verl.transit.placement import PlacedNetwork
+from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 
-__all__ = ["KINDS", "Task", "map_tasks", "pair_tasks"]
+__all__ = ["KINDS", "Task", "map_tasks", "pair_tasks", "place_words"]
 
-QUESTIONS: Final = Quotas(3, 3, 3, 3, 1, 8, forms=("short",))
+QUESTIONS: Final = Quotas(3, 3, 4, 3, 1, 8, forms=("short",))
 """Questions about each map."""
 
 TRIPS: Final = ("direct trip", "one transfer", "two transfers")
@@ -29,12 +29,16 @@ TRIPS: Final = ("direct trip", "one transfer", "two transfers")
 _PAIRS: Final = 4
 """Pairs of stops with a common line, and pairs without one, for each map."""
 
+_ROWS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")
+_COLUMNS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+"""Words for a place on the map: every row and column has a token of its own."""
+
 KINDS: Final = (
-    *("map", "line", "stop", "pair"),
+    *("map", "line", "stop", "pair", "place", "meeting"),
     *("TorF1", "TorF2", "Counting1", "Counting2", "Counting3"),
     *TRIPS,
 )
-"""All kinds of tasks: four of reading, then questions by type."""
+"""All kinds of tasks: six of reading, then questions by type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +71,36 @@ def pair_tasks(network: Network, seed: int) -> list[Task]:
     return [task for tasks in asked.values() for task in tasks[:_PAIRS]]
 
 
+def place_words(cell: GridPoint) -> tuple[str, str]:
+    """Return the words for the row and the column of a cell (column, row)."""
+    return _ROWS[cell[1]], _COLUMNS[cell[0]]
+
+
 def _reading(placed: PlacedNetwork) -> Iterator[Task]:
-    """Yield the tasks that ask for lines and stops.
+    """Yield the tasks that ask for lines, stops and places.
 
     Every name follows a space, as in the text that the vision tower encodes: the tokenizer has
     other tokens for names at the beginning of a text.
     """
-    lines = sorted(placed.network.lines, key=lambda line: line.name)
-    stops = {line.name: ", ".join(_from_the_west(line, placed)) for line in lines}
+    network = placed.network
+    lines = sorted(network.lines, key=lambda line: line.name)
+    stops = {line.name: ", ".join(_names(network, line.listed)) for line in lines}
     whole = "\n".join(f"{line}: {names}" for line, names in stops.items())
     yield Task("map", "What does the map show?", whole)
     for line, names in stops.items():
         yield Task("line", f"Stops of {line}?", f"Stops: {names}")
-    for stop in placed.network.stops:
+    for stop, cell in zip(network.stops, placed.positions, strict=True):
         yield Task("stop", f"Lines at {stop.name}?", f"Lines: {', '.join(sorted(stop.lines))}")
+        row, column = place_words(cell)
+        yield Task("place", f"Where is {stop.name}?", f"Row: {row}, column: {column}")
+    for first, second in permutations(lines, 2):
+        shared = [stop for stop in first.listed if stop in second.listed]
+        question = f"Stops of {first.name} and {second.name}?"
+        yield Task("meeting", question, f"Stops: {', '.join(_names(network, shared)) or 'no'}")
 
 
-def _from_the_west(line: Line, placed: PlacedNetwork) -> list[str]:
-    """Return the stops of a line from its western end, or from the northern one of a column."""
-    stops = list(line.listed)
-    if placed.positions[stops[0]] > placed.positions[stops[-1]]:
-        stops.reverse()
-    return [placed.network.stops[stop].name for stop in stops]
+def _names(network: Network, stops: Iterable[int]) -> list[str]:
+    return [network.stops[stop].name for stop in stops]
 
 
 def _questions(network: Network, seed: int) -> Iterator[Task]:

@@ -56,6 +56,9 @@ class TokenLabel:
     """Index of the visual token in its image, in row-major order."""
     words: tuple[str, ...]
     """Name of the stop, then the names of its lines without the word "Line"."""
+    place: tuple[str, ...] = ()
+    """Words for the position of the square in the image, or none: a tower without them encodes what
+    is shown, but not where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def pretrain_vision(
 
     The loss is the mean squared error between the output of each visual token and its target, plus
     a cross-entropy that tells the words in it from all other words. All targets have a similar
-    norm: that of three orthogonal embeddings.
+    norm: that of three orthogonal embeddings, or of four with a place.
 
     Args:
         model: Model folder from ``rewardmap_verl.tiny_model.build.build_tiny_model``.
@@ -163,10 +166,11 @@ def train_tower(
     embeddings = full.get_input_embeddings().weight.detach()
     words, contents = _contents(processor.tokenizer, examples, int(grid.prod()) // 4)
     image_token = embeddings[full.config.image_token_id]
-    empty = embeddings[processor.tokenizer.pad_token_id] * 2**0.5
+    parts = contents.pow(2).sum(-1).max()
+    empty = embeddings[processor.tokenizer.pad_token_id] * parts.sqrt()
     targets = _Targets(embeddings[words], contents, image_token, empty)
     _fit(full.model.visual, pixels, grid, targets, steps, seed, report)
-    init_visual_lookup_heads(full, torch.Generator().manual_seed(seed))
+    init_visual_lookup_heads(full, 1 + round(parts.item()), torch.Generator().manual_seed(seed))
     return full
 
 
@@ -196,21 +200,23 @@ def _contents(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the token ids of all words, and the weight of each word in each visual token.
 
-    A word is represented by its first token. The name of a stop has the weight 1, each of its
-    lines 1/√n. The weights have the shape (images, visual tokens, words).
+    A word is represented by its first token. The name of a stop has the weight 1; each of its n
+    lines, and each of the n words of its place, 1/√n. So the squared weights of a square add up to
+    the number of its parts. The weights have the shape (images, visual tokens, words).
     """
     import torch
 
-    words = {word for example in examples for label in example.labels for word in label.words}
+    labels = [label for example in examples for label in example.labels]
+    words = {word for label in labels for word in (*label.words, *label.place)}
     ids = {word: tokenizer.encode(f" {word}")[0] for word in words}
     columns = {token: column for column, token in enumerate(sorted(set(ids.values())))}
     weights = torch.zeros(len(examples), tokens, len(columns))
     for number, example in enumerate(examples):
         for label in example.labels:
-            stop, *lines = (columns[ids[word]] for word in label.words)
-            square = weights[number, label.token]
-            square[stop] = 1.0
-            square[lines] = len(lines) ** -0.5
+            stop, *lines = label.words
+            for part in ([stop], lines, label.place):
+                for word in part:
+                    weights[number, label.token, columns[ids[word]]] = len(part) ** -0.5
     return torch.tensor(sorted(columns)), weights
 
 
@@ -237,8 +243,8 @@ class _Targets:
         labeled = contents.any(-1)
         words = torch.where(labeled[..., None], contents @ self.words, self.empty)
         found = (output - self.image_token)[labeled] @ self.words.T / self.words.pow(2).sum(-1)
-        # The squared weights of a square add up to 2: half for the name, half for the lines.
-        shares = contents[labeled] ** 2 / 2
+        squares = contents[labeled] ** 2
+        shares = squares / squares.sum(-1, keepdim=True)
         regression = mse_loss(output, words + self.image_token)
         return regression + CLASSIFICATION * cross_entropy(SHARPNESS * found, shares)
 

@@ -40,18 +40,17 @@ the first steps, which learn the answer formats, would overwrite what the tower 
 FIRST_STABLE_PAIR = 8
 """Rotary pairs before this one rotate too fast to compare tokens some tens of positions apart."""
 
-PARTS_OF_A_VISUAL_TOKEN = 3
-"""Image token, stop name and lines, of similar norm."""
-
 
 def init_visual_lookup_heads(
-    model: Qwen2_5_VLForConditionalGeneration, generator: torch.Generator
+    model: Qwen2_5_VLForConditionalGeneration, parts: int, generator: torch.Generator
 ) -> None:
     """Initialize the free heads of the first layer of ``model`` in place.
 
     Args:
         model: Model whose visual tokens are sums of embeddings that include the image token, as
             ``rewardmap_verl.tiny_model.vision_pretraining.pretrain_vision`` makes them.
+        parts: Parts of a visual token of similar norm: image token, stop name, lines, and perhaps
+            a place.
         generator: Source of the random directions in which tokens are compared.
     """
     import torch
@@ -65,13 +64,17 @@ def init_visual_lookup_heads(
         for head in range(len(DISTANCES), heads):
             rows = slice(head * width // heads, (head + 1) * width // heads)
             attention = language.layers[0].self_attn
-            _init_query_and_key(attention, rows, direction, generator)
+            _init_query_and_key(attention, rows, direction, parts, generator)
             _init_copy(attention, rows, generator)
         language.norm.weight.mul_(FINAL_NORM_SCALE)
 
 
 def _init_query_and_key(
-    attention: Any, rows: slice, image_token: torch.Tensor, generator: torch.Generator
+    attention: Any,
+    rows: slice,
+    image_token: torch.Tensor,
+    parts: int,
+    generator: torch.Generator,
 ) -> None:
     """Set equal query and key projections, plus one component that favors visual tokens.
 
@@ -79,6 +82,7 @@ def _init_query_and_key(
         attention: Attention module to change.
         rows: Rows of the head in the projections.
         image_token: Embedding of the image token, normalized.
+        parts: Parts of a visual token.
         generator: Source of the random directions.
     """
     import torch
@@ -88,12 +92,12 @@ def _init_query_and_key(
     *shared, last = stable
     projection = _orthogonal_rows(len(shared), width, generator)
     projection -= (projection @ image_token)[:, None] * image_token
-    # Token norms are sqrt(width); the name is one of three parts of a visual token.
-    share = len(shared) / PARTS_OF_A_VISUAL_TOKEN**0.5
+    # Token norms are sqrt(width); the name is one of the parts of a visual token.
+    share = len(shared) / parts**0.5
     query, key, bias = torch.zeros(size, width), torch.zeros(size, width), torch.zeros(size)
     query[shared] = key[shared] = projection * (SIMILARITY * size**0.5 / share) ** 0.5
     key[last] = image_token
-    bias[last] = IMAGE_BIAS * size**0.5 / (width / PARTS_OF_A_VISUAL_TOKEN) ** 0.5
+    bias[last] = IMAGE_BIAS * size**0.5 / (width / parts) ** 0.5
     attention.q_proj.weight[rows], attention.k_proj.weight[rows] = query, key
     attention.q_proj.bias[rows], attention.k_proj.bias[rows] = bias, 0.0
 

@@ -12,12 +12,9 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.tiny_model.build import count_parameters
 from rewardmap_verl.tiny_model.map_reader import MapReader
 from rewardmap_verl.tiny_model.pocket_model import RECORD, copy_pocket_model, read_record
-from rewardmap_verl.tiny_model.pretraining import (
-    Phase,
-    PretrainSettings,
-    evaluate_reading,
-    pretrain,
-)
+from rewardmap_verl.tiny_model.pretraining import pretrain
+from rewardmap_verl.tiny_model.pretraining_settings import Phase, PretrainSettings
+from rewardmap_verl.tiny_model.reading_score import evaluate_reading
 from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks
 from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 

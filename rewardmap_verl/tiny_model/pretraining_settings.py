@@ -1,0 +1,120 @@
+"""Settings of the pretraining of the embedded model: maps, steps and mixtures of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Phase", "PretrainSettings"]
+
+
+class Phase(BaseModel):
+    """One phase of the language model: its steps and its mixture of tasks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    steps: int = Field(ge=0)
+    learning_rate: float = Field(gt=0)
+    """Peak of the learning rate of AdamW; it warms up in 50 steps and decays as a cosine."""
+    final: float = Field(default=0.05, ge=0, le=1)
+    """Fraction of the learning rate that remains at the end."""
+    shares: Mapping[str, float]
+    """Relative number of tasks of each kind (``reading_tasks.KINDS``)."""
+
+
+class PretrainSettings(BaseModel):
+    """Settings of a pretraining run. The defaults made the model in this package."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = 1
+    maps: int = Field(default=10_000, ge=1)
+    """Maps of the language model."""
+    held_out: int = Field(default=80, ge=1)
+    """Maps of the final evaluation."""
+    vision_maps: int = Field(default=2_000, ge=1)
+    vision_steps: int = Field(default=900, ge=1)
+    batch: int = Field(default=64, ge=1)
+    """Tasks per step of the language model."""
+    phases: tuple[Phase, ...] = (
+        Phase(
+            name="reading",
+            steps=1200,
+            learning_rate=2e-3,
+            final=0.1,
+            shares={
+                "map": 0.2,
+                "line": 0.12,
+                "stop": 0.1,
+                "pair": 0.1,
+                "place": 0.08,
+                "meeting": 0.1,
+                "TorF1": 0.1,
+                "TorF2": 0.06,
+                "Counting1": 0.06,
+                "Counting2": 0.04,
+                "Counting3": 0.02,
+                "direct trip": 0.02,
+            },
+        ),
+        Phase(
+            name="answers",
+            steps=600,
+            learning_rate=1.5e-3,
+            final=0.1,
+            shares={
+                "map": 0.03,
+                "line": 0.07,
+                "stop": 0.06,
+                "pair": 0.14,
+                "place": 0.04,
+                "meeting": 0.14,
+                "TorF1": 0.2,
+                "TorF2": 0.12,
+                "Counting1": 0.1,
+                "Counting2": 0.05,
+                "Counting3": 0.03,
+                "direct trip": 0.02,
+            },
+        ),
+        Phase(
+            name="judgment",
+            steps=350,
+            learning_rate=1.5e-3,
+            final=0.1,
+            shares={
+                "stop": 0.04,
+                "pair": 0.08,
+                "meeting": 0.05,
+                "TorF1": 0.5,
+                "TorF2": 0.24,
+                "Counting1": 0.07,
+                "direct trip": 0.02,
+            },
+        ),
+        Phase(
+            name="mixture",
+            steps=350,
+            learning_rate=1.2e-3,
+            shares={
+                "map": 0.02,
+                "line": 0.04,
+                "stop": 0.06,
+                "pair": 0.08,
+                "place": 0.02,
+                "meeting": 0.1,
+                "TorF1": 0.16,
+                "TorF2": 0.1,
+                "Counting1": 0.16,
+                "Counting2": 0.08,
+                "Counting3": 0.06,
+                "direct trip": 0.06,
+                "one transfer": 0.05,
+                "two transfers": 0.01,
+            },
+        ),
+    )
+    """Phases of the language model. A mixture of all types does not teach true/false questions: for
+    thousands of steps they stay at chance, while 200 steps of little else do."""
