@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.evidence.collect import judge_texts
 from benchmarks.evidence.result import Answers
-from benchmarks.evidence.setup import seconds_of
 from benchmarks.evidence.study import Study
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.baselines import baseline_answers, frequent_answers
@@ -40,8 +39,6 @@ class Scale(BaseModel):
     """Visual tokens of the largest map."""
     prompt_tokens: int
     """Length of the longest prompt."""
-    cold_start_seconds: float
-    """Time to build the start model of the first seed."""
     types: tuple[str, ...]
     """Question type, per test question."""
     places: tuple[str, ...]
@@ -78,7 +75,6 @@ def write_scale(study: Study, data: str) -> None:
         rows=manifest.rows_by_type,
         image_tokens=max((one.image_tokens for one in manifest.maps), default=0),
         prompt_tokens=max(manifest.longest_prompt.values(), default=0),
-        cold_start_seconds=sum(map(seconds_of, study.cold_starts(1))),
         types=tuple(str(one.truth.type) for one in questions.items),
         places=tuple(f"{one.truth.country}/{one.truth.city}" for one in questions.items),
         baselines=baselines,

@@ -59,13 +59,14 @@ def read_held_out(study: Study) -> HeldOut:
 def is_finished(study: Study, trial: Trial, questions: int) -> bool:
     """Return whether a run is complete: every step recorded, the last validation fully dumped."""
     folder = study.run_folder(trial)
-    dump = folder / "validation" / f"{study.budget.steps}.jsonl"
+    last = study.steps(trial.arm)
+    dump = folder / "validation" / f"{last}.jsonl"
     if not dump.is_file() or not (folder / RECORD_NAME).is_file():
         return False
     with dump.open("rb") as file:
         complete = sum(line.endswith(b"\n") for line in file) == 2 * questions
     steps = {one.step for one in read_record(folder / RECORD_NAME) if one.part == "train"}
-    return complete and steps == set(range(1, study.budget.steps + 1))
+    return complete and steps == set(range(1, last + 1))
 
 
 def collect(study: Study, trial: Trial, data: str, started: float, seconds: float) -> Result:

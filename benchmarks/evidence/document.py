@@ -101,15 +101,17 @@ def protocol_text(study: Study) -> str:
         f"| `{name}` | {arm.title} | {_order(study, name)} | {_recipe(arm.recipe)} |"
         for name, arm in ((name, protocol.arms[name]) for name in study.arms)
     )
-    start = ", then ".join(f"`rewardmap cold-start {one}`" for one in protocol.model.cold_start)
-    model = "one model per seed" if protocol.model.per_seed else "one model for all seeds"
+    commands = ["pocket-model", *(f"cold-start {one}" for one in protocol.model.cold_start)]
+    start = ", then ".join(f"`rewardmap {one}`" for one in commands)
     return (
         f"{_world(study)}\n\n"
-        f"Start model: {start}, {model}.\n\n"
+        f"Start model of all arms and seeds: {start}.\n\n"
         f"Every arm: {budget.steps} steps of {training.prompts} prompts × {training.rollouts} "
         f"answers = {_rollouts(study):,} rollouts, learning rate {training.learning_rate:g}, KL "
-        f"weight {training.kl:g}; held-out answers: {_answered(study)}; "
-        f"{budget.seeds} seeds (budget `{study.budget_name}`).\n\n"
+        f"weight {training.kl:g}, {100 * training.replay:g} % of each stage replayed from the "
+        f"others; held-out answers: {_answered(study)}; {budget.seeds} seeds (budget "
+        f"`{study.budget_name}`). Arms with supervised steps have fewer RL steps, so that all see "
+        f"equally many labels.\n\n"
         f"| arm | method | stages and steps | recipe options |\n|---|---|---|---|\n"
         f"{arms}\n"
     )
@@ -120,8 +122,7 @@ def _world(study: Study) -> str:
     questions = ", ".join(f"{count} {kind}" for kind, count in world.questions.items())
     return (
         f"Maps: {world.train_maps} for training and {world.test_maps} held out, with {questions} "
-        f"questions each (answer form {', '.join(f'`{one}`' for one in world.forms)}), seed "
-        f"{world.seed}."
+        f"questions each, seed {world.seed}."
     )
 
 
@@ -131,8 +132,9 @@ def _rollouts(study: Study) -> int:
 
 
 def _order(study: Study, arm: str) -> str:
-    stages = study.stages(arm)
-    return " → ".join(f"{one['name']} {one['steps']}" for one in stages)
+    order = " → ".join(f"{one['name']} {one['steps']}" for one in study.stages(arm))
+    supervised = study.sft_steps(arm)
+    return f"supervised {supervised} → {order}" if supervised else order
 
 
 def _recipe(options: Sequence[str]) -> str:

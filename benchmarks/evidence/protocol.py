@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from benchmarks.evidence.micro_networks import MicroSettings
 from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.questions.types import QuestionType
 
 __all__ = ["Arm", "Budget", "Cell", "Claim", "Protocol", "StageShare", "read_protocol"]
 
-SEED = "{seed}"
-"""Placeholder for the seed of a run in the arguments of a command."""
+SEED, STEPS = "{seed}", "{steps}"
+"""Placeholders for the seed of a run and its supervised steps in the arguments of a command."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -43,12 +42,8 @@ class World(_Strict):
     train_maps: int = Field(default=400, ge=1)
     test_maps: int = Field(default=40, ge=1)
     """Held-out maps."""
-    networks: MicroSettings = MicroSettings()
-    """Shape of the networks."""
     questions: dict[str, Annotated[int, Field(ge=0)]] = Field(min_length=1)
     """Questions per map, by type; other types are not asked."""
-    forms: tuple[str, ...] = Field(default=("short",), min_length=1)
-    """Answer forms of planning questions."""
 
     @field_validator("questions")
     @classmethod
@@ -63,14 +58,9 @@ class World(_Strict):
 class Model(_Strict):
     """The model before reinforcement learning."""
 
-    tiny_model: str = ""
-    """Arguments of ``rewardmap tiny-model``."""
-    cold_start: tuple[str, ...] = Field(min_length=1)
-    """Arguments of each ``rewardmap cold-start``; every one continues from the one before."""
-    per_seed: bool = True
-    """Whether every seed gets its own model; otherwise all seeds share one."""
-
-    _check: ClassVar = field_validator("tiny_model")(_words)
+    cold_start: tuple[str, ...] = ()
+    """Arguments of each ``rewardmap cold-start`` that continues from the pretrained embedded model;
+    none takes that model as it is."""
 
     @field_validator("cold_start")
     @classmethod
@@ -87,6 +77,8 @@ class Training(_Strict):
     kl: float = Field(ge=0, allow_inf_nan=False)
     prompt_tokens: int = Field(ge=1)
     answer_tokens: int = Field(ge=1)
+    replay: float = Field(default=0, ge=0, lt=1)
+    """Share of each stage that is replayed from all other stages, as in ``data.curriculum``."""
     temperature: float = Field(default=0, ge=0, allow_inf_nan=False)
     """Sampling temperature for held-out questions; 0 decodes greedily."""
     settings: tuple[str, ...] = ()
@@ -106,8 +98,6 @@ class StageShare(_Strict):
 
     name: Name
     types: tuple[str, ...] = Field(min_length=1)
-    where: dict[Name, tuple[int | str, ...]] = {}
-    """Only rows whose ``extra_info`` has one of these values, as in ``data.curriculum``."""
     share: Positive
     """Share of the steps, relative to the other stages."""
 
@@ -119,8 +109,12 @@ class Arm(_Strict):
     recipe: tuple[str, ...] = ()
     """Options of ``+recipe=rewardmap``."""
     order: Literal["staged", "flat", "last"]
+    prompts: int | None = Field(default=None, ge=1)
+    """Prompts per step, if not those of ``training``; the number of answers stays the same."""
     sft: str | None = None
     """Arguments of ``rewardmap cold-start`` for supervised steps before RL."""
+    sft_share: float = Field(default=0, ge=0, lt=1)
+    """Share of the steps that are supervised, so that all arms see equally many labels."""
 
     @field_validator("sft")
     @classmethod

@@ -133,7 +133,7 @@ def _run(study: Study, trial: Trial, data: str, listener: Listener, stop: thread
     remove_folder(folder)
     folder.mkdir(parents=True)
     note = {"settings": study.settings(trial, data), "started": time.time()}
-    listener.run_started(trial, study.budget.steps)
+    listener.run_started(trial, study.steps(trial.arm))
     seconds = run_subprocess(
         [sys.executable, "-m", "verl.trainer.main_ppo", *study.overrides(trial)],
         folder / "log.txt",

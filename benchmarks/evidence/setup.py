@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -13,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence.blank_image import write_blank
-from benchmarks.evidence.micro_maps import prepare_micro_maps
+from benchmarks.evidence.maps import prepare_maps
 from benchmarks.evidence.protocol import Protocol
-from benchmarks.evidence.study import Study, Trial, arguments, digest
+from benchmarks.evidence.study import FIRST_SEED, Study, Trial, arguments, digest
 from benchmarks.evidence.subprocesses import rewardmap_command, run_parallel, run_subprocess
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
 from rewardmap_verl.preparation.manifest import read_manifest
 
-__all__ = ["Log", "make_data", "make_models", "seconds_of"]
+__all__ = ["Log", "make_data", "make_models"]
 
 Log = Callable[[str], None]
 """Reports the current step to the user."""
@@ -34,12 +33,11 @@ def make_data(study: Study, log: Log) -> str:
         The fingerprint of the prepared folder.
 
     Raises:
-        ConfigError: The protocol's maps cannot be generated.
         DataError: A prompt is too long, or the folder cannot be written.
     """
     log("preparing maps and questions")
     protocol = study.protocol
-    manifest = prepare_micro_maps(protocol.world, protocol.training.prompt_tokens, study.data)
+    manifest = prepare_maps(protocol.world, protocol.training.prompt_tokens, study.data)
     write_blank(study.data, study.blank)
     return manifest.fingerprint
 
@@ -74,44 +72,43 @@ class _Step:
 def make_models(
     study: Study, trials: Iterable[Trial], log: Log, jobs: int, stop: threading.Event
 ) -> None:
-    """Make the start models that do not exist yet, ``jobs`` seeds in parallel.
+    """Make the models that do not exist yet: the shared start, then ``jobs`` others in parallel.
 
     Raises:
         ConfigError: A command failed, or an existing model was made with other settings.
     """
     data = read_manifest(study.data).fingerprint
-    seeds: dict[int, dict[Path, _Step]] = {}
-    for trial in trials:
-        chain = seeds.setdefault(study.model_seed(trial.seed), {})
-        chain.update({step.folder: step for step in _steps(study, trial, data)})
     # By default, torch uses all cores in every process, and the processes slow each other down.
-    threads = str(max(1, (os.cpu_count() or 1) // min(jobs, len(seeds))))
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
     make = partial(_make, protocol=study.protocol, log=log, stop=stop, threads=threads)
-    tasks = [partial(_make_all, chain, make) for chain in seeds.values()]
-    run_parallel(jobs, stop, tasks)
+    start = _start_steps(study, data)
+    for one in start:
+        make(one)
+    own = [_own_step(study, trial, start[-1]) for trial in trials]
+    run_parallel(jobs, stop, [partial(make, one) for one in own if one])
 
 
-def _make_all(chain: dict[Path, _Step], make: Callable[[_Step], None]) -> None:
-    for step in chain.values():
-        make(step)
-
-
-def _steps(study: Study, trial: Trial, data: str) -> list[_Step]:
-    """Return the commands for the model of a run; each uses the output of the one before."""
-    model, seed = study.protocol.model, study.model_seed(trial.seed)
-    start = study.start_model(trial.seed)
-    raw = start.with_name("untrained")
-    build = tuple(arguments(model.tiny_model, seed))
-    steps = [_Step(raw, "tiny-model", (study.data,), build, data)]
-    for folder, line in zip(study.cold_starts(trial.seed), model.cold_start, strict=True):
-        inputs, begin = (steps[-1].folder, study.data), tuple(arguments(line, seed))
-        steps.append(_Step(folder, "cold-start", inputs, begin, digest(steps[-1].wanted)))
-    sft = study.protocol.arms[trial.arm].sft
-    if sft is not None:
-        folder, more = study.model(trial), tuple(arguments(sft, trial.seed))
-        before = digest(steps[-1].wanted)
-        steps.append(_Step(folder, "cold-start", (start, study.data), more, before))
+def _start_steps(study: Study, data: str) -> list[_Step]:
+    """Return the commands for the start model; each uses the output of the one before."""
+    first, *others = study.starts
+    steps = [_Step(first, "pocket-model", (), (), data)]
+    for folder, line in zip(others, study.protocol.model.cold_start, strict=True):
+        steps.append(_cold_start(folder, steps[-1], study, arguments(line, FIRST_SEED)))
     return steps
+
+
+def _own_step(study: Study, trial: Trial, start: _Step) -> _Step | None:
+    """Return the command for the supervised steps of a run, if its arm has any."""
+    sft = study.protocol.arms[trial.arm].sft
+    if sft is None:
+        return None
+    words = arguments(sft, trial.seed, study.sft_steps(trial.arm))
+    return _cold_start(study.model(trial), start, study, words)
+
+
+def _cold_start(folder: Path, before: _Step, study: Study, words: list[str]) -> _Step:
+    inputs, of = (before.folder, study.data), digest(before.wanted)
+    return _Step(folder, "cold-start", inputs, tuple(words), of)
 
 
 def _make(step: _Step, protocol: Protocol, log: Log, stop: threading.Event, threads: str) -> None:
@@ -126,23 +123,8 @@ def _make(step: _Step, protocol: Protocol, log: Log, stop: threading.Event, thre
         )
     log(f"making {step.folder.parent.name}/{step.folder.name}")
     remove_folder(step.folder)
-    begin = time.monotonic()
     output = step.folder.parent / f"{step.folder.name}.log"
     minutes = protocol.limits.model
     environment = {"OMP_NUM_THREADS": threads}
     run_subprocess(rewardmap_command(*step.words), output, 60 * minutes, environment, stop=stop)
-    note = {**step.wanted, "seconds": round(time.monotonic() - begin, 1)}
-    write_bytes(step.note, json.dumps(note, indent=1).encode())
-
-
-def seconds_of(folder: Path) -> float:
-    """Return the time that a model took to make.
-
-    Raises:
-        DataError: The model has no note.
-    """
-    note = folder.with_name(f"{folder.name}.json")
-    try:
-        return float(json.loads(note.read_text(encoding="utf-8"))["seconds"])
-    except (OSError, ValueError, KeyError):
-        raise DataError(note, hint="The model beside it was not made by this study.") from None
+    write_bytes(step.note, json.dumps(step.wanted, indent=1).encode())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence.protocol import SEED, Arm, Budget, Protocol, StageShare, stage_steps
+from benchmarks.evidence.protocol import SEED, STEPS, Arm, Budget, Protocol, stage_steps
 from rewardmap_verl.errors import ConfigError
 
 __all__ = ["Study", "Trial", "digest"]
@@ -96,25 +96,24 @@ class Study:
         """The test questions with blank images."""
         return self.work / "blank"
 
-    def model_seed(self, seed: int) -> int:
-        """Return the seed of the model that a run starts from."""
-        return seed if self.protocol.model.per_seed else FIRST_SEED
+    @property
+    def start_model(self) -> Path:
+        """The model that every arm starts from."""
+        return self.work / "models" / "start"
 
-    def start_model(self, seed: int) -> Path:
-        """Return the model that every arm of a seed starts from."""
-        return self.work / "models" / f"seed-{self.model_seed(seed)}" / "start"
-
-    def cold_starts(self, seed: int) -> list[Path]:
-        """Return the output folder of each cold start; the last one is the start model."""
-        start = self.start_model(seed)
-        before = range(1, len(self.protocol.model.cold_start))
-        return [*(start.with_name(f"start-{number}") for number in before), start]
+    @property
+    def starts(self) -> list[Path]:
+        """The pretrained model, and the output of each cold start; the last is the start model."""
+        before = range(len(self.protocol.model.cold_start))
+        return [
+            *(self.start_model.with_name(f"start-{number}") for number in before),
+            self.start_model,
+        ]
 
     def model(self, trial: Trial) -> Path:
         """Return the model that a run starts from: the shared one, or that one after SFT."""
-        start = self.start_model(trial.seed)
         if self.protocol.arms[trial.arm].sft is None:
-            return start
+            return self.start_model
         return self.work / "models" / f"seed-{trial.seed}" / trial.arm
 
     def run_folder(self, trial: Trial) -> Path:
@@ -125,24 +124,47 @@ class Study:
         """Return the result file of a run."""
         return self.out / trial.arm / f"seed-{trial.seed}.json"
 
+    def sft_steps(self, arm: str) -> int:
+        """Return the number of supervised steps of an arm."""
+        return round(self.budget.steps * self.protocol.arms[arm].sft_share)
+
+    def steps(self, arm: str) -> int:
+        """Return the number of RL steps of an arm."""
+        return self.budget.steps - self.sft_steps(arm)
+
     def stages(self, arm: str) -> list[dict[str, Any]]:
         """Return the curriculum of an arm as ``data.curriculum.stages``."""
-        shares, steps = self.protocol.stages, self.budget.steps
+        shares, steps = self.protocol.stages, self.steps(arm)
         order = self.protocol.arms[arm].order
         if order == "last":
             last = shares[-1]
-            return [{"name": last.name, **_rows(last), "steps": steps}]
-        lengths = stage_steps(shares, steps)
+            return [{"name": last.name, "types": list(last.types), "steps": steps}]
         if order == "staged":
             return [
-                {"name": stage.name, **_rows(stage), "steps": length}
-                for stage, length in zip(shares, lengths, strict=True)
+                {"name": stage.name, "types": list(stage.types), "steps": length}
+                for stage, length in zip(shares, stage_steps(shares, steps), strict=True)
             ]
         mixture = [
-            {**_rows(stage), "weight": length / steps}
-            for stage, length in zip(shares, lengths, strict=True)
+            {"types": [kind], "weight": round(share, 6)} for kind, share in self.type_shares.items()
         ]
         return [{"name": "all", "mixture": mixture, "steps": steps}]
+
+    @property
+    def type_shares(self) -> dict[str, float]:
+        """The share of each question type in the rows of a staged arm, replay included."""
+        protocol, replay = self.protocol, self.protocol.training.replay
+        shares = dict.fromkeys(protocol.types, 0.0)
+        for stage, length in zip(
+            protocol.stages, stage_steps(protocol.stages, self.budget.steps), strict=True
+        ):
+            others = [kind for kind in protocol.types if kind not in stage.types]
+            asked = sum(protocol.world.questions[kind] for kind in stage.types)
+            again = replay if others else 0.0
+            for kind in stage.types:
+                shares[kind] += length * (1 - again) * protocol.world.questions[kind] / asked
+            for kind in others:
+                shares[kind] += length * again / len(others)
+        return {kind: share / self.budget.steps for kind, share in shares.items()}
 
     def left_out(self, arm: str) -> list[str]:
         """Return the question types that an arm does not train."""
@@ -153,7 +175,9 @@ class Study:
     def overrides(self, trial: Trial) -> list[str]:
         """Return the Hydra overrides of a run of ``python -m verl.trainer.main_ppo``."""
         training, folder = self.protocol.training, self.run_folder(trial).resolve()
-        options = [*self.protocol.arms[trial.arm].recipe, "cpu"]
+        arm, answers = self.protocol.arms[trial.arm], training.prompts * training.rollouts
+        prompts = arm.prompts or training.prompts
+        options = [*arm.recipe, "cpu"]
         tests = [self.data / "test.parquet", self.blank / "test.parquet"]
         longest = training.prompt_tokens + training.answer_tokens
         return [
@@ -161,24 +185,25 @@ class Study:
             f"+recipe/rewardmap=[{','.join(options)}]",
             f"data.folder={self.data.resolve()}",
             f"data.val_files=[{','.join(str(path.resolve()) for path in tests)}]",
-            f"data.train_batch_size={training.prompts}",
+            f"data.train_batch_size={prompts}",
             f"data.max_prompt_length={training.prompt_tokens}",
             f"data.max_response_length={training.answer_tokens}",
             f"data.curriculum.seed={trial.seed}",
+            f"data.curriculum.replay={training.replay if arm.order == 'staged' else 0}",
             f"data.curriculum.stages={hydra_value(self.stages(trial.arm))}",
             f"data.curriculum.leave_out={hydra_value(self.left_out(trial.arm))}",
             f"actor_rollout_ref.model.path={self.model(trial).resolve()}",
             f"actor_rollout_ref.actor.optim.lr={training.learning_rate}",
             f"actor_rollout_ref.actor.kl_loss_coef={training.kl}",
-            f"actor_rollout_ref.rollout.n={training.rollouts}",
+            f"actor_rollout_ref.rollout.n={answers // prompts}",
             f"actor_rollout_ref.rollout.max_model_len={longest}",
             f"actor_rollout_ref.rollout.seed={trial.seed}",
             f"actor_rollout_ref.rollout.val_kwargs.temperature={training.temperature}",
             f"actor_rollout_ref.rollout.val_kwargs.do_sample={training.temperature > 0}",
-            f"trainer.test_freq={self.budget.validate_every}",
+            f"trainer.test_freq={min(self.budget.validate_every, self.steps(trial.arm))}",
             f"trainer.default_local_dir={folder}",
             f"hydra.run.dir={folder / 'hydra'}",
-            f"actor_rollout_ref.rollout.max_num_seqs={training.prompts * training.rollouts}",
+            f"actor_rollout_ref.rollout.max_num_seqs={answers}",
             *_OUTPUT_SETTINGS,
             *training.settings,
         ]
@@ -207,15 +232,9 @@ class Study:
         return digest([claim.model_dump(mode="json") for claim in self.protocol.claims])
 
 
-def _rows(stage: StageShare) -> dict[str, Any]:
-    """Return the row filter of a stage, as in ``data.curriculum``."""
-    where = {key: list(values) for key, values in stage.where.items()}
-    return {"types": list(stage.types), **({"where": where} if where else {})}
-
-
-def arguments(line: str, seed: int) -> list[str]:
-    """Split a line of arguments and fill in the seed."""
-    return shlex.split(line.replace(SEED, str(seed)))
+def arguments(line: str, seed: int, steps: int = 0) -> list[str]:
+    """Split a line of arguments and fill in the seed and the supervised steps."""
+    return shlex.split(line.replace(SEED, str(seed)).replace(STEPS, str(steps)))
 
 
 def hydra_value(value: Any) -> str:

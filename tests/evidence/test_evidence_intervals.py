@@ -197,7 +197,6 @@ def test_a_difference_from_chance_has_a_bound(
         rows={},
         image_tokens=20,
         prompt_tokens=60,
-        cold_start_seconds=1.0,
         types=tuple(one.type for one in questions),
         places=tuple(one.place for one in questions),
         baselines={"random": chance},

@@ -47,7 +47,7 @@ def test_verdicts_follow_the_results(filled: Study) -> None:
     text = results_text(filled, load_results(filled))
     assert outcome(text, BETTER) == "**supported**"
     assert outcome(text, HALF) in ("undecided", "**supported**", "**against**")
-    assert outcome(text, "With the binary reward, at least 80 %") == "**supported**"
+    assert outcome(text, "With the binary reward, at least 20 %") == "**supported**"
     assert "Incomplete" not in text
     assert "claims were changed" not in text
 
@@ -82,7 +82,7 @@ def test_report_has_rules_seeds_and_controls(filled: Study) -> None:
     text = report_text(filled, load_results(filled))
     for part in ("planning of rewardmap minus rl_baseline, above 0", "blank image", "overpaid"):
         assert part in text
-    assert "no_signal_binary of rl_baseline, before, at least 0.8" in text
+    assert "no_signal_binary of rl_baseline, before, at least 0.2" in text
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -103,7 +103,7 @@ def test_missing_arms_and_seeds_are_named(filled: Study, tmp_path: Path) -> None
     text = results_text(filled, load_results(filled))
     assert "`sft_then_rl` (0 of 3 seeds)" in text
     assert "`rl_baseline` (2 of 3 seeds)" in text
-    assert outcome(text, "supervised fine-tuning") == "not run"
+    assert outcome(text, "plans better than supervised fine-tuning") == "not run"
     assert outcome(text, BETTER) == "undecided", "two seeds in common"
     write_page(filled, tmp_path / "page.md")
 

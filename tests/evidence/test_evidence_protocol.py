@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from benchmarks.evidence.blank_image import write_blank
+from benchmarks.evidence.maps import prepare_maps
 from benchmarks.evidence.protocol import Protocol, StageShare, read_protocol, stage_steps
 from benchmarks.evidence.study import Study, Trial, arguments
 from rewardmap_verl.curriculum.config import read_curriculum
+from rewardmap_verl.curriculum.curriculum_plan import plan_curriculum
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preflight.compose import compose_run
 from rewardmap_verl.rewards.config import RewardConfig
@@ -26,6 +30,8 @@ ARMS = (
     "curriculum_only",
     "rewardmap",
     "sft_then_rl",
+    "released",
+    "target_difficulty",
 )
 
 
@@ -37,23 +43,20 @@ def test_the_package_protocol_has_the_arms_of_the_paper(package_protocol: Protoc
 
 
 @pytest.mark.parametrize("budget", ["small", "large"])
-def test_every_arm_has_the_same_rollouts(
+def test_every_step_has_the_same_rollouts(
     package_protocol: Protocol, budget: str, tmp_path: Path
 ) -> None:
     study = Study(package_protocol, budget, tmp_path, tmp_path)
-    rollouts, batches = set(), set()
+    training = package_protocol.training
     for arm in study.arms:
         config = composed(study, arm)
         steps = sum(stage.steps or 0 for stage in read_curriculum(config.data).stages)
-        answers = config.actor_rollout_ref.rollout.n
+        assert steps + study.sft_steps(arm) == study.budget.steps
         assert not any(stage.rollouts for stage in read_curriculum(config.data).stages)
         assert config.actor_rollout_ref.actor.ppo_mini_batch_size == config.data.train_batch_size
-        batches.add(config.data.train_batch_size)
-        rollouts.add(steps * config.data.train_batch_size * answers)
-    training = package_protocol.training
-    steps = package_protocol.budgets[budget].steps
-    assert rollouts == {steps * training.prompts * training.rollouts}
-    assert len(batches) == 1
+        answers = config.data.train_batch_size * config.actor_rollout_ref.rollout.n
+        assert answers == training.prompts * training.rollouts
+    assert study.sft_steps("sft_then_rl") == study.budget.steps // 2
 
 
 def composed(study: Study, arm: str) -> Any:
@@ -71,8 +74,9 @@ def test_arms_differ_only_in_reward_and_order(package_protocol: Protocol, tmp_pa
     binary, both = (False, False), (True, True)
     assert reward == {
         **dict.fromkeys(ARMS, binary),
-        **dict.fromkeys(("reward_only", "rewardmap"), both),
+        **dict.fromkeys(("reward_only", "rewardmap", "released", "target_difficulty"), both),
     }
+    del configs["released"]
     for config in configs.values():
         config.reward.rewardmap.use_detail = config.reward.rewardmap.use_difficulty = True
         del config.data.curriculum, config.trainer
@@ -88,14 +92,25 @@ def test_arms_differ_only_in_reward_and_order(package_protocol: Protocol, tmp_pa
 def test_flat_arms_train_the_types_in_the_shares_of_the_curriculum(
     package_protocol: Protocol, tmp_path: Path
 ) -> None:
-    study = Study(package_protocol, "small", tmp_path, tmp_path)
-    staged, (flat,) = study.stages("rewardmap"), study.stages("rl_baseline")
-    assert [stage["types"] for stage in staged] == [part["types"] for part in flat["mixture"]]
-    shares = [stage["steps"] / study.budget.steps for stage in staged]
-    assert [part["weight"] for part in flat["mixture"]] == pytest.approx(shares)
+    """Exactly those that the staged arms draw, replayed rows included."""
+    world = package_protocol.world.model_copy(update={"train_maps": 8, "test_maps": 1})
+    protocol = package_protocol.model_copy(update={"world": world})
+    study = Study(protocol, "small", tmp_path, tmp_path)
+    prepare_maps(world, protocol.training.prompt_tokens, study.data, workers=1)
+    write_blank(study.data, study.blank)
+    staged, flat = (drawn_shares(study, arm) for arm in ("rewardmap", "rl_baseline"))
+    assert set(staged) == set(package_protocol.types)
+    assert flat == pytest.approx(staged, abs=0.01)
     (only,) = study.stages("planning_only")
     assert only["types"] == ["planning"]
     assert set(study.left_out("planning_only")) | {"planning"} == set(package_protocol.types)
+
+
+def drawn_shares(study: Study, arm: str) -> Counter[str]:
+    """Return the share of each question type in the rows that a run trains."""
+    schedule = (plan := plan_curriculum(composed(study, arm).data)).schedule
+    kinds = [str(plan.columns["type"][slot.row]) for slot in schedule.slots]
+    return Counter({kind: count / len(kinds) for kind, count in Counter(kinds).items()})
 
 
 def test_recipe_reward_equals_the_evaluation_reward(
@@ -140,7 +155,7 @@ def test_stage_steps_add_up(case: tuple[list[float], int]) -> None:
         ),
         (lambda v: v["claims"][1].update(second=None), ("claims[1]", "set second, or a bound")),
         (lambda v: v["claims"][1].update(second={}), ("claims[1].second", "arm or baseline")),
-        (lambda v: v["model"].update(tiny_model="--out 'x"), ("model.tiny_model", "command line")),
+        (lambda v: v["model"].update(cold_start=["--n 'x"]), ("model.cold_start", "command line")),
         (lambda v: v["world"].update(questions={"TorF9": 1}), ("world.questions", "TorF1")),
         (lambda v: v["stages"].append(v["stages"][0]), ("stages: two stages have the same name",)),
     ],
@@ -156,33 +171,6 @@ def test_errors_name_file_key_and_fix(
     with pytest.raises(ConfigError) as caught:
         read_protocol(path)
     assert all(name in str(caught.value) for name in (str(path), *names)), str(caught.value)
-
-
-def test_a_stage_takes_the_rows_that_its_filter_allows(
-    protocol_values: dict[str, Any], tmp_path: Path
-) -> None:
-    """Staged and flat arms use the same rows in the same shares."""
-    direct = {"question_transfer_count": [0]}
-    protocol_values["stages"] = [
-        {"name": "direct", "types": ["planning"], "where": direct, "share": 1},
-        {"name": "all", "types": ["planning"], "share": 2},
-    ]
-    for claim in protocol_values["claims"]:
-        claim["metric"] = "planning"
-    study = Study(Protocol.model_validate(protocol_values), "small", tmp_path, tmp_path)
-    assert study.stages("rewardmap") == [
-        {"name": "direct", "types": ["planning"], "where": direct, "steps": 2},
-        {"name": "all", "types": ["planning"], "steps": 4},
-    ]
-    (flat,) = study.stages("rl_baseline")
-    assert [(one.get("where"), one["weight"]) for one in flat["mixture"]] == [
-        (direct, pytest.approx(1 / 3)),
-        (None, pytest.approx(2 / 3)),
-    ]
-    order = next(
-        one for one in study.overrides(Trial("rewardmap", 1)) if "curriculum.stages" in one
-    )
-    assert "where:{question_transfer_count:[0]}" in order
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", ""])
@@ -202,14 +190,11 @@ def test_command_lines_fit_the_commands(package_protocol: Protocol) -> None:
     from rewardmap_verl.commands.main import app
 
     commands: Any = get_command(app)
-    model, arms = package_protocol.model, package_protocol.arms.values()
-    cold_starts = [*model.cold_start, *(arm.sft for arm in arms if arm.sft is not None)]
-    lines = [("tiny-model", ["data", "--out", "out"], model.tiny_model)]
-    lines += [("cold-start", ["model", "data", "--out", "out"], line) for line in cold_starts]
-    for name, folders, line in lines:
-        command = commands.get_command(None, name)
-        context = command.make_context(name, [*folders, *arguments(line, 1)])
-        assert context.params["seed"] == 1
+    lines = [arm.sft for arm in package_protocol.arms.values() if arm.sft is not None]
+    for line in (*package_protocol.model.cold_start, *lines):
+        command = commands.get_command(None, "cold-start")
+        context = command.make_context("", ["model", "data", "--out", "out", *arguments(line, 1, 24)])
+        assert (context.params["seed"], context.params["steps"]) == (1, 24)
 
 
 def test_unknown_names_are_refused(study: Study) -> None:

@@ -87,7 +87,6 @@ def ready(study: Study, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Stud
 
     monkeypatch.setattr(runner, "make_data", no_data)
     monkeypatch.setattr(runner, "make_models", lambda *_: None)
-    monkeypatch.setattr("benchmarks.evidence.baselines.seconds_of", lambda _: 1.0)
     return ready
 
 
@@ -252,13 +251,10 @@ def test_the_blank_control_differs_only_in_images(prepared: Path, tmp_path: Path
     assert (prepared / "blank/manifest.json").stat().st_mtime_ns == stamp, "made once"
 
 
-@pytest.mark.parametrize("per_seed", [True, False])
 def test_a_model_of_other_settings_is_refused(
-    ready: Study, monkeypatch: pytest.MonkeyPatch, protocol_values: dict[str, Any], per_seed: bool
+    ready: Study, monkeypatch: pytest.MonkeyPatch, protocol_values: dict[str, Any]
 ) -> None:
     made: list[str] = []
-    protocol_values["model"]["per_seed"] = per_seed
-    ready = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
 
     def make(command: Sequence[str], *_: object, **__: object) -> float:
         words = list(command[3:])
@@ -272,10 +268,9 @@ def test_a_model_of_other_settings_is_refused(
     trials = ready.trials(("rewardmap", "sft_then_rl"), 2)
     rest: tuple[Any, ...] = (trials, lambda _: None, 1, threading.Event())
     setup.make_models(ready, *rest)
-    start, each = ["untrained", "start"], ["sft_then_rl"]
-    assert made == ((start + each) * 2 if per_seed else start + each * 2)
+    assert made == ["start", "sft_then_rl", "sft_then_rl"]
     setup.make_models(ready, *rest)
-    assert len(made) == (6 if per_seed else 4), "made once"
+    assert len(made) == 3, "made once"
     protocol_values["model"]["cold_start"] = ["--steps 7"]
     changed = replace(ready, protocol=type(ready.protocol).model_validate(protocol_values))
     with pytest.raises(ConfigError, match=r"start: found.*Delete it"):
@@ -290,9 +285,7 @@ def test_a_model_of_other_settings_is_refused(
     (two.work / "data").symlink_to(ready.data.resolve())
     made.clear()
     setup.make_models(two, ready.trials(("rewardmap",), 1), *rest[1:])
-    assert made == ["untrained", "start-1", "start"], (
-        "each cold start continues from the one before"
-    )
+    assert made == ["start-0", "start-1", "start"], "each cold start continues from the one before"
 
 
 def test_runs_in_parallel(ready: Study, monkeypatch: pytest.MonkeyPatch) -> None:
