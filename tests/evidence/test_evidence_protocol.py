@@ -193,7 +193,9 @@ def test_command_lines_fit_the_commands(package_protocol: Protocol) -> None:
     lines = [arm.sft for arm in package_protocol.arms.values() if arm.sft is not None]
     for line in (*package_protocol.model.cold_start, *lines):
         command = commands.get_command(None, "cold-start")
-        context = command.make_context("", ["model", "data", "--out", "out", *arguments(line, 1, 24)])
+        context = command.make_context(
+            "", ["model", "data", "--out", "out", *arguments(line, 1, 24)]
+        )
         assert (context.params["seed"], context.params["steps"]) == (1, 24)
 
 
