@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final
 from rewardmap_verl.drawing.pocket_map import PocketStyle, draw_pocket_map
 from rewardmap_verl.tiny_model.map_reader import MapReader
 from rewardmap_verl.tiny_model.pretraining_settings import PretrainSettings
-from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks, pair_tasks
+from rewardmap_verl.tiny_model.reading_tasks import (
+    KINDS,
+    Task,
+    interchange_tasks,
+    map_tasks,
+    pair_tasks,
+)
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 
@@ -45,7 +51,11 @@ class MapPool:
 
 def tasks_by_kind(placed: PlacedNetwork, seed: int) -> dict[str, list[Task]]:
     """Return the tasks about a map by kind."""
-    tasks = [*map_tasks(placed, seed), *pair_tasks(placed.network, seed)]
+    tasks = [
+        *map_tasks(placed, seed),
+        *pair_tasks(placed.network, seed),
+        *interchange_tasks(placed),
+    ]
     return {kind: found for kind in KINDS if (found := [t for t in tasks if t.kind == kind])}
 
 

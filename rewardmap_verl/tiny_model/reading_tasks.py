@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import Final
 
@@ -18,7 +18,7 @@ from rewardmap_verl.questions.wording import gold_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 
-__all__ = ["KINDS", "Task", "map_tasks", "pair_tasks", "place_words"]
+__all__ = ["KINDS", "Task", "interchange_tasks", "map_tasks", "pair_tasks", "place_words"]
 
 QUESTIONS: Final = Quotas(3, 3, 4, 3, 1, 8, forms=("short",))
 """Questions about each map."""
@@ -29,16 +29,18 @@ TRIPS: Final = ("direct trip", "one transfer", "two transfers")
 _PAIRS: Final = 4
 """Pairs of stops with a common line, and pairs without one, for each map."""
 
+_NO_STOP: Final = "Stops: no"
+
 _ROWS: Final = ("first", "second", "third", "fourth", "fifth", "sixth")
 _COLUMNS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 """Words for a place on the map: every row and column has a token of its own."""
 
 KINDS: Final = (
-    *("map", "line", "stop", "pair", "place", "meeting"),
+    *("map", "line", "stop", "pair", "place", "meeting", "interchange"),
     *("TorF1", "TorF2", "Counting1", "Counting2", "Counting3"),
     *TRIPS,
 )
-"""All kinds of tasks: six of reading, then questions by type."""
+"""All kinds of tasks: seven of reading, then questions by type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,19 @@ def pair_tasks(network: Network, seed: int) -> list[Task]:
     return [task for tasks in asked.values() for task in tasks[:_PAIRS]]
 
 
+def interchange_tasks(placed: PlacedNetwork) -> list[Task]:
+    """Return the tasks of the kind ``meeting`` about two lines that do meet.
+
+    Most pairs of lines do not, so the answer to the others is known after hundreds of steps, while
+    the name of the interchange is still a guess.
+    """
+    return [
+        replace(task, kind="interchange")
+        for task in _meetings(placed.network)
+        if task.answer != _NO_STOP
+    ]
+
+
 def place_words(cell: GridPoint) -> tuple[str, str]:
     """Return the words for the row and the column of a cell (column, row)."""
     return _ROWS[cell[1]], _COLUMNS[cell[0]]
@@ -93,10 +108,16 @@ def _reading(placed: PlacedNetwork) -> Iterator[Task]:
         yield Task("stop", f"Lines at {stop.name}?", f"Lines: {', '.join(sorted(stop.lines))}")
         row, column = place_words(cell)
         yield Task("place", f"Where is {stop.name}?", f"Row: {row}, column: {column}")
-    for first, second in permutations(lines, 2):
+    yield from _meetings(network)
+
+
+def _meetings(network: Network) -> Iterator[Task]:
+    """Yield the tasks that ask for the common stops of two lines."""
+    for first, second in permutations(sorted(network.lines, key=lambda line: line.name), 2):
         shared = [stop for stop in first.listed if stop in second.listed]
+        names = ", ".join(_names(network, shared))
         question = f"Stops of {first.name} and {second.name}?"
-        yield Task("meeting", question, f"Stops: {', '.join(_names(network, shared)) or 'no'}")
+        yield Task("meeting", question, f"Stops: {names}" if names else _NO_STOP)
 
 
 def _names(network: Network, stops: Iterable[int]) -> list[str]:
