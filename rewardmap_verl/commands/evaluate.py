@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rewardmap_verl.evaluation.results import Evaluation, Results
+    from rewardmap_verl.launch.answer_progress import AnswerProgress
 
 __all__ = ["evaluate"]
 
 MODEL = "Generating answers with a model"
+LOG_NAME = "evaluate.log"
+"""File in the output folder with what vLLM and other libraries print."""
 
 
 class Sampling(str, Enum):
@@ -125,6 +128,15 @@ MemoryOption = Annotated[
 TensorParallelOption = Annotated[
     int, typer.Option(min=1, help="GPUs that share one model.", rich_help_panel=MODEL)
 ]
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help=f"Show what vLLM and other libraries print; it goes to OUT/{LOG_NAME} otherwise.",
+        rich_help_panel=MODEL,
+    ),
+]
 SamplingOption = Annotated[
     Sampling,
     typer.Option(
@@ -159,6 +171,7 @@ def evaluate(
     sampling: SamplingOption = Sampling.GREEDY,
     without_map: WithoutMapOption = False,
     blank: BlankOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Measure a model as the papers do: weighted accuracy, map score, ReasonMap-Plus.
 
@@ -179,14 +192,14 @@ def evaluate(
     """
     from rich.console import Console
 
+    from rewardmap_verl.evaluation.endpoint import is_endpoint
     from rewardmap_verl.evaluation.evaluator import Evaluator
     from rewardmap_verl.evaluation.inference import Generation
     from rewardmap_verl.evaluation.questions import Mask, read_questions
     from rewardmap_verl.evaluation.results import write_results
-    from rewardmap_verl.evaluation.sources import AnswerSources
+    from rewardmap_verl.evaluation.sources import AnswerSources, is_model
     from rewardmap_verl.evaluation.weights import load_weights
 
-    console = Console()
     generation = Generation(
         max_tokens,
         dtype,
@@ -200,18 +213,23 @@ def evaluate(
         table = load_weights(weights)
         questions = read_questions(folder_of_data, split).first(limit)
         masks = [mask for mask, on in zip(Mask, (without_map, blank), strict=True) if on]
-        with _progress(console, len(questions.items) * (1 + len(masks))) as progress:
-            sources = AnswerSources(
-                questions, generation, batch_size, seed, lenient, progress, server.options()
-            )
-            title = name or sources.default_name(source)
-            folder = out or Path("outputs", "evaluation") / title.replace("/", "-")
+        sources = AnswerSources(
+            questions, generation, batch_size, seed, lenient, endpoint=server.options()
+        )
+        title = name or sources.default_name(source)
+        folder = out or Path("outputs", "evaluation") / title.replace("/", "-")
+        asked = [one for one in (source, against) if one is not None and is_model(one)]
+        on_server = all(map(is_endpoint, asked))  # also of no model
+        wanted = len(questions.items) * (len(asked) + len(masks))
+        with _progress(folder / LOG_NAME, wanted, verbose or on_server) as progress:
+            sources = replace(sources, progress=progress)
             evaluator = Evaluator(sources, table)
             masked = evaluator.evaluate_masked(source, title, folder, masks)
             found = evaluator.evaluate_pair(source, against, title, folder, answers)
         rows = evaluator.evaluate_baselines({source, against}) if baselines else []
         results = replace(_results(found, rows, published, seed), masked=masked)
         files = write_results(folder, results)
+    console = Console()
     _show(console, results, detail)
     written = f"Written: {', '.join(str(file) for file in files)}"
     console.print(written, soft_wrap=True, markup=False, highlight=False)
@@ -242,33 +260,22 @@ def _results(
 
 
 @contextmanager
-def _progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar from the first generated answer on."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def _progress(log: Path, total: int, verbose: bool) -> Iterator[AnswerProgress]:
+    """Show how many questions are answered, and write what libraries print to a log.
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    tasks: list[object] = []
+    Args:
+        log: The log.
+        total: Answers that are wanted.
+        verbose: Show what libraries print, and write no log.
+    """
+    from rewardmap_verl.launch.answer_progress import AnswerProgress
+    from rewardmap_verl.launch.display import Display
+    from rewardmap_verl.launch.quiet import quiet_output
 
-    def advance(count: int) -> None:
-        if not tasks:
-            tasks.append(bar.add_task("questions answered", total=total))
-        bar.advance(tasks[0], count)  # type: ignore[arg-type]
-
-    with bar:
-        yield advance
+    with quiet_output(log, verbose) as console, Display(console) as display:
+        if not verbose:
+            display.line(f"Complete output: {log}")
+        yield AnswerProgress(display, total)
 
 
 def _show(console: Console, results: Results, detail: bool) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.errors import ConfigError
 
 __all__ = ["merge"]
 
@@ -33,6 +33,9 @@ def merge(
     replace: Annotated[
         bool, typer.Option(help="Replace the model in that folder; its model card is kept.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the output of verl's merger.")
+    ] = False,
 ) -> None:
     """Merge the shards of a checkpoint into a Hugging Face folder; adapters are folded in.
 
@@ -42,13 +45,13 @@ def merge(
     float32 run. `+recipe/rewardmap=[sft_then_rl]` starts from a merged `+recipe=rewardmap_sft` run.
     """
     from rewardmap_verl.checkpoints import merge as merging
+    from rewardmap_verl.launch.quiet import quiet_output
 
-    try:
+    with readable_errors():
         if dtype not in merging.DTYPES:
             raise ConfigError(
                 "--dtype", found=dtype, hint=f"Choose one of {', '.join(merging.DTYPES)}."
             )
-        merging.merge(checkpoint, out, dtype=dtype, replace=replace)
-    except (ConfigError, DataError) as error:
-        fail(error)
+        with quiet_output(None, verbose):
+            merging.merge(checkpoint, out, dtype=dtype, replace=replace)
     typer.echo(f"{out}: a model folder")

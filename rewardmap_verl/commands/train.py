@@ -102,7 +102,7 @@ def train(
         if code:
             raise typer.Exit(code)
         if not smoke:
-            _finish(plan, merge, console)
+            _finish(plan, merge, verbose)
 
 
 def _announce(plan: RunPlan, console: Console) -> None:
@@ -118,14 +118,21 @@ def _announce(plan: RunPlan, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _finish(plan: RunPlan, merge: bool, console: Console) -> None:
+def _finish(plan: RunPlan, merge: bool, verbose: bool) -> None:
     """Merge the last checkpoint and print the results."""
+    from rich.console import Console
+
     from rewardmap_verl.checkpoints.merge import merge as merge_checkpoint
+    from rewardmap_verl.launch.quiet import quiet_output
     from rewardmap_verl.launch.run_plan import CHECKPOINTS, MERGED
     from rewardmap_verl.reports.run_summary import summary_of, summary_table
 
+    console = Console()
     if merge:
-        with console.status("merging the last checkpoint"):
+        with (
+            quiet_output(plan.log, verbose) as terminal,
+            terminal.status("merging the last checkpoint"),
+        ):
             merged = merge_checkpoint(plan.run / CHECKPOINTS, plan.run / MERGED, replace=True)
         console.print(f"Model: {merged}", highlight=False)
     if plan.record is not None:

@@ -17,10 +17,12 @@ from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.planner import line_graph
 
-__all__ = ["LineGeometry", "Point", "read_line_geometry", "stops_of_ride"]
+__all__ = ["LineGeometry", "Point", "Polygon", "read_line_geometry", "stops_of_ride"]
 
 Point = tuple[float, float]
 """Pixels of the image; x to the right, y down."""
+
+Polygon = tuple[Point, ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class LineGeometry:
     """For each line and each of its paths, the centerline as drawn."""
     colors: tuple[str, ...] = ()
     """The color in which each line is drawn, where known."""
+    labels: tuple[Polygon | None, ...] = ()
+    """Corners of the label of each stop, where known."""
 
     @cached_property
     def _edges(self) -> Mapping[str, Mapping[tuple[int, int], tuple[Point, ...]]]:
@@ -58,6 +62,32 @@ class LineGeometry:
                 found.setdefault((here, there), points)
                 found.setdefault((there, here), points[::-1])
         return found
+
+    def frame(self, stop: int, margin: float) -> Polygon | None:
+        """Return a frame around the name of a stop that is drawn over it, as on a pocket map.
+
+        Args:
+            stop: Index of the stop.
+            margin: Pixels between the name and its frame.
+
+        Returns:
+            Four corners; ``None`` if the name is beside the stop, or its place is unknown.
+        """
+        corners = self.labels[stop] if self.labels else None
+        if not corners:
+            return None
+        x, y = self.stops[stop]
+        left, right = min(a for a, _ in corners), max(a for a, _ in corners)
+        top, bottom = min(b for _, b in corners), max(b for _, b in corners)
+        if not (left <= x <= right and top <= y <= bottom):
+            return None
+        left, right, top, bottom = left - margin, right + margin, top - margin, bottom + margin
+        return (left, top), (right, top), (right, bottom), (left, bottom)
+
+    def frames(self, margin: float) -> list[Polygon]:
+        """Return the frames of all names that are drawn over their stops."""
+        found = (self.frame(stop, margin) for stop in range(len(self.stops)))
+        return [one for one in found if one is not None]
 
     def color_of(self, line: Line) -> str:
         """Return the color in which a line is drawn; the one of the source if that is unknown."""
@@ -116,7 +146,13 @@ def _parse(data: Any, network: Network) -> LineGeometry:
         tuple({name: _point(at) for name, at in calls.items()} for calls in data["calls"]),
         tuple(tuple(tuple(map(_point, path)) for path in paths) for paths in data["curves"]),
         tuple(map(str, data.get("colors", ()))),
+        _labels(data, len(network.stops)),
     )
+
+
+def _labels(data: Any, stops: int) -> tuple[Polygon | None, ...]:
+    found = {one["stop"]: tuple(map(_point, one["corners"])) for one in data.get("labels", ())}
+    return tuple(found.get(stop) for stop in range(stops))
 
 
 def _point(value: Sequence[float]) -> Point:

@@ -14,8 +14,10 @@ _PARTS = (DIRECT, WITH_TRANSFERS)
 """Parts of planning, which is counted as one type."""
 _SPARSE = 0.7
 """Share of groups without signal above which a type is called sparse."""
-_WIDE = 0.2
-"""Width of an interval above which more questions are the first advice."""
+_MOSTLY_WRONG = 0.5
+"""Accuracy below which groups lack signal because all answers are wrong, not all right."""
+_WIDE = 0.4
+"""Width of the interval of a change above which the change is called undecided."""
 
 
 def conclusions(lines: Sequence[HeldOut], no_signal: Mapping[str, float]) -> list[str]:
@@ -49,13 +51,17 @@ def _results(
         yield f"unlearned: {_with_change(fell)}"
     still = [line.kind for line in rest if line.change is not None and _is_above(line.change)]
     kept = [line.kind for line in rest if line.kind not in still and _is_above(line.lead)]
-    flat = [line.kind for line in rest if line.kind not in (*still, *kept)]
+    other = [line for line in rest if line.kind not in (*still, *kept)]
+    open_ = [f"{line.kind} ({line.questions})" for line in other if _is_wide(line)]
+    flat = [line.kind for line in other if not _is_wide(line)]
     if still:
         yield f"better, but not above the majority answer: {', '.join(still)}"
     if kept:
         yield f"unchanged, above the majority answer: {', '.join(kept)}"
     if flat:
         yield f"not learned: {', '.join(flat)}"
+    if open_:
+        yield f"too few questions to tell: {', '.join(open_)}"
 
 
 def _next_step(
@@ -65,7 +71,12 @@ def _next_step(
     no_signal: Mapping[str, float],
 ) -> str:
     """Return the advice that fits best; the first that applies."""
-    sparse = [line.kind for line in rest if no_signal.get(line.kind, 0.0) > _SPARSE]
+    sparse = [
+        line.kind
+        for line in rest
+        if no_signal.get(line.kind, 0.0) > _SPARSE and line.after.mean < _MOSTLY_WRONG
+    ]
+    wide = [line for line in rest if _is_wide(line)]
     if fell:
         return (
             f"Next: later stages unlearn {_names(fell)}. Replay its rows in them "
@@ -76,14 +87,18 @@ def _next_step(
             f"Next: most training groups of {', '.join(sparse)} had no signal. Start from a model "
             "that answers some of these questions, or train an easier stage before them."
         )
-    if any(line.after.high - line.after.low > _WIDE for line in rest):
+    if wide:
         return (
-            "Next: the intervals are wide. Prepare more test maps, or train longer (epochs in "
-            "data.curriculum.stages)."
+            f"Next: the intervals of {_names(wide)} are wide. Prepare more test maps, or train "
+            "longer (epochs in data.curriculum.stages)."
         )
     if rest:
         return "Next: train longer (epochs in data.curriculum.stages), or on more maps."
     return "Next: `rewardmap report` shows the answers that are still wrong, on their maps."
+
+
+def _is_wide(line: HeldOut) -> bool:
+    return line.change is not None and line.change.high - line.change.low > _WIDE
 
 
 def _is_above(found: Interval | None, unknown: bool = False) -> bool:

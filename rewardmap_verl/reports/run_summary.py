@@ -241,20 +241,20 @@ def _held_out_table(summary: RunSummary) -> Table:
     when = f"after {last} steps" if first == last else f"after {first} and after {last} steps"
     table = Table(
         title=f"Accuracy on held-out maps: {when}",
-        caption="chance: random answers. majority: the most frequent answer of the training\n"
-        "split; for planning, one ride on the longest line at the departure, which needs the\n"
-        "network. In parentheses: 95% bootstrap intervals.",
+        caption="n: questions. chance: random answers. majority: the most frequent answer\n"
+        "of the training split; for planning, one ride on the longest line at the\n"
+        "departure, which needs the network. In parentheses: 95% intervals.",
         **_COMPACT,
     )
     table.add_column("type")
     columns = ["after"] if first == last else ["before", "after", "change"]
-    for name in ("questions", "chance", "majority", *columns):
-        table.add_column(name, justify="right")
+    for name in ("n", "chance", "majority", *columns):
+        table.add_column(name, justify="right", no_wrap=True)
     for line in summary.held_out:
         found = (line.after,) if first == last else (line.before, line.after)
         change = [] if first == last else [_points(line.change)]
         table.add_row(
-            Text(line.kind),
+            Text(_indented(line.kind)),
             str(line.questions),
             _percent(line.chance),
             _percent(line.majority),
@@ -262,6 +262,12 @@ def _held_out_table(summary: RunSummary) -> Table:
             *change,
         )
     return table
+
+
+def _indented(kind: str) -> str:
+    """Return ``planning, direct`` as a part of the row above it."""
+    whole, _, part = kind.partition(", ")
+    return f"  {part}" if part else whole
 
 
 def _percent(value: float | None) -> str:

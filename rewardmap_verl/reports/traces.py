@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rewardmap_verl.drawing.line_geometry import LineGeometry, read_line_geometry
+from rewardmap_verl.drawing.schematic import Schematic, draw_schematic
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
 from rewardmap_verl.reports.prepared import PreparedData, PreparedMap
 from rewardmap_verl.reports.rollouts import Rollout, RolloutGroup
-from rewardmap_verl.reports.schematic import Schematic, draw_schematic
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.explain import Check, Explanation, explain_answer
 from rewardmap_verl.rewards.ground_truth import check_against_network

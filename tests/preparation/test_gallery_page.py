@@ -18,11 +18,11 @@ HOSTILE = "& \"two\" 'one' \\u0022 {{ 7*7 }} ${x} \U0001f687 -- &lt;b&gt; ]]&"
 SCRIPT = "<script>alert(1)</script><b>"
 
 
-def gallery(*arguments: object) -> Path:
+def gallery(*arguments: object, size: str = "tiny") -> Path:
     """Prepare data and export its gallery; return the page."""
     source, out = arguments[0], Path(str(arguments[1]))
     for command in (
-        ["prepare", source, "--out", *arguments[1:], "--size", "tiny", "--workers", "1"],
+        ["prepare", source, "--out", *arguments[1:], "--size", size, "--workers", "1"],
         ["export", out, "gallery"],
     ):
         result = CliRunner().invoke(app, [str(part) for part in command])
@@ -88,6 +88,67 @@ def test_questions_without_a_route_mark_their_stops(browser: Any, drawn: Path) -
     assert section.locator("g.shown circle").count() == 2
     assert section.locator("g.shown polyline").count() == 0
     assert section.locator("li[data-kind=Counting3] button").count() == 0  # names no stop
+    opened.context.close()
+
+
+def test_maps_have_readable_names_and_their_own_size(browser: Any, drawn: Path) -> None:
+    opened = Opened(browser, drawn, 1920, 1080)
+    page = opened.page
+    titles = [one.inner_text() for one in page.locator("h2").all()]
+    assert [title.partition(", ")[2] for title in titles] == ["map 1", "map 2", "test map 1"]
+    assert [one.inner_text() for one in page.locator("nav a").all()] == titles
+    size = "const i = document.querySelector('.sheet img'); [i.width, i.naturalWidth]"
+    width, natural = page.evaluate(size)
+    assert width == natural
+    sheet, zoom = page.locator(".sheet").first, page.locator("figcaption button").nth(1)
+    before = sheet.bounding_box()
+    zoom.click()
+    zoom.click()
+    assert page.evaluate(size)[0] == pytest.approx(4 * width, rel=0.01)
+    after = sheet.bounding_box()
+    assert before["width"] <= after["width"] and after["height"] <= 0.86 * 1080
+    page.locator("figcaption button").first.click()
+    page.locator("figcaption button").first.click()
+    assert sheet.bounding_box() == before
+    assert opened.faults == []
+    opened.context.close()
+
+
+def test_names_over_stops_are_framed_and_not_covered(browser: Any, tmp_path: Path) -> None:
+    maps = ("--train-maps", 1, "--test-maps", 1)
+    opened = Opened(browser, gallery("synthetic", tmp_path / "data", *maps, size="pocket"))
+    section = opened.page.locator("section").first
+    section.locator("li[data-kind=planning] button").first.click()
+    assert section.locator("g.shown polygon").count() >= 2
+    assert section.locator("g.shown circle").count() == 0
+    masked = section.locator("g.shown g[mask]")
+    assert masked.count() == 1 and masked.locator("polyline").count() >= 2
+    assert section.locator("mask polygon").count() >= 6, "one for each stop"
+    assert opened.faults == []
+    opened.context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+def test_maps_without_positions_have_a_schematic(
+    browser: Any, root: Path, tmp_path: Path, width: int, height: int
+) -> None:
+    options = ("--root", root, "--test-city", "gamma", "--max-prompt-length", 2000)
+    opened = Opened(browser, gallery("local", tmp_path / "out", *options), width, height)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    section = page.locator("section").first
+    assert section.locator("h2").inner_text() == "Alpha, North"
+    assert section.locator("figure").count() == 2
+    question = section.locator("li[data-kind=planning] button").first
+    question.click()
+    frame = section.locator(".sheet").nth(1)
+    box = frame.bounding_box()
+    for leg in frame.locator("g.shown polyline.leg").all():
+        part = leg.bounding_box()
+        assert box["x"] - 9 <= part["x"] <= box["x"] + box["width"] + 9
+    names = frame.locator("g.shown text").all_text_contents()
+    assert len(names) >= 2 and all(name in question.inner_text() for name in names)
+    assert opened.faults == []
     opened.context.close()
 
 

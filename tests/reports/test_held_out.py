@@ -81,7 +81,7 @@ def test_data_that_are_gone_give_no_baselines(tmp_path: Path) -> None:
 
 
 UP = line([0.0] * 40, [0.0, 1.0] * 20, "planning")
-FLAT = line([0.0, 1.0] * 20, [0.0, 1.0] * 20, "TorF2")
+FLAT = line([0.0, 0.0, 1.0] * 20, [0.0, 0.0, 1.0] * 20, "TorF2")
 DOWN = line([1.0] * 40, [0.0] * 40, "Counting1")
 
 
@@ -89,6 +89,14 @@ def test_words_say_what_was_learned_and_what_was_not() -> None:
     result, advice = conclusions([UP, FLAT], {"TorF2": 0.9})
     assert "Learned: planning (0% to 50%)" in result and "not learned: TorF2" in result
     assert "TorF2 had no signal" in advice
+
+
+def test_solved_types_need_no_signal_and_few_questions_decide_nothing() -> None:
+    solved = line([1.0] * 39 + [0.0], [0.0] + [1.0] * 39, "TorF1")
+    few = line([1.0, 0.0] * 4, [0.0, 1.0] * 4, "Counting3")
+    result, advice = conclusions([UP, solved, few], {"TorF1": 0.9})
+    assert "not learned: TorF1; too few questions to tell: Counting3 (8)" in result
+    assert "intervals of Counting3 are wide" in advice
 
 
 def test_words_name_what_was_unlearned_first() -> None:

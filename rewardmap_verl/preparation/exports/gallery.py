@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib.resources import files
@@ -14,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, read_line_geometry
+from rewardmap_verl.drawing.schematic import draw_schematic
 from rewardmap_verl.inputs.files import check_file
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
@@ -25,7 +27,8 @@ from rewardmap_verl.preparation.records import (
     read_prepared_questions,
 )
 from rewardmap_verl.rewards.ground_truth import GroundTruth
-from rewardmap_verl.transit.network import Network
+from rewardmap_verl.transit.city_titles import city_title
+from rewardmap_verl.transit.network import Network, Stop
 
 __all__ = ["export_gallery"]
 
@@ -37,7 +40,7 @@ def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]
     """Write ``index.html`` and the images. The page needs neither a server nor a connection.
 
     On maps that this package drew, stops of questions are marked and gold routes are drawn. The
-    positions of stops on other maps are unknown.
+    positions of stops on other maps are unknown, so the marks are on a schematic beside the map.
 
     Returns:
         The page.
@@ -50,7 +53,7 @@ def export_gallery(folder: Path, manifest: Manifest, target: Path) -> list[Path]
             records[record.truth.country, record.truth.city].append(record)
     maps = [
         _map(folder, number, entry, networks[key], records[key])
-        for number, entry in enumerate(manifest.maps)
+        for number, entry in enumerate(sorted(manifest.maps, key=_place))
         for key in [(entry.country, entry.city)]
     ]
     script = _resource("gallery.js")
@@ -90,10 +93,15 @@ def _map(
     records: Sequence[PreparedQuestion],
 ) -> dict[str, Any]:
     tracks = _tracks(folder, entry, network)
+    drawn = None if tracks else draw_schematic(network)
+    if drawn is not None:
+        tracks = drawn.geometry
+    side = max((drawn.width, drawn.height) if drawn else (entry.width, entry.height))
+    stroke = max(1.0, round(side / _STROKE_DIVISOR, 1))
     kinds = Counter(record.truth.type.value for record in records)
     return {
         "anchor": f"map-{number}",
-        "name": f"{entry.country}/{entry.city}",
+        "name": city_title(entry.country, entry.city),
         "splits": " and ".join(entry.splits),
         "difficulty": entry.difficulty,
         "lines": entry.lines,
@@ -102,10 +110,13 @@ def _map(
         "height": entry.height,
         "tokens": entry.image_tokens,
         "image": entry.image,
-        "stroke": max(1.0, round(max(entry.width, entry.height) / _STROKE_DIVISOR, 1)),
+        "stroke": stroke,
+        "schematic": drawn.for_page() if drawn else None,
+        "frames": [_svg_points(one) for one in tracks.frames(1.0)] if tracks else [],
         "kinds": list(kinds.items()),
         "questions": [
-            _question(f"marks-{number}-{i}", record, tracks) for i, record in enumerate(records)
+            _question(f"marks-{number}-{i}", record, tracks, stroke)
+            for i, record in enumerate(records)
         ],
     }
 
@@ -119,11 +130,20 @@ def _tracks(folder: Path, entry: MapRecord, network: Network) -> LineGeometry | 
     return read_line_geometry(path, network)
 
 
-def _question(name: str, record: PreparedQuestion, tracks: LineGeometry | None) -> dict[str, Any]:
+def _place(entry: MapRecord) -> tuple[bool, list[tuple[int, str]]]:
+    """Return the place of a map: training maps first, numbers in names by their value."""
+    parts = re.split(r"(\d+)", f"{entry.country}/{entry.city}")
+    name = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return "train" not in entry.splits, name
+
+
+def _question(
+    name: str, record: PreparedQuestion, tracks: LineGeometry | None, stroke: float
+) -> dict[str, Any]:
     """Return a question with the marks that the map shows when it is selected."""
     truth = record.truth
     legs = _legs(truth, tracks) if tracks else []
-    spots = _spots(truth, legs, tracks) if tracks else []
+    spots = [_spot(stop, tracks, stroke) for stop in _stops(truth, tracks)] if tracks else []
     return {
         "kind": truth.type.value,
         "label": " ".join((truth.type.value, truth.form)).strip(),
@@ -159,13 +179,21 @@ def _leg(leg: dict[str, Any], tracks: LineGeometry) -> _Leg | None:
     return tracks.ride(line, ends[0].index, ends[1].index), tracks.color_of(line) or _DEFAULT_COLOR
 
 
-def _spots(truth: GroundTruth, legs: Sequence[_Leg], tracks: LineGeometry) -> list[Point]:
+def _stops(truth: GroundTruth, tracks: LineGeometry) -> list[Stop]:
     """Return the ends and interchanges of a route, or the stops that the question names."""
-    if legs:
-        return [points[0] for points, _ in legs] + [legs[-1][0][-1]]
-    named = [getattr(truth, field) for field in truth.type.spec.stops]
-    found = [tracks.network.find_stops(name) for name in named]
-    return [tracks.stops[stop.index] for stops in found for stop in stops]
+    network = tracks.network
+    plan = truth.plans[0] if truth.plans else ()
+    named = [str(leg.get("departure_stop")) for leg in plan]
+    named += [str(leg.get("arrival_stop")) for leg in plan[-1:]]
+    named = named or [getattr(truth, field) for field in truth.type.spec.stops]
+    return [stop for name in dict.fromkeys(named) for stop in network.find_stops(name)]
+
+
+def _spot(stop: Stop, tracks: LineGeometry, stroke: float) -> dict[str, Any]:
+    """Return the mark of a stop: a ring, or a frame around a name that a ring would cover."""
+    x, y = tracks.stops[stop.index]
+    frame = tracks.frame(stop.index, stroke)
+    return {"x": x, "y": y, "name": stop.name, "frame": _svg_points(frame) if frame else ""}
 
 
 def _svg_points(points: Sequence[Point]) -> str:

@@ -11,6 +11,7 @@ from rewardmap_verl.drawing import DrawnMap, MapStyle, draw_map
 from rewardmap_verl.drawing.pocket_map import PocketStyle, draw_pocket_map
 from rewardmap_verl.preparation.images import PixelBudget, fit, grid_size
 from rewardmap_verl.preparation.sources.base import City, Contents, Picture, Rendered
+from rewardmap_verl.transit.city_titles import FIRST_TEST_INDEX
 from rewardmap_verl.transit.difficulty import grade_maps
 from rewardmap_verl.transit.placement import PlacedNetwork
 from rewardmap_verl.transit.reader import network_to_json
@@ -28,8 +29,6 @@ __all__ = [
     "read_synthetic",
     "render_drawn",
 ]
-
-_FIRST_TEST_INDEX = 1_000_000  # test networks stay the same when more are requested for training
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def _draw(placed: PlacedNetwork, style: MapStyle | PocketStyle) -> DrawnMap:
 def numbered_maps(train_maps: int, test_maps: int) -> Iterator[tuple[str, int]]:
     """Yield (split, index) of each map; no index of the test split is ever one of training."""
     yield from (("train", index) for index in range(train_maps))
-    yield from (("test", _FIRST_TEST_INDEX + index) for index in range(test_maps))
+    yield from (("test", FIRST_TEST_INDEX + index) for index in range(test_maps))
 
 
 def generated_contents(

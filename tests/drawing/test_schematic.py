@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rewardmap_verl.reports import schematic
-from rewardmap_verl.reports.schematic import SIDE, Schematic, draw_schematic
+from rewardmap_verl.drawing import schematic
+from rewardmap_verl.drawing.schematic import SIDE, Schematic, draw_schematic
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import parse_network, read_network
 
