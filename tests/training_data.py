@@ -81,10 +81,10 @@ def make_folder(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def complete_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that passes the preflight: rows of every type for a batch of the GPU recipe, test
+    """A folder that passes the preflight: rows of every type for a batch on 64 GPUs, test
     rows of another city, a manifest, a model configuration. Copy it before changing it."""
     folder = tmp_path_factory.mktemp("complete")
-    for split, count in (("train", 20), ("test", 2)):
+    for split, count in (("train", 64), ("test", 2)):
         rows = [make_row(kind, index, split) for kind in COUNTS for index in range(count)]
         for row in rows:
             row["extra_info"]["city"] = "one" if split == "train" else "two"

@@ -12,9 +12,11 @@ from rewardmap_verl.drawing.geometry import Rect, band, distance, overlap, union
 from rewardmap_verl.drawing.label_candidates import Symbol, label_texts
 from rewardmap_verl.drawing.legend import Legend, make_legend
 from rewardmap_verl.drawing.map_layout import MapLayout
+from rewardmap_verl.drawing.map_words import words_of
 from rewardmap_verl.drawing.scene import Area, Box, Disc, Point, Scene, Shape, Stroke, Text, move
 from rewardmap_verl.drawing.scenery import draw_scenery
 from rewardmap_verl.drawing.style import MapStyle
+from rewardmap_verl.drawing.walking_links import dots
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,14 @@ def compose(plan: MapLayout, style: MapStyle) -> Canvas:
         ],
         style,
         plan.box(),
+        words_of(plan.placed.language),
+        walks=bool(plan.walks),
     )
     at = _legend_corner(plan, legend, style)
     legend_box = (at[0], at[1], at[0] + legend.width, at[1] + legend.height)
     frame = union([plan.box(), legend_box])
     solids = [*plan.solids(), upright(legend_box)]
-    scenery, words = draw_scenery(plan.placed.network.city, frame, solids, style)
+    scenery, words = draw_scenery(plan.placed, frame, solids, style)
     shapes = [
         *scenery,
         *_network_shapes(plan, style),
@@ -99,6 +103,8 @@ def _network_shapes(plan: MapLayout, style: MapStyle) -> list[Shape]:
     shapes: list[Shape] = []
     for color, paths in zip(plan.colors, plan.lanes.curves, strict=True):
         shapes += [Stroke(path, style.line_width, color) for path in paths]
+    for link in plan.walks:
+        shapes += dots(link.start, link.end, style)
     for symbol, passing in zip(plan.obstacle_map.symbols, plan.lanes.passes, strict=True):
         shapes += _symbol_shapes(symbol, passing, style)
     for symbol, candidate in zip(plan.obstacle_map.symbols, plan.labels, strict=True):

@@ -90,11 +90,14 @@ class Symbol:
     center: Point
     points: tuple[Point, ...]
     radius: float
+    terminus: bool = False
+    """Whether a line ends here; such names are bold."""
 
     def moved(self, dx: float, dy: float) -> Symbol:
         """Return the symbol moved by (dx, dy)."""
         points = tuple((x + dx, y + dy) for x, y in self.points)
-        return Symbol(self.name, (self.center[0] + dx, self.center[1] + dy), points, self.radius)
+        center = self.center[0] + dx, self.center[1] + dy
+        return Symbol(self.name, center, points, self.radius, self.terminus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class LabelPosition:
     angle: int
     size: float
     """Font size in pixels."""
+    bold: bool
     rect: Rect
 
 
@@ -185,7 +189,9 @@ def label_positions(symbol: Symbol, style: MapStyle) -> tuple[LabelPosition, ...
     """Return all positions that the label of a symbol may take, best first."""
     (cx, cy), points = symbol.center, symbol.points
     around = tuple((round(x - cx, 4), round(y - cy, 4)) for x, y in points)
-    return _cached_positions(symbol.name, around, symbol.radius, style)
+    bold = style.bold_labels or symbol.terminus
+    look = style if bold == style.bold_labels else style.model_copy(update={"bold_labels": bold})
+    return _cached_positions(symbol.name, around, symbol.radius, look)
 
 
 @lru_cache(maxsize=2048)
@@ -203,7 +209,8 @@ def _cached_positions(
 
 def label_texts(candidate: LabelCandidate, center: Point, style: MapStyle) -> tuple[Text, ...]:
     """Return the rows of text of a chosen candidate for the symbol at ``center``."""
-    position, size, bold = candidate.position, candidate.position.size, style.bold_labels
+    position = candidate.position
+    size, bold = position.size, position.bold
     width, height, extents = _block(position.rows, size, bold)
     cos, sin = _TURNS[position.angle]
     texts = []
@@ -232,8 +239,10 @@ def _horizontal_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPosi
                 off = min(distance(rect, point) for point in symbol.points) - symbol.radius
                 if 0.7 * style.label_gap < off < _MAX_DISTANCE * style.font_size:
                     cost = extra + int(8 * off / style.font_size) + _side_cost(across, down)
+                    part = across[0], down[0]
                     yield LabelPosition(
-                        cost, kind, rows, (x, y), (across[0], down[0]), 0, style.font_size, rect
+                        *(cost, kind, rows, (x, y), part, 0),
+                        *(style.font_size, style.bold_labels, rect),
                     )
 
 
@@ -248,7 +257,8 @@ def _rotated_positions(symbol: Symbol, style: MapStyle) -> Iterator[LabelPositio
             anchor, part, rows = (dx * reach, dy * reach), (end, 0.5), (symbol.name,)
             rect = _block_rect(rows, anchor, part, angle, style)
             yield LabelPosition(
-                9 + int(8 * push), kind, rows, anchor, part, angle, style.font_size, rect
+                *(9 + int(8 * push), kind, rows, anchor, part, angle),
+                *(style.font_size, style.bold_labels, rect),
             )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rewardmap_verl.drawing.fonts import text_extent
+from rewardmap_verl.drawing.map_words import MapWords
 from rewardmap_verl.drawing.scene import Area, Box, Disc, Shape, Stroke, Text, move
 from rewardmap_verl.drawing.style import MapStyle
+from rewardmap_verl.drawing.walking_links import dots
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +34,41 @@ class _Entry:
     height: float
 
 
-def make_legend(lines: Sequence[tuple[str, str]], style: MapStyle, frame: Box) -> Legend:
-    """Explain lines, given as (name, color), and symbols, for a map with bounding box ``frame``."""
-    entries = [_line_entry(i, name, color, style) for i, (name, color) in enumerate(lines)]
+def make_legend(
+    lines: Sequence[tuple[str, str]],
+    style: MapStyle,
+    frame: Box,
+    words: MapWords,
+    walks: bool = False,
+) -> Legend:
+    """Explain lines and symbols.
+
+    Args:
+        lines: (name, color) of each line; line 10 comes after line 9.
+        style: The style of the map.
+        frame: The bounding box of the map.
+        words: The meanings of the symbols.
+        walks: Whether the map has walking links.
+    """
+    numbers = sorted(range(len(lines)), key=lambda i: natural_key(lines[i][0]))
+    entries = [_line_entry(i, *lines[i], style) for i in numbers]
     for meaning, radius in (
-        ("Stop", style.stop_radius),
-        ("Interchange", style.interchange_radius),
+        (words.stop, style.stop_radius),
+        (words.interchange, style.interchange_radius),
     ):
         entries.append(_entry(None, _dot(style, radius), meaning, style))
+    if walks:
+        half = 0.8 * style.legend_font_size
+        row = tuple(dots((-half, 0.0), (half, 0.0), style))
+        entries.append(_entry(None, row, words.walk, style))
     return _arrange(entries, style, frame)
+
+
+def natural_key(name: str) -> list[tuple[str, int]]:
+    """Return the sort key under which numbers in names are compared as numbers."""
+    return [
+        (text.casefold(), int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d{0,9})", name)
+    ]
 
 
 def _dot(style: MapStyle, radius: float) -> tuple[Shape, ...]:

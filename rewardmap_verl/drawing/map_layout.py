@@ -22,6 +22,8 @@ from rewardmap_verl.drawing.lanes import Lanes, compute_lanes
 from rewardmap_verl.drawing.scene import Box, Point
 from rewardmap_verl.drawing.stop_shifting import free_positions, track_graph, with_stops_at
 from rewardmap_verl.drawing.style import MapStyle
+from rewardmap_verl.drawing.walking_links import WalkingLink, place_walking_links
+from rewardmap_verl.transit.network import Network, Stop
 from rewardmap_verl.transit.placement import PlacedNetwork
 
 _GROWTH = 1.12
@@ -43,6 +45,7 @@ class MapLayout:
     badges: tuple[Badge, ...]
     colors: tuple[str, ...]
     """The color of each line."""
+    walks: tuple[WalkingLink, ...]
 
     def solids(self) -> list[Rect]:
         """Return the shapes that nothing else may cover: tracks, symbols, labels and badges."""
@@ -72,9 +75,9 @@ def lay_out_map(placed: PlacedNetwork, style: MapStyle) -> MapLayout:
         if not crowded and not nameless:
             break
         unit *= _GROWTH
-    return MapLayout(
-        placed, lanes, obstacle_map, labels, crowded, badges, line_colors(placed.network)
-    )
+    walks = place_walking_links(placed, lanes, obstacle_map.symbols, style)
+    colors = line_colors(placed.network)
+    return MapLayout(placed, lanes, obstacle_map, labels, crowded, badges, colors, walks)
 
 
 def _labels(
@@ -146,8 +149,9 @@ def _shift_stops(
 def _obstacle_map(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[Lanes, ObstacleMap]:
     """Return tracks and stop symbols in pixels, and everything that labels must avoid."""
     lanes = compute_lanes(placed, unit, style.line_width, style.lane_gap, style.bend_radius)
+    ends = _termini(placed.network)
     symbols = tuple(
-        _symbol(stop.name, lanes.calls[stop.index], len(stop.lines) > 1, style)
+        _symbol(stop, lanes.calls[stop.index], stop.index in ends, style)
         for stop in placed.network.stops
     )
     clear = style.label_gap * 0.6
@@ -159,14 +163,23 @@ def _obstacle_map(placed: PlacedNetwork, style: MapStyle, unit: float) -> tuple[
         for i, symbol in enumerate(symbols)
         for point in symbol.points
     ]
+    walks = place_walking_links(placed, lanes, symbols, style)
+    obstacles += [(-1, link.rect(style).grown(clear, clear)) for link in walks]
     return lanes, build_obstacle_map(symbols, obstacles, style.font_size * 4)
 
 
-def _symbol(name: str, calls: dict[str, Point], interchange: bool, style: MapStyle) -> Symbol:
+def _termini(network: Network) -> set[int]:
+    """Return the stops where a line or a branch of it ends; a loop has no end."""
+    firsts = {line.paths[0][0] for line in network.lines if line.paths[0][0] != line.paths[0][-1]}
+    paths = (path for line in network.lines for path in line.paths)
+    return firsts | {path[-1] for path in paths if path[0] != path[-1]}
+
+
+def _symbol(stop: Stop, calls: dict[str, Point], terminus: bool, style: MapStyle) -> Symbol:
     points = tuple(dict.fromkeys(calls.values()))
     left, top, right, bottom = bounds(points)
-    radius = style.interchange_radius if interchange else style.stop_radius
-    return Symbol(name, ((left + right) / 2, (top + bottom) / 2), points, radius)
+    radius = style.interchange_radius if len(stop.lines) > 1 else style.stop_radius
+    return Symbol(stop.name, ((left + right) / 2, (top + bottom) / 2), points, radius, terminus)
 
 
 def _neighbors(placed: PlacedNetwork) -> Sequence[Sequence[int]]:

@@ -68,6 +68,8 @@ class DrawnMap:
     """Boxes of the words in the scenery (zones, water, grid)."""
     crowded: tuple[int, ...]
     """Stops whose label overlaps something because no map size left room for it; normally none."""
+    walks: tuple[tuple[int, int], ...] = ()
+    """Pairs of stops joined by a walking link."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -130,6 +132,7 @@ def draw_map(placed: PlacedNetwork, style: MapStyle, width: int | None = None) -
         legend_box=scaled_box(canvas.legend_box, scale),
         words=tuple(scaled_box(rect.box(), scale) for rect in canvas.words),
         crowded=plan.crowded,
+        walks=tuple(link.stops for link in plan.walks),
     )
 
 

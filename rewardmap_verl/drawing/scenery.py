@@ -12,45 +12,36 @@ from itertools import pairwise
 
 from rewardmap_verl.drawing.fonts import text_extent
 from rewardmap_verl.drawing.geometry import BoxIndex, Rect, overlap, union, upright
+from rewardmap_verl.drawing.map_words import MapWords, words_of
 from rewardmap_verl.drawing.scene import Area, Box, Point, Shape, Stroke, Text
 from rewardmap_verl.drawing.style import MapStyle
+from rewardmap_verl.transit.placement import PlacedNetwork
 
 _ZONES = ("#f3efe6", "#faf8f3", "#f3efe6")
 _WATER = "#d3e8f6"
 _WATER_INK = "#5f9cc6"
 _PALE_INK = "#968d7a"
 _RULE = "#e1e4e8"
-_RIVERS = (
-    "Avel",
-    "Brenta",
-    "Corve",
-    "Drisse",
-    "Elvane",
-    "Isk",
-    "Lorne",
-    "Mordel",
-    "Sarrow",
-    "Tyne",
-)
 
 
 def draw_scenery(
-    key: str, frame: Box, solids: Sequence[Rect], style: MapStyle
+    placed: PlacedNetwork, frame: Box, solids: Sequence[Rect], style: MapStyle
 ) -> tuple[list[Shape], list[Rect]]:
-    """Draw the scenery of a map whose network fills ``frame``; depends on ``key`` alone.
+    """Draw the scenery of a map whose network fills ``frame``; depends on its city alone.
 
     Returns:
         The shapes, to be painted before the network, and the boxes of the words among them.
     """
-    rng = random.Random(f"{key}/scenery")
+    rng = random.Random(f"{placed.network.city}/scenery")
+    words = words_of(placed.language)
     free = _Free(solids, frame, style)
     painters = {"zones": _zones, "water": _river, "grid": _grid}
     shapes: list[Shape] = []
     for kind, painter in painters.items():
         if kind in style.scenery:
-            shapes += painter(rng, frame, free, style)
-    words = [shape for shape in shapes if isinstance(shape, Text)]
-    return [shape for shape in shapes if not isinstance(shape, Text)] + words, free.words
+            shapes += painter(rng, frame, free, style, words)
+    texts = [shape for shape in shapes if isinstance(shape, Text)]
+    return [shape for shape in shapes if not isinstance(shape, Text)] + texts, free.words
 
 
 class _Free:
@@ -85,19 +76,22 @@ class _Free:
         return []
 
 
-def _zones(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
+def _zones(
+    rng: random.Random, frame: Box, free: _Free, style: MapStyle, words: MapWords
+) -> list[Shape]:
     """Return octagons around the center, the outermost first."""
     left, top, right, bottom = frame
     middle = ((left + right) / 2, (top + bottom) / 2)
     shapes: list[Shape] = []
-    words: list[Shape] = []
+    texts: list[Shape] = []
     for number in range(len(_ZONES), 0, -1):
         share = number / len(_ZONES) * (0.98 + rng.randrange(10) / 100)
         wide, high = (right - left) / 2 * share, (bottom - top) / 2 * share
         octagon = _octagon(middle, wide, high, min(wide, high) * 0.55)
         shapes.append(Area(octagon, _ZONES[number - 1]))
-        words += free.put(f"Zone {number}", _inside(octagon), style.font_size * 1.2, _PALE_INK)
-    return shapes + words
+        name = f"{words.zone} {number}"
+        texts += free.put(name, _inside(octagon), style.font_size * 1.2, _PALE_INK)
+    return shapes + texts
 
 
 def _octagon(middle: Point, wide: float, high: float, cut: float) -> tuple[Point, ...]:
@@ -127,7 +121,9 @@ def _inside(octagon: tuple[Point, ...]) -> Iterator[Point]:
                 yield x + (mx - x) * pull, y + (my - y) * pull
 
 
-def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
+def _river(
+    rng: random.Random, frame: Box, free: _Free, style: MapStyle, words: MapWords
+) -> list[Shape]:
     """Return a wide pale band from the left to the right of the map, octilinear like the lines."""
     left, top, right, bottom = frame
     width = style.line_width * rng.choice((3.5, 4.5, 5.5))
@@ -140,7 +136,7 @@ def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list
         if not top + width < y + fall < bottom - width:
             fall = -fall
         points += [(x + abs(fall), y + fall), (x + abs(fall) + step, y + fall)]
-    name = f"River {rng.choice(_RIVERS)}"
+    name = words.river.format(rng.choice(words.rivers))
     centers = [
         (a[0] + (b[0] - a[0]) * part / 10, a[1])
         for a, b in pairwise(points)
@@ -152,7 +148,9 @@ def _river(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list
     return [band, *free.put(name, centers, min(style.font_size * 1.3, width * 0.6), _WATER_INK)]
 
 
-def _grid(rng: random.Random, frame: Box, free: _Free, style: MapStyle) -> list[Shape]:
+def _grid(
+    rng: random.Random, frame: Box, free: _Free, style: MapStyle, words: MapWords
+) -> list[Shape]:
     """Return thin rules, with letters along the top and numbers along the left side."""
     left, top, right, bottom = frame
     reach = style.margin * 0.35

@@ -39,6 +39,13 @@ class PlacedNetwork:
     grain: float = 1.0
     """How many times finer the grid is than that of a generated network."""
 
+    language: str = "english"
+    """Language of the names, one of ``transit.synthetic.Language``, for the other words."""
+
+    walks: tuple[tuple[int, int], ...] = ()
+    """Pairs of stops between which passengers may walk. They are drawn where there is room, and
+    are part of no line and no answer."""
+
     def extent(self) -> tuple[int, int, int, int]:
         """Return the bounding box of all courses: left, top, right, bottom."""
         points = [point for line in self.courses for path in line for point in path]

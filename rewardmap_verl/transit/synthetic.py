@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from itertools import combinations
+from math import dist
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -60,6 +63,8 @@ class SyntheticSettings(BaseModel):
     """Maximum number of lines that meet in one stop, not counting express lines."""
     spacing: int = Field(default=150, ge=100, le=400)
     """Grid nodes per 100 stops: empty track between stops, and so room for labels."""
+    walks: Range = (0, 2)
+    """Number of walking links between stops of different lines."""
     languages: tuple[Language, ...] = Field(default=("english",), min_length=1)
     """Languages of the names; one is drawn per network. "short" names have four or five letters;
     "chinese" names need a font that is installed separately (see ``drawing.fonts``)."""
@@ -111,6 +116,7 @@ def tiny_settings() -> SyntheticSettings:
         branches=(0, 0),
         shared=(0, 0),
         express=(0, 0),
+        walks=(0, 0),
         spacing=130,
         languages=("short",),
     )
@@ -139,6 +145,7 @@ def settings_at(difficulty: float) -> SyntheticSettings:
         branches=(0, between(0, 4)),
         shared=(0, between(0, 4)),
         express=(0, between(0, 2)),
+        walks=(0, between(0, 8)),
         lines_at_node=2 if difficulty < 0.25 else 3,
         languages=("english", "german", "french", "spanish", "nordic", "cyrillic", "greek"),
         line_names=("numbers", "letters"),
@@ -159,13 +166,31 @@ def generate_network(seed: int, index: int, settings: SyntheticSettings) -> Plac
         layout = _lay(rng, settings, lines, stops, attempt)
         chosen = select_stops(rng, layout.grid, stops) if layout else None
         if layout and chosen:
-            return _name_and_place(rng, settings, layout, chosen, f"{seed}_{index}")
+            placed = _name_and_place(rng, settings, layout, chosen, f"{seed}_{index}")
+            return replace(placed, walks=_walks(placed, seed, index, settings))
     raise ConfigError(
         "synthetic settings",
         "lines, stops, branches, shared, express",
         f"no network of {lines} lines and {stops} stops in {_ATTEMPTS} attempts",
         "Ask for more stops or fewer lines, branches and express lines.",
     )
+
+
+def _walks(
+    placed: PlacedNetwork, seed: int, index: int, settings: SyntheticSettings
+) -> tuple[tuple[int, int], ...]:
+    """Return pairs of stops within two grid nodes of each other that no line joins.
+
+    A generator of its own keeps the network the same with any number of walking links.
+    """
+    rng = random.Random(f"{seed}/{index}/walks")
+    near = [
+        (a.index, b.index)
+        for a, b in combinations(placed.network.stops, 2)
+        if dist(placed.positions[a.index], placed.positions[b.index]) <= 2
+        and not set(a.lines) & set(b.lines)
+    ]
+    return tuple(rng.sample(near, min(rng.randint(*settings.walks), len(near))))
 
 
 def _lay(
@@ -221,7 +246,9 @@ def _name_and_place(
     )
     city = f"{ascii_slug(names[-1]) or language}_{label}"
     courses = tuple(tuple(paths) for _, paths in sorted(layout.grid.paths.items()))
-    return PlacedNetwork(Network("synthetic", city, stops, lines), positions, courses, names[-1])
+    return PlacedNetwork(
+        Network("synthetic", city, stops, lines), positions, courses, names[-1], 1.0, language
+    )
 
 
 def _calls_per_line(rng: random.Random, layout: LineLayout, chosen: frozenset) -> list[list[tuple]]:

@@ -26,6 +26,9 @@ from rewardmap_verl.rewards.config import RewardConfig
 RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "recipe"
 OPTIONS = sorted(path.stem for path in (RECIPES / "rewardmap").glob("*.yaml"))
 FILES = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.yaml"))
+EXAMPLES = RECIPES.parents[1] / "examples"
+EXPERIMENTS = sorted((EXAMPLES / "experiment").glob("*.yaml"))
+TEXTS = [*(RECIPES / name for name in FILES), *EXPERIMENTS]
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +44,32 @@ def composed(options: Sequence[str] = (), *words: str) -> DictConfig:
     return compose("ppo_trainer", ["+recipe=rewardmap", *more, *words], return_hydra_config=True)
 
 
+def composed_example(name: str) -> DictConfig:
+    """An example, as ``--config-dir examples +experiment=NAME`` gives it."""
+    words = [f"hydra.searchpath=[file://{EXAMPLES}]", f"+experiment={name}"]
+    return compose("ppo_trainer", words, return_hydra_config=True)
+
+
 COMBINED = ["lora,one_gpu", "qwen2_5_vl_3b,one_gpu", "cpu,zoom_cpu", "lora,one_gpu,zoom"]
 ALONE = [name for name in OPTIONS if name not in ("one_gpu", "zoom_cpu")]
 """Options that work without another: the 7B model does not fit on one GPU, and the embedded model's
 zoom tool needs the option cpu."""
 
 
-@pytest.fixture(scope="module", params=["", *ALONE, *COMBINED])
+@pytest.fixture(
+    scope="module",
+    params=["", *ALONE, *COMBINED, *EXPERIMENTS],
+    ids=lambda one: one.stem if isinstance(one, Path) else one,
+)
 def configuration(request: pytest.FixtureRequest, hydra: None, complete_folder: Path) -> DictConfig:
-    """The recipe without options, with each and with some combined; data and model exist."""
-    config = composed([request.param] if request.param else [])
+    """The recipe without options, with each and with some combined, and the examples.
+
+    Data and model exist.
+    """
+    if isinstance(request.param, Path):
+        config = composed_example(request.param.stem)
+    else:
+        config = composed([request.param] if request.param else [])
     OmegaConf.set_struct(config, False)
     config.data.folder = str(complete_folder)
     config.trainer.default_local_dir = str(complete_folder)
@@ -344,11 +363,18 @@ def test_recipes_of_users_build_on_ours(hydra: None, tmp_path: Path) -> None:
     assert config.algorithm.norm_adv_by_std_in_grpo is False
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_every_key_has_a_comment_above(name: str) -> None:
-    lines = (RECIPES / name).read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize(("name", "gpus"), [("one_gpu", 1), ("one_node", 8), ("eight_nodes", 64)])
+def test_examples_are_for_1_8_and_64_gpus(hydra: None, name: str, gpus: int) -> None:
+    trainer = composed_example(name).trainer
+    assert trainer.n_gpus_per_node * trainer.nnodes == gpus
+    assert name in {path.stem for path in EXPERIMENTS}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_every_key_has_a_comment_above(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
     bare = [
-        f"{name}:{number}: {line.strip()}"
+        f"{path.name}:{number}: {line.strip()}"
         for number, (above, line) in enumerate(zip(["", *lines], lines, strict=False), 1)
         if re.match(r"\s*(- )?[\w./@-]+:( |$)", line) and not above.lstrip().startswith("#")
     ]
@@ -362,10 +388,10 @@ def test_recipes_are_read_from_the_package(name: str) -> None:
     assert shipped.read_text(encoding="utf-8") == (RECIPES / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_no_duplicate_keys(name: str) -> None:
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_no_duplicate_keys(path: Path) -> None:
     """With duplicate keys YAML silently uses the last one."""
-    yaml.load((RECIPES / name).read_text(encoding="utf-8"), Loader=OneOfEach)
+    yaml.load(path.read_text(encoding="utf-8"), Loader=OneOfEach)
 
 
 class OneOfEach(yaml.SafeLoader):

@@ -775,3 +775,37 @@ def test_reported_feeds(name: str, shared_data: Path) -> None:
     assert len(located.network.lines) == lines
     assert message in " ".join(located.notes)
     assert bool(message) == bool(located.notes)
+
+
+def test_transfers_are_walking_links(tmp_path: Path) -> None:
+    rows = "from_stop_id,to_stop_id,transfer_type\nB,F,2\nF,B,2\nA,A,2\nD,G,3\nE,nowhere,0\n"
+    located = read(tmp_path, tables(transfers=rows))
+    index = {stop.name: stop.index for stop in located.network.stops}
+    assert located.walks == (tuple(sorted((index["Bridge"], index["Forum"]))),)
+    assert place_network(located).walks == located.walks
+
+
+@pytest.mark.parametrize(
+    ("code", "station", "language"),
+    [
+        ("de", "Am Markt", "german"),
+        ("ES", "Plaza", "spanish"),
+        ("ru", "Площадь", "cyrillic"),
+        ("ru", "Ploshchad", "english"),
+        ("sw", "Soko", "english"),
+        ("", "Market", "english"),
+    ],
+)
+def test_the_language_of_the_other_words(
+    tmp_path: Path, code: str, station: str, language: str
+) -> None:
+    header = "agency_id,agency_name,agency_url,agency_timezone,agency_lang"
+    content = tables(agency=f"{header}\n1,A,http://a,UTC,{code}\n")
+    content["stops"] = content["stops"].replace("Airport", station)
+    assert read(tmp_path, content).language == language
+
+
+def test_a_fault_in_the_table_of_transfers_is_a_note(tmp_path: Path) -> None:
+    located = read(tmp_path, tables(transfers="x,x\n1,2\n"))
+    (note,) = (note for note in located.notes if note.startswith("transfers.txt"))
+    assert "left out" in note and not located.walks

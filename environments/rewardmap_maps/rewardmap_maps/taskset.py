@@ -32,7 +32,7 @@ class MapData(vf.TaskData):
 class MapTask(vf.Task[MapData]):
     """The reward and its parts."""
 
-    def score(self, trace: vf.Trace) -> Score:
+    def judge(self, trace: vf.Trace) -> Score:
         """Score the last answer of the model; without an answer the score is 0."""
         truth = GroundTruth.from_json(self.data.truth, "task")
         network = parse_network(json.loads(self.data.network), truth.country, truth.city)
@@ -43,17 +43,17 @@ class MapTask(vf.Task[MapData]):
     @vf.reward(weight=1.0)
     async def reward(self, trace: vf.Trace) -> float:
         """Return the reward of training."""
-        return self.score(trace).score
+        return self.judge(trace).score
 
     @vf.metric
     async def accuracy(self, trace: vf.Trace) -> float:
         """Return 1 for a correct answer, else 0."""
-        return self.score(trace).acc
+        return self.judge(trace).acc
 
     @vf.metric
     async def readable(self, trace: vf.Trace) -> float:
         """Return 1 for an answer in the requested form, else 0."""
-        return float(self.score(trace).readable)
+        return float(self.judge(trace).readable)
 
 
 class MapTasksetConfig(vf.TasksetConfig):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rewardmap_verl.drawing import MapStyle, layout_from_coordinates
@@ -100,7 +101,8 @@ def place_network(located: Located) -> PlacedNetwork:
             f"A drawn map shows at most {MAX_STOPS}. Choose fewer types of routes (--route-type).",
         )
     title = network.city.replace("_", " ").title()
-    return layout_from_coordinates(network, _unwrapped(located.places), title)
+    placed = layout_from_coordinates(network, _unwrapped(located.places), title)
+    return replace(placed, language=located.language, walks=located.walks)
 
 
 def _unwrapped(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

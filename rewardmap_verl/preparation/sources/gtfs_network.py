@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.sources.gtfs_extras import feed_language, walking_pairs
 from rewardmap_verl.preparation.sources.gtfs_lines import LineRoutes, group_routes, read_routes
 from rewardmap_verl.preparation.sources.gtfs_order import Pattern, running_order
 from rewardmap_verl.preparation.sources.gtfs_stations import Station, distance, read_stations
@@ -35,6 +36,10 @@ class Located:
     """(latitude, longitude) in degrees, in the order of ``network.stops``."""
     notes: tuple[str, ...] = ()
     """What was decided where the feed leaves a choice."""
+    language: str = "english"
+    """Language of the other words on the map."""
+    walks: tuple[tuple[int, int], ...] = ()
+    """Pairs of stops between which the feed has a transfer."""
 
 
 def network_of_feed(
@@ -82,7 +87,10 @@ def network_of_feed(
         for one in built
         if not _has_full_trip(one, patterns)
     ]
-    return Located(located.network, located.places, (*renamed, *notes, *found.notes, *inferred))
+    language = feed_language(feed, (stop.name for stop in located.network.stops))
+    walks = walking_pairs(feed, found.of_stop, _stations_of(built), notes)
+    all_notes = (*renamed, *notes, *found.notes, *inferred)
+    return Located(located.network, located.places, all_notes, language, walks)
 
 
 def _has_full_trip(one: _Built, patterns: Mapping[str, Counter[Pattern]]) -> bool:
@@ -186,10 +194,15 @@ def _order(
     return running_order(together, lambda a, b: distance(stations[a], stations[b]))
 
 
+def _stations_of(built: Sequence[_Built]) -> list[str]:
+    """Return the stations in the order of the network's stops."""
+    return list(dict.fromkeys(s for one in built for path in one.paths for s in path))
+
+
 def _network(
     country: str, city: str, built: Sequence[_Built], stations: Mapping[str, Station]
 ) -> Located:
-    used = list(dict.fromkeys(s for one in built for path in one.paths for s in path))
+    used = _stations_of(built)
     index = {station: i for i, station in enumerate(used)}
     lines = []
     for one in built:

@@ -60,6 +60,8 @@ def drawing_identity(placed: PlacedNetwork, style: object) -> str:
             placed.courses,
             placed.title,
             placed.grain,
+            placed.language,
+            placed.walks,
             style,
         ]
     )
