@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rewardmap_verl.commands.failure import fail
+from rewardmap_verl.commands.output_format import Format, FormatOption, write_json
 from rewardmap_verl.commands.reward_options import ConfigOption, SetOption
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.rows import (
@@ -50,6 +52,7 @@ def audit(
     show: Annotated[bool, typer.Option(help="Print the best wrong answer of each group.")] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
+    format: FormatOption = Format.TABLE,
 ) -> None:
     """Search for wrong answers that score too high, and measure what text alone gives away.
 
@@ -79,11 +82,20 @@ def audit(
         fail(error)
     if not groups:
         fail(DataError(data, hint="There is no valid question to audit."))
+    breaches = [breach for g in groups for audit in g.audits for breach in audit.breaches]
+    if format is Format.JSON:
+        write_json(
+            {
+                "groups": [_as_json(group) for group in groups],
+                "leaks": [asdict(leak) for leak in leaks],
+                "breaches": [asdict(breach) for breach in breaches],
+            }
+        )
+        raise typer.Exit(bool(breaches))
     console.print(_table(groups))
     console.print(_leak_table(leaks))
     if show:
         _show_closest(groups, console)
-    breaches = [breach for g in groups for audit in g.audits for breach in audit.breaches]
     if not breaches:
         console.print("[green]All guarantees hold for every answer that was tried.[/]")
         return
@@ -92,6 +104,26 @@ def audit(
         text = f"{breach.rule}: {breach.where}, {breach.answer.name}\n{breach.answer.text}\n"
         console.print(_plain(text))
     raise typer.Exit(1)
+
+
+def _as_json(group: AuditGroup) -> dict[str, Any]:
+    """Return a group's questions with the rewards of the gold and of the best wrong answer."""
+    return {
+        "type": str(group.type),
+        "transfers": group.transfers,
+        "questions": [
+            {
+                "where": audit.row.where,
+                "gold": audit.gold.score.score,
+                "best_wrong": {
+                    "name": audit.best_wrong.name,
+                    "text": audit.best_wrong.text,
+                    "score": audit.best_wrong.score.score,
+                },
+            }
+            for audit in group.audits
+        ],
+    }
 
 
 def _questions(data: Path, networks: Path | None) -> Iterator[QuestionRow]:

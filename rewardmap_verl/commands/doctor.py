@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
+
+from rewardmap_verl.commands.output_format import Format, FormatOption, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +20,7 @@ __all__ = ["doctor"]
 STYLES = {"good": "green", "note": "yellow", "missing": "red"}
 
 
-def doctor() -> None:
+def doctor(format: FormatOption = Format.TABLE) -> None:
     """Show versions, platform, plugins and devices, and what is missing.
 
     The exit code is 1 if training cannot run here.
@@ -27,6 +30,11 @@ def doctor() -> None:
     from rewardmap_verl.preflight.doctor import can_train, examine_installation
 
     console = Console()
+    if format is Format.JSON:
+        results = list(examine_installation())
+        can = can_train(results)
+        write_json({"can_train": can, "checks": [asdict(result) for result in results]})
+        raise typer.Exit(not can)
     with console.status("Checking the installation (importing verl takes some seconds)"):
         results = list(examine_installation())
     console.print(report_table(results))

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.commands.reward_options import ConfigOption, NetworksOption, SetOption
+from rewardmap_verl.commands.output_format import Format, FormatOption, write_json
+from rewardmap_verl.commands.reward_options import (
+    ConfigOption,
+    DataOption,
+    NetworksOption,
+    SetOption,
+)
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import (
     MISSING,
     JsonLine,
-    NetworkFolder,
     QuestionRow,
     read_json_lines,
     read_row,
@@ -33,18 +39,27 @@ __all__ = ["explain"]
 def explain(
     rows: Annotated[
         Path,
-        typer.Argument(help="JSON Lines file with questions and responses, or a rollout dump."),
+        typer.Argument(
+            help="JSON Lines file with questions and responses, a rollout dump, or a folder of "
+            "`rewardmap evaluate` or of dumps."
+        ),
     ],
-    networks: NetworksOption,
+    networks: NetworksOption = None,
+    data: DataOption = None,
     row: Annotated[
-        str, typer.Option(help="Row to explain: its 1-based line number or its id.")
-    ] = "1",
+        str,
+        typer.Option(
+            help="Row to explain: its id or its 1-based line number; of evaluated answers, the "
+            "question's row in the split."
+        ),
+    ] = "",
     response: Annotated[
         Path | None,
         typer.Option(help="File with another answer to explain; - for standard input."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
+    format: FormatOption = Format.TABLE,
 ) -> None:
     """Explain the reward of one answer.
 
@@ -60,12 +75,35 @@ def explain(
 
     try:
         settings = load_settings(config, set_)
-        chosen = read_row(_find(rows, row), NetworkFolder(networks))
+        chosen = _chosen(rows, row, networks, data)
         answer = _answer(chosen, response)
         found = explain_answer(answer, chosen.truth, chosen.network, settings)
     except (DataError, ConfigError) as error:
         fail(error)
-    show(found, Console())
+    if format is Format.JSON:
+        write_json(asdict(found))
+    else:
+        show(found, Console())
+
+
+def _chosen(path: Path, row: str, networks: Path | None, data: Path | None) -> QuestionRow:
+    """Return a row with its question; the first one by default.
+
+    Raises:
+        DataError: There is no such row, or its question is not found.
+        ConfigError: The networks are needed and not given.
+    """
+    from rewardmap_verl.commands.reward_options import networks_of
+    from rewardmap_verl.evaluation.logged_rows import is_answer_log, logged_rows
+    from rewardmap_verl.evaluation.saved import find_saved
+
+    path = find_saved(path)
+    if not is_answer_log(path):
+        return read_row(_find(path, row or "1"), networks_of(path, networks, data))
+    for index, found in logged_rows(path, data):
+        if row in ("", str(index)):
+            return found
+    raise DataError(path, "row", row, "Give the question's row in the split, starting at 0.")
 
 
 def _find(path: Path, wanted: str) -> JsonLine:

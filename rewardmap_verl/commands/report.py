@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -22,7 +22,10 @@ __all__ = ["report"]
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs; several are compared side by side.")
+        list[Path],
+        typer.Argument(
+            help="Folders of runs or of `rewardmap evaluate`; several are compared side by side."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -47,6 +50,14 @@ def report(
             "the steps of the run, with intervals, majority answers and stages."
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Write the report again whenever the run has new steps, until Ctrl-C; an open "
+            "page follows.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -59,6 +70,8 @@ def report(
     needs neither server nor network. A run in progress is shown up to its last step.
 
     Try it: **rewardmap report runs/synthetic**
+
+    A run in progress: **rewardmap report runs/synthetic --watch**
 
     The learning curve as a picture: **rewardmap report runs/synthetic --curve curve.svg**
     """
@@ -77,17 +90,38 @@ def report(
             typer.echo(write_run_list(runs[0], found, output or runs[0] / "report"))
             return
         settings = load_settings(config, set_) if config or set_ else None
-        with _progress(console) as start:
-            done = write_report(
-                runs,
-                output or runs[0] / "report",
-                data=data or (),
-                logs=logs or (),
-                evaluations=evaluation or (),
-                config=settings,
-                start=start,
-            )
-    _show(done, console)
+
+        def write() -> Report:
+            with _progress(console) as start:
+                return write_report(
+                    runs,
+                    output or runs[0] / "report",
+                    data=data or (),
+                    logs=logs or (),
+                    evaluations=evaluation or (),
+                    config=settings,
+                    start=start,
+                    watched=watch,
+                )
+
+        if watch:
+            _follow(runs, write, console)
+        _show(write(), console)
+
+
+def _follow(runs: list[Path], write: Callable[[], Report], console: Console) -> NoReturn:
+    """Write a report again and again, until Ctrl-C."""
+    from rewardmap_verl.reports.watch import new_states
+
+    try:
+        for state in new_states(runs):
+            if not state:
+                console.print("waiting for the first step", highlight=False)
+                continue
+            _show(write(), console)
+    except KeyboardInterrupt:
+        pass
+    raise typer.Exit(130)
 
 
 def _write_curve(runs: list[Path], curve: Path) -> Path:

@@ -10,12 +10,27 @@ import typer
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.rewards.config import BLOCK, RewardConfig, load_reward_config
+from rewardmap_verl.rewards.rows import NetworkFolder
 
-__all__ = ["ConfigOption", "NetworksOption", "SetOption", "load_settings"]
+__all__ = [
+    "ConfigOption",
+    "DataOption",
+    "NetworksOption",
+    "SetOption",
+    "load_settings",
+    "networks_of",
+]
 
 NetworksOption = Annotated[
-    Path,
-    typer.Option(help="Folder of networks, COUNTRY/CITY.json; networks/ in a prepared folder."),
+    Path | None,
+    typer.Option(
+        help="Folder of networks, COUNTRY/CITY.json; networks/ in a prepared folder. Not needed "
+        "for answers of `rewardmap evaluate` and for dumps of a run."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Prepared folder of the questions [default: that of the answers]."),
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -25,6 +40,32 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Setting as KEY=VALUE, repeatable: alpha=0.7, map_weights.hard=2."),
 ]
+
+
+def networks_of(rows: Path, networks: Path | None, data: Path | None) -> NetworkFolder:
+    """Return the networks of the questions in a file.
+
+    Args:
+        rows: The file; for a dump of a run, the data of the run are found.
+        networks: The folder of networks, if it is given.
+        data: The prepared folder, if it is given.
+
+    Raises:
+        ConfigError: No folder is given, and the file is not in the folder of a run.
+        DataError: The folder does not exist.
+    """
+    from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
+    from rewardmap_verl.reports.prepared import data_folders
+    from rewardmap_verl.reports.runs import read_metadata
+
+    notes = (folder / METADATA_NAME for folder in rows.resolve().parents)
+    note = next((path for path in notes if path.is_file()), None)
+    folders = [data] if data else data_folders(read_metadata(note))
+    if networks is None and folders:
+        networks = folders[0] / "networks"
+    if networks is None:
+        raise ConfigError("--networks", hint="Give the folder of networks, COUNTRY/CITY.json.")
+    return NetworkFolder(networks)
 
 
 def load_settings(file: Path | None, changes: list[str] | None) -> RewardConfig:

@@ -12,7 +12,12 @@ from typing import Annotated, Any, BinaryIO, Final
 import typer
 
 from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.commands.reward_options import ConfigOption, SetOption
+from rewardmap_verl.commands.reward_options import (
+    ConfigOption,
+    DataOption,
+    NetworksOption,
+    SetOption,
+)
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.rewards.benchmark import benchmark_verdict
 from rewardmap_verl.rewards.config import RewardConfig
@@ -37,19 +42,14 @@ Scored = tuple[dict[str, Any], DataError | None]
 
 def score(
     rows: Annotated[
-        Path, typer.Argument(help="JSON Lines file with a question and a response per line.")
-    ],
-    networks: Annotated[
-        Path | None,
-        typer.Option(help="Folder of networks, COUNTRY/CITY.json; networks/ in a prepared folder."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Prepared folder of the questions, for the answers of `rewardmap evaluate`. "
-            "Defaults to the folder that was evaluated."
+        Path,
+        typer.Argument(
+            help="JSON Lines file with a question and a response per line, a rollout dump, or a "
+            "folder of `rewardmap evaluate` or of dumps."
         ),
-    ] = None,
+    ],
+    networks: NetworksOption = None,
+    data: DataOption = None,
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="Output file [default: standard output].")
     ] = None,
@@ -61,8 +61,8 @@ def score(
 
     Each row has `city, country, type, station_1, station_2, answer, question_transfer_count,
     difficulty_city, response` and optionally `id`; lines of a rollout dump are accepted as well.
-    The answers that `rewardmap evaluate` writes need no `--networks`; their `id` is the question's
-    row in the split.
+    The answers that `rewardmap evaluate` writes and the dumps of a run need no `--networks`. The
+    `id` of an evaluated answer is the question's row in the split.
 
     One line is written per row, in order: `id, score, acc, format, correctness, detail, weight,
     benchmark_acc, error`. `benchmark_acc` is the accuracy as the benchmark's own scripts read the
@@ -113,15 +113,16 @@ def _scored(
         DataError: The file or its data cannot be read.
         ConfigError: The networks are needed and not given.
     """
+    from rewardmap_verl.commands.reward_options import networks_of
     from rewardmap_verl.evaluation.logged_rows import is_answer_log, logged_rows
+    from rewardmap_verl.evaluation.saved import find_saved
 
+    rows = find_saved(rows)
     if is_answer_log(rows):
         for index, row in logged_rows(rows, data):
             yield _score_row(index, row, config)
         return
-    if networks is None:
-        raise ConfigError("--networks", hint="Give the folder of networks, COUNTRY/CITY.json.")
-    folder = NetworkFolder(networks)
+    folder = networks_of(rows, networks, data)
     for line in read_json_lines(rows):
         yield _score_line(line, folder, config)
 

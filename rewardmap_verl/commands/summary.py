@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.commands.output_format import Format, FormatOption, write_json
 
 __all__ = ["summary"]
-
-
-class Format(str, Enum):
-    """Formats of the summary."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def summary(
     run: Annotated[
         Path, typer.Argument(help="Folder of the run, or of its checkpoints, or its record.")
     ],
-    format: Annotated[
-        Format, typer.Option(help="Tables to read, or JSON with the same values for scripts.")
-    ] = Format.TABLE,
+    format: FormatOption = Format.TABLE,
 ) -> None:
     """Show what a run trained and what it learned, with chance and majority beside it.
 
@@ -43,6 +33,6 @@ def summary(
     with readable_errors():
         found = summary_of(run)
     if format is Format.JSON:
-        typer.echo(json.dumps({**asdict(found), "conclusions": found.conclusions}))
+        write_json({**asdict(found), "conclusions": found.conclusions})
     else:
         Console().print(summary_table(found))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.commands.output_format import Format, FormatOption, write_json
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.preparation.validate import faults
 
@@ -25,6 +26,7 @@ def validate(
     answers: Annotated[
         bool, typer.Option(help="Score the perfect answer of every row; this needs no model.")
     ] = True,
+    format: FormatOption = Format.TABLE,
 ) -> None:
     """Check a prepared folder.
 
@@ -38,6 +40,9 @@ def validate(
     with readable_errors():
         found = list(islice(faults(folder, answers), _MAX_FAULTS))
         manifest = read_manifest(folder)
+    if format is Format.JSON:
+        write_json({"faults": found, "rows": manifest.rows, "maps": len(manifest.maps)})
+        raise typer.Exit(bool(found))
     for fault in found[:_FAULTS_SHOWN]:
         console.print(f"[red]✗[/] {escape(fault)}", soft_wrap=True)
     if len(found) > _FAULTS_SHOWN:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rewardmap_verl.evaluation.baselines import BASELINES
 from rewardmap_verl.evaluation.questions import Mask
 from rewardmap_verl.evaluation.results import Evaluation, evaluate_answers
+from rewardmap_verl.evaluation.saved import LOG_NAME
 from rewardmap_verl.evaluation.sources import AnswerSources
 from rewardmap_verl.evaluation.weights import Weights
 from rewardmap_verl.rewards.config import RewardConfig
@@ -95,7 +96,7 @@ class Evaluator:
         Raises:
             DataError, ConfigError: A source, its answers or a log cannot be used.
         """
-        found = [self.evaluate(source, name, log or folder / "answers.jsonl")]
+        found = [self.evaluate(source, name, log or folder / LOG_NAME)]
         if against is not None:
             second = self.sources.default_name(against)
             second = f"{second} (second)" if second == name else second

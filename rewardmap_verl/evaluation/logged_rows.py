@@ -13,7 +13,7 @@ from rewardmap_verl.evaluation.questions import read_questions
 from rewardmap_verl.evaluation.saved import read_saved
 from rewardmap_verl.rewards.rows import QuestionRow, read_json_lines
 
-__all__ = ["is_answer_log", "logged_rows"]
+__all__ = ["is_answer_log", "logged_folder", "logged_rows"]
 
 
 def _header(path: Path) -> Mapping[str, object]:
@@ -42,7 +42,7 @@ def logged_rows(path: Path, data: Path | None = None) -> Iterator[tuple[int, Que
         DataError: The data are missing or others, or a row has no question.
     """
     header = _header(path)
-    folder = data or _folder(header, path)
+    folder = data or logged_folder(path)
     questions = read_questions(folder, str(header.get("split") or "test"))
     saved = read_saved(path)
     check_fingerprint(saved, questions)
@@ -55,8 +55,13 @@ def logged_rows(path: Path, data: Path | None = None) -> Iterator[tuple[int, Que
         yield question.index, QuestionRow(*place, question.prompt)
 
 
-def _folder(header: Mapping[str, object], path: Path) -> Path:
-    folder = header.get("folder")
+def logged_folder(path: Path) -> Path:
+    """Return the prepared folder that a log names.
+
+    Raises:
+        DataError: It names none, or the folder is gone.
+    """
+    folder = _header(path).get("folder")
     if isinstance(folder, str) and folder and (Path(folder) / "manifest.json").is_file():
         return Path(folder)
     found = json.dumps(folder) if folder else "no folder"

@@ -27,11 +27,13 @@ from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.rewards.response_text import last_turn, response_text
 from rewardmap_verl.rewards.rows import read_json_lines
 
-__all__ = ["OWN_FORMAT", "SavedAnswers", "SavedRow", "find_saved", "read_saved"]
+__all__ = ["LOG_NAME", "OWN_FORMAT", "SavedAnswers", "SavedRow", "find_saved", "read_saved"]
 
 _FACTS: Final = ("country", "city", "type", "station_1", "station_2")
 _TABLES: Final = (".xlsx", ".tsv", ".csv", ".json")
 _RESPONSES: Final = ("response", "prediction", "output", "answer_text")
+LOG_NAME: Final = "answers.jsonl"
+"""Name of the answer log in a folder of ``rewardmap evaluate``."""
 OWN_FORMAT: Final = "rewardmap's answers"
 """Format of the logs that ``rewardmap evaluate`` writes."""
 
@@ -79,14 +81,16 @@ class SavedAnswers:
 def find_saved(path: Path) -> Path:
     """Return the file of answers in a folder, or the file itself.
 
-    In a folder of verl's dumps it is the newest step, in one of VLMEvalKit the file of
-    ReasonMap-Plus.
+    In a folder of ``rewardmap evaluate`` it is the answer log, in one of verl's dumps the newest
+    step, in one of VLMEvalKit the file of ReasonMap-Plus.
 
     Raises:
         DataError: There are no answers.
     """
     if path.is_file():
         return path
+    if (path / LOG_NAME).is_file():
+        return path / LOG_NAME
     dumps = [p for p in path.glob("*.jsonl") if p.stem.isdecimal()] if path.is_dir() else []
     if dumps:
         return max(dumps, key=lambda p: int(p.stem))

@@ -15,11 +15,14 @@ from rewardmap_verl.reports.runs import Run
 from rewardmap_verl.reports.scripts import write_script
 from rewardmap_verl.reports.traces import GroupTrace, NetworkCache, trace_group
 from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.transit.city_titles import city_title
 
 __all__ = ["AnswerChange", "Browser", "RunSource", "write_browser"]
 
 _GROUPS_IN_A_PIECE = 40
 _BYTES_OF_TITLE = 120
+_FRAME = 0.008
+"""Distance of a frame from its name, as a share of the longer side of the map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class _Validations:
     def largest(self) -> AnswerChange | None:
         """Return the largest change; ``None`` if nothing changed."""
         changed = [one for one in self.last.values() if one.after != one.before]
-        return max(changed, key=lambda one: abs(one.after - one.before), default=None)
+        return max(changed, key=lambda one: (abs(one.after - one.before), -one.group), default=None)
 
 
 @dataclass(slots=True)
@@ -132,7 +135,7 @@ def write_browser(
 
 _COLUMNS = (
     "run", "part", "step", "stage", "type", "city", "difficulty", "map", "title", "rewards",
-    "right", "unreadable", "highest",
+    "right", "unreadable", "highest", "question",
 )  # fmt: skip
 
 
@@ -151,6 +154,7 @@ def _write_run(
     }
     faults = browser.faults.setdefault(run.name, [])
     validations = _Validations()
+    questions: dict[str, int] = {}
     for dump in run.dumps:
         for group in read_groups(dump.path):
             if isinstance(group, DataError):
@@ -160,7 +164,9 @@ def _write_run(
             stage = stages.get((group.part, group.step, str(group.truth.type)), "")
             place = _map_number(group, networks, pieces, faults)
             validations.add(group, traced, len(pieces.rows))
-            pieces.add(_row(number, stage, place, group, traced), traced.detail)
+            held_out = group.part == "val"
+            question = questions.setdefault(group.truth_text, len(questions)) if held_out else -1
+            pieces.add(_row(number, stage, place, question, group, traced), traced.detail)
             browser.groups += 1
             browser.answers += len(group.rollouts)
             browser.differ[run.name] = browser.differ.get(run.name, 0) + traced.differ
@@ -182,13 +188,24 @@ def _map_number(
         try:
             picture = write_picture(found, pieces.folder, number)
             drawn = _write_schematic(found, networks, pieces.folder, number)
+            frames = _frames(found, networks)
         except DataError as error:
             faults.append(str(error))
             pieces.maps[key] = -1
         else:
             pieces.maps[key] = number
-            pieces.pictures.append({**picture, "schematic": drawn})
+            pieces.pictures.append({**picture, "schematic": drawn, "frames": frames})
     return pieces.maps[key]
+
+
+def _frames(found: PreparedMap, networks: NetworkCache) -> list[list[float]]:
+    """Return the frames of names that are drawn over their stops: left, top, width, height."""
+    _, geometry = networks.get(found)
+    if geometry is None or found.positions is None:
+        return []
+    frames = geometry.frames(_FRAME * max(found.record.width, found.record.height))
+    boxes = ((*one[0], one[2][0] - one[0][0], one[2][1] - one[0][1]) for one in frames)
+    return [[round(value, 2) for value in box] for box in boxes]
 
 
 def _write_schematic(found: PreparedMap, networks: NetworkCache, folder: Path, number: int) -> bool:
@@ -200,7 +217,24 @@ def _write_schematic(found: PreparedMap, networks: NetworkCache, folder: Path, n
     return drawn is not None
 
 
-def _row(number: int, stage: str, place: int, group: RolloutGroup, traced: GroupTrace) -> list[Any]:
+def _row(
+    number: int,
+    stage: str,
+    place: int,
+    question: int,
+    group: RolloutGroup,
+    traced: GroupTrace,
+) -> list[Any]:
+    """Return a row of the index; see ``_COLUMNS``.
+
+    Args:
+        number: Number of the run.
+        stage: Stage of a training step.
+        place: Number of the map.
+        question: Number of a held-out question, the same in all validations; -1 in training.
+        group: The group.
+        traced: Its explanation.
+    """
     truth = group.truth
     return [
         number,
@@ -208,7 +242,7 @@ def _row(number: int, stage: str, place: int, group: RolloutGroup, traced: Group
         group.step,
         stage,
         str(truth.type),
-        f"{truth.country}/{truth.city}",
+        city_title(truth.country, truth.city),
         truth.difficulty_city,
         place,
         _title(group),
@@ -216,6 +250,7 @@ def _row(number: int, stage: str, place: int, group: RolloutGroup, traced: Group
         [None if right is None else int(right) for right in traced.right],
         traced.unreadable,
         traced.highest,
+        question,
     ]
 
 

@@ -11,9 +11,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from rewardmap_verl.curriculum.groups import Group, group_metrics, without_repeats
-from rewardmap_verl.reports.held_out import read_baselines
-from rewardmap_verl.reports.learning_curve import learning_curves, visits
+from rewardmap_verl.curriculum.groups import (
+    DIRECT,
+    EVERY_TYPE,
+    WITH_TRANSFERS,
+    Group,
+    group_metrics,
+    without_repeats,
+)
+from rewardmap_verl.reports.learning_curve import LearningCurve, learning_curves, visits
 from rewardmap_verl.reports.runs import Run
 from rewardmap_verl.rewards.config import RewardConfig
 
@@ -26,9 +32,17 @@ Points = list[tuple[int, float]]
 
 _COLORS = ("#2a6fdb", "#d1495b", "#1b998b", "#e08e0b", "#7b4fbf", "#5c6770")
 _PART_COLORS = {"format": "#7b8794", "correctness": "#2a6fdb", "detail": "#e08e0b"}
+_TYPE_COLORS = {
+    "TorF1": "#d1495b", "TorF2": "#e08e0b", "Counting1": "#7b4fbf", "Counting2": "#1b998b",
+    "Counting3": "#7a9a01", "planning": "#2a6fdb", EVERY_TYPE: "#5c6770",
+}  # fmt: skip
+"""The color of a question type in every chart; others take those of ``_COLORS`` in turn."""
 _DASHES = ("solid", "dash", "dot")
+_PART_DASHES = {DIRECT: "dash", WITH_TRANSFERS: "dashdot"}
 _SMOOTHED_FROM = 60
 """From this number of steps on, single steps are drawn faintly behind their running mean."""
+_TYPE_SMOOTHED_FROM = 12
+"""The same for the curve of a question type, which lies among others."""
 
 _NARROWEST = 0.1
 """Minimum share of all steps for a stage's band to show its name."""
@@ -39,31 +53,31 @@ def stages_of(run: Run) -> list[tuple[str, int, int]]:
     return visits(run.entries)
 
 
-def make_charts(runs: Sequence[Run], configs: Sequence[RewardConfig] = ()) -> list[Chart]:
+def make_charts(
+    runs: Sequence[Run],
+    configs: Sequence[RewardConfig] = (),
+    majority: Mapping[int, float] | None = None,
+) -> list[Chart]:
     """Return the charts of one run, or of several together; charts without points are omitted.
 
     Args:
         runs: The runs.
         configs: The reward's settings of each run; the defaults where there are none.
+        majority: Of one run, whether the majority answer is correct, by row of the validation data.
     """
     settings = {run.name: config for run, config in zip(runs, configs, strict=False)}
+    single = len(runs) == 1
+    curves = learning_curves(runs[0].entries, majority) if single else []
     charts = [
-        _chart(
-            runs,
-            "Reward",
-            "Mean over a step's answers, as a share of the maximum reward of their questions, so "
-            "that stages compare.",
-            [("reward", _reward_share(settings))],
-            percent=True,
-        ),
+        *([_held_out(runs[0], curves)] if single else []),
+        _reward(runs, settings),
+        *([_trained_accuracy(runs[0], curves)] if single else [_accuracy(runs)]),
         _chart(
             runs,
             "Parts of the reward",
             "Before α and W; detail is for planning only.",
             [(name, _recorded(name)) for name in ("format", "correctness", "detail")],
         ),
-        _accuracy(runs),
-        *(_held_out(run) for run in runs[:1] if len(runs) == 1),
         _chart(
             runs,
             "Groups without signal",
@@ -109,13 +123,29 @@ def maximum_reward(group: Group, config: RewardConfig) -> float:
     return weight * (config.format_value + config.correctness + detail)
 
 
-def _reward_share(settings: Mapping[str, RewardConfig]) -> Callable[[Run], Points]:
-    """Return a reader of each step's reward as a share of the maximum."""
+def _reward(runs: Sequence[Run], settings: Mapping[str, RewardConfig]) -> Chart:
+    """Chart the reward by question type, or of all types for several runs."""
+    note = "As a share of the maximum reward of the questions; mean over a step's answers."
+    if len(runs) > 1:
+        return _chart(runs, "Reward", note, [("reward", _reward_share(settings))], percent=True)
+    figure = go.Figure()
+    for kind in _kinds(runs[0]):
+        points = _reward_share(settings, kind)(runs[0])
+        for trace in _type_lines(points, kind):
+            figure.add_trace(trace)
+    note += " A curve for each type, because stages with harder types have lower rewards."
+    return _finished(figure, runs, "Reward by type", note, percent=True)
+
+
+def _reward_share(
+    settings: Mapping[str, RewardConfig], kind: str | None = None
+) -> Callable[[Run], Points]:
+    """Return a reader of each step's reward as a share of the maximum, of a type or of all."""
 
     def points(run: Run) -> Points:
         config = settings.get(run.name) or RewardConfig()
         shares = (
-            (entry.step, list(_shares(entry.groups, config)))
+            (entry.step, list(_shares(entry.groups, config, kind)))
             for entry in run.entries
             if entry.part == "train"
         )
@@ -124,8 +154,10 @@ def _reward_share(settings: Mapping[str, RewardConfig]) -> Callable[[Run], Point
     return points
 
 
-def _shares(groups: Sequence[Group], config: RewardConfig) -> Iterator[float]:
+def _shares(groups: Sequence[Group], config: RewardConfig, kind: str | None) -> Iterator[float]:
     for group in without_repeats(groups):
+        if kind not in (None, group.kind):
+            continue
         highest = maximum_reward(group, config)
         for score in group.scores.get("score", ()):
             if score is not None and highest > 0:
@@ -191,7 +223,13 @@ def _by_type(
         series = [(title.lower(), _recorded(name))]
     if logged and not any(read(run) for _, read in series for run in runs):
         series = [(title.lower(), _logged(logged))]
-    return _chart(runs, title, note, series, percent)
+    if len(series) < 2:
+        return _chart(runs, title, note, series, percent)
+    figure = go.Figure()
+    for kind, read in series:
+        for trace in _type_lines(read(runs[0]), kind):
+            figure.add_trace(trace)
+    return _finished(figure, runs, title, note, percent)
 
 
 def _chart(
@@ -232,27 +270,66 @@ def _accuracy(runs: Sequence[Run]) -> Chart:
     return _finished(figure, runs, "Accuracy", f"{note}held-out maps.", percent=True)
 
 
-def _held_out(run: Run) -> Chart:
-    """Chart the held-out accuracy of each type, with the majority answer as a dashed line."""
-    baselines = read_baselines(run.config)
+def _held_out(run: Run, curves: Sequence[LearningCurve]) -> Chart:
+    """Chart the held-out accuracy of each type, with the majority answer as a dotted line."""
     figure = go.Figure()
-    for number, curve in enumerate(
-        learning_curves(run.entries, baselines.majority if baselines else None)
-    ):
+    for curve in curves:
         steps = [step for step, _ in curve.points]
-        line = {"color": _color(number), "width": 2}
+        line = {"color": _type_color(curve.name), "dash": _PART_DASHES.get(curve.name, "solid"),
+                "width": 3 if curve.name == EVERY_TYPE else 2}  # fmt: skip
         figure.add_trace(
             go.Scatter(x=steps, y=[round(one.mean, 6) for _, one in curve.points], name=curve.name,
                        legendgroup=curve.name, mode="lines+markers", line=line)
         )  # fmt: skip
-        if curve.majority is not None and len(steps) > 1:
-            figure.add_trace(
-                go.Scatter(x=[steps[0], steps[-1]], y=[curve.majority] * 2, hoverinfo="skip",
-                           legendgroup=curve.name, showlegend=False, mode="lines", opacity=0.6,
-                           line={**line, "width": 1, "dash": "dash"})
-            )  # fmt: skip
-    note = "Dashed: the most frequent answer of the training split. Click a name to hide a type."
-    return _finished(figure, [run], "Held-out accuracy by type", note, percent=True)
+        if len(steps) > 1:
+            for trace in _majority_line(curve, steps[0], steps[-1]):
+                figure.add_trace(trace)
+    return _finished(figure, [run], "Held-out accuracy by type", _MAJORITY_NOTE, percent=True)
+
+
+def _trained_accuracy(run: Run, curves: Sequence[LearningCurve]) -> Chart:
+    """Chart the accuracy of each type in training, with the majority answer as a dotted line."""
+    figure = go.Figure()
+    known = {curve.name: curve for curve in curves}
+    for kind in _kinds(run):
+        points = list(_trained(run, "acc", kind))
+        for trace in _type_lines(points, kind):
+            figure.add_trace(trace)
+        if kind in known and len(points) > 1:
+            for trace in _majority_line(known[kind], points[0][0], points[-1][0]):
+                figure.add_trace(trace)
+    note = f"Share of right answers to the questions of a step. {_MAJORITY_NOTE}"
+    return _finished(figure, [run], "Accuracy in training by type", note, percent=True)
+
+
+_MAJORITY_NOTE = (
+    "Dotted: the most frequent answer of the training split. Click a name to hide a type."
+)
+
+
+def _majority_line(curve: LearningCurve, first: int, last: int) -> Iterator[go.Scatter]:
+    """Yield the majority answer of a type as a line, if it is known."""
+    if curve.majority is not None:
+        line = {"color": _type_color(curve.name), "width": 1, "dash": "dot"}
+        yield go.Scatter(x=[first, last], y=[curve.majority] * 2, hoverinfo="skip", mode="lines",
+                         legendgroup=curve.name, showlegend=False, opacity=0.7,
+                         line=line)  # fmt: skip
+
+
+def _kinds(run: Run) -> list[str]:
+    """Return the question types of a run in the order in which they were trained."""
+    groups = (group for entry in run.entries if entry.part == "train" for group in entry.groups)
+    return list(dict.fromkeys(group.kind for group in groups))
+
+
+def _type_color(kind: str) -> str:
+    whole = kind.partition(",")[0]
+    return _TYPE_COLORS.get(whole) or _color(sum(map(ord, whole)))
+
+
+def _type_lines(points: Points, kind: str) -> Iterator[go.Scatter]:
+    """Yield the curve of a type, which does not start anew in every stage."""
+    yield from _lines(points, kind, _type_color(kind), "solid", (), _TYPE_SMOOTHED_FROM)
 
 
 def _label(run: Run, name: str, single: bool) -> str:
@@ -269,13 +346,18 @@ def _color(number: int) -> str:
 
 
 def _lines(
-    points: Points, name: str, color: str, dash: str, starts: Sequence[int]
+    points: Points,
+    name: str,
+    color: str,
+    dash: str,
+    starts: Sequence[int],
+    smoothed_from: int = _SMOOTHED_FROM,
 ) -> Iterator[go.Scatter]:
     if not points:
         return
     steps, values = [step for step, _ in points], [round(value, 6) for _, value in points]
     line = {"color": color, "dash": dash, "width": 2}
-    if len(points) < _SMOOTHED_FROM:
+    if len(points) < smoothed_from:
         yield go.Scatter(x=steps, y=values, name=name, mode="lines+markers", line=line,
                          marker={"size": 4})  # fmt: skip
         return

@@ -12,7 +12,9 @@ from rewardmap_verl.evaluation.markdown import unescape
 from rewardmap_verl.evaluation.results import FORMAT
 from rewardmap_verl.inputs.parsing import parse_json
 
-__all__ = ["EvaluationTable", "read_evaluation", "read_results", "read_table"]
+__all__ = ["RESULTS_NAME", "EvaluationTable", "read_evaluation", "read_results", "read_table"]
+
+RESULTS_NAME: Final = "results.json"
 
 _HINT: Final = "Give a folder written by `rewardmap evaluate`."
 _RULE: Final = 2
@@ -36,13 +38,13 @@ def read_results(folder: Path) -> dict[str, Any]:
         DataError: The folder has no results, or results of another version.
     """
     try:
-        found = parse_json((folder / "results.json").read_bytes())
+        found = parse_json((folder / RESULTS_NAME).read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(folder, found=str(error), hint=_HINT) from None
     version = found.get("rewardmap_results") if isinstance(found, dict) else None
     if version != FORMAT:
         hint = f"Only version {FORMAT} can be read; evaluate again."
-        raise DataError(folder / "results.json", "rewardmap_results", version, hint)
+        raise DataError(folder / RESULTS_NAME, "rewardmap_results", version, hint)
     return found
 
 

@@ -57,19 +57,24 @@ class Baselines:
     """The map of each row."""
 
 
-def read_baselines(config: Mapping[str, Any]) -> Baselines | None:
+def read_baselines(config: Mapping[str, Any], folders: Sequence[Path] = ()) -> Baselines | None:
     """Compute the baselines of a run; ``None`` if its validation data are not there any more.
 
     Args:
         config: Configuration of the run; see ``rewardmap_verl.checkpoints.run_metadata``.
+        folders: Where its prepared folder may be now, if it is not at its place.
     """
     data = config.get("data") or {}
     named = data.get("val_files") or f"{data.get('folder')}/test.parquet"
     files = [Path(name) for name in file_names(named)]
-    if len(files) != 1 or not (files[0].parent / MANIFEST_NAME).is_file():
+    if len(files) != 1:
+        return None
+    places = [files[0], *(folder / files[0].name for folder in folders)]
+    found = next((file for file in places if (file.parent / MANIFEST_NAME).is_file()), None)
+    if found is None:
         return None
     try:
-        return _baselines(read_questions(files[0].parent, files[0].stem))
+        return _baselines(read_questions(found.parent, found.stem))
     except DataError:  # prepared by another version; the summary does without
         return None
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.prepared import PreparedMap
+from rewardmap_verl.transit.city_titles import city_title
 
 __all__ = ["write_picture"]
 
@@ -41,7 +42,7 @@ def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str,
         hint = "Prepare the data again with `rewardmap prepare`."
         raise DataError(source, found=str(error), hint=hint) from None
     return {
-        "name": f"{record.country}/{record.city}",
+        "name": city_title(record.country, record.city),
         "difficulty": record.difficulty,
         "lines": record.lines,
         "stops": record.stops,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -17,10 +18,11 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 from rewardmap_verl.reports.browser import AnswerChange, Browser, RunSource, write_browser
 from rewardmap_verl.reports.curves import make_charts, stages_of
-from rewardmap_verl.reports.evaluations import EvaluationTable, read_evaluation
+from rewardmap_verl.reports.evaluations import RESULTS_NAME, EvaluationTable, read_evaluation
+from rewardmap_verl.reports.held_out import Baselines, HeldOut, held_out, read_baselines
 from rewardmap_verl.reports.prepared import PreparedData, data_folders, read_prepared
 from rewardmap_verl.reports.rollouts import count_lines
-from rewardmap_verl.reports.run_summary import RunSummary, held_out_accuracy, summarize
+from rewardmap_verl.reports.run_summary import held_out_accuracy, summarize
 from rewardmap_verl.reports.runs import Run, read_runs
 from rewardmap_verl.reports.scripts import write_script
 from rewardmap_verl.rewards.config import RewardConfig, load_reward_config
@@ -57,30 +59,34 @@ def write_report(
     evaluations: Sequence[Path] = (),
     config: RewardConfig | None = None,
     start: Callable[[int], Advance] = lambda answers: lambda done: None,
+    watched: bool = False,
 ) -> Report:
     """Write a report.
 
     Args:
-        folders: The runs.
+        folders: The runs, or folders of ``rewardmap evaluate``.
         output: The folder to write; an older report there is replaced once the new one is complete.
         data: Prepared folders; they take precedence over those in the runs' configurations.
         logs: More folders with TensorBoard's files.
         evaluations: Folders written by ``rewardmap evaluate``, whose tables are shown.
         config: The reward's settings; by default those of each run.
         start: Called with the number of answers; returns a callback for progress.
+        watched: Whether the report will be written again; the page then looks for a newer one.
 
     Raises:
         DataError: A folder has no run or one of another version, or ``output`` is no report.
         ConfigError: The reward's settings in a run's metadata are invalid.
     """
     runs = read_runs(folders, logs)
-    tables = [read_evaluation(folder) for folder in evaluations]
+    evaluated = [run.folder for run in runs if (run.folder / RESULTS_NAME).is_file()]
+    tables = [read_evaluation(folder) for folder in (*evaluated, *evaluations)]
     sources = [_source(run, data, config) for run in runs]
     advance = start(sum(count_lines(dump.path) for run in runs for dump in run.dumps))
     with disk_errors(output), staging_folder(output, MARK) as building:
         browser = write_browser(sources, building, advance)
         notes = {source.run.name: list(_notes(source, browser)) for source in sources}
-        _write_page(building, sources, browser, notes, tables)
+        _write_page(building, sources, browser, notes, tables, watched)
+        write_script(building / "data" / "stamp.js", "stamp", time.time_ns())
         (building / MARK).write_text(json.dumps({"rewardmap_report": _FORMAT}), encoding="utf-8")
     return Report(
         page=output / "index.html",
@@ -129,6 +135,7 @@ def _write_page(
     browser: Browser,
     notes: dict[str, list[str]],
     evaluations: Sequence[EvaluationTable],
+    watched: bool,
 ) -> None:
     room = files(__package__).joinpath("page")
     (folder / "assets").mkdir()
@@ -136,14 +143,21 @@ def _write_page(
         (folder / "assets" / name).write_bytes(room.joinpath(name).read_bytes())
     _copy_plotly(folder / "assets" / "plotly.min.js")
     runs = [source.run for source in sources]
-    charts = make_charts(runs, [source.config for source in sources])
+    baselines = {s.run.name: read_baselines(s.run.config, s.questions.folders) for s in sources}
+    known = baselines[runs[0].name] if len(runs) == 1 else None
+    configs = [source.config for source in sources]
+    charts = make_charts(runs, configs, known.majority if known else None)
     write_script(folder / "data" / "charts.js", "charts", charts)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     page = environment.from_string(room.joinpath("index.html").read_text("utf-8")).render(
         title=" · ".join(run.name for run in runs),
-        runs=[_shown_run(run, notes[run.name], browser.changes.get(run.name)) for run in runs],
+        runs=[
+            _shown_run(run, notes[run.name], browser.changes.get(run.name), baselines[run.name])
+            for run in runs
+        ],
+        watched=watched,
         charts=charts,
         evaluations=evaluations,
         groups=browser.groups,
@@ -158,8 +172,11 @@ def _copy_plotly(target: Path) -> None:
     target.write_bytes(script.read_bytes())
 
 
-def _shown_run(run: Run, notes: Sequence[str], change: AnswerChange | None) -> dict[str, Any]:
-    summary = summarize(run.entries)
+def _shown_run(
+    run: Run, notes: Sequence[str], change: AnswerChange | None, baselines: Baselines | None
+) -> dict[str, Any]:
+    lines = held_out(run.entries, baselines)
+    summary = replace(summarize(run.entries), held_out=tuple(lines))
     return {
         "name": run.name,
         "steps": summary.steps,
@@ -169,18 +186,20 @@ def _shown_run(run: Run, notes: Sequence[str], change: AnswerChange | None) -> d
         "notes": notes,
         "training": summary.stages,
         "validation": summary.validation,
+        "rewards": {line.kind: line for line in summary.validation},
+        "lines": lines,
         "held_out": held_out_accuracy(summary),
-        "changed": _changed_types(summary),
+        "changed": _changed_types(lines),
+        "conclusions": summary.conclusions,
         "change": change,
     }
 
 
-def _changed_types(summary: RunSummary) -> list[tuple[str, float, float]]:
-    """Return the question types by change in held-out accuracy: type, before, after."""
-    found = [
-        (line.kind, line.before["acc"], line.after["acc"])
-        for line in summary.validation
-        if line.kind != EVERY_TYPE and "acc" in line.before and "acc" in line.after
+def _changed_types(lines: Sequence[HeldOut]) -> list[HeldOut]:
+    """Return the question types whose held-out accuracy changed, the most certain change first."""
+    changed = [
+        (abs(line.change.mean) / max(line.change.high - line.change.low, 1e-6), line)
+        for line in lines
+        if line.kind != EVERY_TYPE and line.change is not None and line.change.mean
     ]
-    changed = [one for one in found if one[1] != one[2]]
-    return sorted(changed, key=lambda one: -abs(one[2] - one[1]))[:_TYPES_SHOWN]
+    return [line for _, line in sorted(changed, key=lambda pair: -pair[0])[:_TYPES_SHOWN]]

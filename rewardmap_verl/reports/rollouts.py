@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.logged_rows import is_answer_log, logged_rows
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.response_text import last_turn
 from rewardmap_verl.rewards.rows import read_json_lines
@@ -69,8 +70,12 @@ def read_groups(path: Path) -> Iterator[RolloutGroup | DataError]:
     """Yield the groups of a dump in the order of their first line, and the faults of its lines.
 
     Lines form a group by the question in their ``uid``, ``{question}_{rollout}_{output}``. If a
-    rollout has several outputs, the last one counts.
+    rollout has several outputs, the last one counts. Of the answers of ``rewardmap evaluate``, each
+    is a group.
     """
+    if is_answer_log(path):
+        yield from _logged_groups(path)
+        return
     groups: dict[str, dict[str, Mapping[str, Any]]] = {}
     for line in read_json_lines(path):
         if line.fault is not None or not isinstance(line.values, Mapping):
@@ -81,6 +86,17 @@ def read_groups(path: Path) -> Iterator[RolloutGroup | DataError]:
         groups.setdefault(question, {})[rest.partition("_")[0]] = line.values
     for rows in groups.values():
         yield _group(list(rows.values()), path)
+
+
+def _logged_groups(path: Path) -> Iterator[RolloutGroup | DataError]:
+    """Yield the answers of ``rewardmap evaluate``, each as a group."""
+    try:
+        for _, row in logged_rows(path):
+            text = row.truth.to_json()
+            rollouts = (Rollout(row.response, None),)
+            yield RolloutGroup("val", 0, row.truth, text, row.prompt, rollouts)
+    except DataError as error:
+        yield error
 
 
 def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataError:

@@ -11,6 +11,8 @@ from typing import Any
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, METADATA_VERSION
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.evaluation.logged_rows import logged_folder
+from rewardmap_verl.evaluation.saved import LOG_NAME
 from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
@@ -89,10 +91,10 @@ def read_runs(folders: Iterable[Path], logs: Iterable[Path] = ()) -> list[Run]:
 
 
 def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
-    """Read the run in a folder.
+    """Read the run in a folder, or the answers of ``rewardmap evaluate``.
 
     Args:
-        folder: A folder with ``rewardmap_record.jsonl`` at any depth.
+        folder: A folder with ``rewardmap_record.jsonl`` at any depth, or of an evaluation.
         logs: More folders with TensorBoard's files.
 
     Raises:
@@ -100,6 +102,8 @@ def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
     """
     if not folder.is_dir():
         raise DataError(folder, hint="There is no such folder. Give that of a run's checkpoints.")
+    if (folder / LOG_NAME).is_file():
+        return _evaluated(folder)
     record = _only(folder, RECORD_NAME)
     config = read_metadata(_only(folder, METADATA_NAME))
     entries = _entries(record)
@@ -114,6 +118,17 @@ def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
     curves = read_curves(find_logs(folder, config, logs), times)
     notes = tuple(_notes(folder, entries, config, dumps, curves))
     return Run(_name(folder), folder, entries, config, dumps, curves, notes)
+
+
+def _evaluated(folder: Path) -> Run:
+    """Return the answers of an evaluation as a run without training steps.
+
+    Raises:
+        DataError: The log was not written by ``rewardmap evaluate``, or its data are gone.
+    """
+    log = folder / LOG_NAME
+    config = {"data": {"folder": str(logged_folder(log))}}
+    return Run(_name(folder), folder, (), config, (Dump(0, log),), {}, ())
 
 
 def _name(folder: Path) -> str:

@@ -57,3 +57,9 @@ def test_a_misspelled_command_is_suggested() -> None:
 def test_the_help_has_the_exit_codes_and_the_completion() -> None:
     shown = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
     assert "Exit codes: 0 done" in shown and "--install-completion" in shown
+
+
+@pytest.mark.parametrize("name", ["doctor", "validate", "summary", "explain", "audit"])
+def test_results_for_scripts_are_json(name: str) -> None:
+    program: Any = typer.main.get_command(app)
+    assert ["--format"] in list(options_of(program.get_command(typer.Context(program), name)))

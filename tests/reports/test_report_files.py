@@ -27,6 +27,7 @@ from rewardmap_verl.reports.prepared import PreparedMap
 from rewardmap_verl.reports.report import Report, write_report
 from rewardmap_verl.reports.runs import read_run
 from rewardmap_verl.reports.scripts import as_script
+from rewardmap_verl.transit.city_titles import city_title
 from rewardmap_verl.transit.reader import read_network
 
 
@@ -112,7 +113,7 @@ def test_each_map_is_there_once(report: Report) -> None:
 
 
 def test_gold_routes_run_from_the_first_stop_to_the_last(report: Report, prepared: Path) -> None:
-    maps = {f"{m.country}/{m.city}": m for m in read_manifest(prepared).maps}
+    maps = {city_title(m.country, m.city): m for m in read_manifest(prepared).maps}
     planned = 0
     for group, detail in zip(index_of(report)["groups"], details_of(report), strict=True):
         if not detail["route"]:

@@ -8,7 +8,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rewardmap_verl.commands.main import app
 from rewardmap_verl.reports.prepared import PreparedMap
 from rewardmap_verl.reports.report import Report, write_report
 
@@ -50,7 +52,13 @@ def open_group(page: Any, kind: str = "planning", place: int = 0) -> None:
     page.evaluate("document.getElementById('more').open = true")
     page.select_option("#f-type", kind)
     page.locator(".row").nth(place).click()
-    page.wait_for_selector("#answer pre")
+    wait_for_detail(page)
+
+
+def wait_for_detail(page: Any) -> None:
+    """Wait until the group that the address names is shown."""
+    shown = "document.getElementById('detail').dataset.group"
+    page.wait_for_function(f"location.hash.startsWith(`#group=${{{shown}}}&`)")
 
 
 def drawn(page: Any) -> bool:
@@ -168,6 +176,40 @@ def test_it_fits_a_phone(report: Report, open_page: Any) -> None:
     assert opened.faults == []
 
 
+def test_a_phone_shows_the_accuracy_before_and_after(report: Report, open_page: Any) -> None:
+    page = open_page(report, size=PHONE, has_touch=True, is_mobile=True).page
+    head = page.locator(".held-out thead th")
+    names = head.all_inner_texts()
+    assert names[:4] == ["type", "before", "after", "change"]
+    for place in range(4):
+        box = head.nth(place).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_names_over_stops_are_framed(tmp_path: Path, simulated: ModuleType, open_page: Any) -> None:
+    done = CliRunner().invoke(
+        app,
+        ["prepare", "synthetic", "--out", str(tmp_path / "data"), *["--train-maps", "2"],
+         *["--test-maps", "1", "--size", "pocket", "--workers", "1"]],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    run = simulated.simulate_run(tmp_path / "data", tmp_path / "run", steps=2, groups=6)
+    opened = open_page(write_report([run], tmp_path / "out"))
+    page = opened.page
+    assert "Pocket, test map 1" in page.locator("#f-city").inner_text()
+    open_group(page)
+    page.wait_for_selector("#overlay rect.gold.end")
+    assert page.locator("#overlay circle").count() == 0
+    assert page.locator("#overlay polyline[mask]").count() == page.locator("polyline").count()
+    frame = page.locator("#overlay rect.gold.end").first.bounding_box()
+    stop = page.locator("#map").bounding_box()
+    assert frame["width"] < stop["width"] / 4 and frame["height"] < stop["height"] / 8
+    open_group(page, "TorF1")
+    page.wait_for_selector("#overlay rect.spot")
+    assert page.locator("#overlay circle").count() == 0
+    assert opened.faults == []
+
+
 def test_what_a_model_wrote_never_becomes_a_part_of_the_page(
     simulated: ModuleType, prepared: Path, tmp_path: Path, open_page: Any
 ) -> None:
@@ -215,10 +257,17 @@ def test_of_many_groups_only_those_in_sight_are_elements(
     page.evaluate("document.getElementById('list').scrollTop = 1e9")
     page.wait_for_selector(last)
     assert page.locator(".row").count() < 40
-    asked = [address for address in opened.requests if "rollouts-" in address]
+    asked = pieces(opened.requests)
+    assert len(asked) <= 2, "those of the answers that are shown first"
     page.locator(last).click()
-    page.wait_for_selector("#answer pre")
-    assert not asked and sum("rollouts-" in address for address in opened.requests) == 1
+    page.wait_for_selector(f"{last}.open")
+    wait_for_detail(page)
+    assert len(pieces(opened.requests)) <= len(asked) + 2
+
+
+def pieces(addresses: list[str]) -> set[str]:
+    """The pieces of the rollouts that were loaded."""
+    return {address for address in addresses if "rollouts-" in address}
 
 
 def test_maps_without_positions_have_a_schematic_with_the_routes(
@@ -227,7 +276,8 @@ def test_maps_without_positions_have_a_schematic_with_the_routes(
     monkeypatch.setattr(PreparedMap, "positions", property(lambda self: None))
     opened = open_page(write_report([run_folder], tmp_path / "out"))
     page = opened.page
-    assert not any("schematic-" in address for address in opened.requests), "loaded when needed"
+    loaded = {address for address in opened.requests if "schematic-" in address}
+    assert len(loaded) <= 1, "a schematic is loaded when its map is shown"
     open_group(page)
     page.wait_for_selector("#schematic #overlay polyline.gold", state="attached")
     assert page.locator("#map svg").count() == 0, "nothing is drawn where nothing is known"

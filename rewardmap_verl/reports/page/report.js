@@ -108,6 +108,7 @@
     "some unreadable": (group) => group.unreadable > 0,
   };
   const ORDERS = {
+    "changed most first": (a, b) => Math.abs(b.change) - Math.abs(a.change) || a.number - b.number,
     "as trained": (a, b) => a.number - b.number,
     "last first": (a, b) => b.number - a.number,
     "best reward first": (a, b) => b.mean - a.mean || a.number - b.number,
@@ -120,7 +121,9 @@
   let shown = []; // groups that pass the filters
   let cursor = -1; // place in shown
   let opened = null; // the group whose detail is shown
-  let answer = 0; // place of the chosen answer
+  let entries = []; // its answers, and those to the same question in other validations
+  let answer = 0; // place in entries of the chosen answer
+  let apart = null; // whether answers are side by side; null is the default for the group
 
   function unpack(raw) {
     const groups = raw.groups.map((row, number) => {
@@ -132,6 +135,16 @@
       group.words = `${group.title} ${group.city} ${group.type} ${group.stage}`.toLowerCase();
       return group;
     });
+    const asked = new Map();
+    for (const group of groups.filter((one) => one.question >= 0)) {
+      const key = `${group.run} ${group.question}`;
+      asked.set(key, [...(asked.get(key) || []), group]);
+    }
+    for (const group of groups) {
+      group.history = asked.get(`${group.run} ${group.question}`) || [group];
+      const [first, last] = [group.history[0], group.history[group.history.length - 1]];
+      group.change = group === last && last !== first && group.highest ? (last.mean - first.mean) / group.highest : 0;
+    }
     return { ...raw, groups };
   }
 
@@ -152,7 +165,8 @@
     for (const name of ["stage", "type", "difficulty"]) choices(byId(`f-${name}`), distinct(name), "all");
     choices(byId("f-city"), distinct("city").sort((a, b) => a[0].localeCompare(b[0])), "all");
     choices(byId("f-verdict"), Object.keys(VERDICTS).map((name) => [name, name]));
-    choices(byId("f-order"), Object.keys(ORDERS).map((name) => [name, name]));
+    const changed = index.groups.some((group) => group.change);
+    choices(byId("f-order"), Object.keys(ORDERS).slice(changed ? 0 : 1).map((name) => [name, name]));
   }
 
   function applyFilters() {
@@ -204,9 +218,13 @@
     el("span", { class: "line" }, el("b", {}, group.type),
       el("small", {}, `${where}${group.part === "val" ? "validation, " : ""}step ${group.step}`)),
     el("span", { class: "title" }, group.title),
-    el("span", { class: "line" }, bars(group), el("small", {}, decimal(group.mean))));
+    el("span", { class: "line" }, bars(group), el("small", {}, changeOf(group) || decimal(group.mean))));
     node.style.top = `${place * ROW}px`;
     return node;
+  }
+
+  function changeOf(group) {
+    return group.change ? `${decimal(group.history[0].mean)} → ${decimal(group.mean)}` : "";
   }
 
   function bars(group) {
@@ -240,23 +258,32 @@
 
   // ---------------------------------------------------------------- one group
 
-  async function open(group, remember, wanted = 0) {
+  async function open(group, remember, wanted = 0, silent = false) {
     opened = group;
-    answer = wanted;
     const detail = byId("detail");
     layOut();
-    remembered(remember);
+    if (!silent) remembered(remember, wanted);
     document.body.classList.add("reading");
     try {
-      const piece = await data(`rollouts-${Math.floor(group.number / index.piece)}`);
-      if (opened === group) render(group, piece[group.number % index.piece]);
+      const found = await Promise.all(group.history.map(detailOf));
+      if (opened !== group) return;
+      entries = group.history.flatMap((one, place) => found[place].order.map((_, number) =>
+        ({ group: one, found: found[place], place: number })));
+      const first = entries.findIndex((one) => one.group === group);
+      answer = Math.max(0, Math.min(first + wanted, entries.length - 1));
+      render(group, found[group.history.indexOf(group)]);
     } catch (error) {
       detail.replaceChildren(el("p", { class: "note" }, `Failed to load this group: ${error.message}`));
     }
   }
 
-  function remembered(push) {
-    const hash = opened ? `#group=${opened.number}&answer=${answer + 1}` : "#rollouts";
+  async function detailOf(group) {
+    const piece = await data(`rollouts-${Math.floor(group.number / index.piece)}`);
+    return piece[group.number % index.piece];
+  }
+
+  function remembered(push, place = 0) {
+    const hash = opened ? `#group=${opened.number}&answer=${place + 1}` : "#rollouts";
     if (push && PHONE.matches && !location.hash.startsWith("#group=")) location.hash = hash;
     else history.replaceState(null, "", hash);
   }
@@ -271,7 +298,7 @@
 
   function render(group, found) {
     const detail = byId("detail");
-    answer = Math.min(answer, Math.max(0, found.order.length - 1));
+    const several = group.history.length > 1;
     const about = [index.runs.length > 1 ? index.runs[group.run] : "", PARTS[group.part] || group.part,
       `step ${group.step}`, group.stage && group.part === "train" ? `stage ${group.stage}` : "",
       group.type, group.city, `${group.difficulty} map`].filter(Boolean).join(" · ");
@@ -283,7 +310,7 @@
         el("h3", {}, group.title)),
       el("p", { class: "quiet" }, about),
       found.fault ? el("p", { class: "note" }, found.fault) : null,
-      el("div", { class: "sides", id: "sides" },
+      el("div", { class: `sides${isApart() ? " apart" : ""}`, id: "sides" },
         el("div", { class: "side" },
           el("div", { class: "seen" }, ...mapOf(group, found)),
           folded("Question", "question", found.question), folded("Gold answer", "gold", found.gold)),
@@ -291,12 +318,24 @@
           el("h4", { id: "answers-title" }, "Answers",
             el("small", {}, found.highest === null ? "" : ` maximum reward ${decimal(found.highest)}`)),
           el("div", { class: "chips", role: "group", "aria-labeledby": "answers-title" },
-            ...found.order.map((_, place) => chip(group, found, place))),
+            ...entries.map((one, place) => chip(one, place, several)),
+            entries.length > 1 ? el("button", { type: "button", id: "apart", "aria-pressed": String(isApart()), onclick: () => {
+              apart = !isApart();
+              byId("apart").setAttribute("aria-pressed", String(apart));
+              byId("sides").classList.toggle("apart", apart);
+              showAnswer();
+            } }, "side by side") : null),
           el("div", { id: "answer" })))));
-    showAnswer(group, found);
+    showAnswer();
+    detail.dataset.group = String(group.number);
     detail.scrollTop = 0;
     detail.choose = (place) => {
-      if (place < found.order.length) { answer = place; remembered(false); showAnswer(group, found); }
+      if (place >= entries.length) return;
+      answer = place;
+      opened = entries[place].group;
+      remembered(false, entries[place].place);
+      layOut();
+      showAnswer();
     };
   }
 
@@ -304,33 +343,58 @@
     return text ? el("details", { open: !PHONE.matches }, el("summary", {}, title), el("pre", { class: name }, text)) : null;
   }
 
-  function chip(group, found, place) {
-    const verdict = ["wrong", "right"][group.right[place]] || "plain";
+  // Few answers to a held-out question over the run are side by side unless the reader decides otherwise.
+  const isApart = () => apart === null ? opened.history.length > 1 && entries.length <= 4 && !PHONE.matches : apart && entries.length > 1;
+
+  function chip(entry, place, several) {
+    const { group, place: number } = entry;
+    const verdict = ["wrong", "right"][group.right[number]] || "plain";
+    const name = several ? `step ${group.step}` : String(number + 1);
     return el("button", {
       type: "button", class: `chip ${verdict}`, "aria-pressed": String(place === answer),
       onclick: () => byId("detail").choose(place),
-      "aria-label": `answer ${place + 1}, ${verdict === "plain" ? "" : `${verdict}, `}reward ${decimal(group.rewards[place])}`,
-    }, el("small", {}, `${place + 1} ${{ right: "✓", wrong: "✗" }[verdict] || ""}`), ` ${decimal(group.rewards[place])}`);
+      "aria-label": `answer ${name}, ${verdict === "plain" ? "" : `${verdict}, `}reward ${decimal(group.rewards[number])}`,
+    }, el("small", {}, `${name} ${{ right: "✓", wrong: "✗" }[verdict] || ""}`), ` ${decimal(group.rewards[number])}`);
   }
 
-  function showAnswer(group, found) {
+  function showAnswer() {
     document.querySelectorAll(".chip").forEach((node, place) => {
       node.setAttribute("aria-pressed", String(place === answer));
     });
-    const one = found.answers[found.order[answer]];
-    const recorded = found.recorded[answer];
-    const parts = [el("pre", { class: "answer" }, one.text === "" ? "(empty)" : one.text)];
+    const entry = entries[answer];
+    const one = entry.found.answers[entry.found.order[entry.place]];
+    const parts = isApart() ? [together()] : answerOf(entry, true);
     if (one.parts) {
-      const differs = recorded !== null && Math.abs(recorded - one.score) > 1e-3 * Math.max(1, one.score);
-      parts.unshift(el("p", { class: `verdict ${one.right ? "right" : "wrong"}` },
-        one.right ? "✓ right" : "✗ wrong", ` – reward ${decimal(one.score)} of ${decimal(found.highest)}`,
-        differs ? ` (recorded: ${decimal(recorded)})` : ""));
-      if (found.route.length || one.route.length) parts.push(routes(found, one));
       parts.push(el("div", { class: "traces" }, checks("Parsing", one.read),
         checks("Checks", one.checks), items(one), sum(one)));
     }
+    const strip = byId("answer").querySelector(".together");
+    const left = strip ? strip.scrollLeft : 0;
     byId("answer").replaceChildren(...parts);
-    drawRoutes(group, found, one);
+    if (isApart()) byId("answer").querySelector(".together").scrollLeft = left;
+    drawRoutes(entry.group, entry.found, one);
+  }
+
+  function answerOf(entry, gold) {
+    const { found, place } = entry;
+    const one = found.answers[found.order[place]];
+    const recorded = found.recorded[place];
+    const parts = [el("pre", { class: "answer" }, one.text === "" ? "(empty)" : one.text)];
+    if (!one.parts) return parts;
+    const differs = recorded !== null && Math.abs(recorded - one.score) > 1e-3 * Math.max(1, one.score);
+    parts.unshift(el("p", { class: `verdict ${one.right ? "right" : "wrong"}` },
+      one.right ? "✓ right" : "✗ wrong", ` – reward ${decimal(one.score)} of ${decimal(found.highest)}`,
+      differs ? ` (recorded: ${decimal(recorded)})` : ""));
+    if (gold && (found.route.length || one.route.length)) parts.push(routes(found, one));
+    else if (one.route.length) parts.push(el("div", { class: "routes" }, itinerary("Route", one.route)));
+    return parts;
+  }
+
+  function together() {
+    return el("div", { class: "together", tabindex: "0", role: "group", "aria-label": "Answers side by side" },
+      ...entries.map((entry, place) => el("article", {
+        class: "one", "aria-current": String(place === answer), onclick: () => { if (place !== answer) byId("detail").choose(place); },
+      }, el("h5", {}, entry.group.history.length > 1 ? `After ${entry.group.step} steps` : `Answer ${place + 1}`), ...answerOf(entry, false))));
   }
 
   function checks(title, list) {
@@ -502,10 +566,28 @@
     const map = index.maps[group.map];
     const space = overlay.viewBox.baseVal;
     const unit = Math.max(space.width, space.height) / (map.drawn ? 100 : 180);
-    overlay.replaceChildren(
-      ...route(found.route, "gold", unit * 2.6, unit), ...route(one.route || [], "own", unit * 1.1, unit),
-      ...(found.route.length ? [] : found.marks || []).map(([x, y, name]) => svg("circle", { class: "spot", cx: x, cy: y, r: unit * 2.2,
-        "stroke-width": unit * 0.7 }, svgTitle(name))), ...(map.drawn ? [] : labels(found, one, space)));
+    const frames = map.drawn ? map.frames : [];
+    overlay.replaceChildren(...frames.length ? [namesMask(frames, space)] : [],
+      ...route(found.route, "gold", unit * 2.6, unit, frames), ...route(one.route || [], "own", unit * 1.1, unit, frames),
+      ...(found.route.length ? [] : found.marks || []).map(([x, y, name]) => ring("spot", x, y, unit * 1.5, unit * 0.6, frames, name)),
+      ...(map.drawn ? [] : labels(found, one, space)));
+  }
+
+  // Routes leave out the names that are drawn over stops.
+  function namesMask(frames, space) {
+    return svg("mask", { id: "names", maskUnits: "userSpaceOnUse", x: 0, y: 0, width: space.width, height: space.height },
+      svg("rect", { width: "100%", height: "100%", fill: "#fff" }),
+      ...frames.map(([x, y, width, height]) => svg("rect", { x, y, width, height, fill: "#000" })));
+  }
+
+  // A ring around a stop, or a frame around the name that a ring would cover.
+  function ring(name, x, y, radius, width, frames, title) {
+    const over = frames.find(([left, top, wide, high]) => x >= left && x <= left + wide && y >= top && y <= top + high);
+    const shape = over ? svg("rect", { class: name, x: over[0], y: over[1], width: over[2], height: over[3], rx: width })
+      : svg("circle", { class: name, cx: x, cy: y, r: radius });
+    shape.setAttribute("stroke-width", width);
+    if (title) shape.append(svgTitle(title));
+    return shape;
   }
 
   function svgTitle(text) {
@@ -514,16 +596,16 @@
     return title;
   }
 
-  function route(legs, name, width, unit) {
+  function route(legs, name, width, unit, frames) {
     const known = legs.filter((leg) => leg[6]);
     const shapes = known.map((leg) => svg("polyline", {
-      class: `${name}${leg[4] ? "" : " false"}`, points: leg[6], "stroke-width": width,
+      class: `${name}${leg[4] ? "" : " false"}`, points: leg[6], "stroke-width": width, ...frames.length ? { mask: "url(#names)" } : {},
       "stroke-dasharray": leg[4] ? "none" : `${unit * 2.2} ${unit * 1.8}` },
     svgTitle(`${leg[0]}: ${leg[2]} → ${leg[3]}`)));
     const ends = known.flatMap((leg) => { const points = leg[6].split(" "); return [points[0], points[points.length - 1]]; });
     for (const end of new Set(ends)) {
-      const [x, y] = end.split(",");
-      shapes.push(svg("circle", { class: `${name} end`, cx: x, cy: y, r: width * 0.95, "stroke-width": unit * 0.6 }));
+      const [x, y] = end.split(",").map(Number);
+      shapes.push(ring(`${name} end`, x, y, Math.min(width * 0.95, unit * 1.6), unit * 0.6, frames));
     }
     return shapes;
   }
@@ -594,9 +676,32 @@
     document.addEventListener("keydown", onKey);
     applyFilters();
     followHash();
+    if (!opened && !PHONE.matches && shown.length && shown[0].change) open(shown[0], false, 0, true);
     document.documentElement.dataset.ready = "yes";
+  }
+
+  // ---------------------------------------------------------------- a newer report of a running job
+
+  const EVERY = 5000; // milliseconds
+
+  async function followRun() {
+    const known = await data("stamp").catch(() => 0);
+    setInterval(async () => {
+      const tag = document.createElement("script");
+      tag.src = `data/stamp.js?${Date.now()}`;
+      tag.onload = () => { tag.remove(); if (arrived.get("stamp") !== known) offer(); };
+      tag.onerror = () => tag.remove(); // just being replaced
+      document.head.append(tag);
+    }, EVERY);
+  }
+
+  // A reader of an answer decides when the page changes.
+  function offer() {
+    if (!location.hash.startsWith("#group=")) location.reload();
+    else if (!byId("newer")) document.body.append(el("button", { type: "button", id: "newer", class: "newer", onclick: () => location.reload() }, "Show the new steps"));
   }
 
   watchCharts();
   startBrowser();
+  if ("watched" in document.documentElement.dataset) followRun();
 })();

@@ -1,0 +1,29 @@
+"""The option ``--format`` of the commands whose results a script may read."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["Format", "FormatOption", "write_json"]
+
+
+class Format(str, Enum):
+    """Formats of a command's results."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+FormatOption = Annotated[
+    Format,
+    typer.Option("--format", help="Tables to read, or JSON with the same values for scripts."),
+]
+
+
+def write_json(value: Any) -> None:
+    """Write a value as JSON to standard output; lone surrogates become escapes."""
+    typer.echo(json.dumps(value, ensure_ascii=True))
