@@ -29,6 +29,7 @@ COMMANDS = (
     "evaluate",
     "benchmarks",
     "report",
+    "track",
     "check-merge",
     "card",
     "score",

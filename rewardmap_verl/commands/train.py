@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,9 @@ __all__ = ["train"]
 
 SMOKE = "smoke"
 """The option that tries the machine: it trains no model and judges itself."""
+
+MULTI_NODE = "multi_node"
+"""The option of a run on several machines."""
 
 
 def train(
@@ -84,6 +88,7 @@ def train(
     """
     from rich.console import Console
 
+    from rewardmap_verl.launch.accelerator import require_accelerator
     from rewardmap_verl.launch.display import Display
     from rewardmap_verl.launch.run_plan import plan_run
     from rewardmap_verl.launch.training import run_training
@@ -95,6 +100,8 @@ def train(
         name = SMOKE if smoke else data.resolve().name if data else "rewardmap"
         run = out or Path("runs", name)
         plan = plan_run(run, data, model, option or (), overrides or ())
+        if MULTI_NODE not in (option or ()):  # the machine that starts it may have no GPU
+            require_accelerator({**os.environ, **plan.variables})
         _announce(plan, console)
         start_reaper()  # ends the run if this program is killed
         with Display(console) as display:

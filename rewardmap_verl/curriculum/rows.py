@@ -24,6 +24,7 @@ from rewardmap_verl.transit.reader import read_network
 
 __all__ = ["Files", "check_originals", "check_rows", "each_row"]
 
+_MAKE = "Make a folder of data with `rewardmap prepare`, or with `make prep-data`."
 _PREPARE = "Prepare the data again with `make prep-data` or `rewardmap prepare`."
 _IMAGE_MARK = "<image>"
 
@@ -192,7 +193,7 @@ def _existing(name: str) -> Path:
     if path.suffix != ".parquet":
         raise DataError(name, hint="Expected a parquet file. " + _PREPARE)
     if not path.is_file():
-        raise DataError(name, hint=f"There is no such local file. {_PREPARE}")
+        raise DataError(name, hint=f"There is no such local file. {_MAKE}")
     return path.absolute()
 
 

@@ -158,6 +158,9 @@ def read_manifest(folder: Path) -> Manifest:
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise DataError(path, "size", path.stat().st_size, again)
         return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        hint = f"It has no {MANIFEST_NAME}. Make a folder of data with `rewardmap prepare`."
+        raise DataError(folder, hint=hint) from error
     except OSError as error:
         raise DataError(path, found=error.strerror, hint=again) from error
     except ValidationError as error:

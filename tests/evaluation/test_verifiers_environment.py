@@ -55,7 +55,7 @@ def test_vf_eval_asks_and_scores_a_served_model(tmp_path: Path) -> None:
     rewardmap(
         tmp_path, "prepare", "synthetic", *("--train-maps", 1, "--test-maps", 1, "--out", "data")
     )
-    rewardmap(tmp_path, "pocket-model", "model")
+    rewardmap(tmp_path, "pocket-model", "--out", "model")
     program = Path(sys.executable).with_name("vf-eval")
     words = (
         *("rewardmap-maps", "--env.taskset.data", "data", "-n", 12, "-m", "tiny", "--push", False),

@@ -126,9 +126,9 @@ CASES: list[tuple[str, Any, str, str]] = [
     ),
     (
         "data.train_batch_size",
-        32,
+        96,
         "data.curriculum.stages[2] (choice)",
-        "fewer than one batch of 32",
+        "fewer than one batch of 96",
     ),
     (
         "data.curriculum.stages",

@@ -81,6 +81,7 @@ ELSEWHERE = {
         "preparation/test_published_data.py",
     ),
     r"rewardmap check-merge.*": ("needs a checkpoint", CHECK_MERGE),
+    r"rewardmap track .*": ("needs a tracker", "reports/test_trackers.py"),
     r"rewardmap merge.*": ("needs a checkpoint", "checkpoints/test_merge.py"),
     r"rewardmap card .* --evaluation .*": (
         "needs an evaluation",
