@@ -110,7 +110,8 @@ AnswersOption = Annotated[
     ),
 ]
 BatchSizeOption = Annotated[
-    int, typer.Option(min=1, help="Questions per write to disk.", rich_help_panel=MODEL)
+    int,
+    typer.Option(min=1, help="Questions per engine and write to disk.", rich_help_panel=MODEL),
 ]
 MaxTokensOption = Annotated[
     int, typer.Option(min=1, help="Maximum tokens of an answer.", rich_help_panel=MODEL)
@@ -127,6 +128,25 @@ MemoryOption = Annotated[
 ]
 TensorParallelOption = Annotated[
     int, typer.Option(min=1, help="GPUs that share one model.", rich_help_panel=MODEL)
+]
+DataParallelOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Engines that share the questions; all GPUs of a node: their number, divided by "
+        "--tensor-parallel-size.",
+        rich_help_panel=MODEL,
+    ),
+]
+PenaltyOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=2.0,
+        help="Repetition penalty; default: none, or with --sampling model the model's own. The "
+        "released evaluation of Qwen2.5-VL has 1.05.",
+        rich_help_panel=MODEL,
+    ),
 ]
 VerboseOption = Annotated[
     bool,
@@ -168,7 +188,9 @@ def evaluate(
     dtype: DtypeOption = "auto",
     gpu_memory_utilization: MemoryOption = 0.9,
     tensor_parallel_size: TensorParallelOption = 1,
+    data_parallel_size: DataParallelOption = 1,
     sampling: SamplingOption = Sampling.GREEDY,
+    repetition_penalty: PenaltyOption = None,
     without_map: WithoutMapOption = False,
     blank: BlankOption = False,
     verbose: VerboseOption = False,
@@ -207,6 +229,8 @@ def evaluate(
         gpu_memory_utilization,
         tensor_parallel_size,
         greedy=sampling is Sampling.GREEDY,
+        repetition_penalty=repetition_penalty,
+        data_parallel_size=data_parallel_size,
     )
     with _reported_errors():
         source, folder_of_data = server.source_and_data(source, data)

@@ -167,6 +167,8 @@ class _Client:
         self._settings["max_tokens"] = generation.max_tokens
         if generation.greedy:
             self._settings["temperature"] = 0.0
+        if generation.repetition_penalty is not None:  # known to vLLM and SGLang, not to OpenAI
+            self._settings["extra_body"] = {"repetition_penalty": generation.repetition_penalty}
 
     async def answer_all(
         self, due: Iterator[EvalQuestion], done: Callable[[LoggedAnswer], None]

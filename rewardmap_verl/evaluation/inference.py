@@ -1,8 +1,9 @@
 """Generate answers with a model, batch by batch, and log every batch.
 
-An engine turns a batch of questions into answers; ``VllmEngine`` is the only implementation
-(``endpoint.py`` asks a server). Prompts are built as verl builds them in training: the chat
-template of the model's processor and the prepared image, unchanged. Decoding is greedy by default.
+An engine turns a batch of questions into answers: ``VllmEngine``, or several of them in
+``data_parallel.py`` (``endpoint.py`` asks a server). Prompts are built as verl builds them in
+training: the chat template of the model's processor and the prepared image, unchanged. Decoding is
+greedy by default.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class Generation:
     tensor_parallel_size: int = 1
     greedy: bool = True
     """Greedy decoding; otherwise with the model's own generation settings."""
+    repetition_penalty: float | None = None
+    """Divisor of the logits of tokens that occurred; ``None`` is 1, or the model's own setting."""
+    data_parallel_size: int = 1
+    """Engines, each with a part of the questions."""
 
 
 class Engine(Protocol):
@@ -185,6 +190,8 @@ class VllmEngine:
             else self._model.get_default_sampling_params()
         )
         self._sampling.max_tokens = generation.max_tokens
+        if generation.repetition_penalty is not None:
+            self._sampling.repetition_penalty = generation.repetition_penalty
 
     def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
         """Answer a batch, in order."""
@@ -259,6 +266,8 @@ def engine_options(generation: Generation, questions: EvalSet, on_cpu: bool) -> 
 def log_header(questions: EvalSet, model: str, generation: Generation) -> dict[str, Any]:
     """Return the header of an answer log; answers may be mixed when their headers are equal."""
     settings = {k: v for k, v in asdict(generation).items() if k in ("max_tokens", "dtype")}
+    if generation.repetition_penalty is not None:
+        settings["repetition_penalty"] = generation.repetition_penalty
     if questions.mask is not None:
         settings["map"] = questions.mask.value
     return {

@@ -11,6 +11,7 @@ from pathlib import Path
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.evaluation.answer_log import AnswerLog
 from rewardmap_verl.evaluation.baselines import BASELINES, baseline_answers, frequent_answers
+from rewardmap_verl.evaluation.data_parallel import DataParallelEngine
 from rewardmap_verl.evaluation.endpoint import (
     Endpoint,
     EndpointOptions,
@@ -20,6 +21,7 @@ from rewardmap_verl.evaluation.endpoint import (
 )
 from rewardmap_verl.evaluation.gather import Gathered, gather
 from rewardmap_verl.evaluation.inference import (
+    Engine,
     Generation,
     VllmEngine,
     answer_questions,
@@ -87,7 +89,7 @@ class AnswerSources:
     lenient: bool = False
     progress: Callable[[int], object] = lambda count: None
     endpoint: EndpointOptions = field(default_factory=EndpointOptions)
-    _engines: dict[str, VllmEngine] = field(default_factory=dict)
+    _engines: dict[str, Engine] = field(default_factory=dict)
     """The engine of the last model, for its masked runs; another model replaces it."""
 
     def default_name(self, source: str) -> str:
@@ -134,13 +136,16 @@ class AnswerSources:
         questions = self._shown(mask)
         with AnswerLog(log, log_header(questions, model, self.generation)) as opened:
             start = partial(self._engine, model)
-            answer_questions(questions, start, opened, self.batch_size, self.progress)
+            size = self.batch_size * self.generation.data_parallel_size
+            answer_questions(questions, start, opened, size, self.progress)
 
-    def _engine(self, model: str) -> VllmEngine:
+    def _engine(self, model: str) -> Engine:
         if model not in self._engines:
             self._engines.clear()
             prepare_environment()
-            self._engines[model] = VllmEngine(model, self.generation, self.questions)
+            several = self.generation.data_parallel_size > 1
+            start = DataParallelEngine if several else VllmEngine
+            self._engines[model] = start(model, self.generation, self.questions)
         return self._engines[model]
 
     def _ask_server(self, endpoint: Endpoint, log: Path, mask: Mask | None) -> None:

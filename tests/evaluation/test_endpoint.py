@@ -97,13 +97,14 @@ def test_every_question_is_asked_once_with_its_map(
     server: ChatServer, solver: Solver, prepared: Path, questions: EvalSet, tmp_path: Path
 ) -> None:
     server.delay = 0.02
-    done = evaluate(server, prepared, tmp_path, "--concurrency", 5, "--max-tokens", 99)
+    more = ("--concurrency", 5, "--max-tokens", 99, "--repetition-penalty", 1.05)
+    done = evaluate(server, prepared, tmp_path, *more)
     assert done.exit_code == 0, done.output
     assert set(solver.asked.values()) == {1} and len(solver.asked) == len(questions.items)
     assert server.keys == {f"Bearer {KEY}"} and 2 <= server.busiest <= 5
     for request in server.requests:
         assert (request["model"], request["temperature"]) == ("org/m", 0)
-        assert request["max_tokens"] == 99
+        assert (request["max_tokens"], request["repetition_penalty"]) == (99, 1.05)
     model = model_results(tmp_path)
     assert model["name"] == "org/m"
     assert set(model["accuracy_by_data_source"].values()) == {1.0}

@@ -49,3 +49,23 @@ def test_a_tiny_model_answers_every_question_and_is_asked_once(
     assert [json.loads(line)["key"] for line in again[1:]] == [
         json.loads(line)["key"] for line in lines[1:]
     ]
+
+
+@pytest.mark.opt_in
+def test_two_engines_give_the_answers_of_one(prepared: Path, tmp_path: Path) -> None:
+    rewardmap("tiny-model", prepared, "model", folder=tmp_path)
+    call = ("evaluate", "model", prepared, "--max-tokens", 8, "--limit", 20, "--batch-size", 7)
+    rewardmap(*call, "--out", "one", folder=tmp_path)
+    rewardmap(*call, "--out", "two", "--data-parallel-size", 2, folder=tmp_path)
+    rewardmap(*call, "--out", "penalty", "--repetition-penalty", 1.5, folder=tmp_path)
+    one, two, penalty = (
+        [
+            json.loads(line)
+            for line in (tmp_path / name / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
+        for name in ("one", "two", "penalty")
+    )
+    assert one == two
+    assert penalty[0]["settings"] == {**one[0]["settings"], "repetition_penalty": 1.5}
+    assert [row["key"] for row in penalty[1:]] == [row["key"] for row in one[1:]]
+    assert penalty[1:] != one[1:]

@@ -1,0 +1,103 @@
+"""Several vLLM engines on one machine, each with a share of every batch.
+
+Each engine has a process and GPUs of its own. For a model that fits one GPU this is what vLLM
+recommends for offline inference; its own data parallelism synchronizes the engines after every
+token, which only mixtures of experts need.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from itertools import pairwise
+
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.evaluation.answer_log import LoggedAnswer
+from rewardmap_verl.evaluation.inference import Generation, VllmEngine
+from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
+
+__all__ = ["DataParallelEngine", "engine_devices"]
+
+
+class DataParallelEngine:
+    """``generation.data_parallel_size`` engines, which start with the first batch.
+
+    Args:
+        model: Folder or name of the model.
+        generation: Settings of every engine.
+        questions: The questions that the engines are sized for.
+
+    Raises:
+        ConfigError: The machine has too few GPUs.
+    """
+
+    def __init__(self, model: str, generation: Generation, questions: EvalSet) -> None:
+        self._call = (model, generation, questions.prompt_tokens)
+        self._processes = [
+            ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), os.environ.update, (variables,)
+            )
+            for variables in _device_variables(generation)
+        ]
+
+    def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
+        """Answer a batch, in order. Each engine gets a contiguous part, hence few maps.
+
+        Raises:
+            ConfigError: An engine fails to start, rejects a prompt, or its process dies.
+        """
+        count = len(self._processes)
+        cuts = [len(batch) * index // count for index in range(count + 1)]
+        parts = [batch[start:end] for start, end in pairwise(cuts)]
+        waiting = [
+            process.submit(_answer, *self._call, part)
+            for process, part in zip(self._processes, parts, strict=True)
+            if part
+        ]
+        try:
+            return [answer for one in waiting for answer in one.result()]
+        except BrokenProcessPool:
+            hint = "See its output above. Run the same command again to resume."
+            raise ConfigError("--data-parallel-size", found="an engine died", hint=hint) from None
+
+
+def _device_variables(generation: Generation) -> list[Mapping[str, str]]:
+    """Return the environment variables of each engine, which select its GPUs; none on a CPU."""
+    import torch
+    from vllm.platforms import current_platform
+
+    engines, each = generation.data_parallel_size, generation.tensor_parallel_size
+    if current_platform.is_cpu():
+        return [{} for _ in range(engines)]
+    variable = current_platform.device_control_env_var
+    visible = os.environ.get(variable) or ",".join(map(str, range(torch.cuda.device_count())))
+    return [{variable: devices} for devices in engine_devices(visible, engines, each)]
+
+
+def engine_devices(visible: str, engines: int, each: int) -> list[str]:
+    """Divide visible GPUs, such as ``0,1,2,3``, among engines.
+
+    Raises:
+        ConfigError: There are too few.
+    """
+    devices = [device for device in visible.split(",") if device]
+    if len(devices) < engines * each:
+        hint = f"{engines} engines × {each} (--tensor-parallel-size) need {engines * each}."
+        raise ConfigError("--data-parallel-size", found=f"{len(devices)} GPUs", hint=hint)
+    return [",".join(devices[each * one : each * (one + 1)]) for one in range(engines)]
+
+
+def _answer(
+    model: str, generation: Generation, prompt_tokens: int, batch: Sequence[EvalQuestion]
+) -> list[LoggedAnswer]:
+    return _engine(model, generation, prompt_tokens).answer(batch)
+
+
+@lru_cache(maxsize=1)
+def _engine(model: str, generation: Generation, prompt_tokens: int) -> VllmEngine:
+    """Return the engine of this process."""
+    return VllmEngine(model, generation, EvalSet("", (), prompt_tokens=prompt_tokens))
