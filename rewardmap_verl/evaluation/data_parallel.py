@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.evaluation.answer_log import LoggedAnswer
-from rewardmap_verl.evaluation.inference import Generation, VllmEngine
+from rewardmap_verl.evaluation.inference import Engine, Generation, VllmEngine
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 
 __all__ = ["DataParallelEngine", "engine_devices"]
@@ -30,18 +30,26 @@ class DataParallelEngine:
         model: Folder or name of the model.
         generation: Settings of every engine.
         questions: The questions that the engines are sized for.
+        kind: Class of the engines.
+        variables: Environment variables of each engine; by default those that select its GPUs.
 
     Raises:
         ConfigError: The machine has too few GPUs.
     """
 
-    def __init__(self, model: str, generation: Generation, questions: EvalSet) -> None:
-        self._call = (model, generation, questions.prompt_tokens)
+    def __init__(
+        self,
+        model: str,
+        generation: Generation,
+        questions: EvalSet,
+        kind: Callable[[str, Generation, EvalSet], Engine] = VllmEngine,
+        variables: Sequence[Mapping[str, str]] | None = None,
+    ) -> None:
+        self._call = (kind, model, generation, questions.prompt_tokens)
+        spawn = multiprocessing.get_context("spawn")
         self._processes = [
-            ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), os.environ.update, (variables,)
-            )
-            for variables in _device_variables(generation)
+            ProcessPoolExecutor(1, spawn, _set_variables, (one,))
+            for one in variables or _device_variables(generation)
         ]
 
     def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
@@ -61,7 +69,7 @@ class DataParallelEngine:
         try:
             return [answer for one in waiting for answer in one.result()]
         except BrokenProcessPool:
-            hint = "See its output above. Run the same command again to resume."
+            hint = "See evaluate.log in the output folder. The same command resumes."
             raise ConfigError("--data-parallel-size", found="an engine died", hint=hint) from None
 
 
@@ -91,13 +99,26 @@ def engine_devices(visible: str, engines: int, each: int) -> list[str]:
     return [",".join(devices[each * one : each * (one + 1)]) for one in range(engines)]
 
 
+def _set_variables(variables: Mapping[str, str]) -> None:
+    os.environ.update(variables)
+
+
 def _answer(
-    model: str, generation: Generation, prompt_tokens: int, batch: Sequence[EvalQuestion]
+    kind: Callable[[str, Generation, EvalSet], Engine],
+    model: str,
+    generation: Generation,
+    prompt_tokens: int,
+    batch: Sequence[EvalQuestion],
 ) -> list[LoggedAnswer]:
-    return _engine(model, generation, prompt_tokens).answer(batch)
+    return _engine(kind, model, generation, prompt_tokens).answer(batch)
 
 
 @lru_cache(maxsize=1)
-def _engine(model: str, generation: Generation, prompt_tokens: int) -> VllmEngine:
+def _engine(
+    kind: Callable[[str, Generation, EvalSet], Engine],
+    model: str,
+    generation: Generation,
+    prompt_tokens: int,
+) -> Engine:
     """Return the engine of this process."""
-    return VllmEngine(model, generation, EvalSet("", (), prompt_tokens=prompt_tokens))
+    return kind(model, generation, EvalSet("", (), prompt_tokens=prompt_tokens))

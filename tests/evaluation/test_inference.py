@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
-from rewardmap_verl.evaluation.data_parallel import engine_devices
 from rewardmap_verl.evaluation.inference import (
     Generation,
     answer_questions,
@@ -228,26 +227,6 @@ def test_the_header_identifies_questions_and_model(tmp_path: Path, twelve: EvalS
     assert other["settings"] == {**header["settings"], "repetition_penalty": 1.05}
     more = log_header(twelve, str(model), Generation(max_tokens=77, data_parallel_size=8))
     assert more == header, "the number of engines does not change answers"
-
-
-@pytest.mark.parametrize(
-    ("visible", "engines", "each", "devices"),
-    [
-        ("0,1,2,3", 4, 1, ["0", "1", "2", "3"]),
-        ("0,1,2,3,4,5,6,7", 3, 2, ["0,1", "2,3", "4,5"]),
-        ("GPU-b,GPU-a", 2, 1, ["GPU-b", "GPU-a"]),
-    ],
-)
-def test_engines_share_the_visible_gpus(
-    visible: str, engines: int, each: int, devices: list[str]
-) -> None:
-    assert engine_devices(visible, engines, each) == devices
-
-
-@pytest.mark.parametrize("visible", ["", "0,1,2"])
-def test_too_few_gpus_for_the_engines_are_an_error(visible: str) -> None:
-    with pytest.raises(ConfigError, match=r"2 engines × 2 .* need 4"):
-        engine_devices(visible, 2, 2)
 
 
 def test_fingerprints_follow_the_questions(ask: Callable[..., EvalSet], make_row: Any) -> None:
