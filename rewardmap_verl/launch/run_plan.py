@@ -86,6 +86,8 @@ def plan_run(
     words = tuple(_words(run, data, model, options, overrides))
     config = compose_run(words)
     record = select(config, "trainer.v1.sampler.sampler_kwargs.record")
+    require_int(config, "data.train_batch_size")
+    require_int(config, "data.train_max_samples", -1, minimum=-1)
     plan = plan_curriculum(config.data)
     once = plan.schedule.steps * require_int(config, "trainer.total_epochs")
     return RunPlan(
@@ -93,7 +95,7 @@ def plan_run(
         words=words,
         variables=dict(_variables(run, config)),
         record=Path(record) if record else None,
-        steps=int(select(config, "trainer.total_training_steps", once)),
+        steps=require_int(config, "trainer.total_training_steps", once),
         stages=tuple(dict.fromkeys(span.stage for span in plan.schedule.spans)),
     )
 

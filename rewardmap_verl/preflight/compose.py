@@ -44,8 +44,13 @@ def compose_run(overrides: Sequence[str]) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         reason = str(error).splitlines()[0]
         hint = f"{reason}{_guess(reason, folder, words)}"
-        raise ConfigError(" ".join(words), hint=hint) from None
+        rejected = next((word for word in words if f"'{_key(word)}'" in reason), None)
+        raise ConfigError(rejected or " ".join(words), hint=hint) from None
     return config
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")
 
 
 def _guess(reason: str, folder: Path, words: Sequence[str]) -> str:
