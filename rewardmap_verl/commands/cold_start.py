@@ -35,6 +35,13 @@ def cold_start(
         list[str] | None,
         typer.Option("--type", help="Question type to use; repeatable [default: all types]."),
     ] = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of `rewardmap export DATA verl --reasoning zoom` to train on, in "
+            "place of the answers of DATA."
+        ),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option(help="key=value override of recipe/cold_start; repeatable."),
@@ -50,17 +57,29 @@ def cold_start(
     """
     from rich.console import Console
 
+    from rewardmap_verl.inputs.files import check_file
     from rewardmap_verl.launch.display import Display
     from rewardmap_verl.launch.log_text import clean
     from rewardmap_verl.tiny_model import cold_start as supervised
-    from rewardmap_verl.tiny_model.conversations import of_types, read_conversations, sample_evenly
+    from rewardmap_verl.tiny_model.conversations import (
+        Conversation,
+        of_types,
+        read_conversations,
+        sample_evenly,
+    )
 
     console = Console()
     try:
-        found = of_types(read_conversations(data), type_ or (), data)
-        chosen = sample_evenly(found, limit, seed)
+        chosen: Path | list[Conversation]
+        if traces is None:
+            found = of_types(read_conversations(data), type_ or (), data)
+            chosen = sample_evenly(found, limit, seed)
+            what = f"{len(chosen)} conversations"
+        else:
+            chosen, what = traces.absolute(), f"the conversations of {traces}"
+            check_file(traces)
         with Display(console) as display:
-            display.line(f"Teaching the answer formats with {len(chosen)} conversations")
+            display.line(f"Teaching the answer formats with {what}")
             display.line(f"Complete output: {supervised.log_of(out)}")
             display.status("starting verl's SFT trainer")
 
@@ -73,4 +92,4 @@ def cold_start(
             supervised.cold_start(model, chosen, out, steps, override or (), progress=show)
     except (DataError, ConfigError) as error:
         fail(error)
-    console.print(f"{out}: {steps} steps on {len(chosen)} conversations", highlight=False)
+    console.print(f"{out}: {steps} steps on {what}", highlight=False)

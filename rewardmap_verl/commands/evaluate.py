@@ -14,6 +14,7 @@ import typer
 from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.commands.option_groups import option_groups
 from rewardmap_verl.commands.server_options import ServerOptions
+from rewardmap_verl.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +34,12 @@ class Sampling(str, Enum):
 
     GREEDY = "greedy"
     MODEL = "model"
+
+
+class Tool(str, Enum):
+    """What a model may call before it answers."""
+
+    ZOOM = "zoom"
 
 
 SourceArgument = Annotated[
@@ -157,6 +164,23 @@ VerboseOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+ToolOption = Annotated[
+    Tool | None,
+    typer.Option(
+        help="zoom: let the model look at crops of the original maps, in turns, before it answers. "
+        "The data must have been prepared with --keep-originals.",
+        rich_help_panel=MODEL,
+    ),
+]
+ZoomOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Setting of the tool, such as max_calls=2; repeatable. Use those of the run "
+        "(data.zoom). [default: those of the option zoom]",
+        rich_help_panel=MODEL,
+    ),
+]
 SamplingOption = Annotated[
     Sampling,
     typer.Option(
@@ -194,6 +218,8 @@ def evaluate(
     without_map: WithoutMapOption = False,
     blank: BlankOption = False,
     verbose: VerboseOption = False,
+    tool: ToolOption = None,
+    zoom: ZoomOption = None,
 ) -> None:
     """Measure a model as the papers do: weighted accuracy, map score, ReasonMap-Plus.
 
@@ -221,18 +247,22 @@ def evaluate(
     from rewardmap_verl.evaluation.results import write_results
     from rewardmap_verl.evaluation.sources import AnswerSources, is_model
     from rewardmap_verl.evaluation.weights import load_weights
+    from rewardmap_verl.zoom.settings import zoom_settings
 
-    generation = Generation(
-        max_tokens,
-        dtype,
-        max_model_len,
-        gpu_memory_utilization,
-        tensor_parallel_size,
-        greedy=sampling is Sampling.GREEDY,
-        repetition_penalty=repetition_penalty,
-        data_parallel_size=data_parallel_size,
-    )
     with _reported_errors():
+        generation = Generation(
+            max_tokens,
+            dtype,
+            max_model_len,
+            gpu_memory_utilization,
+            tensor_parallel_size,
+            greedy=sampling is Sampling.GREEDY,
+            repetition_penalty=repetition_penalty,
+            data_parallel_size=data_parallel_size,
+            zoom=zoom_settings(zoom or ()) if tool is Tool.ZOOM else None,
+        )
+        if zoom and tool is None:
+            raise ConfigError("--zoom", found=zoom[0], hint="It needs --tool zoom.")
         source, folder_of_data = server.source_and_data(source, data)
         table = load_weights(weights)
         questions = read_questions(folder_of_data, split).first(limit)

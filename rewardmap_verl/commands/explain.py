@@ -64,7 +64,8 @@ def explain(
     """Explain the reward of one answer.
 
     Shows what was read, the check of each leg against the network, the credit of every item with
-    its reason, the total, and a perfect answer.
+    its reason, the total, and a perfect answer. Of a trajectory that zooms, it shows the turns; the
+    last one is scored.
 
     Example: **rewardmap explain answers.jsonl --networks data/networks --row 3**
     """
@@ -82,8 +83,11 @@ def explain(
         fail(error)
     if format is Format.JSON:
         write_json(asdict(found))
-    else:
-        show(found, Console())
+        return
+    console = Console()
+    if response is None:
+        _show_turns(chosen, console)
+    show(found, console)
 
 
 def _chosen(path: Path, row: str, networks: Path | None, data: Path | None) -> QuestionRow:
@@ -104,6 +108,16 @@ def _chosen(path: Path, row: str, networks: Path | None, data: Path | None) -> Q
         if row in ("", str(index)):
             return found
     raise DataError(path, "row", row, "Give the question's row in the split, starting at 0.")
+
+
+def _show_turns(row: QuestionRow, console: Console) -> None:
+    """Print the turns of a trajectory; nothing for an answer of one turn."""
+    from rewardmap_verl.zoom.turns import read_turns
+
+    turns = read_turns(row.trajectory)
+    for number, turn in enumerate(turns if len(turns) > 1 else (), 1):
+        console.print(_plain(f"Turn {number}, {turn.speaker}", "bold"))
+        console.print(_plain(f"{turn.text}\n"))
 
 
 def _find(path: Path, wanted: str) -> JsonLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,13 @@ from rewardmap_verl.evaluation.endpoint import EndpointOptions
 __all__ = ["ServerOptions"]
 
 PANEL = "Asking a server"
+
+
+class ToolRole(str, Enum):
+    """Who sends the answers of a tool."""
+
+    TOOL = "tool"
+    USER = "user"
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,13 @@ class ServerOptions:
             rich_help_panel=PANEL,
         ),
     ] = None
+    tool_role: Annotated[
+        ToolRole,
+        typer.Option(
+            help="Role of messages with crops: tool, as in training (vLLM, SGLang), or user.",
+            rich_help_panel=PANEL,
+        ),
+    ] = ToolRole.TOOL
 
     def source_and_data(self, source: str, data: Path | None) -> tuple[str, Path]:
         """Return the source of answers and the prepared folder that the arguments name.
@@ -81,5 +96,10 @@ class ServerOptions:
     def options(self) -> EndpointOptions:
         """Return how the server is asked."""
         return EndpointOptions(
-            self.api_key_env, self.concurrency, self.retries, self.timeout, self.max_pixels
+            self.api_key_env,
+            self.concurrency,
+            self.retries,
+            self.timeout,
+            self.max_pixels,
+            self.tool_role.value,
         )

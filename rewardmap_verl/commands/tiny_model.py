@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,13 @@ def tiny_model(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must not exist.")],
     seed: Annotated[int, typer.Option(help="Seed of the weights.")] = 1,
+    traces: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of `rewardmap export DATA verl --reasoning zoom`; its texts are "
+            "part of the corpus, so that calls and reasoning take few tokens."
+        ),
+    ] = None,
     vision_steps: Annotated[
         int,
         typer.Option(
@@ -50,7 +58,7 @@ def tiny_model(
     from rich.console import Console
 
     from rewardmap_verl.tiny_model.build import build_tiny_model, count_parameters
-    from rewardmap_verl.tiny_model.conversations import read_texts
+    from rewardmap_verl.tiny_model.conversations import read_texts, read_trace_texts
 
     console = Console()
     try:
@@ -63,28 +71,34 @@ def tiny_model(
             vision_layers=vision_layers,
             vision_hidden=2 * vision_width,
         )
+        texts = [*read_texts(data), *(read_trace_texts(traces) if traces else [])]
         if vision_steps:
-            _build_with_vision(data, out, seed, size, vision_steps, console)
+            _build_with_vision(data, texts, out, seed, size, vision_steps, console)
         else:
-            build_tiny_model(out, read_texts(data), seed, size)
+            build_tiny_model(out, texts, seed, size)
     except (DataError, ConfigError) as error:
         fail(error)
     console.print(f"{out}: {count_parameters(out):,} parameters", highlight=False)
 
 
 def _build_with_vision(
-    data: Path, output: Path, seed: int, size: TinyModelSize, steps: int, console: Console
+    data: Path,
+    texts: Sequence[str],
+    output: Path,
+    seed: int,
+    size: TinyModelSize,
+    steps: int,
+    console: Console,
 ) -> None:
     """Build a model in a temporary folder, pretrain its vision, and write it to ``output``."""
     from rich.progress import Progress
 
     from rewardmap_verl.tiny_model.build import build_tiny_model
-    from rewardmap_verl.tiny_model.conversations import read_texts
     from rewardmap_verl.tiny_model.vision_pretraining import pretrain_vision, read_examples
 
     examples = read_examples(data)
     with TemporaryDirectory() as folder, Progress(console=console, transient=True) as progress:
-        untrained = build_tiny_model(Path(folder) / "untrained", read_texts(data), seed, size)
+        untrained = build_tiny_model(Path(folder) / "untrained", texts, seed, size)
         task = progress.add_task("vision pretraining", total=steps)
         pretrain_vision(
             untrained,

@@ -43,6 +43,8 @@ class LoggedAnswer:
     """What a server gave as the reason of a refusal."""
     prompt_tokens: int | None = None
     """Tokens of the prompt, as a server counts them."""
+    transcript: str = ""
+    """All turns of an answer that zooms; ``response`` is the last one."""
 
 
 def check_version(header: Mapping[str, Any], path: Path) -> None:
@@ -151,6 +153,7 @@ class AnswerLog:
                 "finish": one.finish,
                 **({"refusal": one.refusal} if one.refusal else {}),
                 **({} if one.prompt_tokens is None else {"prompt_tokens": one.prompt_tokens}),
+                **({"transcript": one.transcript} if one.transcript else {}),
             }
             for one in answers
         )

@@ -24,6 +24,8 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
 from rewardmap_verl.evaluation.inference import Generation, chat_messages, log_header, model_name
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
+from rewardmap_verl.evaluation.zoomed import check_originals, logged_dialogue, start_dialogue
+from rewardmap_verl.zoom.dialogue import Dialogue
 
 __all__ = ["Endpoint", "EndpointOptions", "ask_endpoint", "endpoint_header", "is_endpoint"]
 
@@ -49,6 +51,9 @@ class EndpointOptions:
     """Seconds until a request without a response counts as failed."""
     max_pixels: int | None = None
     """Maps with more pixels are reduced; by default they are sent as prepared."""
+    tool_role: str = "tool"
+    """Role of the messages with crops: ``tool``, as in training, or ``user``, for servers that take
+    no pictures from tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +150,19 @@ def ask_endpoint(
         progress(1)
 
     if due:
-        asyncio.run(_Client(endpoint, generation).answer_all(iter(due), done))
+        asyncio.run(_Client(endpoint, generation, questions).answer_all(iter(due), done))
     return len(due)
 
 
 class _Client:
     """Chat requests to one model."""
 
-    def __init__(self, endpoint: Endpoint, generation: Generation) -> None:
+    def __init__(self, endpoint: Endpoint, generation: Generation, questions: EvalSet) -> None:
         import openai
 
+        if generation.zoom is not None:
+            check_originals(questions)
+        self._generation, self._questions = generation, questions
         self._endpoint, self._key = endpoint, endpoint.key()
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.url,
@@ -177,7 +185,8 @@ class _Client:
 
         async def work() -> None:
             for question in due:
-                done(await self._answer(question))
+                zooms = self._generation.zoom is not None
+                done(await (self._in_turns if zooms else self._answer)(question))
 
         async with self._client:
             workers = [
@@ -190,11 +199,26 @@ class _Client:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _answer(self, question: EvalQuestion) -> LoggedAnswer:
+    async def _in_turns(self, question: EvalQuestion) -> LoggedAnswer:
+        """Answer a question with the zoom tool, one request for each turn."""
+        assert self._generation.zoom is not None
+        prompt = self._messages(question)
+        dialogue = start_dialogue(question, self._questions, self._generation.zoom, prompt)
+        while True:
+            said = await self._answer(question, dialogue)
+            if said.response is None:
+                return said
+            dialogue.take(said.response, said.tokens, said.finish == "stop")
+            if dialogue.done:
+                return logged_dialogue(question, dialogue, said.finish)
+
+    async def _answer(
+        self, question: EvalQuestion, dialogue: Dialogue | None = None
+    ) -> LoggedAnswer:
         import openai
 
         try:
-            response = await self._ask(question)
+            response = await self._ask(question, dialogue)
         except openai.APIStatusError as error:
             if error.code in _REFUSED:
                 return LoggedAnswer(
@@ -217,20 +241,34 @@ class _Client:
             self._stop(question, fault, _RESUME)
         return _logged(question, response)
 
-    async def _ask(self, question: EvalQuestion) -> Any:
+    async def _ask(self, question: EvalQuestion, dialogue: Dialogue | None = None) -> Any:
         """Send one request; models that refuse ``max_tokens`` get ``max_completion_tokens``."""
         import openai
 
-        sent = dict(self._settings)
+        sent, messages = dict(self._settings), self._messages(question)
+        if dialogue is not None:
+            messages = self._turns(dialogue)
+            name = "max_tokens" if "max_tokens" in sent else "max_completion_tokens"
+            sent[name] = max(1, sent[name] - dialogue.tokens)
         create: Any = self._client.chat.completions.create
         try:
-            return await create(messages=self._messages(question), **sent)
+            return await create(messages=messages, **sent)
         except openai.BadRequestError as error:
             if "max_tokens" not in sent or "max_completion_tokens" not in error.message:
                 raise
         if "max_tokens" in self._settings:  # another request may have been first
             self._settings["max_completion_tokens"] = self._settings.pop("max_tokens")
-        return await self._ask(question)
+        return await self._ask(question, dialogue)
+
+    def _turns(self, dialogue: Dialogue) -> list[dict[str, Any]]:
+        """Return a dialogue as messages; crops travel as data URLs."""
+        role = self._endpoint.options.tool_role
+        return [
+            message
+            if message["role"] != "tool"
+            else {"role": role, "content": [_sent(part) for part in message["content"]]}
+            for message in dialogue.messages
+        ]
 
     def _messages(self, question: EvalQuestion) -> list[dict[str, Any]]:
         messages = chat_messages(question.prompt)
@@ -260,7 +298,7 @@ class _Client:
             content = encode_png(picture)
         else:
             content = question.image.read_bytes()
-        return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+        return _as_url(content)
 
     def _hint(self, status: int) -> str:
         """Return what a user can do about a failed request."""
@@ -281,6 +319,19 @@ class _Client:
         """End the evaluation; the key does not appear in the message."""
         where = f"{self._endpoint.url}, row {question.index}"
         raise ConfigError(where, found=str(found).replace(self._key, "***"), hint=hint) from None
+
+
+def _as_url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+def _sent(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of a tool's answer as a server takes it."""
+    from rewardmap_verl.preparation.images import encode_png
+
+    if part["type"] != "image":
+        return part
+    return {"type": "image_url", "image_url": {"url": _as_url(encode_png(part["image"]))}}
 
 
 def _logged(question: EvalQuestion, response: Any) -> LoggedAnswer:

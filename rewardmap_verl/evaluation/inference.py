@@ -17,6 +17,10 @@ from typing import Any, Final, Protocol
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
+from rewardmap_verl.evaluation.zoomed import check_originals, logged_dialogue, start_dialogue
+from rewardmap_verl.zoom.dialogue import Dialogue, response_tokens
+from rewardmap_verl.zoom.settings import ZoomSettings
+from rewardmap_verl.zoom.tool import SCHEMA, instructions, shows_tools
 
 __all__ = [
     "Engine",
@@ -53,6 +57,8 @@ class Generation:
     """Divisor of the logits of tokens that occurred; ``None`` is 1, or the model's own setting."""
     data_parallel_size: int = 1
     """Engines, each with a part of the questions."""
+    zoom: ZoomSettings | None = None
+    """Budget of the zoom tool; ``None`` offers no tool."""
 
 
 class Engine(Protocol):
@@ -166,6 +172,8 @@ class VllmEngine:
         Raises:
             ConfigError: vLLM is not installed, or fails to load the model with these settings.
         """
+        if generation.zoom is not None:
+            check_originals(questions)
         try:
             import vllm
         except ImportError:
@@ -192,16 +200,17 @@ class VllmEngine:
         self._sampling.max_tokens = generation.max_tokens
         if generation.repetition_penalty is not None:
             self._sampling.repetition_penalty = generation.repetition_penalty
+        self._generation, self._questions = generation, questions
+        self._tools = None
+        if generation.zoom is not None and shows_tools(self._processor):
+            self._tools = [SCHEMA]
 
     def answer(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
         """Answer a batch, in order."""
+        if self._generation.zoom is not None:
+            return self._answer_in_turns(batch)
         prompts = [self._prompt(question) for question in batch]
-        try:
-            outputs = self._model.generate(prompts, self._sampling, use_tqdm=False)
-        except ValueError as error:
-            rows = f"rows {batch[0].index} to {batch[-1].index}"
-            hint = "Raise --max-model-len, or prepare the data with a smaller pixel budget."
-            raise ConfigError(f"vLLM, {rows}", found=str(error), hint=hint) from error
+        outputs = self._generate(prompts, self._sampling, batch)
         return [
             LoggedAnswer(
                 question.key,
@@ -213,14 +222,64 @@ class VllmEngine:
             for question, output in zip(batch, outputs, strict=True)
         ]
 
+    def _generate(self, prompts: list[Any], sampling: Any, batch: Sequence[EvalQuestion]) -> Any:
+        try:
+            return self._model.generate(prompts, sampling, use_tqdm=False)
+        except ValueError as error:
+            rows = f"rows {batch[0].index} to {batch[-1].index}"
+            hint = "Raise --max-model-len, or prepare the data with a smaller pixel budget."
+            raise ConfigError(f"vLLM, {rows}", found=str(error), hint=hint) from error
+
     def _prompt(self, question: EvalQuestion) -> Any:
+        return self._rendered(chat_messages(question.prompt), [question.picture()], None)
+
+    def _rendered(self, messages: list[dict[str, Any]], images: list[Any], tools: Any) -> Any:
         text = self._processor.apply_chat_template(
-            chat_messages(question.prompt), tokenize=False, add_generation_prompt=True
+            messages, tokenize=False, add_generation_prompt=True, tools=tools
         )
-        picture = question.picture()
-        if picture is None:
+        pictures = [image for image in images if image is not None]
+        if not pictures:
             return {"prompt": text}
-        return {"prompt": text, "multi_modal_data": {"image": picture}}
+        return {"prompt": text, "multi_modal_data": {"image": pictures}}
+
+    def _answer_in_turns(self, batch: Sequence[EvalQuestion]) -> list[LoggedAnswer]:
+        """Answer a batch with the zoom tool, one turn of all open dialogues at a time."""
+        dialogues = [self._dialogue(question) for question in batch]
+        finish = [""] * len(batch)
+        while due := [place for place, one in enumerate(dialogues) if not one.done]:
+            prompts = [self._turn(batch[place], dialogues[place]) for place in due]
+            limits = [self._limited(dialogues[place]) for place in due]
+            outputs = self._generate(prompts, limits, batch)
+            for place, output in zip(due, outputs, strict=True):
+                one = output.outputs[0]
+                finish[place] = str(one.finish_reason)
+                dialogues[place].take(one.text, len(one.token_ids), finish[place] == "stop")
+        done = zip(batch, dialogues, finish, strict=True)
+        return [logged_dialogue(question, one, reason) for question, one, reason in done]
+
+    def _dialogue(self, question: EvalQuestion) -> Dialogue:
+        assert self._generation.zoom is not None
+        images = self._processor.image_processor
+        unit = images.patch_size * images.merge_size
+        messages = chat_messages(question.prompt)
+        return start_dialogue(
+            question,
+            self._questions,
+            self._generation.zoom,
+            messages,
+            unit,
+            describe=self._tools is None,
+        )
+
+    def _turn(self, question: EvalQuestion, dialogue: Dialogue) -> Any:
+        images = [question.picture(), *dialogue.images]
+        return self._rendered(dialogue.messages, images, self._tools if dialogue.original else None)
+
+    def _limited(self, dialogue: Dialogue) -> Any:
+        """Return the sampling settings of a turn: the tokens that the model may still write."""
+        sampling = self._sampling.clone()
+        sampling.max_tokens = max(1, self._generation.max_tokens - dialogue.tokens)
+        return sampling
 
 
 def chat_messages(prompt: str) -> list[dict[str, Any]]:
@@ -243,10 +302,13 @@ def engine_options(generation: Generation, questions: EvalSet, on_cpu: bool) -> 
     longest = generation.max_model_len
     if longest is None and questions.prompt_tokens:
         longest = questions.prompt_tokens + generation.max_tokens
+        if generation.zoom is not None:
+            longest = questions.prompt_tokens + _described(generation.zoom)
+            longest += response_tokens(generation.zoom, generation.max_tokens)
     options: dict[str, Any] = {
         "seed": 0,
         "max_model_len": longest,
-        "limit_mm_per_prompt": {"image": 1, "video": 0},
+        "limit_mm_per_prompt": {"image": 1 + _crops(generation), "video": 0},
         "tensor_parallel_size": generation.tensor_parallel_size,
     }
     if on_cpu:
@@ -263,11 +325,22 @@ def engine_options(generation: Generation, questions: EvalSet, on_cpu: bool) -> 
     }
 
 
+def _crops(generation: Generation) -> int:
+    return generation.zoom.max_calls if generation.zoom is not None else 0
+
+
+def _described(settings: ZoomSettings) -> int:
+    """Return an upper bound of the tokens of the tool's description: one for each character."""
+    return len(instructions(settings)) if settings.describe else 0
+
+
 def log_header(questions: EvalSet, model: str, generation: Generation) -> dict[str, Any]:
     """Return the header of an answer log; answers may be mixed when their headers are equal."""
     settings = {k: v for k, v in asdict(generation).items() if k in ("max_tokens", "dtype")}
     if generation.repetition_penalty is not None:
         settings["repetition_penalty"] = generation.repetition_penalty
+    if generation.zoom is not None:
+        settings["zoom"] = generation.zoom.model_dump()
     if questions.mask is not None:
         settings["map"] = questions.mask.value
     return {

@@ -14,6 +14,7 @@ from rewardmap_verl.reports.rollouts import RolloutGroup, read_groups
 from rewardmap_verl.reports.runs import Run
 from rewardmap_verl.reports.scripts import write_script
 from rewardmap_verl.reports.traces import GroupTrace, NetworkCache, trace_group
+from rewardmap_verl.reports.turns import CropWriter
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.transit.city_titles import city_title
 
@@ -88,6 +89,7 @@ class _Pieces:
     """Collects groups and writes them piece by piece."""
 
     folder: Path
+    crops: CropWriter
     rows: list[list[Any]] = field(default_factory=list)
     maps: dict[tuple[str, str], int] = field(default_factory=dict)
     pictures: list[Mapping[str, Any]] = field(default_factory=list)
@@ -118,7 +120,7 @@ def write_browser(
         folder: The report's folder; ``data/`` and ``maps/`` are written.
         advance: Called with the number of answers of each finished group.
     """
-    browser, pieces = Browser(), _Pieces(folder)
+    browser, pieces = Browser(), _Pieces(folder, CropWriter(folder))
     for number, source in enumerate(sources):
         _write_run(number, source, pieces, browser, advance)
     pieces.flush()
@@ -163,6 +165,7 @@ def _write_run(
             traced = trace_group(group, networks, source.config)
             stage = stages.get((group.part, group.step, str(group.truth.type)), "")
             place = _map_number(group, networks, pieces, faults)
+            pieces.crops.add(traced.detail, networks.map_of(group), place)
             validations.add(group, traced, len(pieces.rows))
             held_out = group.part == "val"
             question = questions.setdefault(group.truth_text, len(questions)) if held_out else -1

@@ -139,7 +139,7 @@ def _write_page(
 ) -> None:
     room = files(__package__).joinpath("page")
     (folder / "assets").mkdir()
-    for name in ("report.css", "report.js"):
+    for name in ("report.css", "report.js", "turns.js"):
         (folder / "assets" / name).write_bytes(room.joinpath(name).read_bytes())
     _copy_plotly(folder / "assets" / "plotly.min.js")
     runs = [source.run for source in sources]

@@ -12,6 +12,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
 from rewardmap_verl.reports.prepared import PreparedData, PreparedMap
 from rewardmap_verl.reports.rollouts import Rollout, RolloutGroup
+from rewardmap_verl.reports.turns import turns_for_page
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.explain import Check, Explanation, explain_answer
 from rewardmap_verl.rewards.ground_truth import check_against_network
@@ -113,7 +114,7 @@ def trace_group(group: RolloutGroup, networks: NetworkCache, config: RewardConfi
         "marks": _marks(group, network, geometry),
         "highest": explained[0].highest,
         "answers": [
-            {"text": _shown(first[key].response), **_trace(trace), "route": _legs(legs)}
+            {**_said(first[key].response), **_trace(trace), "route": _legs(legs)}
             for key, trace, legs in zip(unique, explained, drawn, strict=True)
         ],
         "order": places,
@@ -145,7 +146,7 @@ def _marks(group: RolloutGroup, network: Network, geometry: LineGeometry | None)
 
 
 def _untraced(group: RolloutGroup, reason: str) -> GroupTrace:
-    answers = [{"text": _shown(rollout.response)} for rollout in group.rollouts]
+    answers = [_said(rollout.response) for rollout in group.rollouts]
     detail = {
         "question": group.question,
         "gold": "",
@@ -163,6 +164,12 @@ def _untraced(group: RolloutGroup, reason: str) -> GroupTrace:
 def _key(rollout: Rollout) -> tuple[bool, str]:
     is_text = isinstance(rollout.response, str)
     return is_text, rollout.response if is_text else repr(rollout.response)  # type: ignore[return-value]
+
+
+def _said(response: object) -> dict[str, Any]:
+    """Return the text of an answer, and its turns if there are several."""
+    turns = turns_for_page(response)
+    return {"text": _shown(response), **({"turns": turns} if turns else {})}
 
 
 def _shown(response: object) -> str:

@@ -46,6 +46,8 @@ class QuestionRow:
     """Any JSON value, or ``MISSING`` if the row has no response."""
     prompt: str
     """Text of the question; "" if the file does not have it."""
+    trajectory: object = None
+    """All turns of a dumped response, of which ``response`` is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:
         network,
         last_turn(values.get("output", MISSING)) if dumped else values.get("response", MISSING),
         prompt if isinstance(prompt, str) else "",
+        values.get("output") if dumped else None,
     )
 
 

@@ -76,7 +76,7 @@ def write_conversations(conversations: Iterable[Conversation], path: Path) -> in
 
 def cold_start(
     model: Path,
-    conversations: Iterable[Conversation],
+    conversations: Iterable[Conversation] | Path,
     output: Path,
     steps: int = 100,
     overrides: Sequence[str] = (),
@@ -87,7 +87,7 @@ def cold_start(
 
     Args:
         model: Model folder from ``rewardmap_verl.tiny_model.build.build_tiny_model``.
-        conversations: Training data.
+        conversations: Training data, or a parquet file of ``rewardmap export … verl``.
         output: Folder to write; it appears only when complete, and must not exist.
         steps: Updates of the weights; few, so that the model learns little beyond the formats.
         overrides: Overrides of ``recipe/cold_start`` for verl's SFT trainer, as ``key=value``.
@@ -116,7 +116,10 @@ def cold_start(
     with disk_errors(output), staging_folder(output, "config.json") as staging:
         work = staging / _WORK
         work.mkdir()
-        write_conversations(conversations, work / "train.parquet")
+        if isinstance(conversations, Path):
+            shutil.copyfile(conversations, work / "train.parquet")
+        else:
+            write_conversations(conversations, work / "train.parquet")
         command = trainer_command(model.resolve(), work, steps, overrides)
         failure = _run(command, work, log_of(output), limit, progress)
         trained = work / f"global_step_{steps}" / "huggingface"

@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.inputs.parquet import parquet_rows
 from rewardmap_verl.preparation.records import read_prepared_questions
 from rewardmap_verl.questions.types import QuestionType
 
@@ -23,9 +24,13 @@ __all__ = [
     "of_types",
     "read_conversations",
     "read_texts",
+    "read_trace_texts",
     "sample_evenly",
     "unboxed",
 ]
+
+
+_TRACES = "Write it with `rewardmap export DATA verl --reasoning zoom`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,19 @@ def read_texts(folder: Path) -> list[str]:
     test = read_conversations(folder, "test")
     questions = (conversation.prompt for conversation in chain(train, test))
     return [*questions, *(conversation.answer for conversation in train)]
+
+
+def read_trace_texts(path: Path) -> list[str]:
+    """Return all turns of the conversations that ``rewardmap export … verl`` wrote.
+
+    Raises:
+        DataError: The file is missing or has another format.
+    """
+    rows = parquet_rows(path)
+    try:
+        return [message["content"] for row in rows for message in row["messages"]]
+    except (KeyError, TypeError) as error:
+        raise DataError(path, found=str(error), hint=_TRACES) from error
 
 
 def of_types(

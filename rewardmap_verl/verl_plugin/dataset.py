@@ -26,8 +26,7 @@ from rewardmap_verl.curriculum.rows import Files, check_originals, check_rows, e
 from rewardmap_verl.curriculum.schedule import Schedule, Slot
 from rewardmap_verl.curriculum.target_difficulty import TargetOrder, difficulties
 from rewardmap_verl.preparation.originals import original_of
-from rewardmap_verl.verl_plugin.image_references import AGENT_LOOP
-from rewardmap_verl.verl_plugin.zoom_tool import LOOP as ZOOM_LOOP
+from rewardmap_verl.verl_plugin.image_references import AGENT_LOOP, ZOOM_LOOP
 from rewardmap_verl.verl_plugin.zoom_tool import description_tokens, tool_kwargs
 from rewardmap_verl.zoom.settings import read_zoom
 

@@ -12,7 +12,7 @@ from math import prod
 
 from omegaconf import DictConfig, OmegaConf
 
-from rewardmap_verl.verl_plugin.image_references import AGENT_LOOP
+from rewardmap_verl.verl_plugin.image_references import AGENT_LOOP, ZOOM_LOOP
 
 __all__ = ["engine_count", "register_router_path", "router_path"]
 
@@ -38,7 +38,7 @@ def router_path(*, _root_: DictConfig) -> str | None:
         _root_: The complete configuration of the run.
     """
     rollout = _root_.actor_rollout_ref.rollout
-    passes_paths = rollout.agent.default_agent_loop == AGENT_LOOP
+    passes_paths = rollout.agent.default_agent_loop in (AGENT_LOOP, ZOOM_LOOP)
     if not passes_paths or rollout.full_determinism or engine_count(_root_) < 2:
         return None
     return str(files("rewardmap_verl.recipes").joinpath("map_router.yaml"))

@@ -24,19 +24,16 @@ from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
 from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.verl_plugin.agent_loop import PreparedMaps
+from rewardmap_verl.verl_plugin.image_references import ZOOM_LOOP
 from rewardmap_verl.verl_plugin.image_references.crop_source import CropSource
 from rewardmap_verl.verl_plugin.image_references.image_source import digest_of
 from rewardmap_verl.verl_plugin.image_references.prepared_image import PreparedImage
 from rewardmap_verl.zoom.crops import original_size
 from rewardmap_verl.zoom.settings import BLOCK, ZoomSettings
 from rewardmap_verl.zoom.statistics import ANSWER_START, BOXES
-from rewardmap_verl.zoom.tool import NAME, SCHEMA, answer_call, instructions
+from rewardmap_verl.zoom.tool import NAME, SCHEMA, answer_call, instructions, shows_tools
 
-__all__ = ["LOOP", "ZoomAgentLoop", "ZoomTool", "description_tokens", "tool_kwargs"]
-
-LOOP = "rewardmap_zoom"
-"""Name of the agent loop."""
-
+__all__ = ["ZoomAgentLoop", "ZoomTool", "description_tokens", "tool_kwargs"]
 
 TURN_TOKENS = 8
 """Tokens that a chat template puts around a message, and more."""
@@ -107,7 +104,7 @@ class ZoomTool(BaseTool):
         self._targets.pop(instance_id, None)
 
 
-@register(LOOP)
+@register(ZOOM_LOOP)
 class ZoomAgentLoop(PreparedMaps, ToolAgentLoop):
     """verl's tool agent loop with the zoom tool."""
 
@@ -147,19 +144,6 @@ def _tool(settings: ZoomSettings, unit: int, cache_bytes: int) -> ZoomTool:
 def size_of(path: str) -> tuple[int, int]:
     """Return the size of an original, read once per process."""
     return original_size(path)
-
-
-def shows_tools(processor: Any) -> bool:
-    """Return whether a model's chat template writes tools into the prompt.
-
-    Qwen3-VL's does. Qwen2.5-VL's does not, although its language model was trained with tools.
-    """
-    messages = [{"role": "user", "content": "?"}]
-    texts = [
-        processor.apply_chat_template(messages, tools=tools, tokenize=False)
-        for tools in (None, [SCHEMA])
-    ]
-    return texts[0] != texts[1]
 
 
 def description_tokens(settings: ZoomSettings, tokenizer: Any) -> int:

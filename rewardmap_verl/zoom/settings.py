@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.preparation.images import PixelBudget
 
-__all__ = ["BLOCK", "ZoomSettings", "read_zoom"]
+__all__ = ["BLOCK", "ZoomSettings", "read_zoom", "zoom_settings"]
 
 BLOCK = "data.zoom"
 
@@ -60,3 +62,12 @@ def read_zoom(data: DictConfig) -> ZoomSettings | None:
     """
     block = data.get("zoom")
     return None if block is None else read_block(ZoomSettings, block, BLOCK)
+
+
+def zoom_settings(words: Sequence[str]) -> ZoomSettings:
+    """Return the settings that a command line gives as ``key=value``.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is out of range.
+    """
+    return read_block(ZoomSettings, OmegaConf.from_dotlist(list(words)), "--zoom")

@@ -14,7 +14,15 @@ from rewardmap_verl.zoom.boxes import Box, BoxError, read_box
 from rewardmap_verl.zoom.crops import Crop, plan_crop
 from rewardmap_verl.zoom.settings import ZoomSettings
 
-__all__ = ["NAME", "SCHEMA", "ToolAnswer", "answer_call", "call_text", "instructions"]
+__all__ = [
+    "NAME",
+    "SCHEMA",
+    "ToolAnswer",
+    "answer_call",
+    "call_text",
+    "instructions",
+    "shows_tools",
+]
 
 NAME: Final = "zoom"
 
@@ -92,3 +100,16 @@ def instructions(settings: ZoomSettings) -> str:
         f"and wait for the picture. You can zoom up to {settings.max_calls} times. When you have "
         "read what you need, answer in the form that the question asks for, without a call."
     )
+
+
+def shows_tools(processor: Any) -> bool:
+    """Return whether a model's chat template writes tools into the prompt.
+
+    Qwen3-VL's does. Qwen2.5-VL's does not, although its language model was trained with tools.
+    """
+    messages = [{"role": "user", "content": "?"}]
+    texts = [
+        processor.apply_chat_template(messages, tools=tools, tokenize=False)
+        for tools in (None, [SCHEMA])
+    ]
+    return bool(texts[0] != texts[1])

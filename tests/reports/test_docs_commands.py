@@ -88,6 +88,11 @@ ELSEWHERE = {
         "reports/test_model_card.py::test_an_evaluation_is_in_the_card_and_in_its_metadata",
     ),
     r"rewardmap (evaluate|benchmarks).*": ("starts vLLM", EVALUATE),
+    r"rewardmap export .* --reasoning .*": ("needs originals", "zoom/test_traces.py"),
+    r"rewardmap (tiny-model|cold-start) .* --traces .*": (
+        "trains for minutes",
+        "end_to_end/test_zoom.py",
+    ),
     r"rewardmap curriculum preview .* --model .*": ("starts vLLM", "evaluation/test_signal.py"),
     r"(\w+=\S+ )*python -m verl\.trainer\.main_ppo.*": ("trains; composed here", RECIPES),
     r"(\w+=\S+ )*torchrun .*": ("trains", RECIPES),

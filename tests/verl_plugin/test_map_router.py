@@ -211,6 +211,8 @@ ROLLOUT = "actor_rollout_ref.rollout."
         (["+recipe/rewardmap=[lora,one_gpu]"], 1, False),
         (["+recipe/rewardmap=[cpu]"], 1, False),
         (["+recipe/rewardmap=[cpu]", "trainer.n_gpus_per_node=2"], 2, True),
+        (["+recipe/rewardmap=[zoom]"], 4, True),
+        ([f"{ROLLOUT}agent.default_agent_loop=rewardmap_zoom"], 4, True),
         ([f"{ROLLOUT}agent.default_agent_loop=single_turn_agent"], 4, False),
         ([f"{ROLLOUT}full_determinism=True"], 4, False),
         ([f"{ROLLOUT}tensor_model_parallel_size=0"], 1, False),

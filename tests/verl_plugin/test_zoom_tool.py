@@ -21,10 +21,10 @@ from PIL import Image
 
 from rewardmap_verl.preparation.originals import store_original
 from rewardmap_verl.tiny_model.build import make_processor
+from rewardmap_verl.verl_plugin.image_references import ZOOM_LOOP
 from rewardmap_verl.verl_plugin.image_references.pixel_reference import PixelReference
 from rewardmap_verl.verl_plugin.image_references.prepared_image import PreparedImage
 from rewardmap_verl.verl_plugin.zoom_tool import (
-    LOOP,
     ZoomAgentLoop,
     description_tokens,
     last_turn,
@@ -68,9 +68,15 @@ class Trajectory(SimpleNamespace):
 
 
 def run(
-    processor: Any, folder: Path, turns: Sequence[str], response: int = 600, **zoom: Any
+    processor: Any,
+    folder: Path,
+    turns: Sequence[str],
+    response: int = 600,
+    content: list[dict[str, Any]] | None = None,
+    original: str = "",
+    **zoom: Any,
 ) -> Trajectory:
-    """One trajectory about the map of ``folder``."""
+    """One trajectory about the map of ``folder``, or about that of a prompt."""
     from verl.experimental.agent_loop.agent_loop import AgentLoopWorker, DictConfigWrap
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
@@ -95,6 +101,7 @@ def run(
     worker.mm_processor_kwargs = {}
     item = {"type": "image", "image": str(folder / "images" / "map.png"), "max_pixels": 9408}
     text = {"type": "text", "text": "Question 1 of type planning?"}
+    content = content or [item, text]
 
     async def one() -> Any:
         loop = ZoomAgentLoop(
@@ -110,8 +117,8 @@ def run(
         )
         return await loop.run(
             {},
-            raw_prompt=[{"role": "user", "content": [item, text]}],
-            tools_kwargs=tool_kwargs(str(folder / "originals" / "map.tif")),
+            raw_prompt=[{"role": "user", "content": content}],
+            tools_kwargs=tool_kwargs(original or str(folder / "originals" / "map.tif")),
         )
 
     output = asyncio.run(one())
@@ -261,5 +268,5 @@ def test_the_last_turn_is_what_the_model_wrote_after_the_last_crop() -> None:
 def test_the_loop_is_registered() -> None:
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
 
-    target = _agent_loop_registry[LOOP]["_target_"]
+    target = _agent_loop_registry[ZOOM_LOOP]["_target_"]
     assert target == f"{ZoomAgentLoop.__module__}.{ZoomAgentLoop.__qualname__}"

@@ -1,6 +1,9 @@
 """Program of ``test_zoom_agreement``: real vLLM, real agent loop, the model of the actor.
 
-    python zoom_agreement.py MODEL MAP ORIGINAL RESULT
+    python zoom_agreement.py FOLDER MAP ORIGINAL
+
+It reads the model in FOLDER/model, and writes what it found to FOLDER/result.json and what an actor
+would get to FOLDER/trajectories.pt.
 
 The turns that zoom are given, because a random model does not call tools; vLLM computes their
 log-probabilities as those of a prompt. The last turn is sampled.
@@ -34,6 +37,7 @@ TRAJECTORIES = (
     (),
     (Box(0, 0, 500, 1000),),
     (Box(500, 0, 1000, 500), Box(100, 100, 400, 900)),
+    (Box(0, 0, 1000, 300), Box(0, 0, 1000, 1000)),
 )
 ANSWER_TOKENS = 12
 
@@ -120,29 +124,40 @@ async def run(processor: Any, server: Server, content: list[Any], original: str)
     )
 
 
-def actor_log_probs(model: Any, worker: Any, output: Any) -> torch.Tensor:
-    """Log-probabilities of the response, from what verl would send to the actor."""
+def for_actor(worker: Any, output: Any) -> dict[str, Any]:
+    """What verl would send to the actor, by the names of ``packed_engine.Answer``."""
     ids = torch.tensor(output.prompt_ids + output.response_ids)
     inputs = worker._compute_multi_modal_inputs(output, ids)
     positions = worker._compute_position_ids(
         ids.unsqueeze(0), torch.ones_like(ids).unsqueeze(0), inputs, {}
     )
-    inputs = extract_multi_modal_inputs([inputs])
+    own = [0] * len(output.prompt_ids) + output.response_mask
+    mask = torch.tensor([*own[1:], 0], dtype=torch.float32)  # of the next token
     inputs.pop("images_seqlens", None)
-    logits = model(
-        input_ids=ids.unsqueeze(0), position_ids=positions.transpose(0, 1), **inputs
-    ).logits
-    scores = logits[0, :-1].float().log_softmax(-1).gather(-1, ids[1:, None])[:, 0]
-    return scores[len(output.prompt_ids) - 1 :]
+    return {
+        "input_ids": ids,
+        "position_ids": positions[0],
+        "loss_mask": mask,
+        "images": dict(inputs),
+    }
+
+
+def actor_log_probs(model: Any, sent: dict[str, Any]) -> torch.Tensor:
+    """Log-probability of each token but the first."""
+    ids, positions = sent["input_ids"], sent["position_ids"].unsqueeze(1)
+    inputs = extract_multi_modal_inputs([sent["images"]])
+    logits = model(input_ids=ids.unsqueeze(0), position_ids=positions, **inputs).logits
+    return logits[0, :-1].float().log_softmax(-1).gather(-1, ids[1:, None])[:, 0]
 
 
 @torch.no_grad()
-def main(folder: str, image: str, original: str, result: str) -> None:
+def main(folder: str, image: str, original: str) -> None:
     from vllm import LLM
 
-    processor = hf_processor(folder)
+    path = f"{folder}/model"
+    processor = hf_processor(path)
     engine = LLM(
-        folder,
+        path,
         dtype="float32",
         enforce_eager=True,
         max_model_len=1024,
@@ -152,7 +167,7 @@ def main(folder: str, image: str, original: str, result: str) -> None:
         seed=0,
     )
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="sdpa"
+        path, dtype=torch.float32, attn_implementation="sdpa"
     ).eval()
     worker: Any = AgentLoopWorker.__new__(AgentLoopWorker)
     worker.processor, worker.tokenizer = processor, processor.tokenizer
@@ -161,20 +176,24 @@ def main(folder: str, image: str, original: str, result: str) -> None:
         {"type": "image", "image": image, "max_pixels": 9408},
         {"type": "text", "text": "Question 1 of type planning?"},
     ]
-    found = []
+    found, all_sent = [], []
     for boxes in TRAJECTORIES:
         server = Server(engine, processor, [call_text(box) for box in boxes])
         output = asyncio.run(run(processor, server, content, original))
+        all_sent.append(for_actor(worker, output))
+        start = len(output.prompt_ids) - 1
         found.append(
             {
                 "pictures": len(output.multi_modal_data["images"]),
                 "same_tokens": server.same_tokens,
                 "mask": output.response_mask,
                 "rollout": output.response_logprobs,
-                "actor": actor_log_probs(model, worker, output).tolist(),
+                "start": start,
+                "actor": actor_log_probs(model, all_sent[-1])[start:].tolist(),
             }
         )
-    Path(result).write_text(json.dumps(found))
+    torch.save(all_sent, f"{folder}/trajectories.pt")
+    Path(folder, "result.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,13 @@ from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.preflight.checks.values import is_ours, require_int, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
 from rewardmap_verl.preparation.originals import ORIGINALS
+from rewardmap_verl.zoom.dialogue import CALL_TOKENS
 from rewardmap_verl.zoom.settings import BLOCK, ZoomSettings, read_zoom
 
 __all__ = ["check_zoom"]
 
 _ROLLOUT = "actor_rollout_ref.rollout."
 _TURNS = f"{_ROLLOUT}multi_turn."
-
-CALL_TOKENS = 96
-"""Tokens of a call, of the text beside its crop and of the chat template around both."""
 
 
 def check_zoom(config: DictConfig) -> Iterator[Diagnostic]:

@@ -15,11 +15,12 @@ from rewardmap_verl.preparation.exports.sharegpt import export_sharegpt
 from rewardmap_verl.preparation.exports.vlmevalkit import export_vlmevalkit
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 
-__all__ = ["ExportFormat", "write_export"]
+__all__ = ["ExportFormat", "Writer", "write_export"]
 
 _MARKER = ".rewardmap-export.json"
 
-_Writer = Callable[[Path, Manifest, Path], list[Path]]
+Writer = Callable[[Path, Manifest, Path], list[Path]]
+"""Writes an export: the prepared folder, its manifest, where to write; returns the main files."""
 
 
 class ExportFormat(str, Enum):
@@ -29,9 +30,10 @@ class ExportFormat(str, Enum):
     VLMEVALKIT = "vlmevalkit"
     HUB = "hub"
     GALLERY = "gallery"
+    VERL = "verl"
 
 
-_WRITERS: Mapping[ExportFormat, _Writer] = MappingProxyType(
+_WRITERS: Mapping[ExportFormat, Writer] = MappingProxyType(
     {
         ExportFormat.SHAREGPT: export_sharegpt,
         ExportFormat.VLMEVALKIT: export_vlmevalkit,
@@ -41,7 +43,11 @@ _WRITERS: Mapping[ExportFormat, _Writer] = MappingProxyType(
 
 
 def write_export(
-    folder: Path, format: ExportFormat, target: Path, license: str = "other"
+    folder: Path,
+    format: ExportFormat,
+    target: Path,
+    license: str = "other",
+    writer: Writer | None = None,
 ) -> list[Path]:
     """Export a prepared folder.
 
@@ -53,6 +59,7 @@ def write_export(
         format: The format.
         target: The folder to write.
         license: Identifier of the license for the card of a Hub data set.
+        writer: Writer of the format; needed for ``VERL``, which ``zoom.trace_export`` writes.
 
     Returns:
         The main files of the export.
@@ -62,9 +69,10 @@ def write_export(
             written.
     """
     manifest = read_manifest(folder)
-    writer = _WRITERS.get(format, partial(_hub, license=license))
+    hub: Writer = partial(_hub, license=license)
+    write = writer or (hub if format is ExportFormat.HUB else _WRITERS[format])
     with disk_errors(target), staging_folder(target, _MARKER) as staging:
-        files = writer(folder, manifest, staging)
+        files = write(folder, manifest, staging)
         write_bytes(staging / _MARKER, json_bytes({"format": format.value}))
         return [target / file.relative_to(staging) for file in files]
 

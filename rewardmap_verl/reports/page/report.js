@@ -372,6 +372,7 @@
     const left = strip ? strip.scrollLeft : 0;
     byId("answer").replaceChildren(...parts);
     if (isApart()) byId("answer").querySelector(".together").scrollLeft = left;
+    if (byId("crops")) byId("crops").replaceChildren(...turns.rectangles(one, svg));
     drawRoutes(entry.group, entry.found, one);
   }
 
@@ -379,7 +380,8 @@
     const { found, place } = entry;
     const one = found.answers[found.order[place]];
     const recorded = found.recorded[place];
-    const parts = [el("pre", { class: "answer" }, one.text === "" ? "(empty)" : one.text)];
+    const parts = [one.turns ? turns.conversation(one, index.maps[entry.group.map], el, svg)
+      : el("pre", { class: "answer" }, one.text === "" ? "(empty)" : one.text)];
     if (!one.parts) return parts;
     const differs = recorded !== null && Math.abs(recorded - one.score) > 1e-3 * Math.max(1, one.score);
     parts.unshift(el("p", { class: `verdict ${one.right ? "right" : "wrong"}` },
@@ -457,6 +459,9 @@
       loading: "lazy", decoding: "async" });
     const frame = framed("map", map, `Map of ${map.name}; plus and minus zoom`, picture);
     const planned = found.route.length > 0;
+    if (entries.some((entry) => entry.found.answers.some((one) => one.turns))) {
+      frame.firstChild.append(svg("svg", { id: "crops", viewBox: "0 0 1000 1000", preserveAspectRatio: "none", "aria-hidden": "true" }));
+    }
     if (map.drawn) {
       frame.firstChild.append(overlayOf(map));
       if (planned) frame.classList.add("dim");
