@@ -53,7 +53,7 @@ def test_a_tiny_model_answers_every_question_and_is_asked_once(
 
 @pytest.mark.opt_in
 def test_two_engines_give_the_answers_of_one(prepared: Path, tmp_path: Path) -> None:
-    rewardmap("tiny-model", prepared, "model", folder=tmp_path)
+    rewardmap("tiny-model", prepared, "--out", "model", folder=tmp_path)
     call = ("evaluate", "model", prepared, "--max-tokens", 8, "--limit", 20, "--batch-size", 7)
     rewardmap(*call, "--out", "one", folder=tmp_path)
     rewardmap(*call, "--out", "two", "--data-parallel-size", 2, folder=tmp_path)
