@@ -79,7 +79,7 @@ prep-data: $(INSTALLED) ## Prepare training data: SOURCE=synthetic | local ROOT=
 # Synthetic maps need no input, so they are prepared here. Other data must be prepared first.
 $(DATA)/manifest.json: | $(INSTALLED)
 	@[ '$(DATA)' = data/synthetic ] || { echo "$(DATA) is not prepared: make prep-data SOURCE=local ROOT=FOLDER SIZE=tiny DATA=$(DATA)"; exit 2; }
-	$(MAKE) prep-data ARGS=
+	@$(MAKE) --no-print-directory prep-data ARGS=
 
 # The pretrained model in the package reads pocket maps. For other maps a model is built and taught the answer formats.
 ifeq ($(DATA),data/synthetic)

@@ -242,7 +242,7 @@ def evaluate(
 
     from rewardmap_verl.evaluation.endpoint import is_endpoint
     from rewardmap_verl.evaluation.evaluator import Evaluator
-    from rewardmap_verl.evaluation.inference import Generation
+    from rewardmap_verl.evaluation.inference import Generation, check_model
     from rewardmap_verl.evaluation.questions import Mask, read_questions
     from rewardmap_verl.evaluation.results import write_results
     from rewardmap_verl.evaluation.sources import AnswerSources, is_model
@@ -273,9 +273,11 @@ def evaluate(
         title = name or sources.default_name(source)
         folder = out or Path("outputs", "evaluation") / title.replace("/", "-")
         asked = [one for one in (source, against) if one is not None and is_model(one)]
-        on_server = all(map(is_endpoint, asked))  # also of no model
+        local = [one for one in asked if not is_endpoint(one)]
+        for model in local:
+            check_model(model)  # before a log is written
         wanted = len(questions.items) * (len(asked) + len(masks))
-        with _progress(folder / LOG_NAME, wanted, verbose or on_server) as progress:
+        with _progress(folder / LOG_NAME, wanted, verbose or not local) as progress:
             sources = replace(sources, progress=progress)
             evaluator = Evaluator(sources, table)
             masked = evaluator.evaluate_masked(source, title, folder, masks)

@@ -59,7 +59,9 @@ def _results(
     if kept:
         yield f"unchanged, above the majority answer: {', '.join(kept)}"
     if flat:
-        yield f"not learned: {', '.join(flat)}"
+        # Without the majority answer, an unchanged type may have been known before.
+        known = any(line.lead is not None for line in other)
+        yield f"{'not learned' if known else 'unchanged'}: {', '.join(flat)}"
     if open_:
         yield f"too few questions to tell: {', '.join(open_)}"
 

@@ -32,7 +32,9 @@ def test_a_tiny_model_answers_every_question_and_is_asked_once(
 ) -> None:
     rewardmap("tiny-model", prepared, "--out", "model", folder=tmp_path)
     call = ("evaluate", "model", prepared, "--max-tokens", 8, "--out", "out", "--batch-size", 7)
-    rewardmap(*call, folder=tmp_path)
+    shown = rewardmap(*call, folder=tmp_path)
+    assert shown.startswith("Complete output: out/evaluate.log\n") and "WARNING" not in shown
+    assert (tmp_path / "out" / "evaluate.log").stat().st_size
     answers = tmp_path / "out" / "answers.jsonl"
     lines = answers.read_text(encoding="utf-8").splitlines()
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))

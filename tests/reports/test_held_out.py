@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.record import Entry
+from rewardmap_verl.evaluation.statistics import Interval
 from rewardmap_verl.preparation.records import read_prepared_questions
 from rewardmap_verl.reports.conclusions import conclusions
 from rewardmap_verl.reports.held_out import HeldOut, held_out, read_baselines
@@ -87,7 +89,7 @@ DOWN = line([1.0] * 40, [0.0] * 40, "Counting1")
 
 def test_words_say_what_was_learned_and_what_was_not() -> None:
     result, advice = conclusions([UP, FLAT], {"TorF2": 0.9})
-    assert "Learned: planning (0% to 50%)" in result and "not learned: TorF2" in result
+    assert "Learned: planning (0% to 50%)" in result and "; unchanged: TorF2" in result
     assert "TorF2 had no signal" in advice
 
 
@@ -95,8 +97,14 @@ def test_solved_types_need_no_signal_and_few_questions_decide_nothing() -> None:
     solved = line([1.0] * 39 + [0.0], [0.0] + [1.0] * 39, "TorF1")
     few = line([1.0, 0.0] * 4, [0.0, 1.0] * 4, "Counting3")
     result, advice = conclusions([UP, solved, few], {"TorF1": 0.9})
-    assert "not learned: TorF1; too few questions to tell: Counting3 (8)" in result
+    assert "unchanged: TorF1; too few questions to tell: Counting3 (8)" in result
     assert "intervals of Counting3 are wide" in advice
+
+
+def test_a_type_that_stays_at_the_majority_answer_was_not_learned() -> None:
+    lead = Interval(0.0, -0.1, 0.1, 60, "maps")
+    result, _ = conclusions([UP, replace(FLAT, lead=lead)], {})
+    assert "; not learned: TorF2" in result
 
 
 def test_words_name_what_was_unlearned_first() -> None:
