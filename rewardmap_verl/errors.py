@@ -23,6 +23,12 @@ def shorten(value: object, limit: int = _LONGEST_FOUND) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
+def _visible(character: str) -> str:
+    """Escape a character that would control the terminal, such as those in hostile names."""
+    shown = character.isprintable() or character in "\n\t"
+    return character if shown else repr(character)[1:-1]
+
+
 class _UserFixableError(ValueError):
     """Base class of errors in something that the user supplied.
 
@@ -47,7 +53,8 @@ class _UserFixableError(ValueError):
         text = f"{self.where}: {self.field}" if self.field else self.where
         if self.found is not None:
             text += f": found {shorten(self.found)}"
-        return f"{text}. {self.hint}" if self.hint else text
+        text = f"{text}. {self.hint}" if self.hint else text
+        return "".join(map(_visible, text))
 
 
 class DataError(_UserFixableError):

@@ -90,7 +90,7 @@ def _missing(actor: Path) -> str:
         size = int(parse_json((actor / "fsdp_config.json").read_bytes())["world_size"])
     except FileNotFoundError:
         return ""  # written by another engine
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, OverflowError, TypeError):
         return "actor/fsdp_config.json is truncated"
     found = [match for path in actor.glob("*.pt") if (match := _SHARD.fullmatch(path.name))]
     names = {match.string for match in found}

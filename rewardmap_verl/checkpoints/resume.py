@@ -31,9 +31,11 @@ __all__ = [
     "current_fingerprint",
     "fall_back",
     "fall_back_step",
+    "pickled_queue",
 ]
 
 _WORKERS_KEY = "data.dataloader_num_workers"
+_MODE_KEY = "trainer.v1.trainer_mode"
 
 
 def check_resume(config: DictConfig) -> None:
@@ -64,18 +66,34 @@ def check_resume(config: DictConfig) -> None:
     refuse_changes(saved, current_fingerprint(config.data))
 
 
-def check_resumed_files(config: DictConfig) -> None:
+def check_resumed_files(config: DictConfig, sft: bool = False) -> None:
     """Check that no file of the checkpoint to resume can run code; verl unpickles all of them.
+
+    verl reads files in the folder of a step (SFT trainer, data position) and one level below (PPO
+    trainer). Each may be a link.
 
     Args:
         config: The complete configuration of the run.
+        sft: Whether the run is one of verl's SFT trainer.
 
     Raises:
         DataError: Names the first file with more than tensors and plain data.
     """
-    folder = _resumed_folder(config)
+    folder = _resumed_by_sft(config) if sft else _resumed_folder(config)
     if folder is not None:
-        check_safe(sorted(folder.rglob("*.pt")))
+        check_safe(sorted(path for form in ("*.pt", "*/*.pt") for path in folder.glob(form)))
+
+
+def pickled_queue(config: DictConfig) -> Path | None:
+    """Return the folder of TransferQueue's state that the run would unpickle, if there is one.
+
+    Asynchronous trainer modes save prompts in flight as a pickle that holds objects of
+    TransferQueue, so that it cannot be restricted to plain data.
+    """
+    folder = _resumed_folder(config)
+    if folder is None or OmegaConf.select(config, _MODE_KEY, default="sync") == "sync":
+        return None
+    return path if (path := folder / "transfer_queue").exists() else None
 
 
 def fall_back_step(config: DictConfig) -> tuple[int, str] | None:
@@ -154,10 +172,7 @@ def _resumed_folder(config: DictConfig) -> Path | None:
 
 def _checkpoint(config: DictConfig) -> Path | None:
     """Return the folder that PPOTrainer._load_checkpoint would load, if any."""
-    mode, path, root = (
-        OmegaConf.select(config, f"trainer.{key}")
-        for key in ("resume_mode", "resume_from_path", "default_local_dir")
-    )
+    mode, path, root = _resume_settings(config)
     if mode == "resume_path":
         return Path(str(path))
     if mode != "auto" or not root:
@@ -167,6 +182,22 @@ def _checkpoint(config: DictConfig) -> Path | None:
         return None
     step = latest_step(root)
     return root / f"global_step_{'' if step is None else step}"
+
+
+def _resumed_by_sft(config: DictConfig) -> Path | None:
+    """Return the folder that verl's SFT trainer would load, if any."""
+    mode, named, root = _resume_settings(config)
+    if mode != "disable" and named:
+        return Path(str(named))
+    step = latest_step(Path(root)) if mode == "auto" and root else None
+    return None if step is None else Path(root) / f"global_step_{step}"
+
+
+def _resume_settings(config: DictConfig) -> tuple[Any, Any, Any]:
+    """Return resume mode, named checkpoint and checkpoint folder of a run."""
+    keys = ("resume_mode", "resume_from_path", "default_local_dir")
+    mode, named, root = (OmegaConf.select(config, f"trainer.{key}") for key in keys)
+    return mode, named, root
 
 
 def _load(path: Path) -> Mapping[str, Any] | None:

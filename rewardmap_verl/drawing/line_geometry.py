@@ -132,7 +132,14 @@ def read_line_geometry(path: Path, network: Network) -> LineGeometry:
         fits = fits and [len(curves) for curves in geometry.curves] == [
             len(line.paths) for line in network.lines
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise DataError(path, found=str(error), hint="Prepare the data again.") from None
     if not fits:
         raise DataError(path, hint="It belongs to another network; prepare the data again.")

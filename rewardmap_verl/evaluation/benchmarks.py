@@ -49,7 +49,7 @@ def _number(row: Mapping[str, str], column: str, path: Path, scale: float) -> fl
         raise DataError(path, column, "no such column", hint)
     try:
         value = scale * float(row[name])
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise DataError(path, column, row[name], "It must be a number.") from None
     if not 0.0 <= value <= 100.0:
         raise DataError(path, column, row[name], "It must be between 0 and 100 percent.")
@@ -144,7 +144,7 @@ def write_entry(model: Path, target: Path, name: str) -> list[Path]:
     if not (model / "config.json").is_file():
         hint = "Give the folder of a merged model, with a config.json (make merge RUN=…)."
         raise DataError(model, found="no config.json", hint=hint)
-    if not name or "/" in name or name.startswith("."):
+    if not name or "/" in name or name.startswith(".") or not name.isprintable():
         raise DataError("--name", found=name, hint="VLMEvalKit creates a folder of this name.")
     config, script = target / f"{name}.json", target / f"{name}.sh"
     text = json.dumps(entry(name, model.resolve()), indent=2) + "\n"
@@ -226,8 +226,8 @@ def _rows(path: Path) -> _Table:
     try:
         text = path.read_text(encoding="utf-8-sig")
         rows = _json_rows(parse_json(text)) if path.suffix == ".json" else _csv_rows(text)
-    except (OSError, ValueError) as error:
-        raise DataError(path, found=str(error), hint="Is the file complete?") from None
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise DataError(path, found=repr(error), hint="Is the file complete?") from None
     if not rows:
         raise DataError(path, found="no row", hint="VLMEvalKit has not finished this data set.")
     return rows

@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urldefrag, urlsplit
 
 from cachetools import LRUCache
+from pydantic import BaseModel, ValidationError
 
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.evaluation.answer_log import AnswerLog, LoggedAnswer
@@ -27,7 +28,14 @@ from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.zoomed import check_originals, logged_dialogue, start_dialogue
 from rewardmap_verl.zoom.dialogue import Dialogue
 
-__all__ = ["Endpoint", "EndpointOptions", "ask_endpoint", "endpoint_header", "is_endpoint"]
+__all__ = [
+    "Endpoint",
+    "EndpointOptions",
+    "ask_endpoint",
+    "endpoint_header",
+    "is_endpoint",
+    "read_reply",
+]
 
 DEFAULT_KEY: Final = "OPENAI_API_KEY"
 _NO_KEY: Final = "EMPTY"
@@ -239,7 +247,12 @@ class _Client:
             self._stop(question, response, "The server sent no JSON. Does the URL end with /v1?")
         if fault := getattr(response, "error", None):
             self._stop(question, fault, _RESUME)
-        return _logged(question, response)
+        try:
+            return read_reply(question, response)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            self._stop(question, f"{where}: {first['msg']}", "This is no reply of the chat API.")
 
     async def _ask(self, question: EvalQuestion, dialogue: Dialogue | None = None) -> Any:
         """Send one request; models that refuse ``max_tokens`` get ``max_completion_tokens``."""
@@ -334,22 +347,50 @@ def _sent(part: dict[str, Any]) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": _as_url(encode_png(part["image"]))}}
 
 
-def _logged(question: EvalQuestion, response: Any) -> LoggedAnswer:
-    """Turn a response into an answer; whatever a server may leave out is missing, not an error."""
-    usage = getattr(response, "usage", None)
-    choices = getattr(response, "choices", None)
-    message = getattr(choices[0], "message", None) if choices else None
-    finish = str(choices[0].finish_reason) if choices else "empty"
-    refusal = getattr(message, "refusal", None) or ""
-    text = getattr(message, "content", None)
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    completion_tokens: int | None = None
+    prompt_tokens: int | None = None
+
+
+class _Reply(BaseModel):
+    """What is read of a response; the client itself accepts any JSON."""
+
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+
+
+def read_reply(question: EvalQuestion, response: object) -> LoggedAnswer:
+    """Turn a response into an answer; whatever a server may leave out is missing, not an error.
+
+    Args:
+        question: The question.
+        response: The response, parsed by the client, which checks no types.
+
+    Raises:
+        ValidationError: A field that is read has another type.
+    """
+    reply = _Reply.model_validate(response, from_attributes=True)
+    choice = reply.choices[0] if reply.choices else _Choice(finish_reason="empty")
+    message, usage = choice.message or _Message(), reply.usage or _Usage()
+    text, finish, refusal = message.content, str(choice.finish_reason), message.refusal or ""
     if refusal or (finish == "content_filter" and not text):
         text, finish, refusal = None, "refusal", refusal or finish
     return LoggedAnswer(
         question.key,
         question.index,
         text,
-        getattr(usage, "completion_tokens", None),
+        usage.completion_tokens,
         finish,
-        str(refusal),
-        getattr(usage, "prompt_tokens", None),
+        refusal,
+        usage.prompt_tokens,
     )

@@ -186,7 +186,7 @@ class VllmEngine:
         try:
             self._processor = AutoProcessor.from_pretrained(model, trust_remote_code=False)
             self._model = vllm.LLM(model, **engine_options(generation, questions, on_cpu))
-        except (ValueError, OSError, RuntimeError) as error:
+        except Exception as error:  # a hostile configuration makes them raise anything
             hint = (
                 "Check that the folder exists, or that the hub can be reached. Otherwise try "
                 "--max-model-len, --max-tokens or --dtype."

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.map_score import ReferenceLeg, reference_plans
 from rewardmap_verl.preparation.manifest import read_manifest
-from rewardmap_verl.preparation.paths import image_inside
+from rewardmap_verl.preparation.paths import PICTURE_FORMATS, image_inside
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.rewards.rows import NetworkFolder
 from rewardmap_verl.transit.network import Network
@@ -27,7 +27,6 @@ __all__ = ["EvalQuestion", "EvalSet", "Mask", "make_questions", "read_questions"
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_FORMATS = ("PNG", "JPEG", "WEBP")
 _AGAIN = "Prepare the data again with `rewardmap prepare`."
 
 
@@ -68,13 +67,20 @@ class EvalQuestion:
         return self.prompt.replace("<image>", "").strip()
 
     def picture(self) -> Image | None:
-        """Return the image that belongs into the prompt, in RGB; ``None`` without one."""
+        """Return the image that belongs into the prompt, in RGB; ``None`` without one.
+
+        Raises:
+            DataError: The file is damaged.
+        """
         from PIL import Image
 
         if self.image is None:
             return None
-        with Image.open(self.image, formats=_FORMATS) as image:
-            return Image.new("RGB", image.size, "white") if self.blank else image.convert("RGB")
+        try:
+            with Image.open(self.image, formats=PICTURE_FORMATS) as image:
+                return Image.new("RGB", image.size, "white") if self.blank else image.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(self.image, found=str(error), hint=_AGAIN) from None
 
     def masked(self, mask: Mask) -> EvalQuestion:
         """Return the question with its map masked; it keeps its key."""

@@ -12,7 +12,11 @@ from pathlib import Path, PurePosixPath
 
 from rewardmap_verl.errors import DataError
 
-__all__ = ["fold_name", "image_inside", "inside", "safe_name"]
+__all__ = ["PICTURE_FORMATS", "fold_name", "image_inside", "inside", "safe_name"]
+
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
+"""Pillow's names of the formats of prepared maps. Pillow would open others as well, whatever the
+name of the file, and runs a program for one of them."""
 
 _MAX_PATH_LENGTH = 1000  # characters; systems allow 4,096 bytes including the root
 _IMAGE_PATH = re.compile(r"(?:\./)?(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.(?:png|jpe?g|webp)")

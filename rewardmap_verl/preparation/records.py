@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _IMAGE_MARKER = "<image>\n"
+_PICTURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP", re.DOTALL)
+_HEAD_BYTES = 16
 _PREPARE = "Prepare the folder again with `rewardmap prepare` or `make prep-data`."
 
 
@@ -130,10 +133,13 @@ def prepared_image(folder: Path, relative: str, where: object = "image") -> Path
     """Return the path of a map image in a prepared folder.
 
     Raises:
-        DataError: The path leads outside the folder, has an unusual name, or is not a regular file.
+        DataError: The path leads outside the folder, has an unusual name, or is not a raster image.
     """
     path = image_inside(folder, relative, where, "image")
     check_file(path, where, "image")
+    with path.open("rb") as stream:
+        if not _PICTURE.match(stream.read(_HEAD_BYTES)):
+            raise DataError(where, "image", relative, "Its content is not PNG, JPEG or WebP.")
     return path
 
 

@@ -18,7 +18,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.parquet import open_parquet, parquet_rows
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest, differences, read_manifest
-from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.paths import PICTURE_FORMATS, inside
 from rewardmap_verl.preparation.records import prepared_image, prepared_network
 from rewardmap_verl.preparation.rows import IMAGE_MARKER, SCHEMA
 from rewardmap_verl.rewards.config import RewardConfig
@@ -69,9 +69,10 @@ class _FolderFiles:
     def image_size(self, path: str) -> tuple[int, int]:
         if path not in self._sizes:
             try:
-                with Image.open(prepared_image(self.folder, path)) as image:
+                picture = prepared_image(self.folder, path)
+                with Image.open(picture, formats=PICTURE_FORMATS) as image:
                     self._sizes[path] = image.size
-            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 hint = "It is not a readable image."
                 raise DataError(path, found=str(error), hint=hint) from error
         return self._sizes[path]
@@ -103,7 +104,7 @@ def _rows_faults(
             yield from (f"{name}, row {number}: {fault}" for fault in _row_faults(files, row))
         except DataError as error:
             yield f"{name}, row {number}: {error}"
-        except (IndexError, TypeError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
             yield f"{name}, row {number}: a value is missing ({error})"
     if dict(seen) != manifest.rows_by_type.get(split):
         yield f"{name}: the number of rows of each type differs from the manifest"

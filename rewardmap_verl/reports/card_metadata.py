@@ -86,7 +86,7 @@ def _eval_results(evaluation: Path, datasets: Sequence[str]) -> Iterator[EvalRes
                 metric_name=_metric_name(metric),
                 **_value(metric),
             )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         hint = "Evaluate again with `rewardmap evaluate`."
         raise DataError(evaluation / "results.json", found=repr(error), hint=hint) from None
 

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.paths import PICTURE_FORMATS
 from rewardmap_verl.reports.prepared import PreparedMap
 from rewardmap_verl.transit.city_titles import city_title
 
@@ -38,7 +39,7 @@ def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str,
         if max(record.width, record.height) > LARGEST_SIDE:
             shown = f"maps/{number}-small.webp"
             _reduce(source, target / shown)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         hint = "Prepare the data again with `rewardmap prepare`."
         raise DataError(source, found=str(error), hint=hint) from None
     return {
@@ -55,7 +56,7 @@ def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str,
 
 
 def _reduce(source: Path, target: Path) -> None:
-    with Image.open(source) as image:
+    with Image.open(source, formats=PICTURE_FORMATS) as image:
         image.draft("RGB", (LARGEST_SIDE * 2, LARGEST_SIDE * 2))
         small = image.convert("RGB")
     small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)

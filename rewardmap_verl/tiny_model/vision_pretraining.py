@@ -11,20 +11,21 @@ them. Then some attention heads are initialized to look words up in the image
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
-from rewardmap_verl.preparation.paths import inside
+from rewardmap_verl.preparation.paths import PICTURE_FORMATS, inside
+from rewardmap_verl.preparation.records import prepared_image
 from rewardmap_verl.tiny_model.visual_lookup_init import init_visual_lookup_heads
 
 if TYPE_CHECKING:
@@ -92,17 +93,33 @@ def read_examples(folder: Path, split: str = "train") -> list[Example]:
 
 
 def _example(folder: Path, record: MapRecord) -> Example:
-    positions = json.loads(inside(folder, record.positions).read_text())
-    columns = record.width // PATCH
-    labels = tuple(
-        TokenLabel(
-            int(y // PATCH) * columns + int(x // PATCH), (label["text"], *_line_words(calls))
-        )
-        for (x, y), label, calls in zip(
-            positions["stops"], positions["labels"], positions["calls"], strict=True
-        )
-    )
-    return Example(inside(folder, record.image), labels)
+    path = inside(folder, record.positions)
+    try:
+        grid = (record.height // PATCH, record.width // PATCH)
+        labels = tuple(_labels(parse_json(path.read_bytes()), *grid))
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:
+        hint = "Prepare the data again with `rewardmap prepare synthetic`."
+        raise DataError(path, found=repr(error), hint=hint) from None
+    return Example(prepared_image(folder, record.image), labels)
+
+
+def _labels(positions: Any, rows: int, columns: int) -> Iterator[TokenLabel]:
+    """Yield the labels of a drawn map from the positions beside it."""
+    for (x, y), label, calls in zip(
+        positions["stops"], positions["labels"], positions["calls"], strict=True
+    ):
+        row, column = int(y // PATCH), int(x // PATCH)
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise ValueError(f"({x}, {y}) is outside of the map")
+        words = (str(label["text"]), *_line_words(list(calls)))
+        yield TokenLabel(row * columns + column, words)
 
 
 def _line_words(lines: Sequence[str]) -> list[str]:
@@ -180,7 +197,7 @@ def _pixels(processor: Any, examples: Sequence[Example]) -> tuple[torch.Tensor, 
 
     images = []
     for example in examples:
-        with Image.open(example.image) as image:
+        with Image.open(example.image, formats=PICTURE_FORMATS) as image:
             images.append(image.convert("RGB"))
     sizes = {image.size for image in images}
     if len(sizes) > 1:

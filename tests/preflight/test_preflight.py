@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from rewardmap_verl.checkpoints.resume import current_fingerprint
 from rewardmap_verl.preflight import plugin_state
 from rewardmap_verl.preflight.callback import PreflightCallback, examine
-from rewardmap_verl.preflight.checks.checkpoints import check_disk
+from rewardmap_verl.preflight.checks.checkpoints import check_disk, check_pickles
 from rewardmap_verl.preflight.checks.model import is_local
 from rewardmap_verl.preflight.diagnostics import Diagnostic
 from rewardmap_verl.preflight.overrides import mistakes
@@ -315,16 +315,21 @@ class Attack:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("name", ["data.pt", "actor/optim_world_size_1_rank_0.pt"])
 def test_checkpoint_that_runs_code_is_refused(
-    config: DictConfig, tmp_path: Path, name: str
+    config: DictConfig, tmp_path: Path, name: str, linked: bool
 ) -> None:
-    """verl unpickles all files of the checkpoint that it resumes."""
+    """verl unpickles all files of the checkpoint that it resumes, also behind a link."""
     import torch
 
     config.trainer.default_local_dir = str(tmp_path)
     actor = tmp_path / "global_step_1" / "actor"
     actor.mkdir(parents=True)
+    if linked:
+        actor.rmdir()
+        (tmp_path / "elsewhere").mkdir()
+        actor.symlink_to("../elsewhere")
     torch.save({}, actor / "model_world_size_1_rank_0.pt")
     position = {"dataset_state": {"fingerprint": current_fingerprint(config.data)}}
     torch.save(position, actor.parent / "data.pt")
@@ -336,6 +341,16 @@ def test_checkpoint_that_runs_code_is_refused(
     assert diagnostic.stops
     assert "Only tensors and plain data are read" in diagnostic.hint
     assert not (tmp_path / "owned").exists()
+
+
+def test_pickled_queue_of_an_asynchronous_run_is_named(config: DictConfig, tmp_path: Path) -> None:
+    config.trainer.default_local_dir = str(tmp_path)
+    (tmp_path / "global_step_1" / "transfer_queue").mkdir(parents=True)
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("1")
+    assert list(check_pickles(config)) == []
+    OmegaConf.update(config, "trainer.v1.trainer_mode", "colocate_async", force_add=True)
+    (warning,) = check_pickles(config)
+    assert "transfer_queue, which can run code" in warning.hint and not warning.stops
 
 
 def test_full_disk_is_a_warning(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -332,6 +333,22 @@ def test_errors_of_fine_tuning_are_reported(
     sft.data.use_dynamic_bsz, sft.data.max_length = True, 22048
     texts = [str(one) for one in examine(sft, "sft")]
     assert any(says in text for text in texts), texts
+
+
+@pytest.mark.parametrize("mode", ["auto", "named"])
+def test_checkpoint_of_fine_tuning_is_not_unpickled(
+    sft: DictConfig, tmp_path: Path, mode: str
+) -> None:
+    folder = tmp_path / "run" / "global_step_1"
+    folder.mkdir(parents=True)
+    (folder / "data_0.pt").write_bytes(pickle.dumps(print))
+    if mode == "auto":
+        (tmp_path / "run" / "latest_checkpointed_iteration.txt").write_text("1")
+        sft.trainer.default_local_dir = str(tmp_path / "run")
+    else:
+        sft.trainer.resume_from_path = str(folder)
+    (text,) = [str(one) for one in examine(sft, "sft")]
+    assert "data_0.pt" in text and "Only tensors and plain data" in text
 
 
 def test_verl_makes_its_dataclasses_of_fine_tuning(

@@ -5,40 +5,60 @@ A target passes if its reader returns, or raises one of the package's own errors
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import math
 import random
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from openai._models import construct_type
+from openai.types.chat import ChatCompletion
 from PIL import Image
 
 import rewardmap_verl.evaluation
 from rewardmap_verl.checkpoints.folders import find_damage
 from rewardmap_verl.checkpoints.fsdp_checkpoint import read_plain
+from rewardmap_verl.checkpoints.merge import adapter_scale, rollout_dtype
+from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
 from rewardmap_verl.commands.reward_options import load_settings
+from rewardmap_verl.drawing.line_geometry import read_line_geometry
 from rewardmap_verl.evaluation.answer_log import AnswerLog
+from rewardmap_verl.evaluation.benchmarks import read_results as benchmark_results
+from rewardmap_verl.evaluation.endpoint import read_reply
 from rewardmap_verl.evaluation.saved import read_saved
 from rewardmap_verl.evaluation.weights import load_weights
 from rewardmap_verl.inputs.parquet import parquet_rows
+from rewardmap_verl.inputs.parsing import parse_json
+from rewardmap_verl.preflight.checks.memory import read_model_facts
 from rewardmap_verl.preparation.images import PixelBudget, read_map
 from rewardmap_verl.preparation.manifest import read_manifest
+from rewardmap_verl.preparation.originals import store_original
 from rewardmap_verl.preparation.sources.gtfs import locate_feed, place_network
+from rewardmap_verl.preparation.sources.published_pictures import figure_of, find_picture
+from rewardmap_verl.preparation.sources.published_rows import find_network, questions_of
+from rewardmap_verl.reports.evaluations import FORMAT, read_results, read_table
+from rewardmap_verl.reports.logs import read_curves
 from rewardmap_verl.reports.rollouts import read_groups
-from rewardmap_verl.reports.runs import read_run
+from rewardmap_verl.reports.runs import read_metadata, read_run
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.rows import read_json_lines
 from rewardmap_verl.rewards.score import RewardConfig, score_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import network_to_json, parse_network, read_network
+from rewardmap_verl.zoom.crops import Crop, original_size, read_crop
+from rewardmap_verl.zoom.settings import ZoomSettings
+from rewardmap_verl.zoom.tool import answer_call
 
 LISTS = {"Line 1": ["Airport", "Harbor", "Old Town"], "Line 2": ["Harbor", "Museum"]}
 TRUTH = {
@@ -170,6 +190,41 @@ def image_bytes(format: str) -> bytes:
 
 
 @cache
+def original_bytes() -> bytes:
+    """Return an original map as preparation stores it: a tiled pyramid."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = store_original(Image.new("RGB", (600, 400), "navy"), "images/1.png", Path(folder))
+        return (Path(folder) / name).read_bytes()
+
+
+@cache
+def event_bytes() -> bytes:
+    """Return a log of TensorBoard."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    file = io.BytesIO()
+    file.close = lambda: None  # type: ignore[method-assign]
+    writer = RecordWriter(file)
+    for step in range(3):
+        value = Summary.Value(tag="actor/kl_loss", simple_value=0.5)
+        event = Event(step=step, wall_time=1.0 + step, summary=Summary(value=[value]))
+        writer.write(event.SerializeToString())
+    return file.getvalue()
+
+
+@cache
+def workbook_bytes() -> bytes:
+    """Return a table of answers as VLMEvalKit writes it."""
+    import pandas as pd
+
+    file = io.BytesIO()
+    pd.DataFrame({"index": [1, 2], "prediction": ["yes", "no"]}).to_excel(file, index=False)
+    return file.getvalue()
+
+
+@cache
 def parquet_bytes() -> bytes:
     """Return a parquet file with nested columns."""
     rows = [{"prompt": [{"role": "user", "content": "x"}], "extra_info": TRUTH}] * 3
@@ -250,6 +305,59 @@ def _answer_log(path: Path) -> object:
         return log.known
 
 
+def _reply(path: Path) -> object:
+    """What the chat client makes of any JSON, as an answer."""
+    try:
+        values = parse_json(path.read_bytes())
+        return read_reply(QUESTION, construct_type(value=values, type_=ChatCompletion))
+    except ValueError:  # a fault of the server, with which the evaluation ends
+        return None
+
+
+def _zoom(path: Path) -> object:
+    try:
+        arguments = parse_json(path.read_bytes())
+    except ValueError:  # verl passes on what is JSON only
+        return None
+    return answer_call(arguments, 0, (1200, 800), ZoomSettings(), 28)
+
+
+def _original(path: Path) -> object:
+    width, height = original_size(str(path))
+    return read_crop(str(path), Crop((0, 0, min(width, 64), min(height, 64)), (28, 28)))
+
+
+def _published(path: Path) -> object:
+    try:
+        row = parse_json(path.read_bytes())
+    except ValueError:
+        return None
+    if not isinstance(row, dict):  # a row of a table always is one
+        return None
+    find_network(row, [path.parent], "row 1")
+    find_picture(figure_of(row, "row 1"), [path.parent], "row 1")
+    return list(questions_of(row, ("short", "long_count", "long_via"), "row 1"))
+
+
+def _vlmevalkit(path: Path) -> object:
+    folder = path.parent / "m"
+    folder.mkdir(exist_ok=True)
+    (folder / "m_MMStar_acc").with_suffix(path.suffix).write_bytes(path.read_bytes())
+    return benchmark_results(folder)
+
+
+def _adapter(path: Path) -> object:
+    folder = path.parent / "lora_adapter"
+    folder.mkdir(exist_ok=True)
+    (folder / "adapter_config.json").write_bytes(path.read_bytes())
+    return adapter_scale(path.parent)
+
+
+def _metadata(path: Path) -> object:
+    (path.parent / "global_step_1").mkdir(exist_ok=True)
+    return read_metadata(path), rollout_dtype(path.parent / "global_step_1")
+
+
 def _checkpoint(path: Path) -> object:
     step = path.parent / "global_step_1"
     step.mkdir(exist_ok=True)
@@ -257,6 +365,33 @@ def _checkpoint(path: Path) -> object:
     return find_damage(step), read_plain(path)
 
 
+QUESTION: Any = SimpleNamespace(key="k", index=0)
+REPLY = {
+    "choices": [{"message": {"content": "yes", "refusal": None}, "finish_reason": "stop"}],
+    "usage": {"completion_tokens": 3, "prompt_tokens": 90},
+}
+PUBLISHED = {
+    "country": "testland",
+    "city": "one",
+    "type": "TorF1",
+    "question": "Is there a line?",
+    "station_1": "Airport",
+    "station_2": "Museum",
+    "answer": 1,
+    "difficulty_city": "easy",
+    "json": LISTS,
+    "routes": {"0": [{"route_name": "Line 1", "departure_stop": "A", "arrival_stop": "B"}]},
+    "figure": base64.b64encode(b"not a picture").decode(),
+}
+GEOMETRY = {
+    "stops": [[1, 2]] * 4,
+    "calls": [{"Line 1": [1, 2]}] * 4,
+    "curves": [[[[1, 2], [3, 4]]], [[[1, 2], [3, 4]]]],
+    "colors": ["red", "blue"],
+}
+MODEL = {"vocab_size": 500, "hidden_size": 64, "dtype": "float32", "text_config": {}}
+SCORES = "accuracy,Overall,cycle,type\n0.5,0.5,Average,all\n"
+RUN = "rewardmap_run: {format: 1}\nactor_rollout_ref: {rollout: {dtype: float32}}\n"
 ANSWERS = [{"id": i, "type": "TorF1", "response": ANSWER, "question": "q"} for i in range(3)]
 DUMP = [
     {
@@ -348,6 +483,28 @@ TARGETS: Mapping[str, Target] = {
     ),
     "checkpoint": Target("model.pt", checkpoint_bytes, _checkpoint),
     "GTFS feed": Target("feed.zip", lambda: feed_bytes(FEED), _feed, read_feed_tables, feed_bytes),
+    "reply of a server": _structured("reply.json", REPLY, _reply),
+    "call of the zoom tool": _structured("call.json", {"box": [0, 10, 500, 900]}, _zoom),
+    "original map": Target("original.tif", original_bytes, _original),
+    "published row": _structured("row.json", PUBLISHED, _published),
+    "results": _structured(
+        "results.json",
+        {"rewardmap_results": FORMAT, "models": []},
+        lambda p: read_results(p.parent),
+    ),
+    "result table": Target("t.md", lambda: b"| a | b |\n|---|---|\n| 1 | 2 |\n", read_table),
+    "VLMEvalKit csv": Target("r.csv", SCORES.encode, _vlmevalkit),
+    "VLMEvalKit json": _structured("r.json", {"Overall": {"0": 0.5}, "b": {"0": 1}}, _vlmevalkit),
+    "model configuration": _structured(
+        "config.json", MODEL, lambda p: read_model_facts(str(p.parent))
+    ),
+    "adapter settings": _structured("a.json", {"lora_alpha": 16, "r": 8}, _adapter),
+    "line geometry": _structured("g.json", GEOMETRY, lambda p: read_line_geometry(p, network())),
+    "run metadata": Target(METADATA_NAME, RUN.encode, _metadata),
+    "TensorBoard log": Target(
+        "events.out.tfevents.1", event_bytes, lambda p: read_curves([p], {1: 0.5})
+    ),
+    "workbook": Target("a.xlsx", workbook_bytes, read_saved),
     "answer text": Target("answer.txt", ANSWER.encode, _score),
 }
 """By name."""

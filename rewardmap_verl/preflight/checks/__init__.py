@@ -15,7 +15,12 @@ from rewardmap_verl.preflight.checks.batch import (
     check_replicas,
     check_tokens,
 )
-from rewardmap_verl.preflight.checks.checkpoints import check_disk, check_position
+from rewardmap_verl.preflight.checks.checkpoints import (
+    check_disk,
+    check_pickles,
+    check_position,
+    check_sft_pickles,
+)
 from rewardmap_verl.preflight.checks.cluster import (
     check_cluster,
     check_cores,
@@ -79,6 +84,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_stages,
         check_zoom,
         check_prompts,
+        check_pickles,
         check_position,
         check_disk,
     ),
@@ -90,6 +96,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         check_model("model.path"),
         check_attention("model", "recipe/rewardmap_sft"),
         check_sft_rows,
+        check_sft_pickles,
     ),
 }
 """Checks by program; see ``rewardmap_verl.preflight.callback.PreflightCallback``."""

@@ -7,17 +7,22 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from rewardmap_verl.checkpoints.resume import check_resume, check_resumed_files, fall_back_step
+from rewardmap_verl.checkpoints.resume import (
+    check_resume,
+    check_resumed_files,
+    fall_back_step,
+    pickled_queue,
+)
 from rewardmap_verl.checkpoints.retention import room_shortage
 from rewardmap_verl.preflight.checks.data import check_files
 from rewardmap_verl.preflight.checks.values import is_ours, select
 from rewardmap_verl.preflight.diagnostics import Diagnostic
 
-__all__ = ["check_disk", "check_position"]
+__all__ = ["check_disk", "check_pickles", "check_position", "check_sft_pickles"]
 
 
 def check_position(config: DictConfig) -> Iterator[Diagnostic]:
-    """Report a checkpoint that is damaged, unsafe, or written with another training order."""
+    """Report a checkpoint that is damaged or was written with another training order."""
     if not is_ours(config) or list(check_files(config)):
         return
     if (found := fall_back_step(config)) is not None:
@@ -28,8 +33,26 @@ def check_position(config: DictConfig) -> Iterator[Diagnostic]:
             str(select(config, "trainer.default_local_dir")),
             stops=False,
         )
-    check_resumed_files(config)
     check_resume(config)
+
+
+def check_pickles(config: DictConfig) -> Iterator[Diagnostic]:
+    """Report files of the checkpoint to resume that could run code."""
+    if (queue := pickled_queue(config)) is not None:
+        yield Diagnostic(
+            "trainer.v1.trainer_mode",
+            f"verl unpickles {queue}, which can run code. Resume only a checkpoint that you wrote; "
+            "without this folder the prompts in flight are lost, and nothing of it is unpickled.",
+            str(select(config, "trainer.v1.trainer_mode")),
+            stops=False,
+        )
+    check_resumed_files(config)
+
+
+def check_sft_pickles(config: DictConfig) -> Iterator[Diagnostic]:
+    """Report files of the SFT checkpoint to resume that could run code."""
+    check_resumed_files(config, sft=True)
+    return iter(())
 
 
 def check_disk(config: DictConfig) -> Iterator[Diagnostic]:

@@ -105,7 +105,7 @@ def _facts_of_folder(folder: Path) -> ModelFacts:
             tied=bool(config.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
             embedding_elements=int(text["vocab_size"]) * int(text["hidden_size"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         return ModelFacts()  # other checks, and transformers, report what is wrong with it
 
 

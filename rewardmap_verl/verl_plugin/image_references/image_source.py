@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.paths import PICTURE_FORMATS
 from rewardmap_verl.verl_plugin.image_references.byte_cache import byte_cache
 
 __all__ = ["ImageSource", "check_digest", "digest_of", "image_cache", "source_of"]
@@ -63,7 +64,7 @@ class ImageSource:
         if hashlib.sha256(content).hexdigest() != self.digest:
             raise _changed(self.path)
         image: Image.Image = fetch_image(
-            {"image": Image.open(BytesIO(content)), **dict(self.options)},
+            {"image": Image.open(BytesIO(content), formats=PICTURE_FORMATS), **dict(self.options)},
             image_patch_size=self.patch_size,
         )
         return image
@@ -150,7 +151,7 @@ def digest_of(path: str) -> str:
 
 @cache
 def _size_of_file(path: str) -> tuple[int, int]:
-    with Image.open(path) as image:
+    with Image.open(path, formats=PICTURE_FORMATS) as image:
         return image.size
 
 
