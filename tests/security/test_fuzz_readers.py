@@ -68,13 +68,13 @@ def test_valid_file_can_be_read(name: str, tmp_path: Path) -> None:
         pytest.fail(f"the target's own file is refused, so nothing behind it is tested: {error}")
 
 
-@pytest.mark.timeout(3600 if EXAMPLES else 120)
+@pytest.mark.timeout(0 if EXAMPLES else 120)
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_damaged_files_are_read_or_refused(name: str) -> None:
     @settings(
         max_examples=EXAMPLES or 60,
         derandomize=not EXAMPLES,
-        deadline=30_000,
+        deadline=None if EXAMPLES else 30_000,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
