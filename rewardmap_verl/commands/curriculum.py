@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.commands.failure import readable_errors
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -70,25 +69,21 @@ def preview(
     from rewardmap_verl.preflight.compose import compose_run
     from rewardmap_verl.reports.run_summary import summary_of
 
-    try:
+    with readable_errors():
         if run is not None:
             seconds = summary_of(run).step_seconds
         config = compose_run(overrides or [])
         plan = plan_curriculum(config.data)
-    except (ConfigError, DataError) as error:
-        fail(error)
-    console = Console()
-    console.print(preview_table(preview(plan), seconds))
-    if plan.unused_rows:
-        console.print(f"{plan.unused_rows} of {len(plan.columns['type'])} rows are in no stage.")
-    if picture is not None:
-        draw_preview(plan, picture)
-        console.print(f"Written: {picture}")
-    if model is not None:
-        try:
+        console = Console()
+        console.print(preview_table(preview(plan), seconds))
+        if plan.unused_rows:
+            rows = len(plan.columns["type"])
+            console.print(f"{plan.unused_rows} of {rows} rows are in no stage.")
+        if picture is not None:
+            draw_preview(plan, picture)
+            console.print(f"Written: {picture}")
+        if model is not None:
             console.print(_signal_table(config, model, limit, seed, console))
-        except (ConfigError, DataError) as error:
-            fail(error)
 
 
 def _signal_table(config: DictConfig, model: str, limit: int, seed: int, console: Console) -> Table:

@@ -12,7 +12,7 @@ from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.commands.map_options import Language, language_names
 from rewardmap_verl.drawing import DrawnMap, MapStyle, draw_map, style_at
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, write_bytes
+from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_file
 from rewardmap_verl.preparation.sources.gtfs import locate_feed, place_network
 from rewardmap_verl.preparation.sources.gtfs_network import RAIL_TYPES
 from rewardmap_verl.transit.placement import PlacedNetwork
@@ -71,9 +71,11 @@ def draw(
             else _from_feed(feed)
         )
         drawn = draw_map(placed, _style(difficulty, feed is not None), width)
-        write_bytes(out, drawn.svg().encode() if svg else drawn.png())
+        with staging_file(out) as file:
+            file.write_bytes(drawn.svg().encode() if svg else drawn.png())
         if positions is not None:
-            write_bytes(positions, json_bytes(drawn.to_json()))
+            with staging_file(positions) as file:
+                file.write_bytes(json_bytes(drawn.to_json()))
     text = _summary(out, placed, drawn, svg)
     console = Console()
     for note in notes:

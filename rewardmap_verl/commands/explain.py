@@ -18,6 +18,7 @@ from rewardmap_verl.commands.reward_options import (
     SetOption,
 )
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.inputs.files import read_text
 from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import (
     MISSING,
@@ -139,10 +140,7 @@ def _find(path: Path, wanted: str) -> JsonLine:
 
 def _answer(row: QuestionRow, file: Path | None) -> object:
     if file is not None:
-        try:
-            return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(file, found=str(error), hint="Give a readable text file.") from None
+        return sys.stdin.read() if str(file) == "-" else read_text(file)
     if row.response is MISSING:
         raise DataError(row.where, "response", "nothing", "Pass an answer with --response FILE.")
     return response_text(row.response, row.where)

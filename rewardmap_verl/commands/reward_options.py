@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.inputs.files import read_text
 from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.rewards.config import BLOCK, RewardConfig, load_reward_config
 from rewardmap_verl.rewards.rows import NetworkFolder
@@ -97,10 +98,7 @@ def _parse(text: str, where: object) -> Any:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(path, found=str(error), hint="Give a readable YAML file.") from None
+    text = read_text(path)
     found = _parse(text, path)
     for key in BLOCK.split("."):
         if isinstance(found, dict) and key in found:

@@ -19,6 +19,7 @@ from rewardmap_verl.commands.reward_options import (
     SetOption,
 )
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.preparation.atomic import disk_errors, staging_file
 from rewardmap_verl.rewards.benchmark import benchmark_verdict
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.response_text import response_text
@@ -164,13 +165,5 @@ def _atomic_output(path: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    except OSError as error:
-        raise DataError(path, found=error.strerror, hint="Give a writable file.") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with disk_errors(path), staging_file(path) as part, part.open("wb") as file:
+        yield file

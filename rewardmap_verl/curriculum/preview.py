@@ -13,8 +13,12 @@ from rich.table import Table
 
 from rewardmap_verl.curriculum.curriculum_plan import CurriculumPlan
 from rewardmap_verl.curriculum.schedule import Slot, Span
+from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.preparation.atomic import disk_errors, staging_file
 
 __all__ = ["StagePreview", "draw_preview", "preview", "preview_table"]
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,14 @@ def draw_preview(plan: CurriculumPlan, path: Path) -> None:
     Args:
         plan: The curriculum.
         path: File to write; its extension selects the format (.png, .svg, .pdf).
+
+    Raises:
+        ConfigError: The extension is another one.
+        DataError: The file cannot be written.
     """
+    if path.suffix.lower() not in _PICTURES:
+        hint = f"Use one of {', '.join(_PICTURES)}."
+        raise ConfigError("--picture", found=path.name, hint=hint)
     from matplotlib.figure import Figure
 
     kinds = list(dict.fromkeys(map(str, plan.columns["type"])))
@@ -122,8 +133,8 @@ def draw_preview(plan: CurriculumPlan, path: Path) -> None:
         )
     axes.set(xlim=(0.5, plan.schedule.steps + 0.5), ylim=(0, 1), xlabel="step", ylabel="share")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    with disk_errors(path), staging_file(path) as file:
+        figure.savefig(file, dpi=150, format=path.suffix[1:].lower())
 
 
 def _shares_per_step(plan: CurriculumPlan, kinds: Sequence[str]) -> list[list[float]]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.tables import Column, TableRow
 from rewardmap_verl.inputs.parsing import parse_json
-from rewardmap_verl.preparation.atomic import disk_errors, write_bytes
+from rewardmap_verl.preparation.atomic import disk_errors, staging_file
 
 __all__ = ["BENCHMARKS", "Benchmark", "benchmark_columns", "read_results", "write_entry"]
 
@@ -154,9 +154,11 @@ def write_entry(model: Path, target: Path, name: str) -> list[Path]:
         work_dir=shlex.quote(str((target / "outputs").resolve())),
     )
     with disk_errors(target):
-        write_bytes(config, text.encode())
-        write_bytes(script, lines.encode())
-        script.chmod(0o755)
+        with staging_file(config) as file:
+            file.write_bytes(text.encode())
+        with staging_file(script) as file:
+            file.write_bytes(lines.encode())
+            file.chmod(0o755)
     return [config, script]
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
-from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.inputs.files import read_text
 from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.transit.difficulty import LEVELS, MapDifficulty
@@ -78,11 +79,13 @@ def load_weights(path: Path | None = None) -> Weights:
     if path is None:
         return _shipped()
     try:
-        return Weights.model_validate(parse_yaml(path.read_text(encoding="utf-8")))
+        return Weights.model_validate(parse_yaml(read_text(path)))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         hint = f"{first['msg']}. The file needs the keys of evaluation/weights.yaml."
         raise ConfigError(path, key, first.get("input"), hint) from None
-    except (OSError, ValueError) as error:
+    except DataError:
+        raise
+    except ValueError as error:
         raise ConfigError(path, found=str(error), hint="Give a valid YAML file.") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rewardmap_verl.errors import DataError
 
-__all__ = ["check_file", "content_fault"]
+__all__ = ["check_file", "check_regular", "content_fault", "is_folder", "is_regular", "read_text"]
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _ARCHIVES = (
@@ -34,15 +34,54 @@ def check_file(path: Path, where: object = None, field: str = "") -> None:
             or an archive.
     """
     where = path if where is None else where
-    if not path.exists():
-        raise DataError(where, field, hint=f"{path} does not exist.")
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "a pipe or device"
-        raise DataError(where, field, found=kind, hint=f"{path} must be a regular file.")
+    check_regular(path, where, field)
     with path.open("rb") as stream:
         fault = content_fault(stream.read(_HEAD_BYTES))
     if fault:
         raise DataError(where, field, hint=fault)
+
+
+def check_regular(path: Path, where: object = None, field: str = "") -> None:
+    """Check that a path is a regular file, as ``check_file`` does, whatever its content."""
+    where = path if where is None else where
+    try:
+        found = path.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, or has a zero byte
+        raise DataError(where, field, found=str(error), hint="It is no usable path.") from None
+    if not found:
+        raise DataError(where, field, hint=f"{path} does not exist.")
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or device"
+        raise DataError(where, field, found=kind, hint=f"{path} must be a regular file.")
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path from outside is a folder; False for what cannot be a path."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether a path from outside is a regular file; False for what cannot be a path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a regular file in UTF-8.
+
+    Raises:
+        DataError: It is no regular file, cannot be read, or is not UTF-8.
+    """
+    try:
+        check_regular(path)
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(path, found=str(error), hint="Give a readable text file.") from None
 
 
 def content_fault(head: bytes) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "json_bytes",
     "remove_folder",
     "replace_folder",
+    "staging_file",
     "staging_folder",
     "write_bytes",
     "write_files",
@@ -158,6 +159,33 @@ def _acquire(handle: int, path: Path) -> bool:
 
 
 @contextlib.contextmanager
+def staging_file(target: Path) -> Iterator[Path]:
+    """Yield a file to fill; it replaces ``target`` when the block ends without an error.
+
+    It is beside ``target`` under a fixed hidden name, so that the next run overwrites what a killed
+    one left behind. Parent folders are created. The bytes are on disk before the name is.
+
+    Raises:
+        DataError: Another process is writing the same target.
+        OSError: The disk is full, or the folder is not writable.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.with_name(f".{target.name}{_UNFINISHED}")
+    if staging.is_symlink():
+        staging.unlink()
+    staging.touch()
+    with exclusive_lock(staging, target):
+        try:
+            yield staging
+            with staging.open("rb") as stream:
+                os.fsync(stream.fileno())
+            staging.replace(target)
+        except BaseException:
+            staging.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
 def staging_folder(target: Path, marker: str, resume: bool = False) -> Iterator[Path]:
     """Yield a folder to fill; it replaces ``target`` when the block ends without an error.
 
@@ -178,6 +206,9 @@ def staging_folder(target: Path, marker: str, resume: bool = False) -> Iterator[
     target = Path(os.path.realpath(target))
     staging = target.with_name(f".{target.name}.building")
     _refuse_foreign(target, marker)
+    for path in (staging, _previous(target)):
+        if path.is_symlink():  # planted in a stranger's folder, whose target would be swept
+            path.unlink()
     staging.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(staging, target):
         _restore(target)

@@ -46,7 +46,7 @@ def inside(root: Path, relative: str, where: object = "path", field: str = "") -
         raise DataError(
             where, field, relative, f"The path must be relative and stay inside {root}."
         )
-    resolved_root = root.resolve()
+    resolved_root = _resolve(root, where, field, relative)
     resolved = _resolve(resolved_root / pure, where, field, relative)
     if not resolved.is_relative_to(resolved_root):
         raise DataError(

@@ -19,6 +19,7 @@ from rewardmap_verl.curriculum.groups import (
 from rewardmap_verl.curriculum.record import Entry
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.statistics import Interval, Sample, interval
+from rewardmap_verl.preparation.atomic import disk_errors, staging_file
 from rewardmap_verl.reports.held_out import validation_rounds
 
 __all__ = ["LearningCurve", "draw_learning_curves", "learning_curves", "visits"]
@@ -93,7 +94,7 @@ def draw_learning_curves(
         path: File to write; its extension selects the format (.svg, .png, .pdf).
 
     Raises:
-        DataError: There is no curve, or the extension is another one.
+        DataError: There is no curve, the extension is another one, or the file cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -115,8 +116,8 @@ def draw_learning_curves(
         panel.remove()
     figure.supxlabel("training step", fontsize=9, color=_FAINT)
     figure.supylabel("accuracy on held-out maps", fontsize=9, color=_FAINT)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=200)
+    with disk_errors(path), staging_file(path) as file:
+        figure.savefig(file, dpi=200, format=path.suffix[1:].lower())
 
 
 def _without_sums(curves: Sequence[LearningCurve]) -> list[LearningCurve]:

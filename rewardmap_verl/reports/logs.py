@@ -7,11 +7,16 @@ belongs to a run if it was logged right after the run's record of that step.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.inputs.files import is_folder
+from rewardmap_verl.preparation.paths import inside
 
 __all__ = ["CURVES", "Curve", "find_logs", "match", "read_curves"]
 
@@ -36,15 +41,19 @@ _WAIT_STEPS = 5  # … and in steps
 def find_logs(folder: Path, config: Mapping[str, Any], extra: Iterable[Path] = ()) -> list[Path]:
     """Return a run's TensorBoard files: below its folder, below ``extra``, and in verl's folder."""
     trainer = config.get("trainer") or {}
-    usual = Path("tensorboard_log", *map(str, _names(trainer)))
-    places = [folder, *extra, usual]
-    found = {path.resolve() for place in places if place.is_dir() for path in place.rglob(_EVENTS)}
+    places = [folder, *extra, *_usual(trainer)]
+    found = {
+        path.resolve() for place in places if is_folder(place) for path in place.rglob(_EVENTS)
+    }
     return sorted(found)
 
 
-def _names(trainer: Mapping[str, Any]) -> tuple[Any, Any]:
+def _usual(trainer: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield verl's folder of a run, unless a stranger's names lead somewhere else."""
     project, experiment = trainer.get("project_name"), trainer.get("experiment_name")
-    return (project, experiment) if project and experiment else ("", "")
+    names = (str(project), str(experiment)) if project and experiment else ()
+    with suppress(DataError):
+        yield inside(Path("tensorboard_log"), "/".join((".", *names)))
 
 
 def read_curves(files: Sequence[Path], times: Mapping[int, float]) -> dict[str, Curve]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rewardmap_verl.inputs.files import is_regular
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.preparation.paths import image_inside, inside
 
@@ -66,7 +67,7 @@ def data_folders(config: Mapping[str, Any]) -> list[Path]:
     for key in ("train_files", "val_files"):
         named += [str(Path(file).parent) for file in _texts_of(data.get(key))]
     folders = dict.fromkeys(Path(name).absolute() for name in named)
-    return [folder for folder in folders if (folder / "manifest.json").is_file()]
+    return [folder for folder in folders if is_regular(folder / "manifest.json")]
 
 
 def _texts_of(value: object) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,6 +14,7 @@ from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.logged_rows import logged_folder
 from rewardmap_verl.evaluation.saved import LOG_NAME
+from rewardmap_verl.inputs.files import is_folder
 from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
@@ -180,12 +182,12 @@ def _dumps(folder: Path, config: Mapping[str, Any]) -> tuple[Dump, ...]:
     """Return the dumps below a run's folder and in verl's folders, ``<step>.jsonl``."""
     trainer = config.get("trainer") or {}
     named = (trainer.get("rollout_data_dir"), trainer.get("validation_data_dir"))
-    places = [folder, *(Path(name) for name in named if isinstance(name, str) and name)]
+    # A stranger's configuration may name any folder, so only the files in it are looked at.
+    places = [Path(name) for name in named if isinstance(name, str)]
+    listed = chain.from_iterable(place.glob("*.jsonl") for place in places if is_folder(place))
     found = {
         path.resolve(): Dump(int(path.stem), path)
-        for place in places
-        if place.is_dir()
-        for path in place.rglob("*.jsonl")
+        for path in chain(folder.rglob("*.jsonl"), listed)
         if _STEP.fullmatch(path.stem) and path.is_file()
     }
     return tuple(sorted(found.values(), key=lambda dump: (dump.step, str(dump.path))))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.inputs.files import check_regular
 from rewardmap_verl.inputs.parsing import parse_json
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
 from rewardmap_verl.rewards.response_text import last_turn
@@ -119,6 +120,7 @@ def read_json_lines(path: Path) -> Iterator[JsonLine]:
     Raises:
         DataError: The file cannot be read.
     """
+    check_regular(path)
     try:
         file = path.open("rb")
     except OSError as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 from rewardmap_verl.cpu.environment import cpu_environment
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.inputs.followed_file import FollowedFile
-from rewardmap_verl.preparation.atomic import disk_errors, staging_folder, write_bytes
+from rewardmap_verl.preparation.atomic import disk_errors, staging_file, staging_folder
 from rewardmap_verl.reaper import no_orphans
 from rewardmap_verl.tiny_model.conversations import Conversation
 
@@ -70,7 +70,8 @@ def write_conversations(conversations: Iterable[Conversation], path: Path) -> in
         raise DataError(path, found=rows, hint="Prepare a data folder with training rows.")
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), buffer)
-    write_bytes(path, buffer.getvalue())
+    with staging_file(path) as file:
+        file.write_bytes(buffer.getvalue())
     return len(rows)
 
 

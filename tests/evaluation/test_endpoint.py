@@ -197,6 +197,10 @@ def test_a_lasting_fault_stops_and_the_next_call_resumes(
         (fault(413, "too large"), "--max-pixels"),
         ((200, "<html>welcome</html>"), "end with /v1"),
         ((200, {"error": {"message": "upstream", "code": 502}}), "upstream"),
+        ((200, {"choices": [None]}), "choices.0"),
+        ((200, {"choices": "none"}), "no reply of the chat API"),
+        ((200, {"choices": [{"message": {"content": [1]}}]}), "choices.0.message.content"),
+        ((200, {"choices": [], "usage": {"completion_tokens": "many"}}), "completion_tokens"),
     ],
 )
 def test_errors_name_the_fix_and_not_the_key(

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.atomic import exclusive_lock, staging_folder, write_bytes
+from rewardmap_verl.preparation.atomic import (
+    exclusive_lock,
+    staging_file,
+    staging_folder,
+    write_bytes,
+)
 from rewardmap_verl.preparation.exports.write import ExportFormat, write_export
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import PrepareSettings
@@ -44,6 +49,46 @@ def test_the_exchange_leaves_a_complete_folder_at_kill_points(tmp_path: Path, re
         write_all(target, OLD, resume)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert contents(target) == NEW
+
+
+def test_planted_links_are_removed_and_not_followed(tmp_path: Path) -> None:
+    """A stranger's folder may have them where the next run of a command sweeps its leftovers."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "work").write_bytes(b"mine")
+    for name in (".out.building", ".out.previous", ".page.unfinished"):
+        (tmp_path / name).symlink_to(home / "work" if "page" in name else home)
+    write_all(tmp_path / "out", NEW)
+    write_one(tmp_path / "page", b"new")
+    assert contents(home) == {"work": b"mine"}
+    assert contents(tmp_path / "out") == NEW and (tmp_path / "page").read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out", "page"]
+
+
+def write_one(target: Path, content: bytes) -> None:
+    with staging_file(target) as staging:
+        staging.write_bytes(content)
+
+
+def test_a_file_is_the_old_or_the_new_one_at_kill_points(tmp_path: Path) -> None:
+    target = tmp_path / "page"
+    write_one(target, b"old")
+    for _ in kill_points(lambda: write_one(target, b"new")):
+        assert target.read_bytes() == b"old"
+        write_one(target, b"old")
+        assert [path.name for path in tmp_path.iterdir()] == ["page"]
+    assert target.read_bytes() == b"new"
+
+
+def test_a_second_writer_of_a_file_is_refused(tmp_path: Path) -> None:
+    with staging_file(tmp_path / "page") as staging:
+        staging.write_bytes(b"first")
+        with pytest.raises(DataError, match="Another process is writing"):
+            write_one(tmp_path / "page", b"second")
+    assert (tmp_path / "page").read_bytes() == b"first"
+    with pytest.raises(RuntimeError), staging_file(tmp_path / "page"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
 
 
 def test_without_an_exchange_the_next_run_restores_the_old_folder(tmp_path: Path) -> None:

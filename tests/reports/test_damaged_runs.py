@@ -17,6 +17,7 @@ from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.reports.curves import make_charts
 from rewardmap_verl.reports.evaluations import read_evaluation
+from rewardmap_verl.reports.logs import find_logs
 from rewardmap_verl.reports.prepared import data_folders
 from rewardmap_verl.reports.rollouts import read_groups
 from rewardmap_verl.reports.run_summary import summarize
@@ -113,6 +114,32 @@ def test_a_configuration_is_used_or_refused(tmp_path: Path, config: Any) -> None
         return
     assert isinstance(run.base_model, str)
     data_folders(run.config)
+
+
+@pytest.mark.parametrize("name", ["/", "..", "a" * 5000, "\0", "x/../../.."])
+def test_a_configuration_makes_no_other_folder_be_searched(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger's configuration names the root of the disk in place of a run's folders."""
+    run, other = tmp_path / "run", tmp_path / "other" / "deep"
+    run.mkdir()
+    other.mkdir(parents=True)
+    (other / "1.jsonl").write_text("{}\n", "utf-8")
+    (other / "events.out.tfevents.1").write_bytes(b"")
+    monkeypatch.chdir(run)
+    named = str(tmp_path) if name == "/" else name
+    trainer = {
+        "rollout_data_dir": named,
+        "validation_data_dir": named,
+        "project_name": named,
+        "experiment_name": named,
+    }
+    values = {"rewardmap_run": {"format": 1}, "trainer": trainer, "data": {"folder": named}}
+    (run / "rewardmap_run.yaml").write_text(json.dumps(values), "utf-8")
+    (run / "rewardmap_record.jsonl").write_text(json.dumps(entry({})) + "\n", "utf-8")
+    found = read_run(run)
+    assert found.dumps == () and data_folders(found.config) == []
+    assert find_logs(run, found.config) == []
 
 
 @fuzz
