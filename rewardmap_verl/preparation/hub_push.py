@@ -39,12 +39,14 @@ def push_folder(
         URL of the repository.
 
     Raises:
-        ConfigError: The name is invalid, the hub cannot be reached, or the token does not allow it.
+        ConfigError: The name is invalid, the hub cannot be reached, the token does not allow it, or
+            a file is a link to the outside of the folder.
     """
     import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
 
+    _refuse_links(folder, repository)
     api = HfApi()
     try:
         url = api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)
@@ -62,3 +64,12 @@ def push_folder(
         )
         raise ConfigError(f"--push {repository}", found=str(error), hint=hint) from error
     return str(url)
+
+
+def _refuse_links(folder: Path, repository: str) -> None:
+    """Refuse links to the outside, through which a stranger's folder would publish other files."""
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            hint = f"It leads to {path.resolve()}. Copy that file to its place, or remove the link."
+            raise ConfigError(f"--push {repository}", found=f"the link {path}", hint=hint)

@@ -1,19 +1,20 @@
 """Counting1: how many stops are between two stops of one line? Four options, one correct.
 
-The four numbers do not give the answer away: first the options are drawn, then which of them is
-correct, and only then a pair of stops with that number. Given the options, each of them is correct
-with probability 1/4, whatever numbers are common on the map.
+The four numbers do not give the answer away: first the options are drawn, then a pair of stops for
+each of them. Given the options, each of them is correct with probability 1/4, whatever numbers are
+common on the map. Where lines are too short for four numbers, neighboring stops are asked about as
+well; where even that is not enough, there is no question.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
 from rewardmap_verl.questions.context import Context, pairs_along_lines, question, random_source
+from rewardmap_verl.questions.options import first_position
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, counting1_text
 from rewardmap_verl.transit.network import Stop
@@ -37,21 +38,23 @@ class _Pair(NamedTuple):
 
 
 def generate(context: Context, seed: int, count: int) -> list[Question]:
-    """Generate up to ``count`` questions about pairs with at least one stop between them.
+    """Generate up to ``count`` questions; a map whose lines have less than five stops yields none.
 
     A pair qualifies only if every line serving both makes the same intermediate stops. This
     excludes loops, two arms of a branch, and local/express pairs.
     """
     rng = random_source(context, seed, QuestionType.COUNTING1)
     pairs = _pairs_by_number(context, rng, _PAIRS_TRIED * count)
+    neighbors = pairs.pop(0, [])
+    if not option_sets(pairs):
+        pairs[0] = neighbors
+    start = first_position(context, seed, QuestionType.COUNTING1)
     made: list[Question] = []
-    ranks = Counter[int]()
-    while len(made) < count and any(pairs.values()):
-        options, rank = _draw(rng, {n: len(found) for n, found in pairs.items() if found}, ranks)
-        ranks[rank] += 1
-        pair = pairs[options[rank]].pop()
-        # The correct letter rotates so that all four letters are equally frequent.
-        made.append(_ask(context, rng, pair, options, len(made) % _OPTIONS))
+    while len(made) < count and (options := _draw_options(rng, pairs)):
+        for number in rng.sample(options, len(options)):
+            pair = pairs[number].pop()
+            made.append(_ask(context, rng, pair, options, (start + len(made)) % _OPTIONS))
+    del made[count:]
     rng.shuffle(made)
     return made
 
@@ -61,7 +64,7 @@ def _pairs_by_number(context: Context, rng: random.Random, limit: int) -> dict[i
     found: dict[frozenset[int], _Pair] = {}
     for first, second in islice(pairs_along_lines(context, rng), limit):
         between = _between(context, first, second)
-        if between:
+        if between is not None:
             pair = _Pair(first, second, between)
             found.setdefault(frozenset((first.index, second.index)), pair)
     by_number: dict[int, list[_Pair]] = {}
@@ -77,35 +80,24 @@ def _between(context: Context, first: Stop, second: Stop) -> tuple[int, ...] | N
 
 
 def option_sets(numbers: Collection[int]) -> list[tuple[int, ...]]:
-    """Return the sets of four evenly spaced options that contain the most of some numbers.
-
-    Where the lines are long enough, these are all sets with four of the numbers.
-    """
-    sets = [
+    """Return the sets of four evenly spaced options out of some numbers."""
+    sets = (
         tuple(range(start, start + _OPTIONS * step, step))
         for step in _STEPS
-        for start in range(max(numbers) + 1)
-    ]
-    possible = [sum(number in numbers for number in options) for options in sets]
-    return [options for options, n in zip(sets, possible, strict=True) if n == max(possible)]
+        for start in range(max(numbers, default=-1) + 1)
+    )
+    return [options for options in sets if all(number in numbers for number in options)]
 
 
-def _draw(
-    rng: random.Random, available: Mapping[int, int], ranks: Mapping[int, int]
-) -> tuple[tuple[int, ...], int]:
-    """Draw four options and the rank of the correct one among them.
-
-    Args:
-        rng: The RNG.
-        available: How many pairs of stops there are for each number.
-        ranks: How often each rank was correct before; the rarest is drawn.
-    """
+def _draw_options(
+    rng: random.Random, pairs: Mapping[int, Sequence[_Pair]]
+) -> tuple[int, ...] | None:
+    """Draw four numbers that all have a pair of stops left; None if there are no such four."""
+    available = {number: len(found) for number, found in pairs.items() if found}
     sets = option_sets(available)
     # Weights follow the map, so that common numbers are asked about more often.
-    weights = [min(available[n] for n in options if n in available) for options in sets]
-    options = rng.choices(sets, weights)[0]
-    possible = [rank for rank in range(_OPTIONS) if options[rank] in available]
-    return options, min(possible, key=lambda rank: (ranks.get(rank, 0), rng.random()))
+    weights = [min(available[number] for number in options) for options in sets]
+    return rng.choices(sets, weights)[0] if sets else None
 
 
 def _ask(

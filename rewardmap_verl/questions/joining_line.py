@@ -9,7 +9,7 @@ from rewardmap_verl.questions.context import (
     question,
     random_source,
 )
-from rewardmap_verl.questions.options import draw_options
+from rewardmap_verl.questions.options import draw_options, first_position
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, joining_line_text
 from rewardmap_verl.transit.network import Stop
@@ -28,6 +28,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         return []
     rng = random_source(context, seed, QuestionType.JOINING_LINE)
     asked: dict[frozenset[int], Question] = {}
+    start = first_position(context, seed, QuestionType.JOINING_LINE)
     for first, second in pairs_along_lines(context, rng):
         if len(asked) >= count:
             break
@@ -39,7 +40,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         # Lines that serve one of the two stops are the most plausible distractors.
         likely = [*first.lines, *second.lines]
         others = [line.name for line in context.network.lines]
-        at = len(asked) % len(OPTION_LETTERS)
+        at = (start + len(asked)) % len(OPTION_LETTERS)
         options = draw_options(rng, correct, (likely, others), at)
         if options is not None:
             asked[key] = _ask(context, first, second, options, at)

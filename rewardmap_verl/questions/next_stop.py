@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from rewardmap_verl.questions.context import Context, question, random_source
-from rewardmap_verl.questions.options import draw_options
+from rewardmap_verl.questions.options import draw_options, first_position
 from rewardmap_verl.questions.types import Question, QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS, next_stop_text
 from rewardmap_verl.transit.network import Line, Stop
@@ -24,6 +24,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     """
     rng = random_source(context, seed, QuestionType.NEXT_STOP)
     asked: dict[tuple[str, frozenset[int]], Question] = {}
+    first = first_position(context, seed, QuestionType.NEXT_STOP)
     for line, here, end in _rides(context, rng):
         if len(asked) >= count:
             break
@@ -31,7 +32,9 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
         ahead = () if key in asked else stops_between(line, here.index, end.index) or ()
         stops = [context.network.stops[i] for i in ahead]
         if stops and not context.network.is_homonym(stops[0]):
-            made = _ask(context, rng, line, here, end, stops, len(asked) % len(OPTION_LETTERS))
+            made = _ask(
+                context, rng, line, here, end, stops, (first + len(asked)) % len(OPTION_LETTERS)
+            )
             asked |= {key: made} if made else {}
     questions = list(asked.values())
     rng.shuffle(questions)

@@ -7,11 +7,24 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from rewardmap_verl.questions.context import Context
+from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.questions.wording import OPTION_LETTERS
 
-__all__ = ["draw_options"]
+__all__ = ["draw_options", "first_position"]
 
 _WRONG: Final = len(OPTION_LETTERS) - 1
+
+
+def first_position(context: Context, seed: int, kind: QuestionType) -> int:
+    """Return the position of the correct option of a map's first question of a type.
+
+    The following questions take the other positions in turn. Without a random start, maps with few
+    questions each would always have the first letters.
+    """
+    network = context.network
+    rng = random.Random(f"{seed}/options/{network.country}/{network.city}/{kind.value}")
+    return rng.randrange(len(OPTION_LETTERS))
 
 
 def draw_options(

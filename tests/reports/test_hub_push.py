@@ -45,6 +45,19 @@ def test_a_model_and_its_card_are_uploaded(hub: Hub, run_folder: Path, tmp_path:
     assert b'from_pretrained("me/model"' in hub.files["models/me/model/README.md"]
 
 
+def test_no_file_outside_of_the_folder_is_uploaded(
+    hub: Hub, run_folder: Path, tmp_path: Path
+) -> None:
+    model, secret = tmp_path / "model", tmp_path / "credentials.json"
+    model.mkdir()
+    (model / "config.json").write_text("{}", "utf-8")
+    secret.write_text("{}", "utf-8")
+    (model / "tokenizer.json").symlink_to(secret)
+    done = rewardmap("card", run_folder, model, "--push", "me/model")
+    assert done.exit_code == 2 and "tokenizer.json" in done.output
+    assert hub.commits == 0 and not hub.files and not hub.created
+
+
 def test_a_data_set_is_uploaded(hub: Hub, prepared: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = rewardmap("export", prepared, "hub", "--out", out, "--push", "me/maps")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rewardmap_verl.preparation.settings import SIZES
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.questions.wording import counting1_text
@@ -18,6 +19,7 @@ from rewardmap_verl.rewards.rows import MISSING, QuestionRow
 from rewardmap_verl.rewards.score import GroundTruth
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.reader import read_network
+from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 from rewardmap_verl.transit.synthetic import generate_network, standard_settings
 
 BOUND = 0.05
@@ -61,6 +63,17 @@ def test_no_map_blind_policy_beats_the_most_frequent_answer(synthetic: list[Ques
     for leak in leaks.values():
         assert leak.questions >= 500
         assert leak.excess <= BOUND, leak
+
+
+def test_no_map_blind_policy_beats_the_most_frequent_answer_on_pocket_maps() -> None:
+    """The default of ``prepare synthetic``; its lines are too short for a question of NextStop."""
+    size, settings = SIZES["pocket"], PocketSettings()
+    networks = (generate_pocket_network(0, index, settings).network for index in range(150))
+    leaks = leaks_of(rows_of(networks, quotas=size.quotas.with_beyond_papers(8)))
+    assert BALANCED_TYPES - leaks.keys() == {QuestionType.NEXT_STOP}
+    for kind in BALANCED_TYPES & leaks.keys():
+        assert leaks[kind].questions >= 250
+        assert leaks[kind].excess <= BOUND, leaks[kind]
 
 
 @pytest.mark.timeout(900)
