@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from rewardmap_verl.commands.failure import fail
+from rewardmap_verl.errors import DataError
+
 __all__ = ["COMMANDS", "app"]
 
 COMMANDS = (
@@ -46,6 +49,16 @@ class Commands(TyperGroup):
         super().__init__(**attributes)
         # Typer suggests one of these names; the commands themselves are imported later.
         self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what the system says about a path that it was given is one line."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of standard output has gone
+            raise
+        except OSError as error:
+            hint = f"The system reports: {error.strerror or error}."
+            fail(DataError(error.filename or "a file", hint=hint))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands in order."""

@@ -28,7 +28,6 @@ def copy_pocket_model(output: Path) -> Path:
     """
     if output.exists():
         raise ConfigError(output, found="an existing path", hint="Remove it or choose another one.")
-    output.parent.mkdir(parents=True, exist_ok=True)
     with (
         as_file(_PACKAGED) as packaged,
         disk_errors(output),

@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rewardmap_verl.drawing.pocket_map import draw_pocket_map
 from rewardmap_verl.errors import ConfigError
-from rewardmap_verl.preparation.atomic import disk_errors, json_bytes, staging_folder, write_bytes
+from rewardmap_verl.preparation.atomic import (
+    disk_errors,
+    exclusive_lock,
+    json_bytes,
+    remove_folder,
+    staging_folder,
+    write_bytes,
+)
 from rewardmap_verl.tiny_model.build import TinyModelSize, build_tiny_model, count_parameters
 from rewardmap_verl.tiny_model.map_reader import Encoded, MapReader
 from rewardmap_verl.tiny_model.pocket_model import RECORD
@@ -89,31 +96,40 @@ def pretrain(
 
     Raises:
         ConfigError: ``output`` exists, or an unfinished run beside it has other settings.
+        DataError: Another process is writing to ``output``, or the disk fails.
     """
     settings = settings or PretrainSettings()
-    if output.exists():
-        raise ConfigError(output, found="an existing path", hint="Remove it or choose another one.")
     work = output.parent / f".{output.name}.pretraining"
+    if output.exists():
+        if (output / RECORD).is_file():
+            remove_folder(work)  # of a run that was killed after it had written its output
+        raise ConfigError(output, found="an existing path", hint="Remove it or choose another one.")
     with disk_errors(work):
-        _claim(work, settings)
-        _build(work, settings, report)
-        reader = MapReader(work / "seeing", (NETWORKS.height, NETWORKS.width))
-        run = _LanguageRun(work, settings, reader, report)
-        curve = [point for phase in settings.phases for point in run.train(phase)]
-        # verl_plugin/frozen_tower.py reads it: what the tower has learned is not trained away.
-        reader.model.config.update({"freeze_vision_tower": True})
-        with staging_folder(output, "config.json") as staging:
-            reader.save(staging)
-            record = _record(settings, curve, evaluate_reading(reader, settings))
-            record["parameters"] = count_parameters(staging)
-            write_bytes(staging / RECORD, json_bytes(record))
-        shutil.rmtree(work)
+        work.mkdir(parents=True, exist_ok=True)
+        with exclusive_lock(work, output):
+            _pretrain(work, output, settings, report)
+            shutil.rmtree(work)
     return output
 
 
+def _pretrain(work: Path, output: Path, settings: PretrainSettings, report: Report) -> None:
+    """Run all stages in ``work`` and write ``output``."""
+    _claim(work, settings)
+    _build(work, settings, report)
+    reader = MapReader(work / "seeing", (NETWORKS.height, NETWORKS.width))
+    run = _LanguageRun(work, settings, reader, report)
+    curve = [point for phase in settings.phases for point in run.train(phase)]
+    # verl_plugin/frozen_tower.py reads it: what the tower has learned is not trained away.
+    reader.model.config.update({"freeze_vision_tower": True})
+    with staging_folder(output, "config.json") as staging:
+        reader.save(staging)
+        record = _record(settings, curve, evaluate_reading(reader, settings))
+        record["parameters"] = count_parameters(staging)
+        write_bytes(staging / RECORD, json_bytes(record))
+
+
 def _claim(work: Path, settings: PretrainSettings) -> None:
-    """Create the folder of a run, or check that an unfinished one has the same settings."""
-    work.mkdir(parents=True, exist_ok=True)
+    """Note the settings of a run, or check that an unfinished one has the same."""
     path, wanted = work / "settings.json", settings.model_dump(mode="json")
     if path.exists() and json.loads(path.read_text()) != wanted:
         raise ConfigError(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.preparation.atomic import exclusive_lock
 from rewardmap_verl.tiny_model.build import count_parameters
 from rewardmap_verl.tiny_model.map_reader import MapReader
 from rewardmap_verl.tiny_model.pocket_model import RECORD, copy_pocket_model, read_record
@@ -109,3 +110,15 @@ def test_the_packaged_model_reads_new_maps_as_its_record_says(tmp_path: Path) ->
         assert abs(results[kind]["greedy"] - recorded) < tolerance, kind
     with pytest.raises(ConfigError, match="existing"):
         copy_pocket_model(folder)
+
+
+def test_one_process_works_on_an_output(tmp_path: Path) -> None:
+    work = tmp_path / ".model.pretraining"
+    work.mkdir()
+    with exclusive_lock(work), pytest.raises(DataError, match="Another process is writing"):
+        pretrain(tmp_path / "model")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / RECORD).write_text("{}")
+    with pytest.raises(ConfigError, match="existing path"):
+        pretrain(tmp_path / "model")
+    assert not work.exists(), "left by a run that was killed after it had written its output"
