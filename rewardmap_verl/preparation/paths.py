@@ -20,7 +20,7 @@ name of the file, and runs a program for one of them."""
 
 _MAX_PATH_LENGTH = 1000  # characters; systems allow 4,096 bytes including the root
 _IMAGE_PATH = re.compile(r"(?:\./)?(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.(?:png|jpe?g|webp)")
-_FORBIDDEN_CHARACTERS = frozenset('/\\:*?"<>|\0\n\r\t')
+_FORBIDDEN_CHARACTERS = frozenset('/\\:*?"<>|')
 
 
 def inside(root: Path, relative: str, where: object = "path", field: str = "") -> Path:
@@ -73,7 +73,8 @@ def safe_name(name: str, where: object, field: str) -> str:
         DataError: The name is empty, starts with a dot, or contains a separator or a control
             character.
     """
-    if not name.strip() or name.startswith(".") or _FORBIDDEN_CHARACTERS & set(name):
+    control = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    if not name.strip() or name.startswith(".") or control or _FORBIDDEN_CHARACTERS & set(name):
         raise DataError(
             where, field, name, "Use a plain name without separators and without a leading dot."
         )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import write_bytes
 from rewardmap_verl.preparation.paths import inside, safe_name
+from rewardmap_verl.preparation.records import prepared_image
 
 
 @pytest.mark.parametrize("path", ["maps/italy/rome.png", "./maps/italy/rome.png", "a..b/c.png"])
@@ -62,12 +63,22 @@ def test_a_loop_of_links(tmp_path: Path) -> None:
         inside(tmp_path, "a/x")
 
 
+@pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n", b"<svg/>", b"GIF89a", b"RIFF"])
+def test_an_image_is_what_its_content_says(tmp_path: Path, content: bytes) -> None:
+    """Pillow would choose a decoder by the content; that of PostScript runs a program."""
+    (tmp_path / "1.png").write_bytes(content)
+    with pytest.raises(DataError, match="PNG, JPEG or WebP"):
+        prepared_image(tmp_path, "1.png")
+
+
 @pytest.mark.parametrize("name", ["rome", "St. Gallen", "长沙", "são_paulo", "o'hare"])
 def test_names_that_are_fine(name: str) -> None:
     assert safe_name(name, "row 1", "city") == name
 
 
-@pytest.mark.parametrize("name", ["", " ", ".", "..", ".git", "a/b", "a\\b", "a\0", "c:", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", " ", ".", "..", ".git", "a/b", "a\\b", "a\0", "c:", "a\n", "a\x1b[2J"]
+)
 def test_names_that_are_not(name: str) -> None:
     with pytest.raises(DataError, match="row 1: city"):
         safe_name(name, "row 1", "city")
