@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.map_score import ReferenceLeg, reference_plans
+from rewardmap_verl.inputs.files import check_regular
 from rewardmap_verl.preparation.manifest import read_manifest
 from rewardmap_verl.preparation.paths import PICTURE_FORMATS, image_inside
 from rewardmap_verl.rewards.ground_truth import GroundTruth, check_against_network
@@ -70,12 +71,13 @@ class EvalQuestion:
         """Return the image that belongs into the prompt, in RGB; ``None`` without one.
 
         Raises:
-            DataError: The file is damaged.
+            DataError: The file is missing or damaged.
         """
         from PIL import Image
 
         if self.image is None:
             return None
+        check_regular(self.image)
         try:
             with Image.open(self.image, formats=PICTURE_FORMATS) as image:
                 return Image.new("RGB", image.size, "white") if self.blank else image.convert("RGB")

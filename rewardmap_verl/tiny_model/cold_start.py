@@ -171,6 +171,7 @@ def _run(command: Sequence[str], work: Path, log: Path, timeout: float, progress
         MASTER_ADDR="localhost",
         MASTER_PORT="0",
         DIST_INIT_METHOD=f"file://{work / 'rendezvous'}",
+        GLOO_SOCKET_IFNAME="lo",  # it listens on the interface of the host's name otherwise
     )
     followed = FollowedFile(log, log.stat().st_size if log.is_file() else 0)
     with log.open("ab") as file:
