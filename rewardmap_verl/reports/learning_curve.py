@@ -97,6 +97,7 @@ def draw_learning_curves(
         DataError: There is no curve, the extension is another one, or the file cannot be written.
     """
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     if path.suffix.lower() not in _FORMATS:
         raise DataError(path, found=path.suffix, hint=f"Use one of {', '.join(_FORMATS)}.")
@@ -116,6 +117,8 @@ def draw_learning_curves(
         panel.remove()
     figure.supxlabel("training step", fontsize=9, color=_FAINT)
     figure.supylabel("accuracy on held-out maps", fontsize=9, color=_FAINT)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names of a stranger's run may be broken formulas
     with disk_errors(path), staging_file(path) as file:
         figure.savefig(file, dpi=200, format=path.suffix[1:].lower())
 

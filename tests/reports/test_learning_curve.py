@@ -86,6 +86,15 @@ def test_the_picture_is_wide_and_on_white(
         assert path.read_text("utf-8").count("<svg") == 1
 
 
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    groups = (question(0, r"$\frac{$", 1.0),)
+    entries = [Entry("val", step, float(step), groups) for step in (0, 4)]
+    stages = [(r"$\sqrt$", 1, 4)]
+    curves = learning_curves(entries)
+    draw_learning_curves(curves, stages, tmp_path / "curve.svg")
+    assert (tmp_path / "curve.svg").stat().st_size > 1000
+
+
 def test_a_run_without_two_validations_has_no_curve(entries: list[Entry], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="fewer than two validations"):
         draw_learning_curves(learning_curves(entries[:3]), visits(entries), tmp_path / "curve.svg")
