@@ -28,6 +28,8 @@ _STEPS: Final = (1, 2)
 
 _PAIRS_TRIED: Final = 8
 """Pairs drawn per requested question, enough to find every number of stops that is not rare."""
+_LEAST_TRIED: Final = 100
+"""Pairs drawn for few questions, enough to find four numbers."""
 
 
 class _Pair(NamedTuple):
@@ -44,7 +46,7 @@ def generate(context: Context, seed: int, count: int) -> list[Question]:
     excludes loops, two arms of a branch, and local/express pairs.
     """
     rng = random_source(context, seed, QuestionType.COUNTING1)
-    pairs = _pairs_by_number(context, rng, _PAIRS_TRIED * count)
+    pairs = _pairs_by_number(context, rng, max(_PAIRS_TRIED * count, _LEAST_TRIED))
     neighbors = pairs.pop(0, [])
     if not option_sets(pairs):
         pairs[0] = neighbors
