@@ -92,6 +92,7 @@ def train(
     from rewardmap_verl.launch.display import Display
     from rewardmap_verl.launch.run_plan import plan_run
     from rewardmap_verl.launch.training import run_training
+    from rewardmap_verl.preparation.atomic import disk_errors, exclusive_lock
     from rewardmap_verl.reaper import start_reaper
 
     console = Console()
@@ -102,14 +103,17 @@ def train(
         plan = plan_run(run, data, model, option or (), overrides or ())
         if MULTI_NODE not in (option or ()):  # the machine that starts it may have no GPU
             require_accelerator({**os.environ, **plan.variables})
-        _announce(plan, console)
-        start_reaper()  # ends the run if this program is killed
-        with Display(console) as display:
-            code = run_training(plan, display, verbose, every)
-        if code:
-            raise typer.Exit(code)
-        if not smoke:
-            _finish(plan, merge, verbose)
+        with disk_errors(run):
+            run.mkdir(parents=True, exist_ok=True)
+        with exclusive_lock(run):
+            _announce(plan, console)
+            start_reaper()  # ends the run if this program is killed
+            with Display(console) as display:
+                code = run_training(plan, display, verbose, every)
+            if code:
+                raise typer.Exit(code)
+            if not smoke:
+                _finish(plan, merge, verbose)
 
 
 def _announce(plan: RunPlan, console: Console) -> None:

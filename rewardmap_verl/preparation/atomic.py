@@ -34,6 +34,7 @@ __all__ = [
 _UNFINISHED = ".unfinished"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
 
@@ -130,7 +131,8 @@ def _disk_hint(error: OSError) -> str:
 def exclusive_lock(path: Path, output: Path | None = None) -> Iterator[None]:
     """Hold an exclusive lock on an existing file or folder while the block runs.
 
-    The system releases the lock when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends. On a file system without
+    locks every process gets it.
 
     Args:
         path: The file or folder to lock.
@@ -156,6 +158,10 @@ def _acquire(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), path.stat())
     except (BlockingIOError, FileNotFoundError):
         return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:  # some network file systems
+            return True
+        raise
 
 
 @contextlib.contextmanager

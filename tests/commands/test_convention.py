@@ -63,3 +63,9 @@ def test_the_help_has_the_exit_codes_and_the_completion() -> None:
 def test_results_for_scripts_are_json(name: str) -> None:
     program: Any = typer.main.get_command(app)
     assert ["--format"] in list(options_of(program.get_command(typer.Context(program), name)))
+
+
+def test_what_the_system_says_about_a_path_is_one_line() -> None:
+    done = CliRunner().invoke(app, ["summary", "a" * 300])
+    assert done.exit_code == 2, done.output
+    assert "File name too long" in done.output and "Traceback" not in done.output

@@ -14,6 +14,7 @@ from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.launch.run_plan import plan_run, recipe_options
 from rewardmap_verl.preflight.compose import compose_run
+from rewardmap_verl.preparation.atomic import exclusive_lock
 
 SMALL = ("data.train_batch_size=4", "data.curriculum.replay=0")
 
@@ -70,6 +71,16 @@ def test_missing_data_are_named(tmp_path: Path) -> None:
         plan_run(tmp_path / "run", tmp_path / "data")
     done = CliRunner().invoke(app, ["train", "--data", str(tmp_path / "data")])
     assert done.exit_code == 2 and "There is no such local file" in done.output
+
+
+def test_one_process_trains_into_a_folder(data_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    words = ["train", "--data", str(data_folder), "--out", str(run), "--option", "cpu", *SMALL]
+    with exclusive_lock(run):
+        done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "Another process is writing" in " ".join(done.output.split())
+    assert list(run.iterdir()) == []
 
 
 def test_options_are_the_files_of_the_recipe() -> None:
