@@ -41,6 +41,10 @@ SEEDS: tuple[tuple[str, int], ...] = (
     ("record of a run", 107),
     ("rollout dump", 532),
     ("reward settings", 5548546),
+    ("VLMEvalKit json", 1000010),
+    ("model configuration", 1000001),
+    ("model configuration", 1000223),
+    ("adapter settings", 1000079),
 )
 """Inputs that once failed: target and seed."""
 
