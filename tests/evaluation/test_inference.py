@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from rewardmap_verl.evaluation.inference import (
 )
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.saved import read_saved
+from rewardmap_verl.zoom.dialogue import CALL_TOKENS
+from rewardmap_verl.zoom.settings import ZoomSettings
 
 
 class Parrot:
@@ -206,8 +209,6 @@ def test_prompts_are_verls() -> None:
 
 
 def test_vllm_is_set_for_the_prompts_and_the_machine(twelve: EvalSet) -> None:
-    from dataclasses import replace
-
     questions = replace(twelve, prompt_tokens=4000)
     gpu = engine_options(Generation(max_tokens=100), questions, on_cpu=False)
     cpu = engine_options(Generation(max_tokens=100), questions, on_cpu=True)
@@ -215,6 +216,18 @@ def test_vllm_is_set_for_the_prompts_and_the_machine(twelve: EvalSet) -> None:
     assert (gpu["dtype"], cpu["dtype"], cpu["enforce_eager"]) == ("auto", "float32", True)
     assert "gpu_memory_utilization" in gpu and "gpu_memory_utilization" not in cpu
     assert engine_options(Generation(), twelve, on_cpu=True)["max_model_len"] is None
+
+
+def test_crops_have_room_in_the_context(tmp_path: Path, twelve: EvalSet) -> None:
+    budget = ZoomSettings(max_calls=2, max_pixels=12544, min_pixels=3136, describe=False)
+    zoom = Generation(max_tokens=100, zoom=budget)
+    options = engine_options(zoom, replace(twelve, prompt_tokens=4000), on_cpu=True)
+    assert options["max_model_len"] == 4000 + 100 + 2 * (16 + CALL_TOKENS)
+    assert options["limit_mm_per_prompt"]["image"] == 3
+    model = str(make_model(tmp_path / "model"))
+    plain = log_header(twelve, model, Generation(max_tokens=100))
+    settings = log_header(twelve, model, zoom)["settings"]
+    assert settings == {**plain["settings"], "zoom": budget.model_dump()}
 
 
 def test_the_header_identifies_questions_and_model(tmp_path: Path, twelve: EvalSet) -> None:
