@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,22 @@ def test_the_samples_are_written_to_the_named_file(tmp_path: Path) -> None:
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     assert done.stdout.splitlines() and all(row in readme for row in done.stdout.splitlines())
     assert pictures() == before
+
+
+def test_a_recording_is_what_the_commands_print(tmp_path: Path) -> None:
+    name = tmp_path / "recording"
+    done = run(DOCS / "record_terminal.py", name, "echo one; echo two >&2", "seq 100")
+    assert done.returncode == 0, done.stdout + done.stderr
+    header, *events = map(json.loads, name.with_suffix(".cast").read_text("utf-8").splitlines())
+    assert header["version"] == 2
+    printed = [text.rstrip() for _, _, text in events]
+    assert printed[:4] == ["$ echo one; echo two >&2", "one", "two", "$ seq 100"]
+    assert printed[4:] == [str(number) for number in range(1, 101)]
+    svg = name.with_suffix(".svg").read_text("utf-8")
+    assert "more&#160;lines" in svg and "@font-face" not in svg
+
+
+def test_a_recording_of_a_failure_is_not_written(tmp_path: Path) -> None:
+    done = run(DOCS / "record_terminal.py", tmp_path / "x", "echo why; exit 3")
+    assert done.returncode == 1 and "why" in done.stdout and "exit code 3" in done.stdout
+    assert not list(tmp_path.iterdir())
