@@ -55,7 +55,11 @@ def test_a_run_on_gpus_keeps_the_user_s_variables(
         (["cpu"], ["data.train_batch_sise=8"], "Did you mean 'data.train_batch_size'?"),
         (["cpu"], ["data.train_batch_size=eight"], "data.train_batch_size: found 'eight'"),
         (["cpu"], ["data.train_max_samples=all"], "data.train_max_samples: found 'all'"),
-        (["cpu"], ["trainer.total_training_steps=x"], "trainer.total_training_steps: found 'x'"),
+        (
+            ["cpu"],
+            ["data.train_batch_size=4", "trainer.total_training_steps=x"],
+            "trainer.total_training_steps: found 'x'",
+        ),
     ],
 )
 def test_mistakes_are_named_with_their_fix(
