@@ -27,7 +27,7 @@ def pretrain(
 ) -> None:
     """Pretrain the embedded model on reading pocket maps, as the one in this package was.
 
-    Takes about an hour on one core. Interrupt it at any time; the same command continues. The
+    Takes about 40 minutes on one core. Interrupt it at any time; the same command continues. The
     folder then has a record, pretraining.json: settings, loss curves, and the share of held-out
     tasks that the model answers exactly.
     """
