@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +12,60 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
 
-from benchmarks.evidence.micro_maps import prepare_micro_maps
-from benchmarks.evidence.micro_networks import MicroSettings
-from benchmarks.evidence.protocol import World
+from rewardmap_verl.drawing.pocket_map import PocketStyle
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.preparation.images import PixelBudget
+from rewardmap_verl.preparation.prepare import prepare_contents
+from rewardmap_verl.preparation.settings import PrepareSettings
+from rewardmap_verl.preparation.sources.synthetic import (
+    DrawnPicture,
+    generated_contents,
+    numbered_maps,
+)
+from rewardmap_verl.questions.sampling import Quotas
 from rewardmap_verl.tiny_model.build import TinyModelSize, build_tiny_model
 from rewardmap_verl.tiny_model.conversations import read_texts
 from rewardmap_verl.tiny_model.vision_pretraining import Example, pretrain_vision, read_examples
+from rewardmap_verl.transit.placement import PlacedNetwork
+from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 
 SIZE = TinyModelSize(
     text_width=128, text_layers=2, text_heads=4, vision_width=64, vision_layers=1, vision_hidden=128
 )
 STEPS = 120
+NETWORKS = PocketSettings(width=5, height=4, lines=(2, 2), stops=(3, 3), colors=3)
+NAMES = ("Ash", "Box", "Cup", "Dot", "Elm")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Maps with few letters and colors, which are learned fast."""
-    out = tmp_path_factory.mktemp("micro") / "data"
-    world = World(
-        seed=2,
-        train_maps=80,
-        test_maps=10,
-        networks=MicroSettings(most_lines=2, most_stops=3, colors=3, letters=5),
-        questions={"TorF1": 3, "TorF2": 3, "Counting2": 2, "Counting3": 1, "planning": 4},
-        forms=("short",),
+    """Maps with few names and colors, which are learned fast."""
+    out = tmp_path_factory.mktemp("small") / "data"
+    style = PocketStyle(columns=NETWORKS.width, rows=NETWORKS.height)
+    maps = [(split, renamed(index)) for split, index in numbered_maps(80, 10)]
+    pixels = style.columns * style.rows * style.cell**2
+    settings = PrepareSettings(
+        source="custom",
+        out=out,
+        quotas=Quotas(3, 3, 0, 2, 1, 4, forms=("short",)),
+        brief=True,
+        budget=PixelBudget(max_pixels=pixels, min_pixels=pixels),
+        max_prompt_length=192,
+        workers=1,
     )
-    prepare_micro_maps(world, 192, out, workers=1)
+    prepare_contents(settings, generated_contents(maps, lambda one: DrawnPicture(one, style)))
     return out
+
+
+def renamed(index: int) -> PlacedNetwork:
+    """Generate a network whose stops have the few names, in random order."""
+    placed = generate_pocket_network(2, index, NETWORKS)
+    names = random.Random(index).sample(NAMES, len(placed.network.stops))
+    stops = tuple(
+        replace(stop, name=name, spellings=(name,))
+        for stop, name in zip(placed.network.stops, names, strict=True)
+    )
+    return replace(placed, network=replace(placed.network, stops=stops))
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +80,12 @@ def pretrained(data: Path, untrained: Path, tmp_path_factory: pytest.TempPathFac
 
 
 def share_read(folder: Path, examples: list[Example]) -> float:
-    """Share of stops whose visual token is most similar to their letter."""
+    """Share of stops whose visual token is most similar to their name."""
     model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder)
     processor = AutoProcessor.from_pretrained(folder)
     embeddings = model.get_input_embeddings().weight
-    letters = sorted({label.words[0] for example in examples for label in example.labels})
-    known = embeddings[[processor.tokenizer.encode(f" {letter}")[0] for letter in letters]]
+    names = sorted({label.words[0] for example in examples for label in example.labels})
+    known = embeddings[[processor.tokenizer.encode(f" {name}")[0] for name in names]]
     right = []
     for example in examples:
         read = processor.image_processor(Image.open(example.image), return_tensors="pt")
@@ -65,7 +93,7 @@ def share_read(folder: Path, examples: list[Example]) -> float:
             tokens = model.model.visual(read["pixel_values"], grid_thw=read["image_grid_thw"])
         for label in example.labels:
             similarity = known @ tokens.pooler_output[label.token]
-            right.append(letters[int(similarity.argmax())] == label.words[0])
+            right.append(names[int(similarity.argmax())] == label.words[0])
     return sum(right) / len(right)
 
 
@@ -78,7 +106,7 @@ def test_examples_label_each_square_once(data: Path) -> None:
         assert all("Line" not in word for label in example.labels for word in label.words)
 
 
-def test_letters_of_unseen_maps_are_read(data: Path, untrained: Path, pretrained: Path) -> None:
+def test_names_of_unseen_maps_are_read(data: Path, untrained: Path, pretrained: Path) -> None:
     unseen = read_examples(data, "test")
     assert share_read(untrained, unseen) < 0.6
     assert share_read(pretrained, unseen) > 0.8
