@@ -30,6 +30,7 @@ def generated_pages() -> Mapping[str, str]:
     return {
         "index.md": home_page((ROOT / "README.md").read_text(encoding="utf-8")),
         "recipes.md": recipes_page((ROOT / "recipes" / "README.md").read_text(encoding="utf-8")),
+        "examples.md": examples_page((ROOT / "examples" / "README.md").read_text(encoding="utf-8")),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "reference/commands.md": command_reference(),
         "reference/options.md": option_reference(RECIPES / "rewardmap"),
@@ -41,6 +42,7 @@ def home_page(readme: str) -> str:
     """Return the README with its links rewritten for the site, and without badges."""
     text = re.sub(r"^\[!\[.*\n", "", readme, flags=re.MULTILINE)
     text = text.replace("](docs/", "](").replace("](recipes/README.md)", "](recipes.md)")
+    text = text.replace("](examples/README.md)", "](examples.md)")
     text = text.replace("](CHANGELOG.md)", "](changelog.md)")
     text = re.sub(r"\[([^]]+)\]\((?:CONTRIBUTING\.md|CITATION\.cff|LICENSE)\)", r"\1", text)
     return re.sub(
@@ -52,8 +54,14 @@ def home_page(readme: str) -> str:
 
 def recipes_page(readme: str) -> str:
     """Return the README of ``recipes/`` with its links rewritten for the site."""
-    text = readme.replace("](../docs/", "](")
+    text = readme.replace("](../docs/", "](").replace("](../examples/README.md)", "](examples.md)")
     return re.sub(r"\]\((?:recipe/)?rewardmap\.yaml\)", "](reference/configuration.md)", text)
+
+
+def examples_page(readme: str) -> str:
+    """Return the README of ``examples/``, whose files are not on the site."""
+    text = readme.replace("](../docs/", "](")
+    return re.sub(r"\[([^]]+)\]\([^)]+\.(?:yaml|ipynb)\)", r"`\1`", text)
 
 
 def command_reference() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rewardmap_verl.evaluation.results import Evaluation, Results
     from rewardmap_verl.launch.answer_progress import AnswerProgress
+    from rewardmap_verl.zoom.settings import ZoomSettings
 
 __all__ = ["evaluate"]
 
@@ -247,7 +248,6 @@ def evaluate(
     from rewardmap_verl.evaluation.results import write_results
     from rewardmap_verl.evaluation.sources import AnswerSources, is_model
     from rewardmap_verl.evaluation.weights import load_weights
-    from rewardmap_verl.zoom.settings import zoom_settings
 
     with _reported_errors():
         generation = Generation(
@@ -259,10 +259,8 @@ def evaluate(
             greedy=sampling is Sampling.GREEDY,
             repetition_penalty=repetition_penalty,
             data_parallel_size=data_parallel_size,
-            zoom=zoom_settings(zoom or ()) if tool is Tool.ZOOM else None,
+            zoom=_zoom(tool, zoom or ()),
         )
-        if zoom and tool is None:
-            raise ConfigError("--zoom", found=zoom[0], hint="It needs --tool zoom.")
         source, folder_of_data = server.source_and_data(source, data)
         table = load_weights(weights)
         questions = read_questions(folder_of_data, split).first(limit)
@@ -289,6 +287,19 @@ def evaluate(
     _show(console, results, detail)
     written = f"Written: {', '.join(str(file) for file in files)}"
     console.print(written, soft_wrap=True, markup=False, highlight=False)
+
+
+def _zoom(tool: Tool | None, given: Sequence[str]) -> ZoomSettings | None:
+    """Return the settings of the zoom tool, if it is used.
+
+    Raises:
+        ConfigError: There are settings without the tool, or one is invalid.
+    """
+    from rewardmap_verl.zoom.settings import zoom_settings
+
+    if given and tool is None:
+        raise ConfigError("--zoom", found=given[0], hint="It needs --tool zoom.")
+    return zoom_settings(given) if tool is Tool.ZOOM else None
 
 
 @contextmanager
