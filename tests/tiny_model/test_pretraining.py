@@ -101,7 +101,7 @@ def test_the_packaged_model_reads_new_maps_as_its_record_says(tmp_path: Path) ->
         update={"seed": 2, "held_out": 20}  # maps of another seed
     )
     results = evaluate_reading(MapReader(folder, (6, 8)), settings)
-    for kind in ("map", "line", "stop", "TorF1", "TorF2", "Counting2"):
+    for kind in ("stop", "pair", "place", "interchange", "TorF1", "TorF2", "Counting2"):
         recorded = record["held_out"][kind]["greedy"]
         # Four standard errors of a share, of both samples.
         tolerance = (
