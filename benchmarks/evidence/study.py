@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence.protocol import SEED, STEPS, Arm, Budget, Protocol, stage_steps
+from benchmarks.evidence.protocol import SEED, STEPS, Arm, Budget, Protocol, StageShare, stage_steps
 from rewardmap_verl.errors import ConfigError
 
 __all__ = ["Study", "Trial", "digest"]
@@ -141,13 +142,15 @@ class Study:
             return [{"name": last.name, "types": list(last.types), "steps": steps}]
         if order == "staged":
             return [
-                {"name": stage.name, "types": list(stage.types), "steps": length}
+                {"name": stage.name, "mixture": _mixture(self._asked(stage)), "steps": length}
                 for stage, length in zip(shares, stage_steps(shares, steps), strict=True)
             ]
-        mixture = [
-            {"types": [kind], "weight": round(share, 6)} for kind, share in self.type_shares.items()
-        ]
-        return [{"name": "all", "mixture": mixture, "steps": steps}]
+        return [{"name": "all", "mixture": _mixture(self.type_shares), "steps": steps}]
+
+    def _asked(self, stage: StageShare) -> dict[str, float]:
+        """Return the share of each type in a stage: its share of the questions per map."""
+        asked = {kind: self.protocol.world.questions[kind] for kind in stage.types}
+        return {kind: count / sum(asked.values()) for kind, count in asked.items()}
 
     @property
     def type_shares(self) -> dict[str, float]:
@@ -158,10 +161,9 @@ class Study:
             protocol.stages, stage_steps(protocol.stages, self.budget.steps), strict=True
         ):
             others = [kind for kind in protocol.types if kind not in stage.types]
-            asked = sum(protocol.world.questions[kind] for kind in stage.types)
             again = replay if others else 0.0
-            for kind in stage.types:
-                shares[kind] += length * (1 - again) * protocol.world.questions[kind] / asked
+            for kind, share in self._asked(stage).items():
+                shares[kind] += length * (1 - again) * share
             for kind in others:
                 shares[kind] += length * again / len(others)
         return {kind: share / self.budget.steps for kind, share in shares.items()}
@@ -230,6 +232,11 @@ class Study:
     def claims_digest(self) -> str:
         """Hash of the claims, to detect changes after a run."""
         return digest([claim.model_dump(mode="json") for claim in self.protocol.claims])
+
+
+def _mixture(shares: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return one part per question type, as in ``data.curriculum``."""
+    return [{"types": [kind], "weight": round(share, 6)} for kind, share in shares.items()]
 
 
 def arguments(line: str, seed: int, steps: int = 0) -> list[str]:
