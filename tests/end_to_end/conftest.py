@@ -258,7 +258,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     maker = Stack(tmp_path_factory.mktemp("prepared"))
     maker.rewardmap(
         *("prepare", "synthetic", "--size", "tiny", "--seed", "3"),
-        *("--train-maps", "4", "--test-maps", "3", "--out", "data"),
+        *("--train-maps", "4", "--test-maps", "3", "--quota", "Counting1=4", "--out", "data"),
     )
     maker.rewardmap("sft-rows", "data")
     maker.rewardmap("tiny-model", "data", "--out", "untrained")

@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import printed_steps
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1500)]
 
 BATCH = 8
-STEPS_OF_STAGE = {"judgment": 2, "counting": 2, "choice": 1, "planning": 1}
+STEPS_OF_STAGE = {"judgment": 2, "counting": 2, "choice": 2, "planning": 1}
 STEPS = sum(STEPS_OF_STAGE.values())
 CHECKPOINTS = "whole/checkpoints"
 CORRELATION = "training/rollout_actor_probs_pearson_corr"

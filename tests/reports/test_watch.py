@@ -67,6 +67,7 @@ def test_the_command_follows_a_run_until_it_is_interrupted(tmp_path: Path) -> No
 
 def test_an_open_page_shows_the_new_steps(run_folder: Path, tmp_path: Path, browser: Any) -> None:
     run = Path(shutil.copytree(run_folder, tmp_path / "run"))
+    expect = pytest.importorskip("playwright.sync_api").expect
     done = write_report([run], tmp_path / "out", watched=True)
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     context.add_init_script("const every = setInterval; setInterval = (f) => every(f, 100);")
@@ -79,9 +80,9 @@ def test_an_open_page_shows_the_new_steps(run_folder: Path, tmp_path: Path, brow
     steps = int(before.split()[1])
     RecordWriter(run / RECORD_NAME).write("train", steps + 1, STEP)
     write_report([run], tmp_path / "out", watched=True)
-    waiting.wait_for_function(f"document.querySelector('dd').textContent === '{steps + 1}'")
+    expect(waiting.locator("dd").first).to_have_text(str(steps + 1), timeout=20_000)
     reading.wait_for_selector("#newer")
     assert reading.inner_text("dd") == str(steps), "a reader is not disturbed"
     reading.click("#newer")
-    reading.wait_for_function(f"document.querySelector('dd').textContent === '{steps + 1}'")
+    expect(reading.locator("dd").first).to_have_text(str(steps + 1), timeout=20_000)
     context.close()

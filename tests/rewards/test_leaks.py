@@ -68,7 +68,7 @@ def test_no_map_blind_policy_beats_the_most_frequent_answer(synthetic: list[Ques
 def test_no_map_blind_policy_beats_the_most_frequent_answer_on_pocket_maps() -> None:
     """The default of ``prepare synthetic``; its lines are too short for a question of NextStop."""
     size, settings = SIZES["pocket"], PocketSettings()
-    networks = (generate_pocket_network(0, index, settings).network for index in range(150))
+    networks = (generate_pocket_network(0, index, settings).network for index in range(220))
     leaks = leaks_of(rows_of(networks, quotas=size.quotas.with_beyond_papers(8)))
     assert BALANCED_TYPES - leaks.keys() == {QuestionType.NEXT_STOP}
     for kind in BALANCED_TYPES & leaks.keys():

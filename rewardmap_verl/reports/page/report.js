@@ -363,14 +363,15 @@
     });
     const entry = entries[answer];
     const one = entry.found.answers[entry.found.order[entry.place]];
-    const parts = isApart() ? [together()] : answerOf(entry, true);
+    const gold = el("div", { class: "routes" }, itinerary("Gold route", entry.found.route));
+    const parts = isApart() ? [together(), entry.found.route.length ? gold : null] : answerOf(entry, true);
     if (one.parts) {
       parts.push(el("div", { class: "traces" }, checks("Parsing", one.read),
         checks("Checks", one.checks), items(one), sum(one)));
     }
     const strip = byId("answer").querySelector(".together");
     const left = strip ? strip.scrollLeft : 0;
-    byId("answer").replaceChildren(...parts);
+    byId("answer").replaceChildren(...parts.filter(Boolean));
     if (isApart()) byId("answer").querySelector(".together").scrollLeft = left;
     if (byId("crops")) byId("crops").replaceChildren(...turns.rectangles(one, svg));
     drawRoutes(entry.group, entry.found, one);
@@ -474,7 +475,7 @@
         event.target.textContent = wide ? "smaller" : "larger";
       } }, "larger"),
       el("a", { href: map.full, target: "_blank", rel: "noopener" }, `${map.name}, ${map.width} × ${map.height}`)))];
-    if (map.schematic) parts.push(...schematicOf(group, found, planned));
+    if (map.schematic) parts.push(...schematicOf(group, planned));
     return parts;
   }
 
@@ -523,7 +524,7 @@
 
   // ---------------------------------------------------------------- schematics of maps without positions
 
-  function schematicOf(group, found, planned) {
+  function schematicOf(group, planned) {
     const room = el("div", { class: "schematic", id: "schematic" }, el("p", { class: "quiet" }, "Loading the schematic…"));
     data(`schematic-${group.map}`).then((space) => {
       if (!room.isConnected) return;
@@ -531,7 +532,8 @@
       room.replaceChildren(frame, el("p", { class: "legend" }, ...planned ? toggles() : [],
         zoomer("−", "zoom out of the schematic", frame, space, 0.5), zoomer("+", "zoom into the schematic", frame, space, 2),
         el("span", { class: "quiet" }, "schematic: positions differ from the map")));
-      drawRoutes(group, found, found.answers[found.order[answer]]);
+      const { group: shown, found: traced, place } = entries[answer];
+      drawRoutes(shown, traced, traced.answers[traced.order[place]]);
     }).catch((error) => room.replaceChildren(el("p", { class: "note" }, `Failed to load the schematic: ${error.message}`)));
     return [room];
   }
