@@ -13,7 +13,7 @@ from typing import Any
 import networkx as nx
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.inputs.parsing import parse_json
+from rewardmap_verl.inputs.parsing import MALFORMED, parse_json
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.planner import line_graph
 
@@ -132,14 +132,7 @@ def read_line_geometry(path: Path, network: Network) -> LineGeometry:
         fits = fits and [len(curves) for curves in geometry.curves] == [
             len(line.paths) for line in network.lines
         ]
-    except (
-        AttributeError,
-        KeyError,
-        OSError,
-        OverflowError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MALFORMED as error:
         raise DataError(path, found=str(error), hint="Prepare the data again.") from None
     if not fits:
         raise DataError(path, hint="It belongs to another network; prepare the data again.")

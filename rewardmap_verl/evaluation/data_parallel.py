@@ -1,8 +1,8 @@
 """Several vLLM engines on one machine, each with a share of every batch.
 
-Each engine has a process and GPUs of its own. For a model that fits one GPU this is what vLLM
-recommends for offline inference; its own data parallelism synchronizes the engines after every
-token, which only mixtures of experts need.
+Each engine has a separate process and separate GPUs. For a model that fits one GPU this is what
+vLLM recommends for offline inference; its built-in data parallelism synchronizes the engines after
+every token, which only mixtures of experts need.
 """
 
 from __future__ import annotations

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-__all__ = ["parse_json", "parse_yaml"]
+__all__ = ["MALFORMED", "parse_json", "parse_yaml"]
+
+MALFORMED: Final = (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError)
+"""What reading a file and taking its values apart raises if it has another shape."""
 
 
 class _WithoutAliases(yaml.SafeLoader):

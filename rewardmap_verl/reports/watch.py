@@ -14,9 +14,9 @@ State = tuple[tuple[str, int], ...]
 """The records of the runs: path and size; empty before the first step."""
 
 POLL = 2.0
-"""Seconds between two looks at the records."""
+"""Seconds between polls of the records."""
 _REST = 3
-"""A report that took long to write is followed by a pause of so many times its duration."""
+"""Length of the pause after a report, as a multiple of the time it took to write."""
 
 
 def new_states(folders: Sequence[Path]) -> Iterator[State]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rewardmap_verl.errors import ConfigError, DataError
-from rewardmap_verl.inputs.parsing import parse_json
+from rewardmap_verl.inputs.parsing import MALFORMED, parse_json
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
@@ -97,14 +97,7 @@ def _example(folder: Path, record: MapRecord) -> Example:
     try:
         grid = (record.height // PATCH, record.width // PATCH)
         labels = tuple(_labels(parse_json(path.read_bytes()), *grid))
-    except (
-        AttributeError,
-        KeyError,
-        OSError,
-        OverflowError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MALFORMED as error:
         hint = "Prepare the data again with `rewardmap prepare synthetic`."
         raise DataError(path, found=repr(error), hint=hint) from None
     return Example(prepared_image(folder, record.image), labels)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.files import check_file
-from rewardmap_verl.inputs.parsing import parse_json
+from rewardmap_verl.inputs.parsing import MALFORMED, parse_json
 from rewardmap_verl.preparation.manifest import MapRecord
 from rewardmap_verl.preparation.paths import inside
 from rewardmap_verl.zoom.boxes import SCALE, Box
@@ -71,7 +73,7 @@ def read_places(folder: Path, entry: MapRecord) -> Places | None:
     check_file(path)
     try:
         return _parse(parse_json(path.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except MALFORMED as error:
         raise DataError(path, found=str(error), hint="Prepare the data again.") from None
 
 
@@ -82,8 +84,11 @@ def _parse(data: Any) -> Places:
     for label in data["labels"]:
         points[label["stop"]] += [(float(x), float(y)) for x, y in label["corners"]]
     width, height = map(float, data["size"])
-    if width <= 0 or height <= 0:
+    if not (0 < width < inf and 0 < height < inf):
         raise ValueError("a map without size")
+    for x, y in chain(*points.values()):
+        if not (abs(x) <= 2 * width and abs(y) <= 2 * height):
+            raise ValueError(f"the point ({x:g}, {y:g}) is not on the map")
     return Places({index: tuple(found) for index, found in points.items()}, (width, height))
 
 

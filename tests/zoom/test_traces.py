@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from rewardmap_verl.preparation.manifest import read_manifest
+from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.manifest import MapRecord, read_manifest
 from rewardmap_verl.preparation.records import read_networks, read_prepared_questions
 from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.rewards.config import RewardConfig
@@ -169,3 +170,18 @@ def test_what_cannot_be_exported_is_said(
     said = rewardmap("export", plain, "verl", "--reasoning", "zoom", *out, fails=True).output
     assert "--keep-originals" in said
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("stops", f"[[{bad}, 2]]") for bad in ("1e999", "-1e999", "NaN", "1e308", '"x"', "null")),
+        *(("size", f"[{bad}, 10]") for bad in ("1e999", "NaN", "0", '"x"', "null")),
+    ],
+)
+def test_damaged_positions_are_one_error(field: str, value: str, tmp_path: Path) -> None:
+    values = {"stops": "[[1, 2]]", "size": "[10, 10]", "labels": "[]", field: value}
+    text = ", ".join(f'"{name}": {one}' for name, one in values.items())
+    (tmp_path / "positions.json").write_text(f"{{{text}}}")
+    with pytest.raises(DataError, match=r"positions\.json"):
+        read_places(tmp_path, MapRecord.model_construct(positions="positions.json"))
