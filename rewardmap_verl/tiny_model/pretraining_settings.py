@@ -49,7 +49,7 @@ class PretrainSettings(BaseModel):
                 "line": 0.12,
                 "stop": 0.1,
                 "pair": 0.1,
-                "place": 0.08,
+                "place": 0.1,
                 "meeting": 0.1,
                 "TorF1": 0.1,
                 "TorF2": 0.06,
@@ -81,7 +81,7 @@ class PretrainSettings(BaseModel):
         ),
         Phase(
             name="judgment",
-            steps=400,
+            steps=500,
             learning_rate=1.5e-3,
             final=0.1,
             shares={
@@ -102,7 +102,8 @@ class PretrainSettings(BaseModel):
             shares={
                 "stop": 0.04,
                 "pair": 0.06,
-                "interchange": 0.1,
+                "place": 0.03,
+                "interchange": 0.15,
                 "TorF1": 0.44,
                 "TorF2": 0.28,
                 "Counting1": 0.08,
@@ -129,13 +130,13 @@ class PretrainSettings(BaseModel):
         ),
         Phase(
             name="interchanges",
-            steps=400,
+            steps=700,
             learning_rate=1.5e-3,
             final=0.1,
             shares={
                 "stop": 0.03,
                 "pair": 0.05,
-                "place": 0.03,
+                "place": 0.04,
                 "interchange": 0.34,
                 "TorF1": 0.18,
                 "TorF2": 0.12,

@@ -20,7 +20,7 @@ from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 
 __all__ = ["KINDS", "Task", "interchange_tasks", "map_tasks", "pair_tasks", "place_words"]
 
-QUESTIONS: Final = Quotas(3, 3, 4, 3, 1, 8, forms=("short",))
+QUESTIONS: Final = Quotas(4, 4, 4, 3, 1, 8, forms=("short",))
 """Questions about each map."""
 
 TRIPS: Final = ("direct trip", "one transfer", "two transfers")
