@@ -115,3 +115,18 @@ def test_the_answers_that_were_saved_have_their_turns(trained: Any, stack: Any) 
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     assert any(row["output"].count("</tool_call>") == 2 for row in rows)
+
+
+def test_evaluation_zooms_with_a_real_engine(stack: Any, folder: Path) -> None:
+    settings = [word for setting in ZOOM for word in ("--zoom", setting)]
+    stack.rewardmap(
+        *("evaluate", "model", "data", "--tool", "zoom", *settings, "--limit", "12"),
+        *("--max-tokens", "256", "--no-baselines", "--out", "answers"),
+        timeout=900,
+    )
+    log = (folder / "answers" / "answers.jsonl").read_text(encoding="utf-8")
+    _, *answers = map(json.loads, log.splitlines())
+    assert len(answers) == 12
+    zoomed = [one for one in answers if "<tool_call>" in one["transcript"]]
+    assert len(zoomed) >= 3
+    assert all("<tool_call>" not in one["response"] for one in zoomed if one["finish"] == "stop")
