@@ -48,6 +48,8 @@ def trained(stack: Any, data: dict[str, Any], qwen_processor: tuple[Any, Path]) 
         *("data.folder=data", "actor_rollout_ref.model.path=model", "data.train_batch_size=4"),
         *("data.max_prompt_length=1024", f"data.max_response_length={ANSWER_TOKENS}"),
         *("actor_rollout_ref.rollout.n=4", "actor_rollout_ref.rollout.max_model_len=1088"),
+        # Its embedding has 56 MB.
+        "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes=64",
         *("trainer.total_training_steps=2", "trainer.default_local_dir=run"),
         *("trainer.val_before_train=False", "trainer.test_freq=-1", "trainer.logger=[console]"),
         timeout=1200,
