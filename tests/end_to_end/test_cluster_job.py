@@ -77,16 +77,9 @@ def submit(stack: Any, cluster: dict[str, str], *words: str, **options: Any) -> 
     """Submit a training to the cluster and read along until it ends."""
     environment = stack.folder / "runtime_env.yaml"
     environment.write_text("env_vars: {VERL_PLATFORM: cpu, PYTHONUNBUFFERED: '1'}\n")
+    name = options.pop("name")
     return stack.run(
-        *(
-            *JOB,
-            "submit",
-            "--runtime-env",
-            str(environment),
-            "--submission-id",
-            options.pop("name"),
-            "--",
-        ),
+        *(*JOB, "submit", "--runtime-env", str(environment), "--submission-id", name, "--"),
         *(sys.executable, "-m", "verl.trainer.main_ppo", "+recipe=rewardmap", RECIPE),
         *words,
         timeout=600,
