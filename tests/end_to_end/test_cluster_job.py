@@ -106,7 +106,7 @@ def test_a_job_that_is_stopped_and_submitted_again(
         return False
 
     first = submit(stack, cluster, *words, name="first", stop_when=stop)
-    assert "STOPPED" in ray_job(cluster, "status", "first"), first.output[-4000:]
+    assert "was stopped" in ray_job(cluster, "status", "first"), first.output[-4000:]
     at = latest_step(run)
     assert at is not None and 1 <= at < STEPS, first.output[-4000:]
 
