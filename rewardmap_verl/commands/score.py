@@ -11,14 +11,14 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
+from rewardmap_verl.commands.failure import fail, readable_errors
 from rewardmap_verl.commands.reward_options import (
     ConfigOption,
     DataOption,
     NetworksOption,
     SetOption,
 )
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_file
 from rewardmap_verl.rewards.benchmark import benchmark_verdict
 from rewardmap_verl.rewards.config import RewardConfig
@@ -81,12 +81,10 @@ def score(
     """
     from rewardmap_verl.commands.reward_options import load_settings
 
-    try:
+    with readable_errors():
         settings = load_settings(config, set_)
         with _atomic_output(output) as file:
             faults = _write(file, _scored(rows, networks, data, settings), strict)
-    except (DataError, ConfigError) as error:
-        fail(error)
     if not faults:
         fail(DataError(rows, hint="The file has no rows."))
     if all(fault is not None for fault in faults):
