@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
@@ -87,9 +87,7 @@ def read_runs(folders: Iterable[Path], logs: Iterable[Path] = ()) -> list[Run]:
         taken = {other.name for other in runs}
         names = [run.name, *(f"{run.name} ({number})" for number in range(2, len(taken) + 3))]
         name = next(name for name in names if name not in taken)
-        runs.append(
-            Run(name, run.folder, run.entries, run.config, run.dumps, run.curves, run.notes)
-        )
+        runs.append(replace(run, name=name))
     return runs
 
 
