@@ -87,8 +87,10 @@ def check_resumed_files(config: DictConfig, sft: bool = False) -> None:
 def pickled_queue(config: DictConfig) -> Path | None:
     """Return the folder of TransferQueue's state that the run would unpickle, if there is one.
 
-    Asynchronous trainer modes save prompts in flight as a pickle that holds objects of
-    TransferQueue, so that it cannot be restricted to plain data.
+    Asynchronous trainer modes save prompts in flight as pickles: the controller's state, with
+    objects of TransferQueue, and the columns of each storage unit, with whatever the prompts
+    hold. Its actors read them in processes of their own, so they cannot be restricted to plain
+    data from here.
     """
     folder = _resumed_folder(config)
     if folder is None or OmegaConf.select(config, _MODE_KEY, default="sync") == "sync":

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.commands.output_format import Format, FormatOption, write_json
+from rewardmap_verl.commands.failure import fail, readable_errors
+from rewardmap_verl.commands.output_format import Format, FormatOption, plain_text, write_json
 from rewardmap_verl.commands.reward_options import ConfigOption, SetOption
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.errors import DataError
 from rewardmap_verl.rewards.rows import (
     NetworkFolder,
     QuestionRow,
@@ -72,14 +72,12 @@ def audit(
     from rewardmap_verl.rewards.leaks import LeakSample, measure_leaks
 
     console = Console()
-    try:
+    with readable_errors():
         settings = load_settings(config, set_)
         sample = LeakSample(seed)
         rows = sample.watch(_questions(data, networks))
         groups = list(audit_questions(rows, settings, limit, seed, tries))
         leaks = measure_leaks(sample.rows, settings)
-    except (DataError, ConfigError) as error:
-        fail(error)
     if not groups:
         fail(DataError(data, hint="There is no valid question to audit."))
     breaches = [breach for g in groups for audit in g.audits for breach in audit.breaches]
@@ -102,7 +100,7 @@ def audit(
     console.print(f"[red]{len(breaches)} breaches[/]")
     for breach in breaches[:_BREACHES_SHOWN]:
         text = f"{breach.rule}: {breach.where}, {breach.answer.name}\n{breach.answer.text}\n"
-        console.print(_plain(text))
+        console.print(plain_text(text))
     raise typer.Exit(1)
 
 
@@ -153,12 +151,6 @@ def _questions(data: Path, networks: Path | None) -> Iterator[QuestionRow]:
             yield row
 
 
-def _plain(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(text.encode("utf-8", "backslashreplace").decode("utf-8"))
-
-
 def _table(groups: list[AuditGroup]) -> Table:
     from rich.table import Table
 
@@ -175,7 +167,7 @@ def _table(groups: list[AuditGroup]) -> Table:
             f"{closest.gold.score.score:.2f}",
             f"{closest.best_wrong.score.score:.2f}",
             f"{closest.margin:.0%}",
-            _plain(closest.best_wrong.name),
+            plain_text(closest.best_wrong.name),
         )
     return table
 
@@ -205,7 +197,7 @@ def _show_closest(groups: list[AuditGroup], console: Console) -> None:
     for group in groups:
         wrong, row = group.closest.best_wrong, group.closest.row
         console.print(
-            _plain(
+            plain_text(
                 f"\n{group.type.value}, {row.truth.place(row.where)}: {wrong.name}\n{wrong.text}"
             )
         )

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import DataError
+from rewardmap_verl.commands.failure import readable_errors
 
 __all__ = ["benchmarks"]
 
@@ -34,10 +33,8 @@ def entry(
     """
     from rewardmap_verl.evaluation.benchmarks import write_entry
 
-    try:
+    with readable_errors():
         files = write_entry(model, out, name)
-    except DataError as error:
-        fail(error)
     for file in files:
         typer.echo(str(file))
 
@@ -69,13 +66,11 @@ def results(
     from rewardmap_verl.evaluation.results import write_table
     from rewardmap_verl.evaluation.tables import main_table, published_rows
 
-    try:
+    with readable_errors():
         rows, notes = read_results(work_dir, name or ())
         if published:
             rows += published_rows(published_metrics(), ["benchmarks"], benchmark_columns())
         files = write_table(out, "table2", rows, benchmark_columns()) if out else []
-    except DataError as error:
-        fail(error)
     console = Console()
     console.print(main_table(rows, "Other benchmarks, in percent", benchmark_columns()))
     if published:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.commands.failure import readable_errors
 
 __all__ = ["check_merge"]
 
@@ -45,10 +44,8 @@ def check_merge(
     """
     from rewardmap_verl.reports.merged import compare_with_checkpoint
 
-    try:
+    with readable_errors():
         found = compare_with_checkpoint(checkpoint, model)
-    except (ConfigError, DataError) as error:
-        fail(error)
     for text, names in (
         ("missing in the merged model", found.missing),
         ("not in the checkpoint", found.strange),
@@ -68,10 +65,8 @@ def check_merge(
 def _answers_agree(run: Path, model: Path, data: Path, count: int, least: float) -> bool:
     from rewardmap_verl.reports.same_answers import ask_again
 
-    try:
+    with readable_errors():
         pairs = ask_again(run, model, data, count)
-    except (DataError, ConfigError) as error:
-        fail(error)
     other = [pair for pair in pairs if not pair.same]
     for pair in other[:_SHOWN]:
         typer.echo(f"{pair.question!r}\n  trained: {pair.trained!r}\n  merged:  {pair.merged!r}")

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.commands.failure import readable_errors
 
 __all__ = ["cold_start"]
 
@@ -69,7 +68,7 @@ def cold_start(
     )
 
     console = Console()
-    try:
+    with readable_errors():
         chosen: Path | list[Conversation]
         if traces is None:
             found = of_types(read_conversations(data), type_ or (), data)
@@ -90,6 +89,4 @@ def cold_start(
                     display.status(f"{step}/{steps} steps", step, steps)
 
             supervised.cold_start(model, chosen, out, steps, override or (), progress=show)
-    except (DataError, ConfigError) as error:
-        fail(error)
     console.print(f"{out}: {steps} steps on {what}", highlight=False)

@@ -2,225 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.commands.generation_options import LOG_NAME, GenerationOptions
 from rewardmap_verl.commands.option_groups import option_groups
 from rewardmap_verl.commands.server_options import ServerOptions
-from rewardmap_verl.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rewardmap_verl.evaluation.results import Evaluation, Results
     from rewardmap_verl.launch.answer_progress import AnswerProgress
-    from rewardmap_verl.zoom.settings import ZoomSettings
 
 __all__ = ["evaluate"]
-
-MODEL = "Generating answers with a model"
-LOG_NAME = "evaluate.log"
-"""File in the output folder with what vLLM and other libraries print."""
-
-
-class Sampling(str, Enum):
-    """How tokens are chosen."""
-
-    GREEDY = "greedy"
-    MODEL = "model"
-
-
-class Tool(str, Enum):
-    """What a model may call before it answers."""
-
-    ZOOM = "zoom"
-
-
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        help="Folder of a model or its name on the hub; or saved answers: ours (JSON lines), "
-        "VLMEvalKit's file or folder, verl's validation_data_dir or one STEP.jsonl of it; "
-        "or a baseline: random, majority, planner, gold; or a model of a server: URL#MODEL."
-    ),
-]
-DataArgument = Annotated[
-    Path | None,
-    typer.Argument(
-        help="Folder written by `rewardmap prepare`. With --endpoint it is the only argument."
-    ),
-]
-SplitOption = Annotated[str, typer.Option(help="Split of the data: test or train.")]
-AgainstOption = Annotated[
-    str | None, typer.Option(help="A second source, compared with the first by a paired test.")
-]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", help="Folder for results and answers; default: outputs/evaluation/NAME."
-    ),
-]
-NameOption = Annotated[str | None, typer.Option(help="Name of the first source in the tables.")]
-LimitOption = Annotated[
-    int | None,
-    typer.Option("--limit", "-n", min=1, help="Evaluate only the first LIMIT questions."),
-]
-LenientOption = Annotated[
-    bool,
-    typer.Option(
-        "--lenient",
-        help="Skip answers to other questions, and take the later of two answers to one question; "
-        "both are errors by default.",
-    ),
-]
-BaselinesOption = Annotated[bool, typer.Option(help="Add rows: random, majority, planner, gold.")]
-PublishedOption = Annotated[
-    bool | None,
-    typer.Option(
-        help="Add rows of published metrics; by default only for the published questions "
-        "(prepare reasonmap)."
-    ),
-]
-DetailOption = Annotated[
-    bool, typer.Option("--detail", help="Show every metric: parts, types, levels, cities.")
-]
-WeightsOption = Annotated[
-    Path | None, typer.Option(help="YAML with other difficulty weights (docs/evaluation.md).")
-]
-WithoutMapOption = Annotated[
-    bool,
-    typer.Option(
-        "--without-map", help="Also ask the model without any image.", rich_help_panel=MODEL
-    ),
-]
-BlankOption = Annotated[
-    bool,
-    typer.Option(
-        "--blank",
-        help="Also ask the model with a white image in place of each map.",
-        rich_help_panel=MODEL,
-    ),
-]
-SeedOption = Annotated[int, typer.Option(help="Seed of intervals, tests and random baseline.")]
-AnswersOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="File that answers are appended to; default: OUT/answers.jsonl. Questions that it "
-        "answers already are skipped.",
-        rich_help_panel=MODEL,
-    ),
-]
-BatchSizeOption = Annotated[
-    int,
-    typer.Option(min=1, help="Questions per engine and write to disk.", rich_help_panel=MODEL),
-]
-MaxTokensOption = Annotated[
-    int, typer.Option(min=1, help="Maximum tokens of an answer.", rich_help_panel=MODEL)
-]
-MaxModelLenOption = Annotated[
-    int | None,
-    typer.Option(help="Maximum tokens of prompt and answer together.", rich_help_panel=MODEL),
-]
-DtypeOption = Annotated[
-    str, typer.Option(help="auto, bfloat16, float16 or float32.", rich_help_panel=MODEL)
-]
-MemoryOption = Annotated[
-    float, typer.Option(help="Fraction of GPU memory for vLLM.", rich_help_panel=MODEL)
-]
-TensorParallelOption = Annotated[
-    int, typer.Option(min=1, help="GPUs that share one model.", rich_help_panel=MODEL)
-]
-DataParallelOption = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        help="Engines that share the questions; all GPUs of a node: their number, divided by "
-        "--tensor-parallel-size.",
-        rich_help_panel=MODEL,
-    ),
-]
-PenaltyOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0.01,
-        max=2.0,
-        help="Repetition penalty; default: none, or with --sampling model the model's own. The "
-        "released evaluation of Qwen2.5-VL has 1.05.",
-        rich_help_panel=MODEL,
-    ),
-]
-VerboseOption = Annotated[
-    bool,
-    typer.Option(
-        "--verbose",
-        "-v",
-        help=f"Show what vLLM and other libraries print; it goes to OUT/{LOG_NAME} otherwise.",
-        rich_help_panel=MODEL,
-    ),
-]
-ToolOption = Annotated[
-    Tool | None,
-    typer.Option(
-        help="zoom: let the model look at crops of the original maps, in turns, before it answers. "
-        "The data must have been prepared with --keep-originals.",
-        rich_help_panel=MODEL,
-    ),
-]
-ZoomOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY=VALUE",
-        help="Setting of the tool, such as max_calls=2; repeatable. Use those of the run "
-        "(data.zoom). [default: those of the option zoom]",
-        rich_help_panel=MODEL,
-    ),
-]
-SamplingOption = Annotated[
-    Sampling,
-    typer.Option(
-        help="greedy, or model: the model's own generation settings.", rich_help_panel=MODEL
-    ),
-]
 
 
 @option_groups
 def evaluate(
     server: ServerOptions,
-    source: SourceArgument,
-    data: DataArgument = None,
-    split: SplitOption = "test",
-    against: AgainstOption = None,
-    out: OutOption = None,
-    name: NameOption = None,
-    limit: LimitOption = None,
-    lenient: LenientOption = False,
-    baselines: BaselinesOption = True,
-    published: PublishedOption = None,
-    detail: DetailOption = False,
-    weights: WeightsOption = None,
-    seed: SeedOption = 0,
-    answers: AnswersOption = None,
-    batch_size: BatchSizeOption = 64,
-    max_tokens: MaxTokensOption = 2048,
-    max_model_len: MaxModelLenOption = None,
-    dtype: DtypeOption = "auto",
-    gpu_memory_utilization: MemoryOption = 0.9,
-    tensor_parallel_size: TensorParallelOption = 1,
-    data_parallel_size: DataParallelOption = 1,
-    sampling: SamplingOption = Sampling.GREEDY,
-    repetition_penalty: PenaltyOption = None,
-    without_map: WithoutMapOption = False,
-    blank: BlankOption = False,
-    verbose: VerboseOption = False,
-    tool: ToolOption = None,
-    zoom: ZoomOption = None,
+    generating: GenerationOptions,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a model or its name on the hub; or saved answers: ours (JSON lines), "
+            "VLMEvalKit's file or folder, verl's validation_data_dir or one STEP.jsonl of it; "
+            "or a baseline: random, majority, planner, gold; or a model of a server: URL#MODEL."
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder written by `rewardmap prepare`. With --endpoint it is the only argument."
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the data: test or train.")] = "test",
+    against: Annotated[
+        str | None,
+        typer.Option(help="A second source, compared with the first by a paired test."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder for results and answers; default: outputs/evaluation/NAME."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the first source in the tables.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help="Evaluate only the first LIMIT questions."),
+    ] = None,
+    lenient: Annotated[
+        bool,
+        typer.Option(
+            "--lenient",
+            help="Skip answers to other questions, and take the later of two answers to one "
+            "question; both are errors by default.",
+        ),
+    ] = False,
+    baselines: Annotated[
+        bool, typer.Option(help="Add rows: random, majority, planner, gold.")
+    ] = True,
+    published: Annotated[
+        bool | None,
+        typer.Option(
+            help="Add rows of published metrics; by default only for the published questions "
+            "(prepare reasonmap)."
+        ),
+    ] = None,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Show every metric: parts, types, levels, cities.")
+    ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="YAML with other difficulty weights (docs/evaluation.md)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of intervals, tests and random baseline.")] = 0,
 ) -> None:
     """Measure a model as the papers do: weighted accuracy, map score, ReasonMap-Plus.
 
@@ -243,30 +108,25 @@ def evaluate(
 
     from rewardmap_verl.evaluation.endpoint import is_endpoint
     from rewardmap_verl.evaluation.evaluator import Evaluator
-    from rewardmap_verl.evaluation.inference import Generation, check_model
-    from rewardmap_verl.evaluation.questions import Mask, read_questions
+    from rewardmap_verl.evaluation.inference import check_model
+    from rewardmap_verl.evaluation.questions import read_questions
     from rewardmap_verl.evaluation.results import write_results
     from rewardmap_verl.evaluation.sources import AnswerSources, is_model
     from rewardmap_verl.evaluation.weights import load_weights
 
     with _reported_errors():
-        generation = Generation(
-            max_tokens,
-            dtype,
-            max_model_len,
-            gpu_memory_utilization,
-            tensor_parallel_size,
-            greedy=sampling is Sampling.GREEDY,
-            repetition_penalty=repetition_penalty,
-            data_parallel_size=data_parallel_size,
-            zoom=_zoom(tool, zoom or ()),
-        )
+        generation = generating.generation()
         source, folder_of_data = server.source_and_data(source, data)
         table = load_weights(weights)
         questions = read_questions(folder_of_data, split).first(limit)
-        masks = [mask for mask, on in zip(Mask, (without_map, blank), strict=True) if on]
+        masks = generating.masks()
         sources = AnswerSources(
-            questions, generation, batch_size, seed, lenient, endpoint=server.options()
+            questions,
+            generation,
+            generating.batch_size,
+            seed,
+            lenient,
+            endpoint=server.options(),
         )
         title = name or sources.default_name(source)
         folder = out or Path("outputs", "evaluation") / title.replace("/", "-")
@@ -275,11 +135,11 @@ def evaluate(
         for model in local:
             check_model(model)  # before a log is written
         wanted = len(questions.items) * (len(asked) + len(masks))
-        with _progress(folder / LOG_NAME, wanted, verbose or not local) as progress:
+        with _progress(folder / LOG_NAME, wanted, generating.verbose or not local) as progress:
             sources = replace(sources, progress=progress)
             evaluator = Evaluator(sources, table)
             masked = evaluator.evaluate_masked(source, title, folder, masks)
-            found = evaluator.evaluate_pair(source, against, title, folder, answers)
+            found = evaluator.evaluate_pair(source, against, title, folder, generating.answers)
         rows = evaluator.evaluate_baselines({source, against}) if baselines else []
         results = replace(_results(found, rows, published, seed), masked=masked)
         files = write_results(folder, results)
@@ -287,19 +147,6 @@ def evaluate(
     _show(console, results, detail)
     written = f"Written: {', '.join(str(file) for file in files)}"
     console.print(written, soft_wrap=True, markup=False, highlight=False)
-
-
-def _zoom(tool: Tool | None, given: Sequence[str]) -> ZoomSettings | None:
-    """Return the settings of the zoom tool, if it is used.
-
-    Raises:
-        ConfigError: There are settings without the tool, or one is invalid.
-    """
-    from rewardmap_verl.zoom.settings import zoom_settings
-
-    if given and tool is None:
-        raise ConfigError("--zoom", found=given[0], hint="It needs --tool zoom.")
-    return zoom_settings(given) if tool is Tool.ZOOM else None
 
 
 @contextmanager

@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.commands.output_format import Format, FormatOption, write_json
+from rewardmap_verl.commands.failure import readable_errors
+from rewardmap_verl.commands.output_format import Format, FormatOption, plain_text, write_json
 from rewardmap_verl.commands.reward_options import (
     ConfigOption,
     DataOption,
     NetworksOption,
     SetOption,
 )
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.files import read_text
 from rewardmap_verl.rewards.response_text import response_text
 from rewardmap_verl.rewards.rows import (
@@ -75,13 +75,11 @@ def explain(
     from rewardmap_verl.commands.reward_options import load_settings
     from rewardmap_verl.rewards.explain import explain_answer
 
-    try:
+    with readable_errors():
         settings = load_settings(config, set_)
         chosen = _chosen(rows, row, networks, data)
         answer = _answer(chosen, response)
         found = explain_answer(answer, chosen.truth, chosen.network, settings)
-    except (DataError, ConfigError) as error:
-        fail(error)
     if format is Format.JSON:
         write_json(asdict(found))
         return
@@ -117,8 +115,8 @@ def _show_turns(row: QuestionRow, console: Console) -> None:
 
     turns = read_turns(row.trajectory)
     for number, turn in enumerate(turns if len(turns) > 1 else (), 1):
-        console.print(_plain(f"Turn {number}, {turn.speaker}", "bold"))
-        console.print(_plain(f"{turn.text}\n"))
+        console.print(plain_text(f"Turn {number}, {turn.speaker}", "bold"))
+        console.print(plain_text(f"{turn.text}\n"))
 
 
 def _find(path: Path, wanted: str) -> JsonLine:
@@ -148,7 +146,7 @@ def _answer(row: QuestionRow, file: Path | None) -> object:
 
 def show(found: Explanation, console: Console) -> None:
     """Print an explanation."""
-    console.print(_plain(found.question, "bold"))
+    console.print(plain_text(found.question, "bold"))
     _show_checks("What was read", found.read, console)
     _show_checks("What was checked", found.checks, console)
     if found.items:
@@ -156,30 +154,23 @@ def show(found: Explanation, console: Console) -> None:
     console.print(_parts_table(found))
     verdict = "correct" if found.score.acc else "wrong"
     console.print(
-        _plain(
+        plain_text(
             f"{verdict}: {found.score.score:.4g} of {found.highest:.4g} "
             f"(weight {found.score.weight:.4g})",
             "bold green" if found.score.acc else "bold red",
         )
     )
     if found.perfect and found.score.score < found.highest:
-        console.print(_plain("\nA perfect answer", "bold"))
-        console.print(_plain(found.perfect))
-
-
-def _plain(text: str, style: str = "") -> Any:
-    """Return literal text for rich, with unprintable characters escaped."""
-    from rich.text import Text
-
-    return Text(text.encode("utf-8", "backslashreplace").decode("utf-8"), style=style)
+        console.print(plain_text("\nA perfect answer", "bold"))
+        console.print(plain_text(found.perfect))
 
 
 def _show_checks(title: str, checks: tuple[Check, ...], console: Console) -> None:
     if checks:
-        console.print(_plain(f"\n{title}", "bold"))
+        console.print(plain_text(f"\n{title}", "bold"))
     for check in checks:
         mark = "[green]✓[/] " if check.good else "[red]✗[/] "
-        console.print(mark, _plain(check.text), sep="", soft_wrap=True)
+        console.print(mark, plain_text(check.text), sep="", soft_wrap=True)
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -196,7 +187,7 @@ def _items_table(found: Explanation) -> Table:
     table = _table("Detail reward", "item", "earned", "worth", "why")
     for item in found.items:
         worth = f"{item.worth:.4g}" if item.worth else "-"
-        table.add_row(item.name, f"{item.credit:.4g}", worth, _plain(item.reason))
+        table.add_row(item.name, f"{item.credit:.4g}", worth, plain_text(item.reason))
     return table
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 __all__ = ["option_groups"]
 
@@ -15,7 +16,8 @@ def option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Replace each dataclass parameter of a command by options, one for each field.
 
     Typer reads options from a function's signature. With this decorator a command declares
-    ``common: CommonOptions`` once instead of repeating the dataclass's fields as parameters.
+    ``common: CommonOptions`` once instead of repeating the dataclass's fields as parameters. A
+    class variable ``PANEL`` of the dataclass is the heading of its options in the help.
 
     Args:
         command: A function whose dataclass parameters have fields of the form
@@ -47,10 +49,21 @@ def _parameters(signature: inspect.Signature, hints: dict[str, Any]) -> Iterator
         hint = hints[name]
         if is_dataclass(hint):
             of_group = get_type_hints(hint, include_extras=True)
+            panel = getattr(hint, "PANEL", None)
             for field in fields(hint):
-                yield _keyword(field.name, of_group[field.name], _default(field))
+                option = _on_panel(of_group[field.name], panel)
+                yield _keyword(field.name, option, _default(field))
         else:
             yield _keyword(name, hint, parameter.default)
+
+
+def _on_panel(annotation: Any, panel: str | None) -> Any:
+    """Return the annotation of an option that the help shows under a heading."""
+    if panel is None:
+        return annotation
+    option = copy(annotation.__metadata__[0])
+    option.rich_help_panel = panel
+    return Annotated[annotation.__origin__, option]
 
 
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:

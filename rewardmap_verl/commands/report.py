@@ -24,12 +24,17 @@ def report(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of runs or of `rewardmap evaluate`; several are compared side by side."
+            help="Folders of runs or of `rewardmap evaluate`, or files of answers, such as the "
+            "output of `rewardmap score`; several are compared side by side."
         ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder to write; default: `report` in the first run."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder to write; default: `report` in the first run, or beside its file.",
+        ),
     ] = None,
     data: Annotated[
         list[Path] | None,
@@ -95,7 +100,7 @@ def report(
             with _progress(console) as start:
                 return write_report(
                     runs,
-                    output or runs[0] / "report",
+                    output or _default_output(runs[0]),
                     data=data or (),
                     logs=logs or (),
                     evaluations=evaluation or (),
@@ -107,6 +112,10 @@ def report(
         if watch:
             _follow(runs, write, console)
         _show(write(), console)
+
+
+def _default_output(run: Path) -> Path:
+    return run.with_name(f"{run.stem}-report") if run.is_file() else run / "report"
 
 
 def _follow(runs: list[Path], write: Callable[[], Report], console: Console) -> NoReturn:

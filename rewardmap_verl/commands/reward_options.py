@@ -55,13 +55,10 @@ def networks_of(rows: Path, networks: Path | None, data: Path | None) -> Network
         ConfigError: No folder is given, and the file is not in the folder of a run.
         DataError: The folder does not exist.
     """
-    from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME
     from rewardmap_verl.reports.prepared import data_folders
-    from rewardmap_verl.reports.runs import read_metadata
+    from rewardmap_verl.reports.runs import read_metadata_near
 
-    notes = (folder / METADATA_NAME for folder in rows.resolve().parents)
-    note = next((path for path in notes if path.is_file()), None)
-    folders = [data] if data else data_folders(read_metadata(note))
+    folders = [data] if data else data_folders(read_metadata_near(rows))
     if networks is None and folders:
         networks = folders[0] / "networks"
     if networks is None:

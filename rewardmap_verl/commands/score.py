@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
+from rewardmap_verl.commands.failure import fail, readable_errors
 from rewardmap_verl.commands.reward_options import (
     ConfigOption,
     DataOption,
     NetworksOption,
     SetOption,
 )
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_file
 from rewardmap_verl.rewards.benchmark import benchmark_verdict
 from rewardmap_verl.rewards.config import RewardConfig
@@ -36,6 +36,12 @@ from rewardmap_verl.rewards.score import score_answer
 __all__ = ["score"]
 
 KEYS: Final = ("score", "acc", "format", "correctness", "detail", "weight", "benchmark_acc")
+_DUMP_KEYS: Final = ("input", "output", "gts")
+"""Question, answer and ground truth, as in verl's dumps. With them, every command that reads dumps
+reads the output."""
+
+_NO_RUN: Final[Mapping[str, Any]] = {"step": 0, "part": "val"}
+"""Step and part of answers that are not those of a run, as reports show them."""
 
 Scored = tuple[dict[str, Any], DataError | None]
 """An output record, and the error if the row is invalid."""
@@ -66,20 +72,19 @@ def score(
     `id` of an evaluated answer is the question's row in the split.
 
     One line is written per row, in order: `id, score, acc, format, correctness, detail, weight,
-    benchmark_acc, error`. `benchmark_acc` is the accuracy as the benchmark's own scripts read the
-    answer. If a row is invalid, `error` gives the reason and the remaining rows are still scored.
-    The exit code is 2 if no row could be scored.
+    benchmark_acc, error`, and `step, part, input, output, gts` with question and answer as in
+    verl's dumps, so that `explain`, `evaluate` and `report` read the file. `benchmark_acc` is the
+    accuracy as the benchmark's own scripts read the answer. If a row is invalid, `error` gives the
+    reason and the remaining rows are still scored. The exit code is 2 if no row could be scored.
 
     Example: **rewardmap score --networks data/networks answers.jsonl --out scored.jsonl**
     """
     from rewardmap_verl.commands.reward_options import load_settings
 
-    try:
+    with readable_errors():
         settings = load_settings(config, set_)
         with _atomic_output(output) as file:
             faults = _write(file, _scored(rows, networks, data, settings), strict)
-    except (DataError, ConfigError) as error:
-        fail(error)
     if not faults:
         fail(DataError(rows, hint="The file has no rows."))
     if all(fault is not None for fault in faults):
@@ -133,10 +138,27 @@ def _score_line(line: JsonLine, networks: NetworkFolder, config: RewardConfig) -
         row = read_row(line, networks)
     except DataError as fault:
         return _failed(line.id, fault)
-    return _score_row(line.id, row, config)
+    return _score_row(line.id, row, config, _origin(line.values))
 
 
-def _score_row(id: object, row: QuestionRow, config: RewardConfig) -> Scored:
+def _origin(values: object) -> Mapping[str, Any]:
+    """Return where an answer is from: step and part of its run, and its name in a dump.
+
+    verl dumps the parts of a reward in validation only. Other answers are those of no run.
+    """
+    if not isinstance(values, Mapping) or "gts" not in values:
+        return _NO_RUN
+    part = values.get("part", "val" if "acc" in values else "train")
+    names = {"uid": values["uid"]} if "uid" in values else {}
+    return {"step": values.get("step", 0), "part": part, **names}
+
+
+def _score_row(
+    id: object,
+    row: QuestionRow,
+    config: RewardConfig,
+    origin: Mapping[str, Any] = _NO_RUN,
+) -> Scored:
     try:
         if row.response is MISSING:
             hint = 'Add the model\'s answer as "response".'
@@ -146,11 +168,15 @@ def _score_row(id: object, row: QuestionRow, config: RewardConfig) -> Scored:
         return _failed(id, fault)
     parts = score_answer(response, row.truth, row.network, config).as_dict()
     parts["benchmark_acc"] = float(benchmark_verdict(response, row.truth, row.network))
-    return {"id": id, **{key: parts[key] for key in KEYS}, "error": None}, None
+    output = row.response if row.trajectory is None else row.trajectory
+    dumped = dict(zip(_DUMP_KEYS, (row.prompt, output, row.truth.to_json()), strict=True))
+    scored = {key: parts[key] for key in KEYS}
+    return {"id": id, **scored, "error": None, **origin, **dumped}, None
 
 
 def _failed(id: object, fault: DataError) -> Scored:
-    return {"id": id, **dict.fromkeys(KEYS), "error": str(fault)}, fault
+    empty = dict.fromkeys(_DUMP_KEYS)
+    return {"id": id, **dict.fromkeys(KEYS), "error": str(fault), **_NO_RUN, **empty}, fault
 
 
 def _json_line(record: dict[str, Any]) -> bytes:

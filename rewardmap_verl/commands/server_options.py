@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -13,8 +13,6 @@ from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.evaluation.endpoint import EndpointOptions
 
 __all__ = ["ServerOptions"]
-
-PANEL = "Asking a server"
 
 
 class ToolRole(str, Enum):
@@ -28,46 +26,34 @@ class ToolRole(str, Enum):
 class ServerOptions:
     """Options of an OpenAI-compatible server."""
 
+    PANEL: ClassVar[str] = "Asking a server"
+
     endpoint: Annotated[
         str | None,
         typer.Option(
-            help="Base URL of an OpenAI-compatible server, such as http://localhost:8000/v1.",
-            rich_help_panel=PANEL,
+            help="Base URL of an OpenAI-compatible server, such as http://localhost:8000/v1."
         ),
     ] = None
-    model: Annotated[
-        str | None, typer.Option(help="Name of the model on that server.", rich_help_panel=PANEL)
-    ] = None
-    api_key_env: Annotated[
-        str, typer.Option(help="Environment variable with the key.", rich_help_panel=PANEL)
-    ] = "OPENAI_API_KEY"
-    concurrency: Annotated[
-        int, typer.Option(min=1, help="Requests at a time.", rich_help_panel=PANEL)
-    ] = 16
+    model: Annotated[str | None, typer.Option(help="Name of the model on that server.")] = None
+    api_key_env: Annotated[str, typer.Option(help="Environment variable with the key.")] = (
+        "OPENAI_API_KEY"
+    )
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 16
     retries: Annotated[
         int,
         typer.Option(
-            min=0,
-            help="Repetitions of a request after 429, 5xx, a timeout or a lost connection.",
-            rich_help_panel=PANEL,
+            min=0, help="Repetitions of a request after 429, 5xx, a timeout or a lost connection."
         ),
     ] = 8
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds for a request.", rich_help_panel=PANEL)
-    ] = 600.0
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for a request.")] = 600.0
     max_pixels: Annotated[
         int | None,
-        typer.Option(
-            min=3136,
-            help="Reduce maps to so many pixels; default: as prepared.",
-            rich_help_panel=PANEL,
-        ),
+        typer.Option(min=3136, help="Reduce maps to so many pixels; default: as prepared."),
     ] = None
     tool_role: Annotated[
         ToolRole,
         typer.Option(
-            help="Role of messages with crops: tool, as in training (vLLM, SGLang), or user.",
-            rich_help_panel=PANEL,
+            help="Role of messages with crops: tool, as in training (vLLM, SGLang), or user."
         ),
     ] = ToolRole.TOOL
 

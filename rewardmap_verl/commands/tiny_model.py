@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rewardmap_verl.commands.failure import fail
-from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.commands.failure import readable_errors
 from rewardmap_verl.tiny_model.build import TinyModelSize
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def tiny_model(
     from rewardmap_verl.tiny_model.conversations import read_texts, read_trace_texts
 
     console = Console()
-    try:
+    with readable_errors():
         size = TinyModelSize(
             text_width=text_width,
             text_layers=text_layers,
@@ -76,8 +75,6 @@ def tiny_model(
             _build_with_vision(data, texts, out, seed, size, vision_steps, console)
         else:
             build_tiny_model(out, texts, seed, size)
-    except (DataError, ConfigError) as error:
-        fail(error)
     console.print(f"{out}: {count_parameters(out):,} parameters", highlight=False)
 
 

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ __all__ = ["HEADER", "VERSION", "AnswerLog", "LoggedAnswer", "check_version"]
 HEADER: Final = "rewardmap_answers"
 """The key that marks the header line; its value is the version of the format."""
 VERSION: Final = 1
+_SOMETIMES: Final = ("refusal", "prompt_tokens", "transcript")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,12 @@ def _append(file: FileIO, content: bytes) -> None:
         file.truncate(start)
         file.seek(start)
         raise
+
+
+def _record(answer: LoggedAnswer) -> dict[str, Any]:
+    """Return an answer as an object; fields that few answers have are left out where empty."""
+    values = asdict(answer)
+    return {k: v for k, v in values.items() if k not in _SOMETIMES or v not in ("", None)}
 
 
 @dataclass
@@ -144,19 +151,7 @@ class AnswerLog:
     def append(self, answers: Iterable[LoggedAnswer]) -> None:
         """Append answers; they are on disk when this returns."""
         answers = list(answers)
-        self._write(
-            {
-                "key": one.key,
-                "index": one.index,
-                "response": one.response,
-                "tokens": one.tokens,
-                "finish": one.finish,
-                **({"refusal": one.refusal} if one.refusal else {}),
-                **({} if one.prompt_tokens is None else {"prompt_tokens": one.prompt_tokens}),
-                **({"transcript": one.transcript} if one.transcript else {}),
-            }
-            for one in answers
-        )
+        self._write(_record(one) for one in answers)
         self.known.update(one.key for one in answers)
 
     def _write(self, records: Iterable[Mapping[str, Any]]) -> None:

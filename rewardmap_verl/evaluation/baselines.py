@@ -22,8 +22,8 @@ from typing import Final
 from rewardmap_verl.evaluation.questions import EvalQuestion, EvalSet
 from rewardmap_verl.evaluation.verdicts import Answer
 from rewardmap_verl.questions.types import QuestionType, Reading
-from rewardmap_verl.questions.wording import OPTION_LETTERS, boxed
-from rewardmap_verl.rewards.perfect import perfect_answer, write_route
+from rewardmap_verl.questions.wording import boxed, short_answer
+from rewardmap_verl.rewards.perfect import perfect_answer, planned_legs, write_route
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.transit.network import Line, Network, Stop
 from rewardmap_verl.transit.planner import Plan, Planner, stops_between
@@ -38,12 +38,6 @@ _Answerer = Callable[[EvalQuestion], str | None]
 """Returns ``None`` where a baseline does not answer a question type."""
 
 
-def _spelled(type: QuestionType, value: int) -> str:
-    if type.reading is Reading.YES_NO:
-        return boxed("yes" if value else "no")
-    return boxed(OPTION_LETTERS[value] if type.reading is Reading.OPTION else value)
-
-
 def _direct(question: EvalQuestion, line: Line) -> str:
     truth = question.truth
     return write_route((LegText(line.name, truth.station_1, truth.station_2),), truth.form)
@@ -56,8 +50,8 @@ def _random(seed: int) -> _Answerer:
         if kind is QuestionType.PLANNING:
             return _direct(question, rng.choice(network.lines))
         if kind.reading is Reading.NUMBER:
-            return _spelled(kind, rng.randint(1, len(network.lines)))
-        return _spelled(kind, rng.randrange(2 if kind.reading is Reading.YES_NO else 4))
+            return short_answer(kind.reading, rng.randint(1, len(network.lines)))
+        return short_answer(kind.reading, rng.randrange(2 if kind.reading is Reading.YES_NO else 4))
 
     return answer
 
@@ -76,7 +70,7 @@ def _majority(frequent: Mapping[QuestionType, int]) -> _Answerer:
     def answer(question: EvalQuestion) -> str:
         kind, network = question.truth.type, question.network
         if kind is not QuestionType.PLANNING:
-            return _spelled(kind, frequent.get(kind, 1))
+            return short_answer(kind.reading, frequent.get(kind, 1))
         names = {
             name for stop in network.find_stops(question.truth.station_1) for name in stop.lines
         }
@@ -117,18 +111,7 @@ def _route(question: EvalQuestion, planner: Planner) -> str:
     plan = _planned(planner, network, truth.station_1, truth.station_2)
     if plan is None:
         return ""
-    name = [stop.name for stop in network.stops]
-    legs = [
-        LegText(
-            leg.line,
-            name[leg.departure],
-            name[leg.arrival],
-            len(leg.via),
-            tuple(name[stop] for stop in leg.via),
-        )
-        for leg in plan.legs
-    ]
-    return write_route(legs, truth.form)
+    return write_route(planned_legs(network, plan), truth.form)
 
 
 def _choice(question: EvalQuestion) -> str:
@@ -148,13 +131,11 @@ def _planner() -> _Answerer:
         truth, network = question.truth, question.network
         first, second = network.find_stops(truth.station_1), network.find_stops(truth.station_2)
         if truth.type is QuestionType.TORF1:
-            return _spelled(truth.type, int(bool(_lines_of(first) & _lines_of(second))))
+            return boxed("yes" if _lines_of(first) & _lines_of(second) else "no")
         if truth.type is QuestionType.TORF2:
             line = network.find_line(truth.line)
-            return _spelled(
-                truth.type,
-                int(line is not None and any(network.serves(line, s.index) for s in first)),
-            )
+            served = line is not None and any(network.serves(line, s.index) for s in first)
+            return boxed("yes" if served else "no")
         if truth.type is QuestionType.COUNTING1:
             return _choice(question)
         if truth.type is QuestionType.COUNTING2:

@@ -7,7 +7,6 @@ data sets, classes and result files are those of VLMEvalKit at commit e8e78f0.
 
 from __future__ import annotations
 
-import csv
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -225,25 +224,16 @@ def _metric(folder: Path, benchmark: Benchmark) -> float | None:
 
 
 def _rows(path: Path) -> _Table:
+    """Return the rows of a result file as texts; the JSON is by rows or by columns."""
+    import pandas as pd
+
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = _json_rows(parse_json(text)) if path.suffix == ".json" else _csv_rows(text)
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+        if path.suffix == ".json":
+            table = pd.DataFrame(parse_json(path.read_text(encoding="utf-8-sig")))
+        else:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, TypeError, ValueError) as error:
         raise DataError(path, found=repr(error), hint="Is the file complete?") from None
-    if not rows:
+    if table.empty:
         raise DataError(path, found="no row", hint="VLMEvalKit has not finished this data set.")
-    return rows
-
-
-def _csv_rows(text: str) -> _Table:
-    return [{k: v for k, v in row.items() if k} for row in csv.DictReader(text.splitlines())]
-
-
-def _json_rows(values: object) -> _Table:
-    """Read a table in pandas' format: a list of rows, or columns with values by row number."""
-    if isinstance(values, dict) and all(isinstance(v, dict) for v in values.values()):
-        numbers: Mapping[str, object] = next(iter(values.values()), {})
-        return [{k: str(v[n]) for k, v in values.items()} for n in numbers]
-    if isinstance(values, list) and all(isinstance(v, dict) for v in values):
-        return [{str(k): str(x) for k, x in v.items()} for v in values]
-    raise ValueError("neither a list of rows nor a table by columns")
+    return [{str(k): str(x) for k, x in row.items()} for row in table.to_dict("records")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from rewardmap_verl.evaluation.map_score import PARTS
@@ -50,23 +51,12 @@ class Metric:
     sample: Sample
 
 
-def _accuracy(verdict: Verdict) -> float:
-    return verdict.right
+_accuracy: _Value = attrgetter("right")
 
 
 def _map_part(name: str) -> _Value:
-    def value(verdict: Verdict) -> float | None:
-        return None if verdict.map_score is None else getattr(verdict.map_score, name)
-
-    return value
-
-
-def _tokens(verdict: Verdict) -> float | None:
-    return verdict.tokens
-
-
-def _readable(verdict: Verdict) -> float:
-    return verdict.readable
+    part = attrgetter(name)
+    return lambda verdict: None if verdict.map_score is None else part(verdict.map_score)
 
 
 def _metric(
@@ -101,8 +91,8 @@ def _metrics(section: str, verdicts: Sequence[Verdict]) -> Iterator[Metric]:
         yield from _metric(section, "map_score", verdicts, _map_part("total"), True)
         for part in PARTS if section == "long" else _SHORT_PARTS:
             yield from _metric(section, f"map_score/{part}", verdicts, _map_part(part), True)
-    yield from _metric(section, "readable", verdicts, _readable, False)
-    yield from _metric(section, "tokens", verdicts, _tokens, False)
+    yield from _metric(section, "readable", verdicts, attrgetter("readable"), False)
+    yield from _metric(section, "tokens", verdicts, attrgetter("tokens"), False)
 
 
 def _breakdown(section: str, verdicts: Sequence[Verdict]) -> Iterator[Metric]:

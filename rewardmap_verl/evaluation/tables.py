@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 from rich import box
@@ -213,13 +214,8 @@ _LATEX: Final = str.maketrans(
 def latex_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS) -> str:
     """Return the table in LaTeX (needs booktabs), published rows below a rule."""
     shown = _shown(rows, columns)
-    groups: list[tuple[str, int]] = []
-    for i in shown:
-        name = _GROUPS.get(columns[i].section, "")
-        if groups and groups[-1][0] == name:
-            groups[-1] = (name, groups[-1][1] + 1)
-        else:
-            groups.append((name, 1))
+    names = groupby(_GROUPS.get(columns[i].section, "") for i in shown)
+    groups = [(name, len(list(same))) for name, same in names]
     heads = [columns[i].head.translate(_LATEX) for i in shown]
     lines = [
         r"\begin{tabular}{l" + "r" * len(shown) + "}",
@@ -244,44 +240,49 @@ _NAMES: Final = {
 }
 
 
-def detail_table(summary: MetricSummary) -> Table:
-    """Return a table of every metric, its interval and its number of questions."""
-    table = Table(title="In detail", title_justify="left", box=box.SIMPLE_HEAD)
-    for head in ("section", "metric", "mean", "95% interval", "questions"):
-        left = head in ("section", "metric")
+def _metric_table(title: str, heads: Sequence[str]) -> Table:
+    """Return an empty table with a metric in each row; only the metric's name is wrapped."""
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for head in heads:
         table.add_column(
             head,
-            justify="left" if left else "right",
+            justify="left" if head in ("section", "metric") else "right",
             no_wrap=head != "metric",
             overflow="fold",
             min_width=10 if head == "metric" else None,
         )
-    last = ""
-    for (section, name, weighted), one in summary.metrics.items():
-        scale, digits = _scale(name)
-        shown = _NAMES[section] if section != last else ""
-        last = section
-        metric = f"{name}, weighted" if weighted else name
-        bounds = f"{scale * one.low:.{digits}f} … {scale * one.high:.{digits}f}"
-        table.add_row(shown, Text(metric), f"{scale * one.mean:.{digits}f}", bounds, str(one.count))
     return table
 
 
-def _scale(name: str) -> tuple[float, int]:
-    return (100.0, 2) if name.startswith(("accuracy", "readable")) else (1.0, 2)
+def detail_table(summary: MetricSummary) -> Table:
+    """Return a table of every metric, its interval and its number of questions."""
+    table = _metric_table("In detail", ("section", "metric", "mean", "95% interval", "questions"))
+    last = ""
+    for (section, name, weighted), one in summary.metrics.items():
+        scale = _scale(name)
+        shown = _NAMES[section] if section != last else ""
+        last = section
+        metric = f"{name}, weighted" if weighted else name
+        bounds = f"{scale * one.low:.2f} … {scale * one.high:.2f}"
+        table.add_row(shown, Text(metric), f"{scale * one.mean:.2f}", bounds, str(one.count))
+    return table
+
+
+def _scale(name: str) -> float:
+    return 100.0 if name.startswith(("accuracy", "readable")) else 1.0
 
 
 def _comparison_cells(
     compared: Mapping[tuple[str, str], PairedComparison],
 ) -> Iterable[tuple[str, str, str, str, str, str]]:
     for (section, name), one in compared.items():
-        scale, digits = _scale(name)
+        scale = _scale(name)
         apart: Interval = one.difference
         yield (
             _NAMES[section],
             name,
-            f"{scale * apart.mean:+.{digits}f}",
-            f"{scale * apart.low:+.{digits}f} … {scale * apart.high:+.{digits}f}",
+            f"{scale * apart.mean:+.2f}",
+            f"{scale * apart.low:+.2f} … {scale * apart.high:+.2f}",
             f"{one.p:.4f}",
             f"{one.better} / {one.worse}",
         )
@@ -294,17 +295,7 @@ def comparison_table(
     first: str, second: str, compared: Mapping[tuple[str, str], PairedComparison]
 ) -> Table:
     """Return the comparison of two models for the terminal."""
-    title = Text(f"{first} minus {second}")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for head in _COMPARED:
-        left = head in ("section", "metric")
-        table.add_column(
-            head,
-            justify="left" if left else "right",
-            no_wrap=head != "metric",
-            overflow="fold",
-            min_width=10 if head == "metric" else None,
-        )
+    table = _metric_table(f"{first} minus {second}", _COMPARED)
     for cells in _comparison_cells(compared):
         table.add_row(*cells)
     return table

@@ -31,6 +31,7 @@ OURS: Mapping[str, Any] = {
         "allow_seen_cities": None,
     },
     "reward": {"rewardmap": None},
+    "trainer": {"allow_pickled_prompts": None},
 }
 """Keys that verl's reference lacks. ``None``: keys below are checked elsewhere or arbitrary."""
 

@@ -23,10 +23,12 @@ __all__ = [
     "disk_errors",
     "exclusive_lock",
     "json_bytes",
+    "link_or_copy",
     "remove_folder",
     "replace_folder",
     "staging_file",
     "staging_folder",
+    "unfinished_file",
     "write_bytes",
     "write_files",
 ]
@@ -46,17 +48,37 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: The disk is full, or the folder is not writable.
     """
+    with unfinished_file(path) as unfinished, unfinished.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def unfinished_file(path: Path) -> Iterator[Path]:
+    """Yield a file beside ``path`` to fill; it gets that name if the block ends without error.
+
+    Parent folders are created. The file is removed after an error.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{_UNFINISHED}")
     try:
-        with unfinished.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield unfinished
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Make ``path`` a hard link to a file, or a copy where the file system has no links."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        os.link(source, path)
+    except OSError:
+        with unfinished_file(path) as unfinished:
+            shutil.copyfile(source, unfinished)
 
 
 def json_bytes(value: object) -> bytes:

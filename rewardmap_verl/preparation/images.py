@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import write_bytes
-from rewardmap_verl.preparation.png_strips import read_header, read_strips
+from rewardmap_verl.preparation.png_strips import read_strips
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -204,9 +204,12 @@ def read_map(path: Path, budget: PixelBudget) -> Image.Image:
     try:
         with _no_pillow_limit(), Image.open(path, formats=_FORMATS) as image:
             _check(image, path, budget)
-            if _must_stream(image, path):
+            strips = None
+            if image.format == "PNG" and not _is_rotated(image):
+                strips = read_strips(path)
+            if strips is not None:
                 size = grid_size(image.width, image.height, budget, path)
-                return _resize_strips(_png_strips(path), image.size, size)
+                return _resize_strips((_to_rgb(one, path) for one in strips), image.size, size)
             return fit(_load(image, path, budget), budget, path)
     except DataError:
         raise
@@ -257,12 +260,6 @@ def _check(image: Image.Image, path: Path, budget: PixelBudget) -> None:
         raise DataError(path, "frames", frames, "The image is animated. Save one frame as PNG.")
 
 
-def _must_stream(image: Image.Image, path: Path) -> bool:
-    """Whether to read the image in strips: an 8-bit PNG that is not interlaced and not rotated."""
-    header = read_header(path) if image.format == "PNG" else None
-    return header is not None and header.streamable and not _is_rotated(image)
-
-
 def _is_rotated(image: Image.Image) -> bool:
     exif = Image.Exif()  # ``image.getexif()`` would decode the whole PNG first
     exif.load(image.info.get("exif", b""))
@@ -284,13 +281,6 @@ def _load(image: Image.Image, path: Path, budget: PixelBudget) -> Image.Image:
         )
     image.load()
     return ImageOps.exif_transpose(image)
-
-
-def _png_strips(path: Path) -> Iterator[Image.Image]:
-    header = read_header(path)
-    assert header is not None
-    for strip in read_strips(path, header):
-        yield _to_rgb(strip, path)
 
 
 def _resize_strips(

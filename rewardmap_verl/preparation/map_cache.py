@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import PIL
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
+from rewardmap_verl.preparation.atomic import link_or_copy, remove_folder, write_bytes
 from rewardmap_verl.preparation.images import PixelBudget, StoredImage
 from rewardmap_verl.preparation.manifest import FileRecord, MapRecord, hash_file, read_manifest
 from rewardmap_verl.preparation.paths import inside
@@ -107,7 +105,7 @@ class MapCache:
             return None
         if folder != self._building:
             for name in finished.files:
-                _link(folder / name, self._building / name)
+                link_or_copy(folder / name, self._building / name)
         return finished
 
     def put(self, finished: FinishedMap) -> None:
@@ -162,15 +160,3 @@ def _is_intact(folder: Path, name: str, record: FileRecord) -> bool:
         return hash_file(inside(folder, name)) == record
     except (OSError, DataError):
         return False
-
-
-def _link(source: Path, target: Path) -> None:
-    """Create a hard link, or a copy where the file system has no links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        unfinished = target.with_name(f".{target.name}.unfinished")
-        shutil.copyfile(source, unfinished)
-        unfinished.replace(target)

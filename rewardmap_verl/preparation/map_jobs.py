@@ -20,13 +20,13 @@ from typing import Final
 
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import json_bytes, write_bytes
-from rewardmap_verl.preparation.images import PixelBudget, store
+from rewardmap_verl.preparation.images import store
 from rewardmap_verl.preparation.manifest import hash_file
 from rewardmap_verl.preparation.map_cache import FinishedMap, MapCache, map_identity
 from rewardmap_verl.preparation.originals import store_original
 from rewardmap_verl.preparation.settings import PrepareSettings
 from rewardmap_verl.preparation.sources.base import City, FilePicture, Picture, Rendered
-from rewardmap_verl.questions.sampling import Quotas, generate_questions
+from rewardmap_verl.questions.sampling import generate_questions
 from rewardmap_verl.questions.types import Question
 
 __all__ = ["FinishedCity", "MapProgress", "ReportProgress", "run_jobs"]
@@ -71,11 +71,7 @@ class _Task:
     """The work that all jobs share. It is pickled for the worker processes."""
 
     building: Path
-    budget: PixelBudget
-    seed: int
-    quotas: Quotas
-    brief: bool
-    keep_originals: bool
+    settings: PrepareSettings
 
     def __call__(self, job: _Job) -> FinishedCity:
         city = job.city
@@ -88,16 +84,18 @@ class _Task:
     def _generate(self, city: City) -> Iterator[tuple[str, Question]]:
         """Yield questions with their split; of a city with both, every fourth of a type is test."""
         seen: Counter[str] = Counter()
+        settings = self.settings
         for question in generate_questions(
-            city.network, city.difficulty, self.seed, self.quotas, self.brief
+            city.network, city.difficulty, settings.seed, settings.quotas, settings.brief
         ):
             seen[question.type] += 1
             held_out = seen[question.type] % _TEST_EVERY == 0
             yield city.splits[-1 if held_out else 0], question
 
     def _make_map(self, city: City, identity: str) -> FinishedMap:
-        rendered = city.picture.render(self.budget)
-        image = store(rendered.image, self.building, self.budget.patch)
+        budget = self.settings.budget
+        rendered = city.picture.render(budget)
+        image = store(rendered.image, self.building, budget.patch)
         positions = ""
         if rendered.positions is not None:
             positions = f"positions/{city.key}.json"
@@ -110,7 +108,7 @@ class _Task:
         )
 
     def _store_original(self, picture: Picture, rendered: Rendered, image: str) -> str:
-        if not self.keep_originals:
+        if not self.settings.keep_originals:
             return ""
         if isinstance(picture, FilePicture):
             with picture.file() as path:
@@ -137,14 +135,7 @@ def run_jobs(
     Raises:
         DataError: A map cannot be read or drawn, or a worker process was killed.
     """
-    task = _Task(
-        building,
-        settings.budget,
-        settings.seed,
-        settings.quotas,
-        settings.brief,
-        settings.keep_originals,
-    )
+    task = _Task(building, settings)
     jobs = [_job(city, settings, cache) for city in cities]
     # The longest jobs first, so that no worker is left with one of them at the end.
     jobs.sort(key=lambda job: 0 if job.cached else -job.city.picture.effort())

@@ -7,7 +7,6 @@ that of the prepared image, so rows need no further column.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.atomic import unfinished_file
 from rewardmap_verl.preparation.images import image_format, read_whole_rgb
 
 __all__ = ["ORIGINALS", "TILE", "original_of", "store_original"]
@@ -61,14 +61,8 @@ def store_original(source: Path | Image.Image, image: str, folder: Path) -> str:
         DataError: The file cannot be read.
     """
     name = original_of(image)
-    target = folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
-    try:
+    with unfinished_file(folder / name) as unfinished:
         _write(source, unfinished)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return name
 
 

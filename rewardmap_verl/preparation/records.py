@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.inputs.files import check_file
 from rewardmap_verl.inputs.parquet import parquet_rows
+from rewardmap_verl.preparation.atomic import link_or_copy
 from rewardmap_verl.preparation.manifest import Manifest, MapRecord
 from rewardmap_verl.preparation.paths import image_inside, inside
 from rewardmap_verl.rewards.ground_truth import GroundTruth
@@ -22,6 +21,7 @@ from rewardmap_verl.transit.planner import Planner
 from rewardmap_verl.transit.reader import read_network
 
 __all__ = [
+    "PreparedNetworks",
     "PreparedQuestion",
     "link_images",
     "prepared_image",
@@ -77,7 +77,7 @@ def read_prepared_questions(folder: Path, split: str) -> Iterator[PreparedQuesti
     path = inside(folder, f"{split}.parquet")
     if not path.is_file():
         raise DataError(path, hint=_PREPARE)
-    networks = _Networks(folder)
+    networks = PreparedNetworks(folder)
     for number, row in enumerate(parquet_rows(path)):
         where = f"{path}, row {number}"
         try:
@@ -97,12 +97,14 @@ def read_prepared_questions(folder: Path, split: str) -> Iterator[PreparedQuesti
 
 
 def _question(
-    row: dict[str, Any], number: int, where: str, networks: _Networks
+    row: dict[str, Any], number: int, where: str, networks: PreparedNetworks
 ) -> PreparedQuestion:
     truth = GroundTruth.from_json(row["reward_model"]["ground_truth"], where)
     image = row["images"][0]
     path = prepared_image(networks.folder, image["image"], where)
-    network, planner = networks.of(row, where) if truth.is_planning else (None, None)
+    network, planner = None, None
+    if truth.is_planning:
+        network, planner = networks.get(row["extra_info"]["network"], where)
     return PreparedQuestion(
         index=number,
         prompt=row["prompt"][-1]["content"],
@@ -115,14 +117,14 @@ def _question(
 
 
 @dataclass(slots=True)
-class _Networks:
+class PreparedNetworks:
     """The networks of a prepared folder with their planners; each is read once."""
 
     folder: Path
     _read: dict[str, tuple[Network, Planner]] = field(default_factory=dict)
 
-    def of(self, row: dict[str, Any], where: str) -> tuple[Network, Planner]:
-        relative = row["extra_info"]["network"]
+    def get(self, relative: str, where: object = "network") -> tuple[Network, Planner]:
+        """Return a network by its path in the folder; see ``prepared_network``."""
         if relative not in self._read:
             network = prepared_network(self.folder, relative, where)
             self._read[relative] = network, Planner(network)
@@ -165,10 +167,4 @@ def read_networks(folder: Path, manifest: Manifest) -> dict[tuple[str, str], Net
 def link_images(folder: Path, target: Path, maps: tuple[MapRecord, ...]) -> None:
     """Add the map images to an export under the same relative paths, as hard links if possible."""
     for entry in maps:
-        source, copy = prepared_image(folder, entry.image), target / entry.image
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.unlink(missing_ok=True)
-        try:
-            os.link(source, copy)
-        except OSError:
-            shutil.copyfile(source, copy)
+        link_or_copy(prepared_image(folder, entry.image), target / entry.image)

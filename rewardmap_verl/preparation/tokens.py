@@ -2,72 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rewardmap_verl.errors import ConfigError, DataError
 
-__all__ = ["ByteBoundCounter", "TokenCounter", "TokenizerCounter", "check_length", "text_counter"]
+__all__ = ["TokenCounter", "byte_bound", "check_length", "text_counter"]
 
 # The chat template of Qwen2.5-VL adds 21 tokens (system message, roles, markers), and the line
 # break after the image adds one.
 _TEMPLATE_TOKENS = 24
 
 
-class TokenCounter(Protocol):
-    """Counter of the text tokens of a prompt."""
-
-    def __call__(self, text: str) -> int:
-        """Return the number of tokens, or an upper bound of it."""
-        ...
+TokenCounter = Callable[[str], int]
+"""Returns the number of text tokens of a prompt, or an upper bound of it."""
 
 
-class ByteBoundCounter:
-    """Upper bound without a tokenizer: a token of a byte-level vocabulary has at least one byte."""
+def byte_bound(text: str) -> int:
+    """Return an upper bound of the tokens of a text without a tokenizer.
 
-    def __call__(self, text: str) -> int:
-        """Return the bytes of the text plus an allowance for the chat template."""
-        return len(text.encode()) + _TEMPLATE_TOKENS
+    A token of a byte-level vocabulary has at least one byte; the chat template is included.
+    """
+    return len(text.encode()) + _TEMPLATE_TOKENS
 
 
-class TokenizerCounter:
-    """Exact count with a tokenizer from a local folder.
+def text_counter(tokenizer: Path | None) -> TokenCounter:
+    """Return the exact counter of a tokenizer's folder, or ``byte_bound`` for ``None``.
+
+    The count includes the chat template, or an allowance for one if the tokenizer has none.
 
     Raises:
         ConfigError: The folder has no tokenizer.
     """
+    if tokenizer is None:
+        return byte_bound
+    from transformers import AutoTokenizer  # slow to import
 
-    def __init__(self, folder: Path) -> None:
-        from transformers import AutoTokenizer  # slow to import
+    try:
+        encode: Any = AutoTokenizer.from_pretrained(
+            tokenizer, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # the library raises many kinds of errors for broken files
+        raise ConfigError(
+            "tokenizer",
+            found=str(tokenizer),
+            hint="Give the folder of a tokenizer saved by transformers, or omit the option to "
+            "use an upper bound.",
+        ) from error
 
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-        except Exception as error:  # the library raises many kinds of errors for broken files
-            raise ConfigError(
-                "tokenizer",
-                found=str(folder),
-                hint="Give the folder of a tokenizer saved by transformers, or omit the option to "
-                "use an upper bound.",
-            ) from error
-
-    def __call__(self, text: str) -> int:
-        """Return the tokens of the text in the chat template.
-
-        Without a template, the result includes an allowance for one.
-        """
-        encode = self._tokenizer
+    def count(text: str) -> int:
         if encode.chat_template is None:
             return len(encode(text)["input_ids"]) + _TEMPLATE_TOKENS
         chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
         prompt = encode.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         return len(encode(prompt, add_special_tokens=False)["input_ids"])
 
-
-def text_counter(tokenizer: Path | None) -> TokenCounter:
-    """Return the counter of a tokenizer folder, or the upper bound for None."""
-    return ByteBoundCounter() if tokenizer is None else TokenizerCounter(tokenizer)
+    return count
 
 
 def check_length(where: str, image_tokens: int, text_tokens: int, limit: int, patch: int) -> int:

@@ -19,7 +19,7 @@ from rewardmap_verl.inputs.parquet import open_parquet, parquet_rows
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest, differences, read_manifest
 from rewardmap_verl.preparation.paths import PICTURE_FORMATS, inside
-from rewardmap_verl.preparation.records import prepared_image, prepared_network
+from rewardmap_verl.preparation.records import PreparedNetworks, prepared_image
 from rewardmap_verl.preparation.rows import IMAGE_MARKER, SCHEMA
 from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.ground_truth import GroundTruth
@@ -44,9 +44,8 @@ def faults(folder: Path, answers: bool = True) -> Iterator[str]:
         DataError: The folder has no readable manifest.
     """
     manifest = read_manifest(folder)
-    changed = list(differences(manifest, folder))
-    yield from changed
-    files = _FolderFiles(folder, answers)
+    yield from differences(manifest, folder)
+    files = _FolderFiles(folder, PreparedNetworks(folder), answers)
     for split, count in manifest.rows.items():
         yield from _split_faults(files, manifest, split, count)
 
@@ -56,15 +55,9 @@ class _FolderFiles:
     """Networks and image sizes of a folder; each file is opened once."""
 
     folder: Path
+    networks: PreparedNetworks
     answers: bool
-    _networks: dict[str, tuple[Network, Planner]] = field(default_factory=dict)
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    def network(self, path: str) -> tuple[Network, Planner]:
-        if path not in self._networks:
-            network = prepared_network(self.folder, path)
-            self._networks[path] = network, Planner(network)
-        return self._networks[path]
 
     def image_size(self, path: str) -> tuple[int, int]:
         if path not in self._sizes:
@@ -123,7 +116,7 @@ def _row_faults(files: _FolderFiles, row: Mapping[str, Any]) -> Iterator[str]:
     for name in ("type", "country", "city", "station_1", "station_2", "difficulty_city", "form"):
         if str(getattr(truth, name)) != info[name]:
             yield f"{name} is {info[name]!r}, but {getattr(truth, name)!r} in the ground truth"
-    network, planner = files.network(info["network"])
+    network, planner = files.networks.get(info["network"])
     check_against_network(truth, network)
     if files.answers:
         yield from _answer_faults(truth, network, planner)

@@ -17,8 +17,8 @@ from rewardmap_verl.evaluation.markdown import code_span, escape
 from rewardmap_verl.preparation.atomic import disk_errors, write_files
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.reports.card_metadata import front_matter, hub_base_model
-from rewardmap_verl.reports.curves import stages_of
 from rewardmap_verl.reports.evaluations import read_table
+from rewardmap_verl.reports.learning_curve import visits
 from rewardmap_verl.reports.prepared import data_folders, prompt_of_a_test_question
 from rewardmap_verl.reports.run_summary import summarize
 from rewardmap_verl.reports.runs import Run, read_run
@@ -178,7 +178,7 @@ def _stages(run: Run) -> Iterator[tuple[str, int, int, str]]:
     for entry in run.entries:
         for group in entry.groups:
             types.setdefault(group.stage, {})[group.kind] = None
-    for stage, first, last in stages_of(run):
+    for stage, first, last in visits(run.entries):
         yield stage, first, last, ", ".join(types[stage])
 
 

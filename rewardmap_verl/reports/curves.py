@@ -19,11 +19,12 @@ from rewardmap_verl.curriculum.groups import (
     group_metrics,
     without_repeats,
 )
+from rewardmap_verl.reports.held_out import validation_rounds
 from rewardmap_verl.reports.learning_curve import LearningCurve, learning_curves, visits
 from rewardmap_verl.reports.runs import Run
 from rewardmap_verl.rewards.config import RewardConfig
 
-__all__ = ["Chart", "make_charts", "stages_of"]
+__all__ = ["Chart", "make_charts"]
 
 Chart = dict[str, Any]
 """Title, note, and plotly's figure as JSON data."""
@@ -46,11 +47,6 @@ _TYPE_SMOOTHED_FROM = 12
 
 _NARROWEST = 0.1
 """Minimum share of all steps for a stage's band to show its name."""
-
-
-def stages_of(run: Run) -> list[tuple[str, int, int]]:
-    """Return the visited stages in order: name, first step, last step."""
-    return visits(run.entries)
 
 
 def make_charts(
@@ -131,8 +127,7 @@ def _reward(runs: Sequence[Run], settings: Mapping[str, RewardConfig]) -> Chart:
     figure = go.Figure()
     for kind in _kinds(runs[0]):
         points = _reward_share(settings, kind)(runs[0])
-        for trace in _type_lines(points, kind):
-            figure.add_trace(trace)
+        figure.add_traces(list(_type_lines(points, kind)))
     note += " A curve for each type, because stages with harder types have lower rewards."
     return _finished(figure, runs, "Reward by type", note, percent=True)
 
@@ -189,13 +184,8 @@ def _logged(name: str) -> Callable[[Run], Points]:
 
 
 def _validated(run: Run) -> Points:
-    rounds: dict[int, dict[int, Group]] = {}
-    for entry in run.entries:
-        if entry.part == "val":
-            rounds.setdefault(entry.step, {}).update({group.row: group for group in entry.groups})
-    found = (
-        (step, group_metrics(list(groups.values())).get("acc")) for step, groups in rounds.items()
-    )
+    rounds = validation_rounds(run.entries).items()
+    found = ((step, group_metrics(list(groups.values())).get("acc")) for step, groups in rounds)
     return sorted((step, value) for step, value in found if value is not None)
 
 
@@ -227,8 +217,7 @@ def _by_type(
         return _chart(runs, title, note, series, percent)
     figure = go.Figure()
     for kind, read in series:
-        for trace in _type_lines(read(runs[0]), kind):
-            figure.add_trace(trace)
+        figure.add_traces(list(_type_lines(read(runs[0]), kind)))
     return _finished(figure, runs, title, note, percent)
 
 
@@ -242,8 +231,7 @@ def _chart(
             color = _PART_COLORS.get(name, _color(place)) if single else _color(number)
             label = _label(run, name if single or len(series) > 1 else "", single)
             dash = "solid" if single else _DASHES[place % len(_DASHES)]
-            for trace in _lines(read(run), label, color, dash, _starts(run)):
-                figure.add_trace(trace)
+            figure.add_traces(list(_lines(read(run), label, color, dash, _starts(run))))
     return _finished(figure, runs, title, note, percent)
 
 
@@ -252,8 +240,9 @@ def _accuracy(runs: Sequence[Run]) -> Chart:
     for number, run in enumerate(runs):
         before = "" if len(runs) == 1 else f"{html.escape(run.name)}: "
         trained = list(_trained(run, "acc"))
-        for trace in _lines(trained, f"{before}training", _color(number), "solid", _starts(run)):
-            figure.add_trace(trace)
+        figure.add_traces(
+            list(_lines(trained, f"{before}training", _color(number), "solid", _starts(run)))
+        )
         held_out = _validated(run)
         if held_out:
             figure.add_trace(
@@ -282,8 +271,7 @@ def _held_out(run: Run, curves: Sequence[LearningCurve]) -> Chart:
                        legendgroup=curve.name, mode="lines+markers", line=line)
         )  # fmt: skip
         if len(steps) > 1:
-            for trace in _majority_line(curve, steps[0], steps[-1]):
-                figure.add_trace(trace)
+            figure.add_traces(list(_majority_line(curve, steps[0], steps[-1])))
     return _finished(figure, [run], "Held-out accuracy by type", _MAJORITY_NOTE, percent=True)
 
 
@@ -293,11 +281,9 @@ def _trained_accuracy(run: Run, curves: Sequence[LearningCurve]) -> Chart:
     known = {curve.name: curve for curve in curves}
     for kind in _kinds(run):
         points = list(_trained(run, "acc", kind))
-        for trace in _type_lines(points, kind):
-            figure.add_trace(trace)
+        figure.add_traces(list(_type_lines(points, kind)))
         if kind in known and len(points) > 1:
-            for trace in _majority_line(known[kind], points[0][0], points[-1][0]):
-                figure.add_trace(trace)
+            figure.add_traces(list(_majority_line(known[kind], points[0][0], points[-1][0])))
     note = f"Share of right answers to the questions of a step. {_MAJORITY_NOTE}"
     return _finished(figure, [run], "Accuracy in training by type", note, percent=True)
 
@@ -338,7 +324,7 @@ def _label(run: Run, name: str, single: bool) -> str:
 
 
 def _starts(run: Run) -> list[int]:
-    return [first for _, first, _ in stages_of(run)]
+    return [first for _, first, _ in visits(run.entries)]
 
 
 def _color(number: int) -> str:
@@ -406,7 +392,7 @@ def _finished(
 
 def _stage_marks(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Yield bands if all runs have the same stages, else a line at every change of stage."""
-    stages = [stages_of(run) for run in runs]
+    stages = [visits(run.entries) for run in runs]
     if all(one == stages[0] for one in stages):
         for number, (_, first, last) in enumerate(stages[0]):
             yield {
@@ -426,7 +412,7 @@ def _stage_marks(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
 
 def _stage_names(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     """Yield names above the bands that are wide enough; none if the runs' stages differ."""
-    stages = [stages_of(run) for run in runs]
+    stages = [visits(run.entries) for run in runs]
     if any(one != stages[0] for one in stages) or not stages[0]:
         return
     steps = stages[0][-1][2]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from rewardmap_verl.errors import DataError
+from rewardmap_verl.preparation.atomic import link_or_copy
 from rewardmap_verl.preparation.paths import PICTURE_FORMATS
 from rewardmap_verl.reports.prepared import PreparedMap
 from rewardmap_verl.transit.city_titles import city_title
@@ -31,11 +30,10 @@ def write_picture(found: PreparedMap, target: Path, number: int) -> Mapping[str,
         DataError: The picture is missing or broken.
     """
     record, source = found.record, found.image
-    (target / "maps").mkdir(exist_ok=True)
     # The suffix is that of the checked name: a link may lead to a file with another one.
     shown = full = f"maps/{number}{PurePosixPath(record.image).suffix}"
     try:
-        _share(source, target / full)
+        link_or_copy(source, target / full)
         if max(record.width, record.height) > LARGEST_SIDE:
             shown = f"maps/{number}-small.webp"
             _reduce(source, target / shown)
@@ -61,12 +59,3 @@ def _reduce(source: Path, target: Path) -> None:
         small = image.convert("RGB")
     small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     small.save(target, "WEBP", quality=82, method=2)
-
-
-def _share(source: Path, target: Path) -> None:
-    """Hard-link the file, or copy it where the file system has no links."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

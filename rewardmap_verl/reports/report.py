@@ -17,7 +17,7 @@ from rewardmap_verl.curriculum.groups import EVERY_TYPE
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 from rewardmap_verl.reports.browser import AnswerChange, Browser, RunSource, write_browser
-from rewardmap_verl.reports.curves import make_charts, stages_of
+from rewardmap_verl.reports.curves import make_charts
 from rewardmap_verl.reports.evaluations import RESULTS_NAME, EvaluationTable, read_evaluation
 from rewardmap_verl.reports.held_out import Baselines, HeldOut, held_out, read_baselines
 from rewardmap_verl.reports.prepared import PreparedData, data_folders, read_prepared
@@ -141,7 +141,8 @@ def _write_page(
     (folder / "assets").mkdir()
     for name in ("report.css", "report.js", "turns.js"):
         (folder / "assets" / name).write_bytes(room.joinpath(name).read_bytes())
-    _copy_plotly(folder / "assets" / "plotly.min.js")
+    plotly = files("plotly") / "package_data" / "plotly.min.js"
+    (folder / "assets" / plotly.name).write_bytes(plotly.read_bytes())
     runs = [source.run for source in sources]
     baselines = {s.run.name: read_baselines(s.run.config, s.questions.folders) for s in sources}
     known = baselines[runs[0].name] if len(runs) == 1 else None
@@ -167,11 +168,6 @@ def _write_page(
     (folder / "index.html").write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
 
 
-def _copy_plotly(target: Path) -> None:
-    script = files("plotly") / "package_data" / "plotly.min.js"
-    target.write_bytes(script.read_bytes())
-
-
 def _shown_run(
     run: Run, notes: Sequence[str], change: AnswerChange | None, baselines: Baselines | None
 ) -> dict[str, Any]:
@@ -182,7 +178,7 @@ def _shown_run(
         "steps": summary.steps,
         "pace": summary.step_seconds,
         "model": run.base_model,
-        "stages": stages_of(run),
+        "stages": summary.visits,
         "notes": notes,
         "training": summary.stages,
         "validation": summary.validation,

@@ -101,6 +101,9 @@ def _logged_groups(path: Path) -> Iterator[RolloutGroup | DataError]:
 
 def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataError:
     first = rows[0]
+    if "gts" not in first:
+        hint = "Only answers with their ground truth can be shown; score the file first."
+        return DataError(path, "gts", "nothing", hint)
     try:
         truth = GroundTruth.from_json(first.get("gts", ""), path.name)
         step = _step(first.get("step", path.stem))
@@ -109,13 +112,20 @@ def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataErro
     except (TypeError, ValueError, OverflowError):
         return DataError(path, "step", first.get("step"), "It must be a number.")
     return RolloutGroup(
-        part="val" if "acc" in first else "train",  # verl dumps a reward's parts in validation only
+        part=_part(first),
         step=step,
         truth=truth,
         truth_text=str(first.get("gts", "")),
         prompt=str(first.get("input", "")),
         rollouts=tuple(Rollout(row.get("output"), _number(row.get("score"))) for row in rows),
     )
+
+
+def _part(row: Mapping[str, Any]) -> str:
+    """Return train or val; verl dumps the parts of a reward in validation only."""
+    if row.get("part") in ("train", "val"):  # `rewardmap score` writes the parts of every reward
+        return str(row["part"])
+    return "val" if "acc" in row else "train"
 
 
 def _step(value: Any) -> int:

@@ -18,7 +18,7 @@ import jinja2
 from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
-from rewardmap_verl.reports.run_summary import RunSummary, held_out_accuracy, summarize
+from rewardmap_verl.reports.run_summary import held_out_accuracy, summarize
 
 __all__ = ["MARK", "find_runs", "write_run_list"]
 
@@ -102,12 +102,8 @@ def _entry(run: Path, folder: Path, output: Path) -> RunEntry:
         return RunEntry(name, link, command, _time(record.stat().st_mtime), fault=str(error))
     summary = summarize(found)
     stages = tuple(dict.fromkeys(stage for stage, _, _ in summary.visits))
-    last = _time(found[-1].time)
-    return RunEntry(name, link, command, last, summary.steps, stages, _accuracy(summary))
-
-
-def _accuracy(summary: RunSummary) -> tuple[float, ...]:
-    return tuple(held_out_accuracy(summary))
+    last, accuracy = _time(found[-1].time), tuple(held_out_accuracy(summary))
+    return RunEntry(name, link, command, last, summary.steps, stages, accuracy)
 
 
 def _time(seconds: float) -> str:

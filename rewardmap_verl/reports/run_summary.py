@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,6 +32,7 @@ from rewardmap_verl.reports.held_out import (
     read_baselines,
     validation_rounds,
 )
+from rewardmap_verl.reports.learning_curve import visits
 from rewardmap_verl.reports.runs import read_metadata
 
 __all__ = ["StageSummary", "ValidationSummary", "find_record", "summarize", "summary_table"]
@@ -124,7 +123,7 @@ def summarize(entries: Iterable[Entry]) -> RunSummary:
     return RunSummary(
         steps=len(steps),
         step_seconds=step_seconds(entries),
-        visits=tuple(_visits(steps)),
+        visits=tuple(visits(entries)),
         stages=tuple(_stage_lines(steps)),
         validation=tuple(_validation_lines(entries)),
     )
@@ -159,14 +158,6 @@ def summary_table(summary: RunSummary, types: bool = True) -> RenderableType:
     if summary.held_out:
         parts += [_held_out_table(summary), *map(Text, summary.conclusions)]
     return Rows(*parts)
-
-
-def _visits(steps: dict[int, tuple[Group, ...]]) -> Iterable[tuple[str, int, int]]:
-    """Yield the visited stages in order: name, first step, last step."""
-    trained = [(groups[0].stage, step) for step, groups in sorted(steps.items()) if groups]
-    for stage, visit in groupby(trained, key=itemgetter(0)):
-        numbers = [step for _, step in visit]
-        yield stage, numbers[0], numbers[-1]
 
 
 def _stage_lines(steps: dict[int, tuple[Group, ...]]) -> Iterable[StageSummary]:

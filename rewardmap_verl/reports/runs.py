@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,13 +12,13 @@ from typing import Any
 from rewardmap_verl.checkpoints.run_metadata import METADATA_NAME, METADATA_VERSION
 from rewardmap_verl.curriculum.record import RECORD_NAME, Entry, read_record
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.evaluation.logged_rows import logged_folder
+from rewardmap_verl.evaluation.logged_rows import is_answer_log, logged_folder
 from rewardmap_verl.evaluation.saved import LOG_NAME
 from rewardmap_verl.inputs.files import is_folder
 from rewardmap_verl.inputs.parsing import parse_yaml
 from rewardmap_verl.reports.logs import Curve, find_logs, read_curves
 
-__all__ = ["Dump", "Run", "read_metadata", "read_run", "read_runs"]
+__all__ = ["Dump", "Run", "read_metadata", "read_metadata_near", "read_run", "read_runs"]
 
 _CHECKPOINT = "latest_checkpointed_iteration.txt"
 _PARTS_OF_PATH = 3
@@ -41,6 +41,7 @@ class Run:
 
     name: str
     folder: Path
+    """Its folder, or the file of its answers."""
     entries: tuple[Entry, ...]
     """Its record; empty if there is none."""
     config: Mapping[str, Any]
@@ -86,26 +87,27 @@ def read_runs(folders: Iterable[Path], logs: Iterable[Path] = ()) -> list[Run]:
         taken = {other.name for other in runs}
         names = [run.name, *(f"{run.name} ({number})" for number in range(2, len(taken) + 3))]
         name = next(name for name in names if name not in taken)
-        runs.append(
-            Run(name, run.folder, run.entries, run.config, run.dumps, run.curves, run.notes)
-        )
+        runs.append(replace(run, name=name))
     return runs
 
 
 def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
-    """Read the run in a folder, or the answers of ``rewardmap evaluate``.
+    """Read the run in a folder, the answers of ``rewardmap evaluate``, or a file of answers.
 
     Args:
-        folder: A folder with ``rewardmap_record.jsonl`` at any depth, or of an evaluation.
+        folder: A folder with ``rewardmap_record.jsonl`` at any depth, or of an evaluation; or a
+            file of answers that ``rewardmap score``, ``rewardmap evaluate`` or verl wrote.
         logs: More folders with TensorBoard's files.
 
     Raises:
         DataError: The folder has no run, several runs, or a run of another version.
     """
+    if folder.is_file():
+        return _answers(folder)
     if not folder.is_dir():
         raise DataError(folder, hint="There is no such folder. Give that of a run's checkpoints.")
     if (folder / LOG_NAME).is_file():
-        return _evaluated(folder)
+        return _answers(folder / LOG_NAME, folder)
     record = _only(folder, RECORD_NAME)
     config = read_metadata(_only(folder, METADATA_NAME))
     entries = _entries(record)
@@ -122,15 +124,30 @@ def read_run(folder: Path, logs: Iterable[Path] = ()) -> Run:
     return Run(_name(folder), folder, entries, config, dumps, curves, notes)
 
 
-def _evaluated(folder: Path) -> Run:
-    """Return the answers of an evaluation as a run without training steps.
+def _answers(file: Path, folder: Path | None = None) -> Run:
+    """Return a file of answers as a run without training steps.
+
+    Args:
+        file: The file.
+        folder: The folder of ``rewardmap evaluate`` that it is in, if any.
 
     Raises:
-        DataError: The log was not written by ``rewardmap evaluate``, or its data are gone.
+        DataError: It is a log of ``rewardmap evaluate`` whose data are gone, or should be one.
     """
-    log = folder / LOG_NAME
-    config = {"data": {"folder": str(logged_folder(log))}}
-    return Run(_name(folder), folder, (), config, (Dump(0, log),), {}, ())
+    logged = folder is not None or is_answer_log(file)
+    config = {"data": {"folder": str(logged_folder(file))}} if logged else read_metadata_near(file)
+    name = file.stem if folder is None else _name(folder)
+    return Run(name, folder or file, (), config, (Dump(0, file),), {}, ())
+
+
+def read_metadata_near(file: Path) -> Mapping[str, Any]:
+    """Return the configuration of the run that a file belongs to; empty if it belongs to none.
+
+    Raises:
+        DataError: See ``read_metadata``.
+    """
+    notes = (folder / METADATA_NAME for folder in file.resolve().parents)
+    return read_metadata(next((path for path in notes if path.is_file()), None))
 
 
 def _name(folder: Path) -> str:

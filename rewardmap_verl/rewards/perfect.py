@@ -16,7 +16,7 @@ from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.planner import Plan, Planner
 
-__all__ = ["perfect_answer", "perfect_legs", "write_route"]
+__all__ = ["perfect_answer", "perfect_legs", "planned_legs", "write_route"]
 
 _LEG_KEYS: Final = frozenset({"route_name", "departure_stop", "arrival_stop"})
 """Keys that every leg of a reference route must have."""
@@ -57,7 +57,8 @@ def _referenced_leg(leg: Mapping[str, Any]) -> LegText:
     )
 
 
-def _planned(network: Network, plan: Plan) -> tuple[LegText, ...]:
+def planned_legs(network: Network, plan: Plan) -> tuple[LegText, ...]:
+    """Return the legs of a plan by the names of the network."""
     stops = network.stops
     return tuple(
         LegText(
@@ -92,7 +93,7 @@ def perfect_legs(
     ends = product(trip.origin.namesakes, trip.destination.namesakes)
     plans = [plan for pair in ends for plan in planner.best_plans(*pair, limit=1)]
     for plan in sorted(plans, key=lambda plan: plan.transfers):
-        if _is_right(legs := _planned(network, plan), trip):
+        if _is_right(legs := planned_legs(network, plan), trip):
             return legs
     raise DataError(
         truth.place(),

@@ -1,8 +1,8 @@
 """Read questions and saved answers from files.
 
 Supported are JSON Lines with a question and a response per line (golden cases, ReasonMap's rows,
-and rollout dumps of ``trainer.rollout_data_dir``) and the parquet files of ``rewardmap prepare``,
-which contain questions only.
+rollout dumps of ``trainer.rollout_data_dir``, and what ``rewardmap score`` writes, which extends
+the lines of a dump) and the parquet files of ``rewardmap prepare``, which contain questions only.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class JsonLine:
     values: object
     """The decoded value; ``None`` if decoding failed."""
     fault: DataError | None
-    """Why decoding failed."""
+    """Why the line has no question or response: it is not JSON, or it could not be scored."""
 
     @property
     def id(self) -> object:
@@ -137,12 +137,21 @@ def _decoded(file: BinaryIO) -> Iterator[JsonLine]:
 
 def _decode(raw: bytes, number: int) -> JsonLine:
     try:
-        return JsonLine(number, parse_json(raw.decode("utf-8-sig")), None)
+        values = parse_json(raw.decode("utf-8-sig"))
+        return JsonLine(number, values, _unscored(values, number))
     except UnicodeDecodeError as error:
         reason = f"The line is not UTF-8 (byte {error.start})."
     except ValueError as error:
         reason = f"The line is not JSON ({error})."
     return JsonLine(number, None, DataError(f"line {number}", hint=reason))
+
+
+def _unscored(values: object, number: int) -> DataError | None:
+    """Return why ``rewardmap score`` could not score a row; ``None`` for any other line."""
+    if not isinstance(values, Mapping) or "gts" not in values or values["gts"] is not None:
+        return None
+    hint = f"`rewardmap score` could not score this row: {values.get('error')}"
+    return DataError(f"line {number}", hint=hint)
 
 
 def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:

@@ -13,9 +13,9 @@ from rewardmap_verl.commands.main import app
 
 KEYS = [
     *("id", "score", "acc", "format", "correctness", "detail", "weight", "benchmark_acc"),
-    "error",
+    *("error", "step", "part", "input", "output", "gts"),
 ]
-PARTS = KEYS[1:-1]
+PARTS = KEYS[1 : KEYS.index("error")]
 
 ROUTE = "Route Name: Line 1\nDeparture Stop: Acorn Station\nArrival Stop: Birch Station"
 ROW = {
@@ -72,9 +72,9 @@ def test_each_row_gives_one_line_in_order(tmp_path: Path, networks: Path) -> Non
     assert [list(row) for row in found.rows] == [KEYS] * 3
     assert [row["id"] for row in found.rows] == ["a", 7, None]
     assert [row["score"] for row in found.rows] == [16.0, 0.0, 0.0]
-    assert found.rows[0] == {
-        **dict(zip(KEYS, ["a", 16.0, 1.0, 1.0, 10.0, 10.0, 1.0, 1.0, None], strict=True))
-    }
+    first = ["a", 16.0, 1.0, 1.0, 10.0, 10.0, 1.0, 1.0, None, 0, "val", "", ROUTE]
+    assert list(found.rows[0].values())[:-1] == first
+    assert json.loads(found.rows[0]["gts"])["station_2"] == "Birch Station"
 
 
 @pytest.mark.parametrize("response", [None, 5, 1.5, True, ["x"], "\ud800", ""])
@@ -170,6 +170,18 @@ def test_the_rows_of_a_rollout_dump_are_scored(tmp_path: Path, networks: Path) -
     found = Score(tmp_path, networks, [dump, {**dump, "gts": "{"}])
     assert found.rows[0]["score"] == 16.0
     assert "line 2: ground_truth" in found.rows[1]["error"]
+
+
+def test_what_was_scored_can_be_scored_again(tmp_path: Path, networks: Path) -> None:
+    truth = {key: value for key, value in ROW.items() if key != "response"}
+    dump = {"input": "…", "output": ROUTE, "gts": json.dumps(truth), "step": 4, "uid": "7_0_0"}
+    rows = [ROW, {**ROW, "city": "village"}, dump, {**dump, "acc": 1.0}]
+    first = Score(tmp_path, networks, rows)
+    again = Score(tmp_path, networks, first.rows)
+    assert [again.rows[place] for place in (0, 2, 3)] == [first.rows[i] for i in (0, 2, 3)]
+    assert [row["part"] for row in first.rows] == ["val", "val", "train", "val"]
+    assert (first.rows[2]["step"], first.rows[2]["uid"]) == (4, "7_0_0")
+    assert "could not score this row: land/village" in again.rows[1]["error"]
 
 
 def test_the_golden_cases_are_scored(tmp_path: Path, shared_data: Path) -> None:

@@ -343,14 +343,31 @@ def test_checkpoint_that_runs_code_is_refused(
     assert not (tmp_path / "owned").exists()
 
 
-def test_pickled_queue_of_an_asynchronous_run_is_named(config: DictConfig, tmp_path: Path) -> None:
+def test_pickled_queue_of_an_asynchronous_run_is_refused(
+    config: DictConfig, tmp_path: Path
+) -> None:
     config.trainer.default_local_dir = str(tmp_path)
-    (tmp_path / "global_step_1" / "transfer_queue").mkdir(parents=True)
+    queue = tmp_path / "global_step_1" / "transfer_queue"
+    queue.mkdir(parents=True)
     (tmp_path / "latest_checkpointed_iteration.txt").write_text("1")
-    assert list(check_pickles(config)) == []
+    assert list(check_pickles(config)) == [], "the mode sync ignores the folder"
     OmegaConf.update(config, "trainer.v1.trainer_mode", "colocate_async", force_add=True)
-    (warning,) = check_pickles(config)
-    assert "transfer_queue, which can run code" in warning.hint and not warning.stops
+    (refusal,) = check_pickles(config)
+    assert refusal.key == str(queue) and refusal.stops
+    assert "which can run code" in refusal.hint
+    assert "set trainer.allow_pickled_prompts=True" in refusal.hint
+
+
+@pytest.mark.parametrize(("allowed", "refusals"), [(True, 0), (False, 1), ("yes", 1), (1, 1)])
+def test_pickled_queue_is_resumed_only_with_the_explicit_key(
+    config: DictConfig, tmp_path: Path, allowed: object, refusals: int
+) -> None:
+    config.trainer.resume_mode = "resume_path"
+    config.trainer.resume_from_path = str(tmp_path / "global_step_1")
+    (tmp_path / "global_step_1" / "transfer_queue").mkdir(parents=True)
+    OmegaConf.update(config, "trainer.v1.trainer_mode", "separate_async", force_add=True)
+    config.trainer.allow_pickled_prompts = allowed
+    assert sum(one.stops for one in check_pickles(config)) == refusals
 
 
 def test_full_disk_is_a_warning(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.preparation.tokens import ByteBoundCounter, check_length, text_counter
+from rewardmap_verl.preparation.tokens import byte_bound, check_length, text_counter
 
 TEMPLATE = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
@@ -66,8 +66,8 @@ def test_the_bound_covers_the_chat_template_of_qwen(text: str) -> None:
     marks = TEMPLATE.count("<|") - 1  # the image itself is counted elsewhere
     words = len(["system", "You", "are", "a", "helpful", "assistant", ".", "user", "assistant"])
     ends = TEMPLATE.count("\n") + 1  # one more after the image
-    assert marks + words + ends <= ByteBoundCounter()("")
-    assert ByteBoundCounter()(text) - ByteBoundCounter()("") == len(text.encode())
+    assert marks + words + ends <= byte_bound("")
+    assert byte_bound(text) - byte_bound("") == len(text.encode())
 
 
 def test_a_prompt_that_fits_has_the_sum_of_both_parts() -> None:

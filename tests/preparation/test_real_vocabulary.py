@@ -93,12 +93,11 @@ def text_of(row: dict[str, Any]) -> str:
 def test_bound_without_the_tokenizer_is_not_below(
     rows: tuple[Path, list[dict[str, Any]]],
 ) -> None:
-    from rewardmap_verl.preparation.tokens import ByteBoundCounter
+    from rewardmap_verl.preparation.tokens import byte_bound
 
-    bound = ByteBoundCounter()
     for row in rows[1]:
         extra = row["extra_info"]
-        assert bound(text_of(row)) + extra["image_tokens"] >= extra["prompt_tokens"]
+        assert byte_bound(text_of(row)) + extra["image_tokens"] >= extra["prompt_tokens"]
 
 
 def test_published_files_are_complete(qwen_vocabulary: Path) -> None:

@@ -17,6 +17,7 @@ from rewardmap_verl.rewards.perfect import perfect_answer
 pytestmark = pytest.mark.timeout(180)
 
 NAMES = ("evaluation", "answer log", "dumps", "dump")
+SCORED = ("scored log", "scored dump")
 
 
 def run(*words: object) -> str:
@@ -29,7 +30,7 @@ def run(*words: object) -> str:
 def files(
     prepared: Path, run_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """What ``evaluate`` and verl write: folders, and the file in each."""
+    """What ``evaluate``, verl and ``score`` write: folders, and the file in each."""
     folder = tmp_path_factory.mktemp("evaluations") / "perfect"
     questions = read_questions(prepared, "test")
     with AnswerLog(folder / "answers.jsonl", log_header(questions, "m", Generation())) as log:
@@ -41,8 +42,11 @@ def files(
         )
     run("evaluate", folder / "answers.jsonl", prepared, "--out", folder, "--no-baselines")
     dumps = run_folder / "validation"
-    found = (folder, folder / "answers.jsonl", dumps, dumps / "6.jsonl")
-    return dict(zip(NAMES, found, strict=True))
+    scored = [folder.parent / f"{name}.jsonl" for name in SCORED]
+    for source, target in zip((folder, dumps), scored, strict=True):
+        run("score", source, "--out", target)
+    found = (folder, folder / "answers.jsonl", dumps, dumps / "6.jsonl", *scored)
+    return dict(zip((*NAMES, *SCORED), found, strict=True))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,7 +61,16 @@ def test_score_and_explain_need_no_other_argument(files: dict[str, Path], name: 
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCORED)
+def test_explain_reads_scored_answers(files: dict[str, Path], prepared: Path, name: str) -> None:
+    *_, last = [json.loads(line) for line in files[name].read_text("utf-8").splitlines()]
+    row = last["id"] if name == "scored log" else len(files[name].read_text("utf-8").splitlines())
+    words = ("--data", prepared, "--row", row, "--format", "json")
+    found = json.loads(run("explain", files[name], *words))
+    assert found["score"]["score"] == last["score"]
+
+
+@pytest.mark.parametrize("name", (*NAMES, *SCORED))
 def test_evaluate_reads_them(
     files: dict[str, Path], name: str, prepared: Path, tmp_path: Path
 ) -> None:
@@ -74,6 +87,35 @@ def test_a_report_of_an_evaluation_has_its_table_and_its_answers(
     assert f"{count} groups, {count} answers" in page and "Plus count" in page
     assert 'class="note"' not in page.partition("<noscript>")[0]
     assert list((tmp_path / "out" / "maps").iterdir())
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_a_report_of_scored_answers_has_maps_and_rewards(
+    files: dict[str, Path], prepared: Path, tmp_path: Path, name: str
+) -> None:
+    run("report", files[name], "--data", prepared, "--out", tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    count = len(files[name].read_text("utf-8").splitlines())
+    assert f"{count} answers" in page
+    assert 'class="note"' not in page.partition("<noscript>")[0]
+    assert list((tmp_path / "out" / "maps").iterdir())
+
+
+def test_a_row_that_could_not_be_scored_is_named_by_every_command(
+    files: dict[str, Path], prepared: Path, tmp_path: Path
+) -> None:
+    lines = files["scored log"].read_text("utf-8").splitlines()
+    (tmp_path / "rows.jsonl").write_text("\n".join(['{"id": "x"}', *lines]), "utf-8")
+    scored = tmp_path / "scored.jsonl"
+    run("score", tmp_path / "rows.jsonl", "--data", prepared, "--out", scored)
+    said = "could not score this row"
+    command = ["explain", str(scored), "--data", str(prepared), "--row", "x"]
+    explained = CliRunner().invoke(app, command)
+    assert explained.exit_code == 2 and said in " ".join(explained.output.split())
+    words = ("--out", tmp_path / "e", "--no-baselines")
+    assert said in " ".join(run("evaluate", scored, prepared, *words).split())
+    assert said in " ".join(run("report", scored, "--data", prepared).split())
+    assert (tmp_path / "scored-report" / "index.html").is_file()
 
 
 def test_results_as_json_have_what_the_tables_have(files: dict[str, Path], prepared: Path) -> None:

@@ -20,6 +20,8 @@ from rewardmap_verl.preflight.diagnostics import Diagnostic
 
 __all__ = ["check_disk", "check_pickles", "check_position", "check_sft_pickles"]
 
+_ALLOW_KEY = "trainer.allow_pickled_prompts"
+
 
 def check_position(config: DictConfig) -> Iterator[Diagnostic]:
     """Report a checkpoint that is damaged or was written with another training order."""
@@ -38,13 +40,14 @@ def check_position(config: DictConfig) -> Iterator[Diagnostic]:
 
 def check_pickles(config: DictConfig) -> Iterator[Diagnostic]:
     """Report files of the checkpoint to resume that could run code."""
-    if (queue := pickled_queue(config)) is not None:
+    queue = pickled_queue(config)
+    if queue is not None and select(config, _ALLOW_KEY) is not True:
+        mode = select(config, "trainer.v1.trainer_mode")
         yield Diagnostic(
-            "trainer.v1.trainer_mode",
-            f"verl unpickles {queue}, which can run code. Resume only a checkpoint that you wrote; "
-            "without this folder the prompts in flight are lost, and nothing of it is unpickled.",
-            str(select(config, "trainer.v1.trainer_mode")),
-            stops=False,
+            str(queue),
+            f"verl unpickles this folder in the trainer mode {mode}, which can run code. If you "
+            f"wrote the checkpoint, set {_ALLOW_KEY}=True. Otherwise remove the folder: the run "
+            "resumes, and prompts that were in flight are not trained.",
         )
     check_resumed_files(config)
 

@@ -69,13 +69,9 @@ def write_export(
             written.
     """
     manifest = read_manifest(folder)
-    hub: Writer = partial(_hub, license=license)
+    hub: Writer = partial(export_hub, license=license)
     write = writer or (hub if format is ExportFormat.HUB else _WRITERS[format])
     with disk_errors(target), staging_folder(target, _MARKER) as staging:
         files = write(folder, manifest, staging)
         write_bytes(staging / _MARKER, json_bytes({"format": format.value}))
         return [target / file.relative_to(staging) for file in files]
-
-
-def _hub(folder: Path, manifest: Manifest, target: Path, license: str) -> list[Path]:
-    return export_hub(folder, manifest, target, license)
