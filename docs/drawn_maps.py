@@ -1,4 +1,10 @@
-"""Draw the picture of drawn maps in docs/data.md, and the same maps above real ones."""
+"""Draw the picture in docs/data.md: drawn maps above real ones.
+
+The real maps of that picture are free; docs/data.md credits their authors. They are
+``images/others/kolkatametroclip.png`` of SwatCoding/Transit_Chitro (commit 4b06429), and of
+hashcc/railmaps (commit bd59cdc) ``beijing.svg`` and the part of ``tokyo_en.svg`` with the view box
+``2870 1700 1830 1292``, both rendered by a browser.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         nargs="+",
         default=[],
         help="images of real maps for a second row. Many operators do not allow copies of their "
-        "maps, so docs/images has none",
+        "maps, so docs/images has only maps with a free license",
     )
     given = parser.parse_args(arguments)
     real = [Image.open(path).convert("RGB") for path in given.beside]

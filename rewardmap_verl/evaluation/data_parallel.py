@@ -113,6 +113,9 @@ def _answer(
     return _engine(kind, model, generation, prompt_tokens).answer(batch)
 
 
+# A pool's process keeps nothing between two calls but the state of modules, so what an initializer
+# creates would be a global as well. A loop over a pipe would not need one, but would have to carry
+# errors and notice dead processes, which the pool does. The cache is filled in such processes only.
 @lru_cache(maxsize=1)
 def _engine(
     kind: Callable[[str, Generation, EvalSet], Engine],

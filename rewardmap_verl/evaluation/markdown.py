@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["code_span", "escape", "unescape"]
+__all__ = ["code_span", "escape"]
 
 _SPECIAL: Final = re.compile(r"[\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w)|^[#+\-!=]")
-_ESCAPED: Final = re.compile(r"\\([\\`*\[\]<>|~$_#+\-!=])")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
@@ -19,11 +18,6 @@ def _one_line(text: str) -> str:
 def escape(text: str) -> str:
     """Return text that Markdown renders literally, on one line, also in a table."""
     return _SPECIAL.sub(r"\\\g<0>", _one_line(text))
-
-
-def unescape(text: str) -> str:
-    """Undo ``escape``."""
-    return _ESCAPED.sub(r"\1", text)
 
 
 def code_span(text: str) -> str:

@@ -21,6 +21,7 @@ from rewardmap_verl.evaluation.tables import (
     markdown_table,
     published_rows,
     summary_row,
+    text_table,
 )
 from rewardmap_verl.evaluation.verdicts import Answer, Verdict, judge_answers
 from rewardmap_verl.evaluation.weights import Weights
@@ -29,7 +30,7 @@ from rewardmap_verl.rewards.config import RewardConfig
 
 __all__ = ["FORMAT", "Evaluation", "Results", "evaluate_answers", "write_results", "write_table"]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of ``results.json``."""
 
 
@@ -149,6 +150,7 @@ def _as_json(results: Results) -> dict[str, Any]:
             "dropped": dict(questions.dropped),
         },
         "seed": results.seed,
+        "table": text_table(results.rows()),
         "models": [_evaluation(one, verdicts=True) for one in results.evaluations],
         "masked": [_evaluation(one, verdicts=True) for one in results.masked],
         "baselines": [_evaluation(one, verdicts=False) for one in results.baselines],

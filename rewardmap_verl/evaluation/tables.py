@@ -29,6 +29,7 @@ __all__ = [
     "markdown_table",
     "published_rows",
     "summary_row",
+    "text_table",
 ]
 
 
@@ -183,15 +184,20 @@ def main_table(rows: Sequence[TableRow], title: str, columns: Sequence[Column] =
     return table
 
 
+def text_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS) -> list[list[str]]:
+    """Return the table as cells, with intervals in them; the first row is the heading."""
+    shown = _shown(rows, columns)
+    body = [[row.name, *(_with_interval(columns[i], row, i) for i in shown)] for row in rows]
+    return [["model", *(columns[i].head for i in shown)], *body]
+
+
 def markdown_table(rows: Sequence[TableRow], columns: Sequence[Column] = COLUMNS) -> str:
     """Return the table in Markdown, with intervals in the cells."""
-    shown = _shown(rows, columns)
-    heads = ["model", *(columns[i].head for i in shown)]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * len(shown)]
-    for row in rows:
-        cells = [_with_interval(columns[i], row, i) for i in shown]
-        name = escape(row.name)
-        lines.append("| " + " | ".join([f"*{name}*" if row.published else name, *cells]) + " |")
+    heads, *body = text_table(rows, columns)
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    for row, (name, *cells) in zip(rows, body, strict=True):
+        shown = f"*{escape(name)}*" if row.published else escape(name)
+        lines.append("| " + " | ".join([shown, *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 

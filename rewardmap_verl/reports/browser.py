@@ -191,13 +191,13 @@ def _map_number(
         try:
             picture = write_picture(found, pieces.folder, number)
             drawn = _write_schematic(found, networks, pieces.folder, number)
-            frames = _frames(found, networks)
+            places = {"frames": _frames(found, networks), "names": _names(found, networks)}
         except DataError as error:
             faults.append(str(error))
             pieces.maps[key] = -1
         else:
             pieces.maps[key] = number
-            pieces.pictures.append({**picture, "schematic": drawn, "frames": frames})
+            pieces.pictures.append({**picture, "schematic": drawn, **places})
     return pieces.maps[key]
 
 
@@ -209,6 +209,14 @@ def _frames(found: PreparedMap, networks: NetworkCache) -> list[list[float]]:
     frames = geometry.frames(_FRAME * max(found.record.width, found.record.height))
     boxes = ((*one[0], one[2][0] - one[0][0], one[2][1] - one[0][1]) for one in frames)
     return [[round(value, 2) for value in box] for box in boxes]
+
+
+def _names(found: PreparedMap, networks: NetworkCache) -> list[str]:
+    """Return the corners of each name on a map that this package drew, as points of an SVG."""
+    _, geometry = networks.get(found)
+    if geometry is None:
+        return []
+    return [" ".join(f"{x:.1f},{y:.1f}" for x, y in one) for one in geometry.labels if one]
 
 
 def _write_schematic(found: PreparedMap, networks: NetworkCache, folder: Path, number: int) -> bool:

@@ -17,7 +17,7 @@ from rewardmap_verl.evaluation.markdown import code_span, escape
 from rewardmap_verl.preparation.atomic import disk_errors, write_files
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.reports.card_metadata import front_matter, hub_base_model
-from rewardmap_verl.reports.evaluations import read_table
+from rewardmap_verl.reports.evaluations import read_evaluation
 from rewardmap_verl.reports.learning_curve import visits
 from rewardmap_verl.reports.prepared import data_folders, prompt_of_a_test_question
 from rewardmap_verl.reports.run_summary import summarize
@@ -199,7 +199,7 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _table(evaluation: Path | None) -> str:
     if evaluation is None:
         return ""
-    table = [[escape(cell) for cell in row] for row in read_table(evaluation / "table.md")]
-    table[1] = ["---"] * len(table[0])
-    rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
+    table = read_evaluation(evaluation)
+    lines = [table.head, ["---"] * len(table.head), *table.rows]
+    rows = "\n".join(f"| {' | '.join(map(escape, line))} |" for line in lines)
     return f"{rows}\n\nWeighted by difficulty, with 95% bootstrap intervals."

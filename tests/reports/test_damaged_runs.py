@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
 from rewardmap_verl.errors import ConfigError, DataError
+from rewardmap_verl.evaluation.results import FORMAT
 from rewardmap_verl.reports.curves import make_charts
 from rewardmap_verl.reports.evaluations import read_evaluation
 from rewardmap_verl.reports.logs import find_logs
@@ -153,11 +154,11 @@ def test_a_dump_has_groups_and_faults(tmp_path: Path, lines: list[Any]) -> None:
 
 
 @fuzz
-@given(results=VALUE, table=st.text() | st.just("| a |\n|---|\n| b |\n"))
-def test_an_evaluation_is_shown_or_refused(tmp_path: Path, results: Any, table: str) -> None:
-    values = {**results, "rewardmap_results": 2} if isinstance(results, dict) else results
+@given(results=VALUE, table=VALUE | st.just([["a"], ["b"]]))
+def test_an_evaluation_is_shown_or_refused(tmp_path: Path, results: Any, table: Any) -> None:
+    added = {"rewardmap_results": FORMAT, "table": table}
+    values = {**results, **added} if isinstance(results, dict) else results
     (tmp_path / "results.json").write_text(json.dumps(values), "utf-8")
-    (tmp_path / "table.md").write_text(table, "utf-8", errors="replace")
     try:
         read_evaluation(tmp_path)
     except DataError:

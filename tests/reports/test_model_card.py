@@ -81,8 +81,8 @@ def evaluation(folder: Path, metrics: list[dict[str, Any]]) -> CardOptions:
         "rewardmap_results": FORMAT,
         "questions": {"name": "/home/me/data/synthetic, test"},
         "models": [{"name": "m", "metrics": metrics}],
+        "table": [["weighted accuracy"]],
     }
-    (folder / "table.md").write_text("| weighted accuracy |\n|---|\n", "utf-8")
     (folder / "results.json").write_text(json.dumps(results), "utf-8")
     return CardOptions(name="my-model", evaluation=folder, datasets=["me/maps"])
 

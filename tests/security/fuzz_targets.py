@@ -47,7 +47,7 @@ from rewardmap_verl.preparation.originals import store_original
 from rewardmap_verl.preparation.sources.gtfs import locate_feed, place_network
 from rewardmap_verl.preparation.sources.published_pictures import figure_of, find_picture
 from rewardmap_verl.preparation.sources.published_rows import find_network, questions_of
-from rewardmap_verl.reports.evaluations import FORMAT, read_results, read_table
+from rewardmap_verl.reports.evaluations import FORMAT, read_evaluation
 from rewardmap_verl.reports.logs import read_curves
 from rewardmap_verl.reports.rollouts import read_groups
 from rewardmap_verl.reports.runs import read_metadata, read_run
@@ -489,10 +489,9 @@ TARGETS: Mapping[str, Target] = {
     "published row": _structured("row.json", PUBLISHED, _published),
     "results": _structured(
         "results.json",
-        {"rewardmap_results": FORMAT, "models": []},
-        lambda p: read_results(p.parent),
+        {"rewardmap_results": FORMAT, "models": [], "table": [["a", "b"], ["1", "2"]]},
+        lambda p: read_evaluation(p.parent),
     ),
-    "result table": Target("t.md", lambda: b"| a | b |\n|---|---|\n| 1 | 2 |\n", read_table),
     "VLMEvalKit csv": Target("r.csv", SCORES.encode, _vlmevalkit),
     "VLMEvalKit json": _structured("r.json", {"Overall": {"0": 0.5}, "b": {"0": 1}}, _vlmevalkit),
     "model configuration": _structured(

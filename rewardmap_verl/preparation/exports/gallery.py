@@ -112,7 +112,7 @@ def _map(
         "image": entry.image,
         "stroke": stroke,
         "schematic": drawn.for_page() if drawn else None,
-        "frames": [_svg_points(one) for one in tracks.frames(1.0)] if tracks else [],
+        "names": [_svg_points(one) for one in tracks.labels if one] if tracks else [],
         "kinds": list(kinds.items()),
         "questions": [
             _question(f"marks-{number}-{i}", record, tracks, stroke)

@@ -572,22 +572,26 @@
     if (!overlay) return;
     const map = index.maps[group.map];
     const space = overlay.viewBox.baseVal;
-    const unit = Math.max(space.width, space.height) / (map.drawn ? 100 : 180);
     const frames = map.drawn ? map.frames : [];
-    overlay.replaceChildren(...frames.length ? [namesMask(frames, space)] : [],
-      ...route(found.route, "gold", unit * 2.6, unit, frames), ...route(one.route || [], "own", unit * 1.1, unit, frames),
-      ...(found.route.length ? [] : found.marks || []).map(([x, y, name]) => ring("spot", x, y, unit * 1.5, unit * 0.6, frames, name)),
+    const names = map.drawn ? map.names : [];
+    const unit = Math.max(space.width, space.height) / (!map.drawn ? 180 : frames.length ? 100 : 140);
+    const shapes = [...route(found.route, "gold", unit * 2.6, unit, frames), ...route(one.route || [], "own", unit * 1.1, unit, frames),
+      ...(found.route.length ? [] : found.marks || []).map(([x, y, name]) => ring("spot", x, y, unit * 1.5, unit * 0.6, frames, name))];
+    const isFrame = (shape) => shape.tagName === "rect";
+    overlay.replaceChildren(...names.length ? [namesMask(names, frames, unit * 0.5, space)] : [],
+      svg("g", names.length ? { mask: "url(#names)" } : {}, ...shapes.filter((shape) => !isFrame(shape))), ...shapes.filter(isFrame),
       ...(map.drawn ? [] : labels(found, one, space)));
   }
 
-  // Routes leave out the names that are drawn over stops.
-  function namesMask(frames, space) {
+  // Routes and rings leave out the names on the map, with a margin.
+  function namesMask(names, frames, margin, space) {
     return svg("mask", { id: "names", maskUnits: "userSpaceOnUse", x: 0, y: 0, width: space.width, height: space.height },
       svg("rect", { width: "100%", height: "100%", fill: "#fff" }),
-      ...frames.map(([x, y, width, height]) => svg("rect", { x, y, width, height, fill: "#000" })));
+      ...names.map((points) => svg("polygon", { points, stroke: "#000", "stroke-width": margin })),
+      ...frames.map(([x, y, width, height]) => svg("rect", { x, y, width, height })));
   }
 
-  // A ring around a stop, or a frame around the name that a ring would cover.
+  // A ring around a stop, or a frame around the name that a ring would cover entirely.
   function ring(name, x, y, radius, width, frames, title) {
     const over = frames.find(([left, top, wide, high]) => x >= left && x <= left + wide && y >= top && y <= top + high);
     const shape = over ? svg("rect", { class: name, x: over[0], y: over[1], width: over[2], height: over[3], rx: width })
@@ -606,7 +610,7 @@
   function route(legs, name, width, unit, frames) {
     const known = legs.filter((leg) => leg[6]);
     const shapes = known.map((leg) => svg("polyline", {
-      class: `${name}${leg[4] ? "" : " false"}`, points: leg[6], "stroke-width": width, ...frames.length ? { mask: "url(#names)" } : {},
+      class: `${name}${leg[4] ? "" : " false"}`, points: leg[6], "stroke-width": width,
       "stroke-dasharray": leg[4] ? "none" : `${unit * 2.2} ${unit * 1.8}` },
     svgTitle(`${leg[0]}: ${leg[2]} → ${leg[3]}`)));
     const ends = known.flatMap((leg) => { const points = leg[6].split(" "); return [points[0], points[points.length - 1]]; });
