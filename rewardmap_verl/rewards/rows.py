@@ -148,10 +148,11 @@ def _decode(raw: bytes, number: int) -> JsonLine:
 
 def _unscored(values: object, number: int) -> DataError | None:
     """Return why ``rewardmap score`` could not score a row; ``None`` for any other line."""
-    if not isinstance(values, Mapping) or "gts" not in values or values["gts"] is not None:
+    if not isinstance(values, Mapping) or values.get("gts", "") is not None:
         return None
-    hint = f"`rewardmap score` could not score this row: {values.get('error')}"
-    return DataError(f"line {number}", hint=hint)
+    if not isinstance(error := values.get("error"), str):
+        return None
+    return DataError(f"line {number}", hint=f"`rewardmap score` could not score this row: {error}")
 
 
 def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:
