@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image, ImageChops, ImageDraw
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
@@ -208,6 +210,51 @@ def test_names_over_stops_are_framed(tmp_path: Path, simulated: ModuleType, open
     page.wait_for_selector("#overlay rect.spot")
     assert page.locator("#overlay circle").count() == 0
     assert opened.faults == []
+
+
+@pytest.fixture(scope="module")
+def full_report(tmp_path_factory: pytest.TempPathFactory, simulated: ModuleType) -> Report:
+    """The report of a run on maps of full size, whose names are beside their stops."""
+    folder = tmp_path_factory.mktemp("full")
+    command = ["prepare", "synthetic", "--out", str(folder / "data"), "--size", "full"]
+    few = ["--train-maps", "1", "--test-maps", "1", "--workers", "1", "--max-pixels", "1000000"]
+    done = CliRunner().invoke(app, [*command, *few])
+    assert done.exit_code == 0, done.output
+    run = simulated.simulate_run(folder / "data", folder / "run", steps=8, groups=12)
+    return write_report([run], folder / "out")
+
+
+@pytest.mark.parametrize("kind", ["planning", "TorF1"])
+@pytest.mark.parametrize("size", [DESK, {"width": 1920, "height": 1080}, PHONE])
+def test_routes_and_rings_leave_names_out(
+    full_report: Report, open_page: Any, size: dict[str, int], kind: str
+) -> None:
+    """The pixels of every name are those of the map without routes and rings."""
+    page = open_page(full_report, size, device_scale_factor=2).page
+    open_group(page, kind)
+    page.wait_for_selector("#overlay g[mask] > *", state="attached")
+    page.wait_for_function("document.querySelector('#map img').complete")
+    names = page.evaluate(
+        "[...document.querySelectorAll('#names polygon')].map((name) => {"
+        "  const overlay = document.getElementById('overlay');"
+        "  const map = document.getElementById('map').getBoundingClientRect();"
+        "  const place = overlay.getScreenCTM();"
+        "  return [...name.points].map((point) => point.matrixTransform(place))"
+        "    .map(({ x, y }) => [2 * (x - map.left), 2 * (y - map.top)]); })"
+    )
+    marked = picture_of(page)
+    page.add_style_tag(content="#overlay { visibility: hidden; }")
+    change = ImageChops.difference(marked, picture_of(page)).convert("L")
+    named = Image.new("L", change.size)
+    for corners in names:
+        ImageDraw.Draw(named).polygon([tuple(corner) for corner in corners], fill=255)
+    assert len(names) > 20 and named.getbbox() is not None and change.getbbox() is not None
+    assert ImageChops.multiply(change, named).getbbox() is None
+
+
+def picture_of(page: Any) -> Image.Image:
+    """The map as it is shown."""
+    return Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB")
 
 
 def test_what_a_model_wrote_never_becomes_a_part_of_the_page(
