@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from typer.testing import CliRunner
 
 from rewardmap_verl.commands.main import app
@@ -249,7 +249,9 @@ def test_routes_and_rings_leave_names_out(
     for corners in names:
         ImageDraw.Draw(named).polygon([tuple(corner) for corner in corners], fill=255)
     assert len(names) > 20 and named.getbbox() is not None and change.getbbox() is not None
-    assert ImageChops.multiply(change, named).getbbox() is None
+    inside = named.filter(ImageFilter.MinFilter(5))  # pixels of an edge belong to both sides
+    assert inside.getbbox() is not None
+    assert ImageChops.multiply(change, inside).getbbox() is None
 
 
 def picture_of(page: Any) -> Image.Image:
