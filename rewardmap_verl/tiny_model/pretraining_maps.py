@@ -12,9 +12,7 @@ from rewardmap_verl.tiny_model.pretraining_settings import PretrainSettings
 from rewardmap_verl.tiny_model.reading_tasks import (
     KINDS,
     Task,
-    distance_tasks,
     interchange_tasks,
-    junction_tasks,
     map_tasks,
     pair_tasks,
 )
@@ -56,9 +54,7 @@ def tasks_by_kind(placed: PlacedNetwork, seed: int) -> dict[str, list[Task]]:
     tasks = [
         *map_tasks(placed, seed),
         *pair_tasks(placed.network, seed),
-        *distance_tasks(placed.network),
         *interchange_tasks(placed),
-        *junction_tasks(placed.network),
     ]
     return {kind: found for kind in KINDS if (found := [t for t in tasks if t.kind == kind])}
 

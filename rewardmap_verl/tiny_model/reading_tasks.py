@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations, product
+from itertools import combinations, permutations
 from typing import Final
 
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
@@ -18,18 +18,9 @@ from rewardmap_verl.questions.wording import gold_answer
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 
-__all__ = [
-    "KINDS",
-    "Task",
-    "distance_tasks",
-    "interchange_tasks",
-    "junction_tasks",
-    "map_tasks",
-    "pair_tasks",
-    "place_words",
-]
+__all__ = ["KINDS", "Task", "interchange_tasks", "map_tasks", "pair_tasks", "place_words"]
 
-QUESTIONS: Final = Quotas(4, 4, 4, 3, 1, 8, forms=("short",))
+QUESTIONS: Final = Quotas(3, 3, 4, 3, 1, 8, forms=("short",))
 """Questions about each map."""
 
 TRIPS: Final = ("direct trip", "one transfer", "two transfers")
@@ -45,11 +36,11 @@ _COLUMNS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight
 """Words for a place on the map: every row and column has a token of its own."""
 
 KINDS: Final = (
-    *("map", "line", "stop", "pair", "place", "distance", "meeting", "interchange", "junction"),
+    *("map", "line", "stop", "pair", "place", "meeting", "interchange"),
     *("TorF1", "TorF2", "Counting1", "Counting2", "Counting3"),
     *TRIPS,
 )
-"""All kinds of tasks: those of reading, then questions by type."""
+"""All kinds of tasks: seven of reading, then questions by type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +83,6 @@ def interchange_tasks(placed: PlacedNetwork) -> list[Task]:
         replace(task, kind="interchange")
         for task in _meetings(placed.network)
         if task.answer != _NO_STOP
-    ]
-
-
-def junction_tasks(network: Network) -> list[Task]:
-    """Ask where a line meets the line of a stop that is not on it."""
-    tasks = []
-    for line, stop in product(network.lines, network.stops):
-        if len(stop.lines) == 1 and line.name not in stop.lines:
-            (other,) = (one for one in network.lines if one.name in stop.lines)
-            shared = _names(network, [one for one in line.listed if one in other.listed])
-            if shared:
-                question = f"Stops of {line.name} and lines at {stop.name}?"
-                tasks.append(Task("junction", question, f"Stops: {', '.join(shared)}"))
-    return tasks
-
-
-def distance_tasks(network: Network) -> list[Task]:
-    """Ask how many stops are between two stops of a line."""
-    return [
-        Task(
-            "distance",
-            f"Stops between {network.stops[line.listed[first]].name} "
-            f"and {network.stops[line.listed[second]].name}?",
-            f"Stops: {abs(first - second) - 1}",
-        )
-        for line in network.lines
-        for first, second in permutations(range(len(line.listed)), 2)
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,7 @@ from rewardmap_verl.tiny_model.pocket_model import RECORD, copy_pocket_model, re
 from rewardmap_verl.tiny_model.pretraining import pretrain
 from rewardmap_verl.tiny_model.pretraining_settings import Phase, PretrainSettings
 from rewardmap_verl.tiny_model.reading_score import evaluate_reading
-from rewardmap_verl.tiny_model.reading_tasks import (
-    KINDS,
-    Task,
-    distance_tasks,
-    junction_tasks,
-    map_tasks,
-)
+from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks
 from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 
 PHASES = tuple(
@@ -97,28 +90,6 @@ def test_tasks_name_everything_on_the_map() -> None:
     )
     assert {task.kind for task in tasks} <= set(KINDS)
     assert map_tasks(placed, 1) == tasks
-
-
-@pytest.mark.parametrize("index", range(5))
-def test_a_junction_is_on_the_line_and_on_one_of_the_stop(index: int) -> None:
-    network = generate_pocket_network(3, index, PocketSettings()).network
-    lines = {stop.name: set(stop.lines) for stop in network.stops}
-    tasks = junction_tasks(network)
-    assert tasks
-    for task in tasks:
-        [(line, stop)] = re.findall(r"Stops of (.*) and lines at (.*)\?", task.question)
-        assert line not in lines[stop]
-        assert lines[task.answer.removeprefix("Stops: ")] == {line} | lines[stop]
-
-
-@pytest.mark.parametrize("index", range(5))
-def test_distances_are_those_on_the_grid(index: int) -> None:
-    placed = generate_pocket_network(3, index, PocketSettings())
-    places = dict(zip((stop.name for stop in placed.network.stops), placed.positions, strict=True))
-    for task in distance_tasks(placed.network):
-        [(first, second)] = re.findall(r"Stops between (.*) and (.*)\?", task.question)
-        steps = max(abs(a - b) for a, b in zip(places[first], places[second], strict=True))
-        assert task.answer == f"Stops: {steps - 1}"
 
 
 def test_the_packaged_model_reads_new_maps_as_its_record_says(tmp_path: Path) -> None:

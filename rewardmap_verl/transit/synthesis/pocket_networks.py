@@ -58,8 +58,8 @@ class PocketSettings(BaseModel):
     lines: Range = (3, 5)
     """Number of lines. Each line after the first meets the earlier ones in exactly one stop, so
     there is one route between any two stops."""
-    stops: Range = (4, 5)
-    """Number of stops of a line. Counting1 needs a line of five."""
+    stops: Range = (3, 5)
+    """Number of stops of a line."""
     colors: int = Field(default=8, ge=2, le=8)
     """Size of the palette of the lines; a line is named after its color."""
 
