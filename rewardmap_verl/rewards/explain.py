@@ -216,7 +216,7 @@ def _route_checks(rides: Sequence[Ride], trip: Trip, right: bool) -> Iterator[Ch
 
 
 def _length(legs: int, trip: Trip) -> str:
-    return f"{legs} legs; {trip.allowed} allowed, {trip.required} required"
+    return f"legs: {legs}; {trip.allowed} allowed, {trip.required} required"
 
 
 def _leg_checks(rides: Sequence[Ride], trip: Trip) -> Iterator[Check]:
