@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -57,10 +58,18 @@ def open_group(page: Any, kind: str = "planning", place: int = 0) -> None:
     wait_for_detail(page)
 
 
+def wait_until(page: Any, condition: str) -> None:
+    """Wait for a condition; Playwright polls within the page, whose CSP forbids that."""
+    end = time.monotonic() + 20
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(50)
+
+
 def wait_for_detail(page: Any) -> None:
     """Wait until the group that the address names is shown."""
     shown = "document.getElementById('detail').dataset.group"
-    page.wait_for_function(f"location.hash.startsWith(`#group=${{{shown}}}&`)")
+    wait_until(page, f"location.hash.startsWith(`#group=${{{shown}}}&`)")
 
 
 def drawn(page: Any) -> bool:
@@ -101,7 +110,7 @@ def test_filters_show_matching_groups(report: Report, open_page: Any) -> None:
         "0"
     )
     page.click("button[type=reset]")
-    page.wait_for_function(f"document.getElementById('found').textContent === {everything!r}")
+    wait_until(page, f"document.getElementById('found').textContent === {everything!r}")
 
 
 def test_a_group_shows_question_answers_trace_and_routes(report: Report, open_page: Any) -> None:
@@ -150,9 +159,9 @@ def test_everything_can_be_done_by_keyboard(report: Report, open_page: Any) -> N
     title = page.inner_text("#detail h3")
     assert page.get_attribute("#list", "aria-activedescendant") == "row-1"
     page.keyboard.press("j")
-    page.wait_for_function("document.querySelector('.row.open').id === 'row-2'")
+    wait_until(page, "document.querySelector('.row.open').id === 'row-2'")
     page.keyboard.press("k")
-    page.wait_for_function("document.querySelector('.row.open').id === 'row-1'")
+    wait_until(page, "document.querySelector('.row.open').id === 'row-1'")
     assert page.inner_text("#detail h3") == title
     page.keyboard.press("End")
     last = int(page.get_attribute("#list", "aria-activedescendant").removeprefix("row-"))
@@ -233,7 +242,7 @@ def test_routes_and_rings_leave_names_out(
     page = open_page(full_report, size, device_scale_factor=2).page
     open_group(page, kind)
     page.wait_for_selector("#overlay g[mask] > *", state="attached")
-    page.wait_for_function("document.querySelector('#map img').complete")
+    page.locator("#map img").evaluate("(image) => image.decode()")
     names = page.evaluate(
         "[...document.querySelectorAll('#names polygon')].map((name) => {"
         "  const overlay = document.getElementById('overlay');"
