@@ -89,8 +89,8 @@ def pickled_queue(config: DictConfig) -> Path | None:
 
     Asynchronous trainer modes save prompts in flight as pickles: the controller's state, with
     objects of TransferQueue, and the columns of each storage unit, with whatever the prompts
-    hold. Its actors read them in processes of their own, so they cannot be restricted to plain
-    data from here.
+    hold. Its actors read them in separate processes, so they cannot be restricted to plain data
+    from here.
     """
     folder = _resumed_folder(config)
     if folder is None or OmegaConf.select(config, _MODE_KEY, default="sync") == "sync":

@@ -28,6 +28,7 @@ from rewardmap_verl.rewards.rows import (
     JsonLine,
     NetworkFolder,
     QuestionRow,
+    dumped_part,
     read_json_lines,
     read_row,
 )
@@ -142,15 +143,11 @@ def _score_line(line: JsonLine, networks: NetworkFolder, config: RewardConfig) -
 
 
 def _origin(values: object) -> Mapping[str, Any]:
-    """Return where an answer is from: step and part of its run, and its name in a dump.
-
-    verl dumps the parts of a reward in validation only. Other answers are those of no run.
-    """
+    """Return where an answer is from: step and part of its run, and its name in a dump."""
     if not isinstance(values, Mapping) or "gts" not in values:
         return _NO_RUN
-    part = values.get("part", "val" if "acc" in values else "train")
     names = {"uid": values["uid"]} if "uid" in values else {}
-    return {"step": values.get("step", 0), "part": part, **names}
+    return {"step": values.get("step", 0), "part": dumped_part(values), **names}
 
 
 def _score_row(

@@ -17,7 +17,14 @@ from rewardmap_verl.inputs.parsing import MALFORMED, parse_json
 from rewardmap_verl.transit.network import Line, Network
 from rewardmap_verl.transit.planner import line_graph
 
-__all__ = ["LineGeometry", "Point", "Polygon", "read_line_geometry", "stops_of_ride"]
+__all__ = [
+    "LineGeometry",
+    "Point",
+    "Polygon",
+    "read_line_geometry",
+    "stops_of_ride",
+    "svg_points",
+]
 
 Point = tuple[float, float]
 """Pixels of the image; x to the right, y down."""
@@ -117,6 +124,11 @@ def stops_of_ride(line: Line, departure: int, arrival: int) -> tuple[int, ...]:
         return tuple(nx.shortest_path(line_graph(line), departure, arrival))
     except (nx.NetworkXNoPath, nx.NodeNotFound):
         return ()
+
+
+def svg_points(points: Sequence[Point]) -> str:
+    """Return points as SVG's ``polyline`` and ``polygon`` take them."""
+    return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
 def read_line_geometry(path: Path, network: Network) -> LineGeometry:

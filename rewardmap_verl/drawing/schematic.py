@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 
 from rewardmap_verl.drawing.colors import line_colors
-from rewardmap_verl.drawing.line_geometry import LineGeometry, Point
+from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, svg_points
 from rewardmap_verl.transit.network import Line, Network
 
 __all__ = ["MOST_STOPS", "Schematic", "draw_schematic"]
@@ -50,7 +50,7 @@ class Schematic:
         return {
             "width": self.width,
             "height": self.height,
-            "lines": [[name, color, list(map(_text, ways))] for name, color, ways in self.lines],
+            "lines": [[name, color, [*map(svg_points, ways)]] for name, color, ways in self.lines],
             "stops": [[x, y, stop.name, len(stop.lines)] for stop, (x, y) in stops],
         }
 
@@ -193,7 +193,3 @@ def _moved(
             round(x - aside * across[1] / length, 1),
             round(y + aside * across[0] / length, 1),
         )
-
-
-def _text(way: Sequence[Point]) -> str:
-    return " ".join(f"{x:g},{y:g}" for x, y in way)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rewardmap_verl.drawing.line_geometry import svg_points
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.pictures import write_picture
 from rewardmap_verl.reports.prepared import PreparedData, PreparedMap
@@ -216,7 +217,7 @@ def _names(found: PreparedMap, networks: NetworkCache) -> list[str]:
     _, geometry = networks.get(found)
     if geometry is None:
         return []
-    return [" ".join(f"{x:.1f},{y:.1f}" for x, y in one) for one in geometry.labels if one]
+    return [svg_points(one) for one in geometry.labels if one]
 
 
 def _write_schematic(found: PreparedMap, networks: NetworkCache, folder: Path, number: int) -> bool:

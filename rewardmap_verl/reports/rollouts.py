@@ -11,7 +11,7 @@ from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.logged_rows import is_answer_log, logged_rows
 from rewardmap_verl.rewards.ground_truth import GroundTruth
 from rewardmap_verl.rewards.response_text import last_turn
-from rewardmap_verl.rewards.rows import read_json_lines
+from rewardmap_verl.rewards.rows import dumped_part, read_json_lines
 
 __all__ = ["Rollout", "RolloutGroup", "count_lines", "read_groups"]
 
@@ -112,20 +112,13 @@ def _group(rows: list[Mapping[str, Any]], path: Path) -> RolloutGroup | DataErro
     except (TypeError, ValueError, OverflowError):
         return DataError(path, "step", first.get("step"), "It must be a number.")
     return RolloutGroup(
-        part=_part(first),
+        part=dumped_part(first),
         step=step,
         truth=truth,
         truth_text=str(first.get("gts", "")),
         prompt=str(first.get("input", "")),
         rollouts=tuple(Rollout(row.get("output"), _number(row.get("score"))) for row in rows),
     )
-
-
-def _part(row: Mapping[str, Any]) -> str:
-    """Return train or val; verl dumps the parts of a reward in validation only."""
-    if row.get("part") in ("train", "val"):  # `rewardmap score` writes the parts of every reward
-        return str(row["part"])
-    return "val" if "acc" in row else "train"
 
 
 def _step(value: Any) -> int:

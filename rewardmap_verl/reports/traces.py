@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rewardmap_verl.drawing.line_geometry import LineGeometry, read_line_geometry
+from rewardmap_verl.drawing.line_geometry import LineGeometry, read_line_geometry, svg_points
 from rewardmap_verl.drawing.schematic import Schematic, draw_schematic
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.reports.legs import DrawnLeg, answer_legs, gold_legs
@@ -214,7 +214,7 @@ def _legs(legs: Sequence[DrawnLeg]) -> list[list[Any]]:
             leg.arrival,
             int(leg.real),
             leg.via,
-            " ".join(f"{x:g},{y:g}" for x, y in leg.points),
+            svg_points(leg.points),
         ]
         for leg in legs
     ]

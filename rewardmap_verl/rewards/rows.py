@@ -24,6 +24,7 @@ __all__ = [
     "JsonLine",
     "NetworkFolder",
     "QuestionRow",
+    "dumped_part",
     "read_json_lines",
     "read_prepared",
     "read_row",
@@ -153,6 +154,17 @@ def _unscored(values: object, number: int) -> DataError | None:
     if not isinstance(error := values.get("error"), str):
         return None
     return DataError(f"line {number}", hint=f"`rewardmap score` could not score this row: {error}")
+
+
+def dumped_part(values: Mapping[str, Any]) -> str:
+    """Return whether a dumped answer is from training or validation: train or val.
+
+    verl dumps the parts of a reward in validation only; ``rewardmap score`` writes them always, and
+    the part with them.
+    """
+    if values.get("part") in ("train", "val"):
+        return str(values["part"])
+    return "val" if "acc" in values else "train"
 
 
 def read_row(line: JsonLine, networks: NetworkFolder) -> QuestionRow:

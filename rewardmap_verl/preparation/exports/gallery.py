@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, read_line_geometry
+from rewardmap_verl.drawing.line_geometry import LineGeometry, Point, read_line_geometry, svg_points
 from rewardmap_verl.drawing.schematic import draw_schematic
 from rewardmap_verl.inputs.files import check_file
 from rewardmap_verl.preparation.atomic import write_bytes
@@ -112,7 +112,7 @@ def _map(
         "image": entry.image,
         "stroke": stroke,
         "schematic": drawn.for_page() if drawn else None,
-        "names": [_svg_points(one) for one in tracks.labels if one] if tracks else [],
+        "names": [svg_points(one) for one in tracks.labels if one] if tracks else [],
         "kinds": list(kinds.items()),
         "questions": [
             _question(f"marks-{number}-{i}", record, tracks, stroke)
@@ -150,7 +150,7 @@ def _question(
         "text": record.text,
         "answer": record.answer,
         "marks": name if spots else "",
-        "legs": [{"points": _svg_points(points), "color": color} for points, color in legs],
+        "legs": [{"points": svg_points(points), "color": color} for points, color in legs],
         "spots": spots,
     }
 
@@ -193,8 +193,4 @@ def _spot(stop: Stop, tracks: LineGeometry, stroke: float) -> dict[str, Any]:
     """Return the mark of a stop: a ring, or a frame around a name that a ring would cover."""
     x, y = tracks.stops[stop.index]
     frame = tracks.frame(stop.index, stroke)
-    return {"x": x, "y": y, "name": stop.name, "frame": _svg_points(frame) if frame else ""}
-
-
-def _svg_points(points: Sequence[Point]) -> str:
-    return " ".join(f"{x:g},{y:g}" for x, y in points)
+    return {"x": x, "y": y, "name": stop.name, "frame": svg_points(frame) if frame else ""}
