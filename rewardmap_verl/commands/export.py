@@ -56,6 +56,14 @@ def export(
             "(data.zoom). [default: those of the option zoom]",
         ),
     ] = None,
+    by_parts: Annotated[
+        bool,
+        typer.Option(
+            "--by-parts",
+            help="--reasoning zoom: look through drawn maps part by part, too, and not at each "
+            "stop; for overviews that do not show where a stop is.",
+        ),
+    ] = False,
     push: PushOption = None,
     private: PrivateOption = False,
 ) -> None:
@@ -76,7 +84,7 @@ def export(
     with readable_errors():
         if push is not None and format is not ExportFormat.HUB:
             raise ConfigError("--push", found=format.value, hint="Only the format hub is uploaded.")
-        writer = _trace_writer(format, target, reasoning, zoom or ())
+        writer = _trace_writer(format, target, reasoning, zoom or (), by_parts)
         files: list[object] = [*write_export(folder, format, target, license, writer)]
         if push is not None:
             files.append(push_folder(target, push, "dataset", DATASET_FILES, private))
@@ -85,7 +93,11 @@ def export(
 
 
 def _trace_writer(
-    format: ExportFormat, target: Path, reasoning: Reasoning, settings: Sequence[str]
+    format: ExportFormat,
+    target: Path,
+    reasoning: Reasoning,
+    settings: Sequence[str],
+    by_parts: bool,
 ) -> Writer | None:
     """Return the writer of conversations that reason; ``None`` for the other exports."""
     from rewardmap_verl.zoom.settings import zoom_settings
@@ -102,4 +114,5 @@ def _trace_writer(
         target=target,
         reasoning=reasoning,
         settings=zoom_settings(settings),
+        by_parts=by_parts,
     )

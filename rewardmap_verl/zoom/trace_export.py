@@ -59,6 +59,7 @@ class _Export:
     """Where they will be."""
     reasoning: Reasoning
     settings: ZoomSettings
+    by_parts: bool
     maps: dict[tuple[str, str], _MapContext] = field(default_factory=dict)
 
 
@@ -98,6 +99,7 @@ def export_traces(
     target: Path,
     reasoning: Reasoning,
     settings: ZoomSettings,
+    by_parts: bool = False,
 ) -> list[Path]:
     """Write the conversations of both splits, and the crops that they show.
 
@@ -109,6 +111,8 @@ def export_traces(
         target: Where ``staging`` will be: verl's rows have absolute paths.
         reasoning: What a conversation contains before its answer.
         settings: Budget of the zoom tool; the same as in the run that follows.
+        by_parts: Look through the parts of drawn maps, too, as if the positions of their stops were
+            unknown: for overviews that do not show where a stop is.
 
     Returns:
         The files with conversations.
@@ -116,7 +120,7 @@ def export_traces(
     Raises:
         DataError: There are no originals to zoom into, or the folder has a fault.
     """
-    export = _Export(folder, manifest, staging, target.absolute(), reasoning, settings)
+    export = _Export(folder, manifest, staging, target.absolute(), reasoning, settings, by_parts)
     networks = read_networks(folder, manifest)
     for entry in manifest.maps:
         key = (entry.country, entry.city)
@@ -132,7 +136,7 @@ def _context(export: _Export, entry: MapRecord, network: Network) -> _MapContext
         raise DataError(export.folder, found=entry.image, hint=_NO_ORIGINALS)
     original = inside(export.folder, original_of(entry.image))
     check_file(original)
-    places = read_places(export.folder, entry)
+    places = None if export.by_parts else read_places(export.folder, entry)
     place = TraceMap(original_size(str(original)), places, _unit(export.manifest))
     return _MapContext(network, planner, original, place)
 

@@ -122,6 +122,17 @@ def test_maps_of_others_are_looked_at_part_by_part(foreign: Path, exported: Any)
     assert Counter(len(row["images"]) for row in quarters) == {5: len(quarters)}
 
 
+def test_drawn_maps_can_be_looked_at_part_by_part(drawn: Path, exported: Any) -> None:
+    """For overviews that do not show where a stop is, no box depends on the question."""
+    rows = exported(drawn, "zoom", "--by-parts")
+    asked = [[json.loads(box) for box in BOX.findall("".join(turns(r, "assistant")))] for r in rows]
+    sizes = {(one.width, one.height) for one in read_manifest(drawn).maps}
+    halves = [[box.as_list() for box in parts_of_map(2, *size)] for size in sizes]
+    assert len(asked) > 0 and all(boxes in halves for boxes in asked)
+    for row in rows:
+        assert turns(row, "assistant")[0].startswith("I look at the map part by part.")
+
+
 @pytest.mark.parametrize("legs", [3, [3], [["Line 1", 2]], [[None, [], {}]], "abc"])
 def test_an_annotation_of_another_shape_explains_nothing(legs: Any, drawn: Path) -> None:
     networks = read_networks(drawn, read_manifest(drawn))

@@ -1,0 +1,1 @@
+"""Whether zooming helps the embedded model where the overview is illegible."""
