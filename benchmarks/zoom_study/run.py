@@ -21,13 +21,18 @@ from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
 RESULTS = Path(__file__).parent / "results"
 ARMS = ("zoom", "overview")
 SEEDS = (1, 2, 3)
-TYPES = ("TorF1", "TorF2", "Counting2")
+TYPES = ("Counting2", "TorF1", "TorF2")
+TRAINED = ("Counting2",)
+"""Type of reinforcement learning. The supervised start has seen all types; all are held out."""
+LEFT_OUT = ("TorF1", "TorF2")
 SUPERVISED_STEPS = 300
 """Updates of 16 conversations each."""
 STEPS = 14
 """Updates of reinforcement learning."""
 PROMPTS = 8
 """Prompts of an update, with 8 answers each."""
+RATE = 1e-4
+"""Learning rate of reinforcement learning: a third of the option cpu's, which broke the calls."""
 
 WORLD = (
     *("--size", "pocket", "--seed", "0", "--train-maps", "600", "--test-maps", "40"),
@@ -105,7 +110,9 @@ def overrides(work: Path, arm: str, seed: int) -> list[str]:
         f"data.folder={work / 'data'}",
         f"actor_rollout_ref.model.path={work / f'start-{arm}'}",
         f"data.train_batch_size={PROMPTS}",
-        f"data.curriculum.stages=[{{name:reading,types:[{','.join(TYPES)}],steps:{STEPS}}}]",
+        f"data.curriculum.stages=[{{name:reading,types:[{','.join(TRAINED)}],steps:{STEPS}}}]",
+        f"data.curriculum.leave_out=[{','.join(LEFT_OUT)}]",
+        f"actor_rollout_ref.actor.optim.lr={RATE}",
         "data.curriculum.replay=0",
         f"data.curriculum.seed={seed}",
         f"actor_rollout_ref.rollout.seed={seed}",
