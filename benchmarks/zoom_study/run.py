@@ -25,9 +25,9 @@ TYPES = ("Counting2", "TorF1", "TorF2")
 TRAINED = ("Counting2",)
 """Type of reinforcement learning. The supervised start has seen all types; all are held out."""
 LEFT_OUT = ("TorF1", "TorF2")
-SUPERVISED_STEPS = 300
-"""Updates of 16 conversations each."""
-STEPS = 14
+SUPERVISED_STEPS = (300, 400)
+"""Updates of 16 conversations each; the second part starts where the first has ended."""
+STEPS = 6
 """Updates of reinforcement learning."""
 PROMPTS = 8
 """Prompts of an update, with 8 answers each."""
@@ -78,10 +78,13 @@ def make_starts(work: Path) -> None:
     tool = [word for setting in TOOL for word in ("--zoom", setting)]
     settings = [word for setting in SUPERVISED for word in ("--override", setting)]
     for arm, reasoning in zip(ARMS, (["zoom", "--by-parts", *tool], ["none"]), strict=True):
-        traces, start = work / f"traces-{arm}", work / f"start-{arm}"
+        traces, model = work / f"traces-{arm}", pocket
         command(work, traces, "export", data, "verl", "--reasoning", *reasoning, "--out", traces)
-        rows = ("--traces", traces / "train.parquet", "--steps", SUPERVISED_STEPS)
-        command(work, start, "cold-start", pocket, data, *rows, *settings, "--out", start)
+        for part, steps in enumerate(SUPERVISED_STEPS, 1):
+            start = work / f"start-{arm}-{part}"
+            rows = ("--traces", traces / "train.parquet", "--steps", steps)
+            command(work, start, "cold-start", model, data, *rows, *settings, "--out", start)
+            model = start
 
 
 def command(work: Path, output: Path, *words: object) -> None:
@@ -108,7 +111,7 @@ def overrides(work: Path, arm: str, seed: int) -> list[str]:
         f"+recipe/rewardmap=[{'cpu,zoom_cpu' if arm == 'zoom' else 'cpu'}]",
         *(zoom if arm == "zoom" else ()),
         f"data.folder={work / 'data'}",
-        f"actor_rollout_ref.model.path={work / f'start-{arm}'}",
+        f"actor_rollout_ref.model.path={work / f'start-{arm}-{len(SUPERVISED_STEPS)}'}",
         f"data.train_batch_size={PROMPTS}",
         f"data.curriculum.stages=[{{name:reading,types:[{','.join(TRAINED)}],steps:{STEPS}}}]",
         f"data.curriculum.leave_out=[{','.join(LEFT_OUT)}]",

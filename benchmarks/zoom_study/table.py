@@ -17,6 +17,8 @@ from rewardmap_verl.evaluation.statistics import (
     seed_interval,
 )
 
+PAGE = Path(__file__).parents[2] / "docs" / "zoom.md"
+MARKS = ("<!-- zoom-study:begin -->\n", "<!-- zoom-study:end -->")
 Results = Mapping[tuple[str, int], Mapping[str, Any]]
 """By arm and seed."""
 ALL = "all"
@@ -24,13 +26,25 @@ NAMES = {"zoom": "with the tool", "overview": "without"}
 
 
 def main() -> None:
-    """Print accuracy, differences, and how the runs went."""
+    """Print the tables, and write them into the page if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=RESULTS)
-    found = [json.loads(path.read_text()) for path in parser.parse_args().results.glob("*.json")]
+    parser.add_argument("--write", action="store_true", help=f"also into {PAGE.name}")
+    options = parser.parse_args()
+    text = tables(options.results)
+    print(text)
+    if options.write:
+        before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        PAGE.write_text(before + MARKS[0] + text + MARKS[1] + after, encoding="utf-8")
+
+
+def tables(folder: Path) -> str:
+    """Return the three tables of the results in a folder."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     results = {(one["arm"], one["seed"]): one for one in found}
-    for lines in (accuracy(results), differences(results), runs(results)):
-        print("\n".join(lines), end="\n\n")
+    parts = (accuracy(results), differences(results), runs(results))
+    return "\n".join("\n".join(lines) + "\n" for lines in parts)
 
 
 def samples(results: Results, arm: str, time: str, kind: str) -> dict[int, Sample]:
