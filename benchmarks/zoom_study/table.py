@@ -83,7 +83,7 @@ def differences(results: Results) -> Iterator[str]:
         "RL without: after − before": (("overview", "after"), ("overview", "before")),
     }
     kinds = (*TYPES, ALL)
-    yield "| difference | " + " | ".join(kinds) + " | all, by seed |"
+    yield "| difference | " + " | ".join(kinds) + " | Counting2, by seed |"
     yield "|---|" + "---:|" * (len(kinds) + 1)
     for name, (first, second) in rows.items():
         cells = [
@@ -92,7 +92,7 @@ def differences(results: Results) -> Iterator[str]:
             )
             for kind in kinds
         ]
-        by_seed = ", ".join(f"{100 * one:+.0f}" for one in cells[-1].by_seed) if cells[-1] else ""
+        by_seed = ", ".join(f"{100 * one:+.0f}" for one in cells[0].by_seed) if cells[0] else ""
         yield f"| {name} | " + " | ".join(map(points, cells)) + f" | {by_seed} |"
 
 
