@@ -45,6 +45,7 @@ SEEDS: tuple[tuple[str, int], ...] = (
     ("model configuration", 1000001),
     ("model configuration", 1000223),
     ("adapter settings", 1000079),
+    ("GTFS feed", 3777199746),  # an entry without a name
 )
 """Inputs that once failed: target and seed."""
 

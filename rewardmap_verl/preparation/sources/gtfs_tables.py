@@ -167,7 +167,8 @@ def _members(path: Path) -> list[str]:
                 hint = "Run `git lfs pull` to download the feed."
                 raise DataError(path, found="a Git LFS pointer", hint=hint)
         with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            # Not ZipInfo.is_dir, which fails for a damaged entry without a name.
+            names = [name for name in archive.namelist() if name and not name.endswith("/")]
     except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
         raise DataError(path, found=str(error), hint="It is not a readable zip file.") from error
     except OSError as error:
