@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -295,3 +296,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield started
     started.stop_all()
     assert started.running() == []
+
+
+@pytest.fixture(scope="module")
+def cities(stack: Stack, shared_data: Path) -> Callable[[Collection[str]], Path]:
+    """Copies maps and networks of real cities into a folder that ``prepare local`` reads."""
+
+    def copy(places: Collection[str]) -> Path:
+        folder = stack.folder / "cities"
+        for place in places:
+            for name in (f"maps/{place}.png", f"stations/{place}.json"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(shared_data / name, folder / name)
+        return folder
+
+    return copy

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,11 @@ ANSWER_TOKENS = 64
 
 
 @pytest.fixture(scope="module")
-def data(stack: Any, shared_data: Path, qwen_processor: tuple[Any, Path]) -> dict[str, Any]:
+def data(stack: Any, cities: Any, qwen_processor: tuple[Any, Path]) -> dict[str, Any]:
     """Three real maps prepared with this tokenizer, and the manifest of the folder."""
-    for place in CITIES:
-        for name in (f"maps/{place}.png", f"stations/{place}.json"):
-            (stack.folder / "cities" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(shared_data / name, stack.folder / "cities" / name)
     stack.rewardmap(
-        *("prepare", "local", "--root", "cities", "--size", "tiny", "--test-city", HELD_OUT),
+        *("prepare", "local", "--root", str(cities(CITIES)), "--size", "tiny"),
+        *("--test-city", HELD_OUT),
         *("--tokenizer", str(qwen_processor[1]), "--out", "data"),
     )
     found: dict[str, Any] = json.loads((stack.folder / "data" / "manifest.json").read_text())

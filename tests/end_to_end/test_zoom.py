@@ -7,7 +7,6 @@ forbids the tool.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +32,12 @@ CORRELATION = "training/rollout_actor_probs_pearson_corr"
 
 
 @pytest.fixture(scope="module")
-def folder(stack: Any, shared_data: Path) -> Path:
+def folder(stack: Any, cities: Any) -> Path:
     """Seven real maps with their originals, traces about them, and a model trained on these."""
-    for place in (*CITIES["train"], *CITIES["test"]):
-        for name in (f"maps/{place}.png", f"stations/{place}.json"):
-            (stack.folder / "cities" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(shared_data / name, stack.folder / "cities" / name)
+    root = str(cities((*CITIES["train"], *CITIES["test"])))
     held_out = [word for place in CITIES["test"] for word in ("--test-city", place)]
     stack.rewardmap(
-        *("prepare", "local", "--root", "cities", "--keep-originals", "--size", "tiny"),
+        *("prepare", "local", "--root", root, "--keep-originals", "--size", "tiny"),
         *(*held_out, "--out", "data"),
     )
     settings = [word for setting in ZOOM for word in ("--zoom", setting)]
