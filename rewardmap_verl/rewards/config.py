@@ -59,8 +59,6 @@ class DetailItems(_Settings):
     line: _AtLeastZero = 3.0
     transfer: _AtLeastZero = 1.0
     surplus_leg: _Positive = 5.0
-    missing_leg: _AtLeastZero = 0.0
-    """Deduction for each leg that a wrong route lacks (paper: none)."""
 
     def total(self, legs: int) -> float:
         """Return the total worth of a perfect route with ``legs`` legs (at least 1)."""

@@ -10,8 +10,6 @@ which of its values are kept and why the others are changed. In short:
     destination on a route within the allowed number of legs;
   - a transfer, if both legs name one interchange on such a route.
 
-  With ``missing_leg`` it loses credit for each leg below the required number.
-
   Each step is credited once, however often it is repeated. A wrong route earns nothing if it has
   more legs than allowed or is not a simple path: it stays at a stop, returns to a previous stop,
   departs from the origin again, or continues after the destination. Padding and lists of
@@ -69,7 +67,7 @@ class RouteDetail:
 
     value: float
     items: tuple[CreditItem, ...]
-    """Origin, destination, lines, transfers and, if any, surplus or missing legs."""
+    """Origin, destination, lines, transfers and, if any, surplus legs."""
     surplus: int
     """Number of legs above the allowed number."""
 
@@ -160,16 +158,14 @@ def right_transfers(rides: Sequence[Ride], trip: Trip) -> Mapping[int, int]:
     return found
 
 
-def _partial_credit(
-    rides: Sequence[Ride], legs: int, trip: Trip, values: DetailItems
-) -> list[CreditItem]:
+def _partial_credit(rides: Sequence[Ride], trip: Trip, values: DetailItems) -> list[CreditItem]:
     """Return the items of a wrong route within the allowed number of legs."""
     if not _is_simple_path(rides, trip):
         return _no_credit(trip, values, "the legs are not a simple path")
     first, last = rides[0].departure, rides[-1].arrival
     begins, ends = same_stop(first, trip.origin), same_stop(last, trip.destination)
     lines, transfers = _worths(trip, values)
-    items = [
+    return [
         CreditItem("origin", values.origin * begins, values.origin, _named(first, begins)),
         CreditItem(
             "destination",
@@ -180,11 +176,6 @@ def _partial_credit(
         _steps("lines", len(right_lines(rides, trip)), trip.required, lines),
         _steps("transfers", len(right_transfers(rides, trip)), trip.required - 1, transfers),
     ]
-    missing = trip.required - legs
-    if values.missing_leg and missing > 0:
-        why = f"{missing} fewer than the {trip.required} required"
-        items.append(CreditItem("missing legs", -values.missing_leg * missing, 0.0, why))
-    return items
 
 
 def _named(place: NamedStop, right: bool) -> str:
@@ -217,5 +208,5 @@ def route_detail(
         reason = f"a wrong route of {legs} legs, {trip.allowed} allowed"
         items = _no_credit(trip, config.items, reason)
     else:
-        items = _partial_credit(rides, legs, trip, config.items)
+        items = _partial_credit(rides, trip, config.items)
     return RouteDetail(detail_value(items, right, config), tuple(items), surplus)

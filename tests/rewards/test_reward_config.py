@@ -81,7 +81,6 @@ def test_bounds_follow_the_switches() -> None:
         ({"detail_floor": 8}, "reward.rewardmap.detail_floor"),
         ({"wrong_share": 1}, "reward.rewardmap.wrong_share"),
         ({"items": {"surplus_leg": 0}}, "reward.rewardmap.items.surplus_leg"),
-        ({"items": {"missing_leg": -1}}, "reward.rewardmap.items.missing_leg"),
         ({"items": {"lines": 3}}, "reward.rewardmap.items.lines"),
         ({"items": 3}, "reward.rewardmap.items"),
         ({"map_weights": {"easy": 0}}, "reward.rewardmap.map_weights.easy"),

@@ -128,7 +128,6 @@ def configs(draw: st.DrawFn) -> RewardConfig:
                 line=number(0, 5),
                 transfer=number(0, 5),
                 surplus_leg=number(0.1, 9),
-                missing_leg=number(0, 9),
             ),
             map_weights=MapWeights(easy=number(0.1, 3), middle=number(0.1, 3), hard=number(0.1, 3)),
             question_weights=QuestionWeights(direct=number(0, 2), transfers=number(0, 2)),

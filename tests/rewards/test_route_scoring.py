@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rewardmap_verl.errors import DataError
-from rewardmap_verl.rewards.config import DetailItems, RewardConfig
+from rewardmap_verl.rewards.config import RewardConfig
 from rewardmap_verl.rewards.perfect import write_route
 from rewardmap_verl.rewards.routes import LegText
 from rewardmap_verl.rewards.score import GroundTruth, Score, score_answer
@@ -109,26 +109,6 @@ def test_items_of_a_route_with_two_transfers(
         "lines": round(items[2], 3),
         "transfers": round(items[3], 3),
     }
-
-
-@pytest.mark.parametrize(
-    ("legs", "credit", "missing"),
-    [
-        (GOLD, 13, 0),
-        (GOLD[:2], 8, 1),
-        (("9 Acorn Cedar", "9 Cedar Gate"), 3, 1),
-        (("1 Acorn Gate",), 2, 2),
-    ],
-)
-def test_missing_legs_can_cost_credit(
-    town: Network, legs: tuple[str, ...], credit: float, missing: int
-) -> None:
-    for cost in (0, 2):
-        config = RewardConfig(items=DetailItems(missing_leg=cost))
-        score = score_answer(answer(*legs), truth("Acorn", "Gate", 2), town, config)
-        left = max(0, min(credit, credit - cost * missing))  # never below the floor
-        right = legs == GOLD
-        assert score.detail == pytest.approx(min(10 * left / 13, 10 if right else 8))
 
 
 @pytest.mark.parametrize(
