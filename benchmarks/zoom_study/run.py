@@ -1,6 +1,7 @@
 """Run the zoom study from scratch: maps, two supervised starts, and RL with and without the tool.
 
-``python -m benchmarks.zoom_study.run WORK`` skips what exists, so it continues after a break.
+``python -m benchmarks.zoom_study.run WORK`` writes ``WORK/results``. It skips what exists, so after
+a break it continues with the first unfinished run.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Any
 from benchmarks.evidence.subprocesses import rewardmap_command, run_subprocess
 from rewardmap_verl.curriculum.groups import Group, group_metrics
 from rewardmap_verl.curriculum.record import RECORD_NAME, read_record
+from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
 
-RESULTS = Path(__file__).parent / "results"
 ARMS = ("zoom", "overview")
 SEEDS = (1, 2, 3)
 TYPES = ("Counting2", "TorF1", "TorF2")
 TRAINED = ("Counting2",)
 """Type of reinforcement learning. The supervised start has seen all types; all are held out."""
-LEFT_OUT = ("TorF1", "TorF2")
+LEFT_OUT = tuple(kind for kind in TYPES if kind not in TRAINED)
 SUPERVISED_STEPS = (300, 400)
 """Updates of 16 conversations each; the second part starts where the first has ended."""
 STEPS = 6
@@ -54,20 +55,21 @@ def main() -> None:
     """Run what is missing, seed by seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path, help="folder for maps, models and runs")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     options = parser.parse_args()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
+    results = work / "results"
+    results.mkdir(exist_ok=True)
     make_starts(work)
     for seed in options.seeds:
         for arm in options.arms:
-            result = options.out / f"{arm}-{seed}.json"
+            result = results / f"{arm}-{seed}.json"
             if not result.exists():
                 seconds = train(work, arm, seed)
-                options.out.mkdir(parents=True, exist_ok=True)
-                result.write_text(json.dumps(collect(work, arm, seed, seconds)) + "\n")
+                content = json.dumps(collect(work, arm, seed, seconds)) + "\n"
+                write_bytes(result, content.encode())
 
 
 def make_starts(work: Path) -> None:
@@ -95,7 +97,8 @@ def command(work: Path, output: Path, *words: object) -> None:
 
 
 def train(work: Path, arm: str, seed: int) -> float:
-    """Train one arm with one seed; return the seconds it took."""
+    """Train one arm with one seed from the first step; return the seconds it took."""
+    remove_folder(work / f"run-{arm}-{seed}")
     print(f"training {arm}, seed {seed}", flush=True)
     words = [sys.executable, "-m", "verl.trainer.main_ppo", *overrides(work, arm, seed)]
     log = work / f"run-{arm}-{seed}.log"

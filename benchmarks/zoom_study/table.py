@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.zoom_study.run import ARMS, RESULTS, TYPES
+from benchmarks.zoom_study.run import ARMS, TYPES
 from rewardmap_verl.evaluation.statistics import (
     Sample,
     SeedInterval,
@@ -17,6 +17,7 @@ from rewardmap_verl.evaluation.statistics import (
     seed_interval,
 )
 
+RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[2] / "docs" / "zoom.md"
 MARKS = ("<!-- zoom-study:begin -->\n", "<!-- zoom-study:end -->")
 Results = Mapping[tuple[str, int], Mapping[str, Any]]

@@ -84,6 +84,9 @@ def export(
     with readable_errors():
         if push is not None and format is not ExportFormat.HUB:
             raise ConfigError("--push", found=format.value, hint="Only the format hub is uploaded.")
+        if reasoning is not Reasoning.ZOOM and (zoom or by_parts):
+            option, found = ("--zoom", zoom[0]) if zoom else ("--by-parts", reasoning.value)
+            raise ConfigError(option, found=found, hint="It needs --reasoning zoom.")
         writer = _trace_writer(format, target, reasoning, zoom or (), by_parts)
         files: list[object] = [*write_export(folder, format, target, license, writer)]
         if push is not None:

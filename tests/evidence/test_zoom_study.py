@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.zoom_study.run import RESULTS
-from benchmarks.zoom_study.table import MARKS, PAGE, tables
+from benchmarks.zoom_study.table import MARKS, PAGE, RESULTS, tables
 
 
 def test_the_page_has_the_tables_of_the_results() -> None:

@@ -664,6 +664,16 @@ def test_one_table_twice(tmp_path: Path) -> None:
         network_of_feed(Feed(path), "gtfs", "feed")
 
 
+def test_a_zip_entry_without_a_name(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "feed.zip", tables())
+    expected = names(network_of_feed(Feed(path), "gtfs", "feed").network)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("?"), "nothing")
+        archive.getinfo("?").filename = ""
+    assert "" in zipfile.ZipFile(path).namelist()
+    assert names(network_of_feed(Feed(path), "gtfs", "feed").network) == expected
+
+
 def test_a_git_lfs_pointer(tmp_path: Path) -> None:
     path = tmp_path / "feed.zip"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")

@@ -37,7 +37,8 @@ def exported(
 
     def export(folder: Path, reasoning: str, *more: str) -> list[dict[str, Any]]:
         target = tmp_path_factory.mktemp("export") / "traces"
-        words = ("--reasoning", reasoning, *ZOOM, *more, "--out", target)
+        settings = ZOOM if reasoning == "zoom" else ()
+        words = ("--reasoning", reasoning, *settings, *more, "--out", target)
         rewardmap("export", folder, "verl", *words)
         rows: list[dict[str, Any]] = pq.read_table(target / "train.parquet").to_pylist()
         return rows
@@ -174,6 +175,9 @@ def test_what_cannot_be_exported_is_said(
     out = ("--out", tmp_path / "none")
     said = rewardmap("export", drawn, "hub", "--reasoning", "text", *out, fails=True).output
     assert "sharegpt and verl" in said
+    for words in (("--zoom", "max_calls=2"), ("--by-parts",)):
+        said = rewardmap("export", drawn, "verl", "--reasoning", "text", *words, *out, fails=True)
+        assert words[0] in said.output and "It needs --reasoning zoom." in said.output
     words = ("--reasoning", "zoom", "--zoom", "max_call=2", *out)
     assert "max_calls" in rewardmap("export", drawn, "verl", *words, fails=True).output
     plain = tmp_path / "plain"
