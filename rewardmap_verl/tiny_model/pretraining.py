@@ -18,7 +18,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rewardmap_verl.drawing.pocket_map import draw_pocket_map
 from rewardmap_verl.errors import ConfigError
@@ -46,9 +46,6 @@ from rewardmap_verl.tiny_model.reading_score import evaluate_reading
 from rewardmap_verl.tiny_model.reading_tasks import map_tasks, place_words
 from rewardmap_verl.tiny_model.vision_pretraining import Example, TokenLabel, pretrain_vision
 from rewardmap_verl.transit.placement import PlacedNetwork
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["pretrain"]
 
