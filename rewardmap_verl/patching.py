@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from typing import Any
+
+import wrapt
 
 __all__ = ["Patch", "PatchError", "Platform", "applied_patches", "apply", "signature_of"]
 
@@ -53,6 +56,9 @@ class Patch:
     seen_in: str
     """The versions in which the fault was seen."""
     platform: Platform = Platform.EVERY
+    on_import: bool = False
+    """Whether to wait until the process imports the target's module. For a module that loads vLLM,
+    which most processes do not need."""
 
     @property
     def module(self) -> str:
@@ -72,8 +78,13 @@ def apply(patch: Patch) -> None:
     plugins early enough for that.
 
     Raises:
-        PatchError: The target does not exist, or has another signature than declared.
+        PatchError: The target does not exist, or has another signature than declared. With
+            ``on_import``, the import of the module raises it.
     """
+    module = patch.target.partition(":")[0]
+    if patch.on_import and module not in sys.modules:
+        wrapt.register_post_import_hook(lambda _module: apply(patch), module)
+        return
     owner, name = find_owner(patch)
     current = getattr(owner, name)
     known = _applied.get(patch.target)

@@ -163,7 +163,46 @@ class PretrainSettings(BaseModel):
                 "two transfers": 0.06,
             },
         ),
+        Phase(
+            name="crossings",
+            steps=2400,
+            learning_rate=1.5e-3,
+            shares={
+                "stop": 0.05,
+                "pair": 0.09,
+                "place": 0.02,
+                "meeting": 0.04,
+                "interchange": 0.5,
+                "TorF1": 0.1,
+                "TorF2": 0.06,
+                "Counting1": 0.05,
+                "Counting2": 0.04,
+                "Counting3": 0.05,
+            },
+        ),
+        Phase(
+            name="routes",
+            steps=100,
+            learning_rate=1.5e-3,
+            final=0.1,
+            shares={
+                "stop": 0.08,
+                "pair": 0.06,
+                "place": 0.02,
+                "meeting": 0.04,
+                "interchange": 0.2,
+                "TorF1": 0.03,
+                "TorF2": 0.03,
+                "Counting1": 0.02,
+                "Counting2": 0.04,
+                "Counting3": 0.04,
+                "direct trip": 0.12,
+                "one transfer": 0.24,
+                "two transfers": 0.08,
+            },
+        ),
     )
     """Phases of the language model. A mixture of all types does not teach true/false questions:
-    after 2,000 steps they were at chance, so two phases ask little else. Trips come last and are
-    few, so that planning is rare when RL begins."""
+    after 2,000 steps they were at chance, so two phases ask little else. Where two lines meet is
+    learned last and suddenly, between steps 700 and 1,500 of a phase that asks little else. Trips
+    come last and are few, so that planning is rare when RL begins."""

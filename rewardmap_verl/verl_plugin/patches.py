@@ -6,7 +6,13 @@ from collections.abc import Iterable
 
 from rewardmap_verl.cpu.patches import CPU_PATCHES
 from rewardmap_verl.patching import Patch, Platform
-from rewardmap_verl.verl_plugin import frozen_tower, position_ids, single_machine, tcp_store
+from rewardmap_verl.verl_plugin import (
+    frozen_tower,
+    position_ids,
+    single_machine,
+    tcp_store,
+    weight_socket,
+)
 
 __all__ = ["ALL_PATCHES", "EVERY_PLATFORM", "markdown_table"]
 
@@ -14,8 +20,10 @@ EVERY_PLATFORM: tuple[Patch, ...] = (
     position_ids.PATCH,
     frozen_tower.PATCH,
     tcp_store.PATCH,
+    *weight_socket.PATCHES,
 )
-"""Patches that verl's processes apply on every platform; vLLM's processes apply the last one."""
+"""Patches that verl's processes apply on every platform. vLLM's processes apply that of
+``tcp_store``, and import verl for the others."""
 
 ALL_PATCHES: tuple[Patch, ...] = (*EVERY_PLATFORM, single_machine.PATCH, *CPU_PATCHES)
 """All patches. That of a run on one machine is applied by its Hydra callback."""
