@@ -82,7 +82,9 @@ $(DATA)/manifest.json: | $(INSTALLED)
 	@$(MAKE) --no-print-directory prep-data ARGS=
 
 # The pretrained model in the package reads pocket maps. For other maps a model is built and taught the answer formats.
+OPTIONS := --option cpu
 ifeq ($(DATA),data/synthetic)
+OPTIONS += --option pocket
 $(RUN)/model/config.json: | $(DATA)/manifest.json
 	rewardmap pocket-model --out '$(RUN)/model'
 else
@@ -95,7 +97,7 @@ endif
 
 .PHONY: train
 train: $(INSTALLED) $(RUN)/model/config.json ## Train the embedded model on a CPU through all stages; run again to resume.
-	rewardmap train --data '$(DATA)' --option cpu --model '$(RUN)/model' --out '$(RUN)' $(ARGS)
+	rewardmap train --data '$(DATA)' $(OPTIONS) --model '$(RUN)/model' --out '$(RUN)' $(ARGS)
 
 .PHONY: merge
 merge: $(INSTALLED) ## Merge the latest checkpoint of RUN into a Hugging Face model, RUN/merged.

@@ -37,13 +37,19 @@ from rewardmap_verl.tiny_model.pretraining_maps import (
     NETWORKS,
     STYLE,
     MapPool,
+    blank_map,
     pretraining_map,
     see_maps,
     tasks_by_kind,
 )
 from rewardmap_verl.tiny_model.pretraining_settings import Phase, PretrainSettings
 from rewardmap_verl.tiny_model.reading_score import evaluate_reading
-from rewardmap_verl.tiny_model.reading_tasks import map_tasks, place_words
+from rewardmap_verl.tiny_model.reading_tasks import (
+    ROUTE_FORM,
+    map_tasks,
+    place_words,
+    route_form_task,
+)
 from rewardmap_verl.tiny_model.vision_pretraining import Example, TokenLabel, pretrain_vision
 from rewardmap_verl.transit.placement import PlacedNetwork
 
@@ -64,6 +70,8 @@ _WARM_UP: Final = 50
 _MICRO_BATCHES: Final = 3
 """Parts of a batch by length, so that short sequences are not padded to the longest."""
 _MAPS_AT_ONCE: Final = 100
+_BLANK: Final = -1
+"""Index of the blank map among the visual tokens of all maps."""
 _CHECKPOINT: Final = 100
 """Steps between checkpoints."""
 
@@ -179,7 +187,10 @@ class _LanguageRun:
         self._pool = self._read_pool()
 
     def _read_pool(self) -> MapPool:
-        """Return all training maps; their visual tokens are computed once per run."""
+        """Return all training maps and, last, a blank one.
+
+        Their visual tokens are computed once per run.
+        """
         import torch
 
         path, count = self._work / "seen.pt", self._settings.maps
@@ -193,7 +204,8 @@ class _LanguageRun:
             self._report("maps", indices[-1] + 1, count, math.nan)
         if parts:
             _save(torch.cat(parts), path)
-        return MapPool(tasks, torch.load(path, weights_only=True))
+        seen = torch.load(path, weights_only=True)
+        return MapPool(tasks, torch.cat([seen, self._reader.see([blank_map()])]))
 
     def train(self, phase: Phase) -> list[dict[str, float | str]]:
         """Train a phase from its last checkpoint on; return its loss curve."""
@@ -222,8 +234,9 @@ class _LanguageRun:
         chosen: list[tuple[int, Encoded]] = []
         while len(chosen) < self._settings.batch:
             index, kind = rng.randrange(len(self._pool.tasks)), rng.choices(kinds, shares)[0]
-            found = self._pool.tasks[index].get(kind)
-            if found:
+            if kind == ROUTE_FORM:
+                chosen.append((_BLANK, self._reader.encode(route_form_task(rng))))
+            elif found := self._pool.tasks[index].get(kind):
                 chosen.append((index, self._reader.encode(rng.choice(found))))
         return sorted(chosen, key=lambda pair: len(pair[1]))
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from PIL import Image
+
 from rewardmap_verl.drawing.pocket_map import PocketStyle, draw_pocket_map
 from rewardmap_verl.tiny_model.map_reader import MapReader
 from rewardmap_verl.tiny_model.pretraining_settings import PretrainSettings
@@ -26,6 +28,7 @@ __all__ = [
     "NETWORKS",
     "STYLE",
     "MapPool",
+    "blank_map",
     "held_out_maps",
     "pretraining_map",
     "see_maps",
@@ -62,6 +65,12 @@ def tasks_by_kind(placed: PlacedNetwork, seed: int) -> dict[str, list[Task]]:
 def see_maps(reader: MapReader, networks: Sequence[PlacedNetwork]) -> torch.Tensor:
     """Draw maps and return their visual tokens (maps, tokens, width)."""
     return reader.see([draw_pocket_map(placed, STYLE).image for placed in networks])
+
+
+def blank_map() -> Image.Image:
+    """Return a white picture of the size of the maps."""
+    size = (NETWORKS.width * STYLE.cell, NETWORKS.height * STYLE.cell)
+    return Image.new("RGB", size, "white")
 
 
 def pretraining_map(settings: PretrainSettings, index: int) -> PlacedNetwork:

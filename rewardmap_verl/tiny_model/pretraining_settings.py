@@ -21,7 +21,7 @@ class Phase(BaseModel):
     final: float = Field(default=0.05, ge=0, le=1)
     """Fraction of the learning rate that remains at the end."""
     shares: Mapping[str, float]
-    """Relative number of tasks of each kind (``reading_tasks.KINDS``)."""
+    """Relative number of tasks of each kind (``reading_tasks.KINDS`` and ``ROUTE_FORM``)."""
 
 
 class PretrainSettings(BaseModel):
@@ -181,28 +181,71 @@ class PretrainSettings(BaseModel):
             },
         ),
         Phase(
-            name="routes",
-            steps=100,
+            name="form",
+            steps=150,
             learning_rate=1.5e-3,
             final=0.1,
             shares={
-                "stop": 0.08,
+                "form": 0.35,
+                "stop": 0.06,
                 "pair": 0.06,
                 "place": 0.02,
-                "meeting": 0.04,
                 "interchange": 0.2,
-                "TorF1": 0.03,
-                "TorF2": 0.03,
-                "Counting1": 0.02,
+                "meeting": 0.04,
+                "TorF1": 0.1,
+                "TorF2": 0.06,
                 "Counting2": 0.04,
                 "Counting3": 0.04,
-                "direct trip": 0.12,
-                "one transfer": 0.24,
-                "two transfers": 0.08,
+                "Counting1": 0.03,
+            },
+        ),
+        Phase(
+            name="routes",
+            steps=60,
+            learning_rate=1e-3,
+            final=0.1,
+            shares={
+                "form": 0.2,
+                "stop": 0.06,
+                "pair": 0.06,
+                "place": 0.02,
+                "interchange": 0.15,
+                "meeting": 0.04,
+                "TorF1": 0.06,
+                "TorF2": 0.04,
+                "Counting2": 0.04,
+                "Counting3": 0.04,
+                "Counting1": 0.02,
+                "direct trip": 0.09,
+                "one transfer": 0.12,
+                "two transfers": 0.06,
+            },
+        ),
+        Phase(
+            name="routes2",
+            steps=90,
+            learning_rate=1.2e-3,
+            final=0.1,
+            shares={
+                "form": 0.15,
+                "stop": 0.06,
+                "pair": 0.06,
+                "place": 0.02,
+                "interchange": 0.15,
+                "meeting": 0.04,
+                "TorF1": 0.06,
+                "TorF2": 0.04,
+                "Counting2": 0.04,
+                "Counting3": 0.04,
+                "Counting1": 0.02,
+                "direct trip": 0.09,
+                "one transfer": 0.18,
+                "two transfers": 0.1,
             },
         ),
     )
     """Phases of the language model. A mixture of all types does not teach true/false questions:
     after 2,000 steps they were at chance, so two phases ask little else. Where two lines meet is
-    learned last and suddenly, between steps 700 and 1,500 of a phase that asks little else. Trips
-    come last and are few, so that planning is rare when RL begins."""
+    learned last and suddenly, between steps 700 and 1,500 of a phase that asks little else. The
+    form of a route is learned on blank maps. Trips come last and are few, so that planning is rare
+    when RL begins."""

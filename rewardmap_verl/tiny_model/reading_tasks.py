@@ -1,7 +1,8 @@
 """What the embedded model is pretrained on: reading a map, and the questions of training.
 
 A task is a question about one map with its exact answer. Reading tasks ask for everything that the
-map shows; they name no route.
+map shows; they name no route. The form of a route is learned on a blank map, where nothing but the
+form can be learned.
 """
 
 from __future__ import annotations
@@ -14,11 +15,22 @@ from typing import Final
 
 from rewardmap_verl.questions.sampling import Quotas, generate_questions
 from rewardmap_verl.questions.types import QuestionType
-from rewardmap_verl.questions.wording import gold_answer
+from rewardmap_verl.questions.wording import gold_answer, planning_text, route_text
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
+from rewardmap_verl.transit.synthesis.palette import PALETTE
+from rewardmap_verl.transit.synthesis.pocket_networks import STOP_NAMES
 
-__all__ = ["KINDS", "Task", "interchange_tasks", "map_tasks", "pair_tasks", "place_words"]
+__all__ = [
+    "KINDS",
+    "ROUTE_FORM",
+    "Task",
+    "interchange_tasks",
+    "map_tasks",
+    "pair_tasks",
+    "place_words",
+    "route_form_task",
+]
 
 QUESTIONS: Final = Quotas(3, 3, 4, 3, 1, 8, forms=("short",))
 """Questions about each map."""
@@ -40,7 +52,16 @@ KINDS: Final = (
     *("TorF1", "TorF2", "Counting1", "Counting2", "Counting3"),
     *TRIPS,
 )
-"""All kinds of tasks: seven of reading, then questions by type."""
+"""All kinds of tasks about a map: seven of reading, then questions by type."""
+
+ROUTE_FORM: Final = "form"
+"""Kind of the tasks about a blank map: routes of random stops and lines."""
+
+_COLORS: Final = 8
+"""Colors of the lines of pocket maps."""
+
+_LEGS: Final = {1: 5, 2: 4, 3: 1}
+"""Relative number of routes of each number of legs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +105,23 @@ def interchange_tasks(placed: PlacedNetwork) -> list[Task]:
         for task in _meetings(placed.network)
         if task.answer != _NO_STOP
     ]
+
+
+def route_form_task(rng: random.Random) -> Task:
+    """Ask for a route on a blank map; the answer has random stops and lines.
+
+    It begins and ends at the stops of the question, and each leg departs where the previous one
+    arrived. So it teaches the form of a route, and nothing about planning.
+    """
+    legs = rng.choices(tuple(_LEGS), tuple(_LEGS.values()))[0]
+    stops = rng.sample(STOP_NAMES, legs + 1)
+    lines = rng.sample(sorted(f"{color} Line" for color, _ in PALETTE[:_COLORS]), legs)
+    route = [
+        {"route_name": line, "departure_stop": departure, "arrival_stop": arrival}
+        for line, departure, arrival in zip(lines, stops[:-1], stops[1:], strict=True)
+    ]
+    question = planning_text(stops[0], stops[-1], "short", brief=True)
+    return Task(ROUTE_FORM, question, route_text(route, "short"))
 
 
 def place_words(cell: GridPoint) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,13 @@ from rewardmap_verl.tiny_model.pocket_model import RECORD, copy_pocket_model, re
 from rewardmap_verl.tiny_model.pretraining import pretrain
 from rewardmap_verl.tiny_model.pretraining_settings import Phase, PretrainSettings
 from rewardmap_verl.tiny_model.reading_score import evaluate_reading
-from rewardmap_verl.tiny_model.reading_tasks import KINDS, Task, map_tasks
+from rewardmap_verl.tiny_model.reading_tasks import (
+    KINDS,
+    ROUTE_FORM,
+    Task,
+    map_tasks,
+    route_form_task,
+)
 from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
 
 PHASES = tuple(
@@ -90,6 +98,20 @@ def test_tasks_name_everything_on_the_map() -> None:
     )
     assert {task.kind for task in tasks} <= set(KINDS)
     assert map_tasks(placed, 1) == tasks
+
+
+def test_the_form_of_a_route_is_learned_on_a_blank_map(tmp_path: Path) -> None:
+    tasks = [route_form_task(random.Random(i)) for i in range(50)]
+    assert tasks == [route_form_task(random.Random(i)) for i in range(50)]
+    for task in tasks:
+        first, last = re.search(r"from (\w+) to (\w+)\?", task.question).groups()  # type: ignore[union-attr]
+        departures = re.findall("Departure Stop: (.*)", task.answer)
+        arrivals = re.findall("Arrival Stop: (.*)", task.answer)
+        assert [*departures, last] == [first, *arrivals]
+    assert len({task.answer.count("Route Name") for task in tasks}) == 3
+    only_form = Phase(name="form", steps=1, learning_rate=1e-3, shares={ROUTE_FORM: 1})
+    model = pretrain(tmp_path / "model", SETTINGS.model_copy(update={"phases": (only_form,)}))
+    assert [point["phase"] for point in read_record(model)["curve"]] == ["form"]
 
 
 def test_the_packaged_model_reads_new_maps_as_its_record_says(tmp_path: Path) -> None:
