@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.evidence.protocol import SEED, STEPS, Arm, Budget, Protocol, StageShare, stage_steps
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.tiny_model.pocket_model import weights_digest
 
 __all__ = ["Study", "Trial", "digest"]
 
@@ -220,6 +221,7 @@ class Study:
         values = self.protocol.model_dump(mode="json", by_alias=True)
         return {
             "data": data,
+            "pretrained": weights_digest(),
             **{name: values[name] for name in ("world", "model", "training", "stages")},
             "arm": {
                 name: value for name, value in values["arms"][trial.arm].items() if name != "title"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from importlib.resources import as_file, files
@@ -11,7 +12,7 @@ from typing import Any, Final
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import disk_errors, staging_folder
 
-__all__ = ["RECORD", "copy_pocket_model", "read_record"]
+__all__ = ["RECORD", "copy_pocket_model", "read_record", "weights_digest"]
 
 RECORD: Final = "pretraining.json"
 """Settings, loss curves and held-out results of a pretraining, in the model folder."""
@@ -41,3 +42,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Return the record of a pretrained model folder."""
     record: dict[str, Any] = json.loads((folder / RECORD).read_text())
     return record
+
+
+def weights_digest() -> str:
+    """Return the SHA-256 of the packaged weights, to tell versions of the model apart."""
+    return hashlib.sha256(_PACKAGED.joinpath("model.safetensors").read_bytes()).hexdigest()
