@@ -16,13 +16,16 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
+from typer.testing import CliRunner
 
+from rewardmap_verl.commands.main import app
 from rewardmap_verl.curriculum.config import CurriculumConfig, read_curriculum
 from rewardmap_verl.preflight.callback import examine
 from rewardmap_verl.preflight.checks import attention
 from rewardmap_verl.preflight.checks.model import is_local
 from rewardmap_verl.preflight.checks.values import rollout_counts
 from rewardmap_verl.rewards.config import RewardConfig
+from rewardmap_verl.tiny_model.pocket_model import copy_pocket_model
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes" / "recipe"
 OPTIONS = sorted(path.stem for path in (RECIPES / "rewardmap").glob("*.yaml"))
@@ -424,3 +427,20 @@ class OneOfEach(yaml.SafeLoader):
         keys = [self.construct_object(key) for key, _ in node.value]
         assert len(keys) == len(set(keys)), f"twice: {sorted(keys)} {node.start_mark}"
         return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_curriculum_of_the_embedded_run_fits_its_maps(
+    seed: int, hydra: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option filters by transfers, and a value that no row has is an error."""
+    folder = tmp_path / "synthetic"
+    words = ["prepare", "synthetic", "--out", str(folder), "--seed", str(seed)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    config = composed(["cpu", "pocket"])
+    OmegaConf.set_struct(config, False)
+    config.data.folder = str(folder)
+    config.actor_rollout_ref.model.path = str(copy_pocket_model(tmp_path / "model"))
+    config.trainer.default_local_dir = str(tmp_path)
+    assert [str(one) for one in examine(config)] == []
