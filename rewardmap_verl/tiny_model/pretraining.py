@@ -3,8 +3,9 @@
 RewardMap starts from a model that reads. Its small counterpart is pretrained on pocket maps drawn
 for this purpose, none of which a prepared folder contains: first the vision tower
 (``rewardmap_verl.tiny_model.vision_pretraining``), then the language model, which writes down what
-maps show and answers perception questions, and last a short phase with some questions of every
-type. Routes are a small part of it, so planning is left to reinforcement learning.
+maps show and answers perception questions. It learns the form of a route on a blank map, and last
+come short phases with some questions of every type. Routes are a small part of them, so planning is
+left to reinforcement learning.
 
 A run that is interrupted continues at its last checkpoint. Everything random is a function of the
 seed and the step; with one thread and the same libraries the weights are the same bytes.
