@@ -19,7 +19,7 @@ from rewardmap_verl.questions.wording import gold_answer, planning_text, route_t
 from rewardmap_verl.transit.network import Network
 from rewardmap_verl.transit.placement import GridPoint, PlacedNetwork
 from rewardmap_verl.transit.synthesis.palette import PALETTE
-from rewardmap_verl.transit.synthesis.pocket_networks import STOP_NAMES
+from rewardmap_verl.transit.synthesis.pocket_networks import STOP_NAMES, PocketSettings
 
 __all__ = [
     "KINDS",
@@ -56,9 +56,6 @@ KINDS: Final = (
 
 ROUTE_FORM: Final = "form"
 """Kind of the tasks about a blank map: routes of random stops and lines."""
-
-_COLORS: Final = 8
-"""Colors of the lines of pocket maps."""
 
 _LEGS: Final = {1: 5, 2: 4, 3: 1}
 """Relative number of routes of each number of legs."""
@@ -115,7 +112,9 @@ def route_form_task(rng: random.Random) -> Task:
     """
     legs = rng.choices(tuple(_LEGS), tuple(_LEGS.values()))[0]
     stops = rng.sample(STOP_NAMES, legs + 1)
-    lines = rng.sample(sorted(f"{color} Line" for color, _ in PALETTE[:_COLORS]), legs)
+    lines = rng.sample(
+        sorted(f"{color} Line" for color, _ in PALETTE[: PocketSettings().colors]), legs
+    )
     route = [
         {"route_name": line, "departure_stop": departure, "arrival_stop": arrival}
         for line, departure, arrival in zip(lines, stops[:-1], stops[1:], strict=True)

@@ -54,12 +54,7 @@ def composed_example(name: str) -> DictConfig:
     return compose("ppo_trainer", words, return_hydra_config=True)
 
 
-COMBINED = [
-    "lora,one_gpu",
-    "qwen2_5_vl_3b,one_gpu",
-    "cpu,zoom_cpu",
-    "lora,one_gpu,zoom",
-]
+COMBINED = ["lora,one_gpu", "qwen2_5_vl_3b,one_gpu", "cpu,zoom_cpu", "lora,one_gpu,zoom"]
 ALONE = [name for name in OPTIONS if name not in ("one_gpu", "zoom_cpu", "pocket")]
 """Options that work without another: the 7B model does not fit on one GPU, and the embedded model's
 zoom tool and curriculum need the option cpu."""

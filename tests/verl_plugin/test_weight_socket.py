@@ -43,12 +43,12 @@ print(first, second)
 """
 
 
-def received(tmp_path: Path, disabled: str, seconds: int) -> str:
+def received(tmp_path: Path, imports: str, seconds: int) -> str:
     done = subprocess.run(
         [
             sys.executable,
             "-c",
-            PROGRAM.replace("import verl\n", disabled),
+            PROGRAM.replace("import verl\n", imports),
             f"ipc://{tmp_path}/job.sock",
             str(seconds),
         ],
@@ -69,10 +69,11 @@ def test_stock_verl_mixes_the_runs_up(tmp_path: Path) -> None:
     """When this fails, verl keeps the runs apart and the patches can go."""
     stock = (
         "from rewardmap_verl.verl_plugin import patches\n"
-        "patches.EVERY_PLATFORM = patches.EVERY_PLATFORM[:-2]\n"
+        "patches.EVERY_PLATFORM = [one for one in patches.EVERY_PLATFORM if not one.on_import]\n"
         "import verl\n"
     )
-    assert received(tmp_path, stock, 5) != "[1.0] [2.0]"
+    # The second run has taken the socket, so one receiver, of either run, has its weights.
+    assert received(tmp_path, stock, 5) in ("[2.0] []", "[] [2.0]")
 
 
 def test_sockets_are_told_apart_by_the_raylet() -> None:
