@@ -46,9 +46,12 @@ from rewardmap_verl.tiny_model.pretraining_maps import (
 from rewardmap_verl.tiny_model.pretraining_settings import Phase, PretrainSettings
 from rewardmap_verl.tiny_model.reading_score import evaluate_reading
 from rewardmap_verl.tiny_model.reading_tasks import (
+    RIDE,
     ROUTE_FORM,
+    Task,
     map_tasks,
     place_words,
+    ride_task,
     route_form_task,
 )
 from rewardmap_verl.tiny_model.vision_pretraining import Example, TokenLabel, pretrain_vision
@@ -231,15 +234,24 @@ class _LanguageRun:
     def _batch(self, phase: Phase, step: int) -> list[tuple[int, Encoded]]:
         """Return (map, task) pairs, the shortest first; a function of seed, phase and step."""
         rng = random.Random(f"{self._settings.seed}/{phase.name}/{step}")
-        kinds, shares = zip(*phase.shares.items(), strict=True)
         chosen: list[tuple[int, Encoded]] = []
         while len(chosen) < self._settings.batch:
-            index, kind = rng.randrange(len(self._pool.tasks)), rng.choices(kinds, shares)[0]
-            if kind == ROUTE_FORM:
-                chosen.append((_BLANK, self._reader.encode(route_form_task(rng))))
-            elif found := self._pool.tasks[index].get(kind):
-                chosen.append((index, self._reader.encode(rng.choice(found))))
+            if drawn := self._draw(phase, rng):
+                index, task = drawn
+                chosen.append((index, self._reader.encode(task)))
         return sorted(chosen, key=lambda pair: len(pair[1]))
+
+    def _draw(self, phase: Phase, rng: random.Random) -> tuple[int, Task] | None:
+        """Return a map and a task about it, or nothing if the map has no task of the kind."""
+        kinds, shares = zip(*phase.shares.items(), strict=True)
+        index, kind = rng.randrange(len(self._pool.tasks)), rng.choices(kinds, shares)[0]
+        if kind in (ROUTE_FORM, RIDE):
+            legs = rng.choices(range(1, len(phase.legs) + 1), phase.legs)[0]
+            if kind == ROUTE_FORM:
+                return _BLANK, route_form_task(rng, legs)
+            return index, ride_task(pretraining_map(self._settings, index).network, rng, legs)
+        found = self._pool.tasks[index].get(kind)
+        return (index, rng.choice(found)) if found else None
 
     def _update(self, batch: Sequence[tuple[int, Encoded]], optimizer: Any) -> float:
         import torch

@@ -21,7 +21,9 @@ class Phase(BaseModel):
     final: float = Field(default=0.05, ge=0, le=1)
     """Fraction of the learning rate that remains at the end."""
     shares: Mapping[str, float]
-    """Relative number of tasks of each kind (``reading_tasks.KINDS`` and ``ROUTE_FORM``)."""
+    """Relative number of tasks of each kind (``reading_tasks.KINDS``, ``ROUTE_FORM``, ``RIDE``)."""
+    legs: tuple[float, ...] = (5, 4, 1)
+    """Relative number of tasks of the kinds ``ROUTE_FORM`` and ``RIDE`` with 1, 2, … legs."""
 
 
 class PretrainSettings(BaseModel):
@@ -243,9 +245,69 @@ class PretrainSettings(BaseModel):
                 "two transfers": 0.1,
             },
         ),
+        Phase(
+            name="rides",
+            steps=200,
+            learning_rate=1.5e-3,
+            final=0.1,
+            shares={
+                "ride": 0.4,
+                "form": 0.08,
+                "stop": 0.06,
+                "pair": 0.08,
+                "place": 0.02,
+                "interchange": 0.14,
+                "meeting": 0.02,
+                "TorF1": 0.08,
+                "TorF2": 0.04,
+                "Counting2": 0.04,
+                "Counting3": 0.04,
+            },
+        ),
+        Phase(
+            name="rides2",
+            steps=800,
+            learning_rate=1.5e-3,
+            final=0.1,
+            shares={
+                "ride": 0.45,
+                "form": 0.06,
+                "stop": 0.06,
+                "pair": 0.07,
+                "place": 0.02,
+                "interchange": 0.12,
+                "meeting": 0.02,
+                "TorF1": 0.08,
+                "TorF2": 0.04,
+                "Counting2": 0.04,
+                "Counting3": 0.04,
+            },
+        ),
+        Phase(
+            name="trips2",
+            steps=14,
+            learning_rate=1e-3,
+            final=0.1,
+            shares={
+                "ride": 0.25,
+                "form": 0.05,
+                "stop": 0.06,
+                "pair": 0.06,
+                "place": 0.02,
+                "interchange": 0.12,
+                "meeting": 0.02,
+                "TorF1": 0.06,
+                "TorF2": 0.04,
+                "Counting2": 0.04,
+                "Counting3": 0.04,
+                "direct trip": 0.09,
+                "one transfer": 0.12,
+                "two transfers": 0.06,
+            },
+        ),
     )
     """Phases of the language model. A mixture of all types does not teach true/false questions:
     after 2,000 steps they were at chance, so two phases ask little else. Where two lines meet is
     learned last and suddenly, between steps 700 and 1,500 of a phase that asks little else. The
-    form of a route is learned on blank maps. Trips come last and are few, so that planning is rare
-    when RL begins."""
+    form of a route is learned on blank maps, and in the phase of rides to read the map within a
+    route. Trips are few and come last, so that planning is rare when RL begins."""

@@ -8,7 +8,7 @@ form can be learned.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 from typing import Final
@@ -23,12 +23,14 @@ from rewardmap_verl.transit.synthesis.pocket_networks import STOP_NAMES, PocketS
 
 __all__ = [
     "KINDS",
+    "RIDE",
     "ROUTE_FORM",
     "Task",
     "interchange_tasks",
     "map_tasks",
     "pair_tasks",
     "place_words",
+    "ride_task",
     "route_form_task",
 ]
 
@@ -57,8 +59,8 @@ KINDS: Final = (
 ROUTE_FORM: Final = "form"
 """Kind of the tasks about a blank map: routes of random stops and lines."""
 
-_LEGS: Final = {1: 5, 2: 4, 3: 1}
-"""Relative number of routes of each number of legs."""
+RIDE: Final = "ride"
+"""Kind of the tasks about rides without a destination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +106,52 @@ def interchange_tasks(placed: PlacedNetwork) -> list[Task]:
     ]
 
 
-def route_form_task(rng: random.Random) -> Task:
-    """Ask for a route on a blank map; the answer has random stops and lines.
+def route_form_task(rng: random.Random, legs: int) -> Task:
+    """Ask for a route on a blank map; the answer has ``legs`` legs with random stops and lines.
 
     It begins and ends at the stops of the question, and each leg departs where the previous one
     arrived. So it teaches the form of a route, and nothing about planning.
     """
-    legs = rng.choices(tuple(_LEGS), tuple(_LEGS.values()))[0]
     stops = rng.sample(STOP_NAMES, legs + 1)
     lines = rng.sample(
         sorted(f"{color} Line" for color, _ in PALETTE[: PocketSettings().colors]), legs
     )
+    question = planning_text(stops[0], stops[-1], "short", brief=True)
+    return Task(ROUTE_FORM, question, _route(lines, stops))
+
+
+def ride_task(network: Network, rng: random.Random, legs: int) -> Task:
+    """Ask for a ride from a stop to wherever it leads; the answer is a random one.
+
+    Each leg takes a line of the stop where it departs, and changes are at interchanges. So it
+    teaches to read the map within a route. There is no destination, so nothing is planned. The ride
+    has at most ``legs`` legs; it is shorter where no other line is reached.
+    """
+    stop = rng.randrange(len(network.stops))
+    lines: list[str] = []
+    stops = [stop]
+    for legs_left in reversed(range(legs)):
+        serving = [line for line in network.lines if stop in line.listed and line.name not in lines]
+        line = rng.choice(serving)
+        reached = [other for other in line.listed if other != stop]
+        changes = [other for other in reached if legs_left and len(network.stops[other].lines) > 1]
+        stop = rng.choice(changes or reached)
+        lines.append(line.name)
+        stops.append(stop)
+        if not changes:
+            break
+    names = _names(network, stops)
+    question = planning_text(names[0], "", "short", brief=True).replace(" to ?", "?")
+    return Task(RIDE, question, _route(lines, names))
+
+
+def _route(lines: Sequence[str], stops: Sequence[str]) -> str:
+    """Return the text of a route: the lines ridden between successive stops."""
     route = [
         {"route_name": line, "departure_stop": departure, "arrival_stop": arrival}
         for line, departure, arrival in zip(lines, stops[:-1], stops[1:], strict=True)
     ]
-    question = planning_text(stops[0], stops[-1], "short", brief=True)
-    return Task(ROUTE_FORM, question, route_text(route, "short"))
+    return route_text(route, "short")
 
 
 def place_words(cell: GridPoint) -> tuple[str, str]:

@@ -20,9 +20,11 @@ from rewardmap_verl.tiny_model.pretraining_settings import Phase, PretrainSettin
 from rewardmap_verl.tiny_model.reading_score import evaluate_reading
 from rewardmap_verl.tiny_model.reading_tasks import (
     KINDS,
+    RIDE,
     ROUTE_FORM,
     Task,
     map_tasks,
+    ride_task,
     route_form_task,
 )
 from rewardmap_verl.transit.synthesis.pocket_networks import PocketSettings, generate_pocket_network
@@ -101,17 +103,41 @@ def test_tasks_name_everything_on_the_map() -> None:
 
 
 def test_the_form_of_a_route_is_learned_on_a_blank_map(tmp_path: Path) -> None:
-    tasks = [route_form_task(random.Random(i)) for i in range(50)]
-    assert tasks == [route_form_task(random.Random(i)) for i in range(50)]
-    for task in tasks:
+    tasks = [route_form_task(random.Random(i), 1 + i % 3) for i in range(50)]
+    assert tasks == [route_form_task(random.Random(i), 1 + i % 3) for i in range(50)]
+    for i, task in enumerate(tasks):
         first, last = re.search(r"from (\w+) to (\w+)\?", task.question).groups()  # type: ignore[union-attr]
         departures = re.findall("Departure Stop: (.*)", task.answer)
         arrivals = re.findall("Arrival Stop: (.*)", task.answer)
         assert [*departures, last] == [first, *arrivals]
-    assert len({task.answer.count("Route Name") for task in tasks}) == 3
+        assert task.answer.count("Route Name") == 1 + i % 3
     only_form = Phase(name="form", steps=1, learning_rate=1e-3, shares={ROUTE_FORM: 1})
     model = pretrain(tmp_path / "model", SETTINGS.model_copy(update={"phases": (only_form,)}))
     assert [point["phase"] for point in read_record(model)["curve"]] == ["form"]
+
+
+def test_rides_follow_the_lines_of_the_map_and_have_no_destination(tmp_path: Path) -> None:
+    networks = [generate_pocket_network(5, i, PocketSettings()).network for i in range(30)]
+    legs = []
+    for i, network in enumerate(networks):
+        task = ride_task(network, random.Random(i), 1 + i % 3)
+        assert task == ride_task(network, random.Random(i), 1 + i % 3)
+        departures = re.findall("Departure Stop: (.*)", task.answer)
+        arrivals = re.findall("Arrival Stop: (.*)", task.answer)
+        lines = re.findall("Route Name: (.*)", task.answer)
+        assert departures == [task.question.split("?")[0].split()[-1], *arrivals[:-1]]
+        assert len(set(lines)) == len(lines) <= 1 + i % 3
+        for line, departure, arrival in zip(lines, departures, arrivals, strict=True):
+            (stops,) = [one.listed for one in network.lines if one.name == line]
+            names = {network.stops[stop].name for stop in stops}
+            assert departure != arrival
+            assert {departure, arrival} <= names
+        assert arrivals[-1] not in task.question
+        legs.append(len(lines))
+    assert set(legs) == {1, 2, 3}
+    only_rides = Phase(name="rides", steps=1, learning_rate=1e-3, shares={RIDE: 1}, legs=(0, 1))
+    model = pretrain(tmp_path / "model", SETTINGS.model_copy(update={"phases": (only_rides,)}))
+    assert [point["phase"] for point in read_record(model)["curve"]] == ["rides"]
 
 
 def test_the_packaged_model_reads_new_maps_as_its_record_says(tmp_path: Path) -> None:
