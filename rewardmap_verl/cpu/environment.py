@@ -34,8 +34,8 @@ _DEFAULTS: dict[str, str] = {
     # Runs vLLM's engine inside the calling process in offline inference (rewardmap evaluate).
     # verl's asynchronous server (0.9.1) starts a process for it anyway.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # The actor computes while vLLM waits, and the other way round, so each may use two threads.
-    # A step takes 8.1 s instead of 9.4 s on two cores. Threads that wait must sleep: by default they
+    # The actor computes while vLLM waits, and the other way round, so each may use two threads: a
+    # step takes 8.1 s instead of 9.4 s on two cores. Threads that wait must sleep. By default they
     # spin, which slows vLLM's processes down, and a step takes 9.4 s again.
     "OMP_NUM_THREADS": "2",
     "OMP_WAIT_POLICY": "PASSIVE",
