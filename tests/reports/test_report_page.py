@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +134,25 @@ def test_a_group_shows_question_answers_trace_and_routes(report: Report, open_pa
     page.uncheck(".legend label:first-child input")
     assert not drawn(page)
     assert opened.faults == []
+
+
+def test_a_ride_to_the_same_stop_says_so(run_folder: Path, tmp_path: Path, open_page: Any) -> None:
+    run = shutil.copytree(run_folder, tmp_path / "run")
+    for path in run.rglob("validation/*.jsonl"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for row in rows:
+            truth = json.loads(row["gts"])
+            if truth["plans"]:
+                leg = truth["plans"][0][0]
+                row["output"] = (
+                    f"Route Name: {leg['route_name']}\nDeparture Stop: {leg['departure_stop']}\n"
+                    f"Arrival Stop: {leg['departure_stop']}"
+                )
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    page = open_page(write_report([run], tmp_path / "out")).page
+    page.select_option("#f-part", "validation")
+    open_group(page)
+    assert page.inner_text("#detail").count(" stays at the stop\n") == 2
 
 
 def test_choosing_an_answer_changes_text_and_address(report: Report, open_page: Any) -> None:

@@ -442,8 +442,8 @@
         place > 0 ? el("small", {}, breaks ? " not connected" : " transfer") : "");
       const ride = el("li", { class: `ride${real ? "" : " false"}` },
         el("b", {}, line || "(no line)"),
-        el("small", {}, !real ? " does not exist" : via === null ? ""
-          : via === 0 ? " to the next stop" : via === 1 ? " 1 stop between" : ` ${via} stops between`));
+        el("small", {}, !real ? " does not exist" : departure === arrival ? " stays at the stop"
+          : via === null ? "" : via === 0 ? " to the next stop" : via === 1 ? " 1 stop between" : ` ${via} stops between`));
       ride.style.setProperty("--line", real ? colorOf(color) : "var(--wrong)");
       if (breaks) list.append(el("li", { class: "stop" }, legs[place - 1][3]));
       list.append(first, ride);
