@@ -245,11 +245,10 @@ class _LanguageRun:
         """Return a map and a task about it, or nothing if the map has no task of the kind."""
         kinds, shares = zip(*phase.shares.items(), strict=True)
         index, kind = rng.randrange(len(self._pool.tasks)), rng.choices(kinds, shares)[0]
-        if kind in (ROUTE_FORM, RIDE):
-            legs = rng.choices(range(1, len(phase.legs) + 1), phase.legs)[0]
-            if kind == ROUTE_FORM:
-                return _BLANK, route_form_task(rng, legs)
-            return index, ride_task(pretraining_map(self._settings, index).network, rng, legs)
+        if kind == ROUTE_FORM:
+            return _BLANK, route_form_task(rng)
+        if kind == RIDE:
+            return index, ride_task(pretraining_map(self._settings, index).network, rng)
         found = self._pool.tasks[index].get(kind)
         return (index, rng.choice(found)) if found else None
 

@@ -22,8 +22,6 @@ class Phase(BaseModel):
     """Fraction of the learning rate that remains at the end."""
     shares: Mapping[str, float]
     """Relative number of tasks of each kind (``reading_tasks.KINDS``, ``ROUTE_FORM``, ``RIDE``)."""
-    legs: tuple[float, ...] = (5, 4, 1)
-    """Relative number of tasks of the kinds ``ROUTE_FORM`` and ``RIDE`` with 1, 2, … legs."""
 
 
 class PretrainSettings(BaseModel):

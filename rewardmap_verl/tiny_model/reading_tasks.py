@@ -62,6 +62,9 @@ ROUTE_FORM: Final = "form"
 RIDE: Final = "ride"
 """Kind of the tasks about rides without a destination."""
 
+_LEGS: Final = {1: 5, 2: 4, 3: 1}
+"""Relative number of routes and rides of each number of legs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -106,12 +109,13 @@ def interchange_tasks(placed: PlacedNetwork) -> list[Task]:
     ]
 
 
-def route_form_task(rng: random.Random, legs: int) -> Task:
-    """Ask for a route on a blank map; the answer has ``legs`` legs with random stops and lines.
+def route_form_task(rng: random.Random) -> Task:
+    """Ask for a route on a blank map; the answer has random stops and lines.
 
     It begins and ends at the stops of the question, and each leg departs where the previous one
     arrived. So it teaches the form of a route, and nothing about planning.
     """
+    legs = _legs(rng)
     stops = rng.sample(STOP_NAMES, legs + 1)
     lines = rng.sample(
         sorted(f"{color} Line" for color, _ in PALETTE[: PocketSettings().colors]), legs
@@ -120,13 +124,14 @@ def route_form_task(rng: random.Random, legs: int) -> Task:
     return Task(ROUTE_FORM, question, _route(lines, stops))
 
 
-def ride_task(network: Network, rng: random.Random, legs: int) -> Task:
+def ride_task(network: Network, rng: random.Random) -> Task:
     """Ask for a ride from a stop to wherever it leads; the answer is a random one.
 
     Each leg takes a line of the stop where it departs, and changes are at interchanges. So it
     teaches to read the map within a route. There is no destination, so nothing is planned. The ride
-    has at most ``legs`` legs; it is shorter where no other line is reached.
+    ends early where no other line is reached.
     """
+    legs = _legs(rng)
     stop = rng.randrange(len(network.stops))
     lines: list[str] = []
     stops = [stop]
@@ -143,6 +148,10 @@ def ride_task(network: Network, rng: random.Random, legs: int) -> Task:
     names = _names(network, stops)
     question = planning_text(names[0], "", "short", brief=True).replace(" to ?", "?")
     return Task(RIDE, question, _route(lines, names))
+
+
+def _legs(rng: random.Random) -> int:
+    return rng.choices(tuple(_LEGS), tuple(_LEGS.values()))[0]
 
 
 def _route(lines: Sequence[str], stops: Sequence[str]) -> str:

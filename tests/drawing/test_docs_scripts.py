@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,9 @@ def test_a_recording_of_a_failure_is_not_written(tmp_path: Path) -> None:
     done = run(DOCS / "record_terminal.py", tmp_path / "x", "echo why; exit 3")
     assert done.returncode == 1 and "why" in done.stdout and "exit code 3" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["first-run.cast", "first-run.svg"])
+def test_the_recording_names_no_place_of_its_machine(name: str) -> None:
+    text = (DOCS / "images" / name).read_text("utf-8")
+    assert re.findall(r"file://\S*|/(?:home|mnt|opt|root|srv|tmp|work)/\S*", text) == []

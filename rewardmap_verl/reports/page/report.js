@@ -434,6 +434,14 @@
       itinerary("Route of the answer", one.route));
   }
 
+  function rideNote(real, stays, via) {
+    if (!real) return " does not exist";
+    if (stays) return " stays at the stop";
+    if (via === null) return "";
+    if (via === 0) return " to the next stop";
+    return via === 1 ? " 1 stop between" : ` ${via} stops between`;
+  }
+
   function itinerary(title, legs) {
     const list = el("ol", { class: "itinerary" });
     legs.forEach(([line, color, departure, arrival, real, via], place) => {
@@ -442,8 +450,7 @@
         place > 0 ? el("small", {}, breaks ? " not connected" : " transfer") : "");
       const ride = el("li", { class: `ride${real ? "" : " false"}` },
         el("b", {}, line || "(no line)"),
-        el("small", {}, !real ? " does not exist" : departure === arrival ? " stays at the stop"
-          : via === null ? "" : via === 0 ? " to the next stop" : via === 1 ? " 1 stop between" : ` ${via} stops between`));
+        el("small", {}, rideNote(real, departure === arrival, via)));
       ride.style.setProperty("--line", real ? colorOf(color) : "var(--wrong)");
       if (breaks) list.append(el("li", { class: "stop" }, legs[place - 1][3]));
       list.append(first, ride);
