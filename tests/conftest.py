@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.qwen_vocabulary", "tests.training_data"]
 
@@ -19,7 +20,7 @@ OUTPUT_VARIABLES = ("COLUMNS", "LINES", "FORCE_COLOR", "TTY_COMPATIBLE")
 
 
 def pytest_configure() -> None:
-    """Keep what the machine went through out of the tests.
+    """Keep the speed and the history of the machine out of the tests.
 
     Without ``RAY_ADDRESS=local``, ``ray.init`` joins the cluster that ``RAY_ADDRESS`` or a file of
     an earlier ``ray start`` names, even if it no longer exists.
@@ -28,6 +29,11 @@ def pytest_configure() -> None:
         if name.startswith(FOREIGN_VARIABLES) or name in OUTPUT_VARIABLES:
             del os.environ[name]
     os.environ["RAY_ADDRESS"] = "local"
+    # A property that holds must not fail because the machine is busy.
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("untimed")
 
 
 BROWSER_OPTIONS = (

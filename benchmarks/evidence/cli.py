@@ -23,35 +23,60 @@ evidence = typer.Typer(
     "is fixed before the runs.",
 )
 
+WORK = Path("runs/evidence")
+RESULTS = Path("benchmarks/evidence/results")
+BUDGET, CONDITIONS = "small", "conditions"
+
 ProtocolOption = Annotated[
     Path | None, typer.Option("--protocol", help="Protocol to use in place of the study's own.")
 ]
 BudgetOption = Annotated[
-    str, typer.Option("--budget", help="Number and length of runs, from the protocol.")
+    str | None,
+    typer.Option(
+        "--budget",
+        help=f"Number and length of runs, from the protocol [{BUDGET}; with a condition: "
+        f"{CONDITIONS}].",
+    ),
 ]
-WorkOption = Annotated[Path, typer.Option("--work", help="Folder for data, models, runs and logs.")]
+ConditionOption = Annotated[
+    str | None,
+    typer.Option("--condition", help="Another start model or other settings, from the protocol."),
+]
+WorkOption = Annotated[
+    Path | None,
+    typer.Option("--work", help=f"Folder for data, models, runs and logs [{WORK}, CONDITION]."),
+]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder for results [benchmarks/evidence/results/BUDGET]."),
+    typer.Option("--out", help=f"Folder for results [{RESULTS}, BUDGET or CONDITION]."),
 ]
-WORK = Path("runs/evidence")
-RESULTS = Path("benchmarks/evidence/results")
 
 
-def _study(protocol: Path | None, budget: str, work: Path, out: Path | None) -> Study:
+def _study(
+    protocol: Path | None,
+    condition: str | None,
+    budget: str | None,
+    work: Path | None,
+    out: Path | None,
+) -> Study:
     from benchmarks.evidence.protocol import read_protocol
     from benchmarks.evidence.study import Study
 
-    study = Study(read_protocol(protocol), budget, work, out or RESULTS / budget)
-    study.protocol.budget(budget)
-    return study
+    chosen = read_protocol(protocol)
+    if condition is not None:
+        chosen = chosen.under(condition)
+    budget = budget or (BUDGET if condition is None else CONDITIONS)
+    chosen.budget(budget)
+    work = work or (WORK if condition is None else WORK / condition)
+    return Study(chosen, budget, work, out or RESULTS / (condition or budget))
 
 
 @evidence.command()
 def run(
     protocol: ProtocolOption = None,
-    budget: BudgetOption = "small",
-    work: WorkOption = WORK,
+    condition: ConditionOption = None,
+    budget: BudgetOption = None,
+    work: WorkOption = None,
     out: OutOption = None,
     arm: Annotated[
         list[str] | None, typer.Option(help="Run this arm only; may be repeated.")
@@ -77,7 +102,7 @@ def run(
     from benchmarks.evidence.runner import default_jobs, run_study
 
     try:
-        study = _study(protocol, budget, work, out)
+        study = _study(protocol, condition, budget, work, out)
         trials = study.trials(tuple(arm or ()), seeds)
         with show_progress(trials) as listener:
             run_study(study, trials, listener, jobs or default_jobs())
@@ -91,8 +116,9 @@ def run(
 @evidence.command()
 def status(
     protocol: ProtocolOption = None,
-    budget: BudgetOption = "small",
-    work: WorkOption = WORK,
+    condition: ConditionOption = None,
+    budget: BudgetOption = None,
+    work: WorkOption = None,
     out: OutOption = None,
 ) -> None:
     """Show which runs have a result, and the verdict on each claim so far."""
@@ -103,7 +129,7 @@ def status(
 
     console = Console()
     try:
-        study = _study(protocol, budget, work, out)
+        study = _study(protocol, condition, budget, work, out)
         console.print(status_table(study))
         results = load_results(study)
     except (ConfigError, DataError) as error:
@@ -115,8 +141,8 @@ def status(
 @evidence.command()
 def doc(
     protocol: ProtocolOption = None,
-    budget: BudgetOption = "small",
-    work: WorkOption = WORK,
+    budget: BudgetOption = None,
+    work: WorkOption = None,
     out: OutOption = None,
     page: Annotated[
         Path, typer.Option(help="Markdown page to update; figures go beside it.")
@@ -128,7 +154,36 @@ def doc(
     from benchmarks.evidence.document import write_page
 
     try:
-        written = write_page(_study(protocol, budget, work, out), page)
+        written = write_page(_study(protocol, None, budget, work, out), page)
+    except (ConfigError, DataError) as error:
+        fail(error)
+    for path in written:
+        Console().print(f"{path}", highlight=False)
+
+
+@evidence.command()
+def when(
+    protocol: ProtocolOption = None,
+    results: Annotated[Path, typer.Option(help="Folder with the results of each study.")] = RESULTS,
+    page: Annotated[
+        Path, typer.Option(help="Markdown page to update; the figure goes beside it.")
+    ] = Path("docs/when-it-helps.md"),
+) -> None:
+    """Write the gains of reward and curriculum into a page, by condition.
+
+    The protocol's own settings are the first condition; conditions without results are left out.
+    """
+    from rich.console import Console
+
+    from benchmarks.evidence.document import write_gains
+
+    try:
+        own = _study(protocol, None, None, None, results / BUDGET)
+        others = {
+            name: _study(protocol, name, None, None, results / name)
+            for name in own.protocol.conditions
+        }
+        written = write_gains({"as in the study": own, **others}, page)
     except (ConfigError, DataError) as error:
         fail(error)
     for path in written:

@@ -1,4 +1,4 @@
-"""The generated parts of docs/evidence.md, and the full report beside the results.
+"""The generated parts of docs/evidence.md and docs/when-it-helps.md, and the report of a study.
 
 Each verdict follows from the numbers by the rule in ``benchmarks.evidence.verdict``.
 """
@@ -6,13 +6,18 @@ Each verdict follows from the numbers by the rule in ``benchmarks.evidence.verdi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Final
 
 from benchmarks.evidence.baselines import SCALE_NAME, Scale, read_scale
-from benchmarks.evidence.figures import accuracy_figure, reward_figure, signal_figure
+from benchmarks.evidence.figures import (
+    accuracy_figure,
+    gains_figure,
+    reward_figure,
+    signal_figure,
+)
 from benchmarks.evidence.protocol import GROUP_METRICS, Cell, Claim
 from benchmarks.evidence.result import Result, load_result
 from benchmarks.evidence.reward_hacking import INDICATORS
@@ -30,6 +35,7 @@ from benchmarks.evidence.verdict import (
     format_value,
     judge_claims,
 )
+from benchmarks.evidence.when import all_gains, gains_table, perception_table
 from rewardmap_verl.errors import DataError
 from rewardmap_verl.evaluation.statistics import SeedInterval, seed_interval
 from rewardmap_verl.evaluation.tables import Column, TableRow, markdown_table
@@ -41,16 +47,31 @@ __all__ = [
     "protocol_text",
     "report_text",
     "results_text",
+    "write_gains",
     "write_page",
 ]
 
 REPORT_NAME: Final = "report.md"
 """The full report, in the folder of the results."""
 
+_PARTS: Final = {"protocol": "make evidence", "results": "make evidence"}
+_GAINS_PARTS: Final = dict.fromkeys(("conditions", "gains"), "python -m benchmarks.evidence when")
 _MARKS: Final = {
-    name: (f"<!-- {name}: begin (generated: make evidence) -->", f"<!-- {name}: end -->")
-    for name in ("protocol", "results")
+    name: (f"<!-- {name}: begin (generated: {command}) -->", f"<!-- {name}: end -->")
+    for name, command in {**_PARTS, **_GAINS_PARTS}.items()
 }
+"""The generated parts of the two pages, with the command that writes them."""
+
+_GAINS_NOTE: Final = (
+    "Percentages of right answers on held-out maps; gains in percentage points with 95 % intervals "
+    "over seeds and maps. No signal: planning groups whose answers all earn the same with a binary "
+    "reward, in the first tenth of the steps.\n"
+)
+_PERCEPTION_NOTE: Final = (
+    "Change of perception during training, in percentage points; all types but planning, weighted "
+    "equally:"
+)
+
 _OUTCOMES: Final = {
     "supported": "**supported**",
     "against": "**against**",
@@ -101,11 +122,9 @@ def protocol_text(study: Study) -> str:
         f"| `{name}` | {arm.title} | {_order(study, name)} | {_recipe(arm.recipe)} |"
         for name, arm in ((name, protocol.arms[name]) for name in study.arms)
     )
-    commands = ["pocket-model", *(f"cold-start {one}" for one in protocol.model.cold_start)]
-    start = ", then ".join(f"`rewardmap {one}`" for one in commands)
     return (
         f"{_world(study)}\n\n"
-        f"Start model of all arms and seeds: {start}.\n\n"
+        f"Start model of all arms and seeds: {_start(study)}.\n\n"
         f"Every arm: {budget.steps} steps of {training.prompts} prompts × {training.rollouts} "
         f"answers = {_rollouts(study):,} rollouts, learning rate {training.learning_rate:g}, KL "
         f"weight {training.kl:g}, {100 * training.replay:g} % of each stage replayed from the "
@@ -115,6 +134,13 @@ def protocol_text(study: Study) -> str:
         f"| arm | method | stages and steps | recipe options |\n|---|---|---|---|\n"
         f"{arms}\n"
     )
+
+
+def _start(study: Study) -> str:
+    """Return the commands that make the start model."""
+    lines = study.protocol.model.cold_start
+    commands = ["pocket-model", *(f"cold-start {line}" for line in lines)]
+    return ", then ".join(f"`rewardmap {one}`" for one in commands)
 
 
 def _world(study: Study) -> str:
@@ -398,7 +424,11 @@ def write_page(study: Study, page: Path) -> list[Path]:
         DataError: Results cannot be read, or the page lacks a mark.
     """
     results = load_results(study)
-    text = page.read_text(encoding="utf-8") if page.is_file() else _new_page(study)
+    text = (
+        page.read_text(encoding="utf-8")
+        if page.is_file()
+        else _new_page(study.protocol.title, _PARTS)
+    )
     text = _between(text, "protocol", protocol_text(study), page)
     text = _between(text, "results", results_text(study, results), page)
     contents = {page: text.encode()}
@@ -408,17 +438,68 @@ def write_page(study: Study, page: Path) -> list[Path]:
         contents[images / "evidence_signal.png"] = signal_figure(results)
         contents[study.out / "reward.png"] = reward_figure(results)
         contents[study.out / REPORT_NAME] = report_text(study, results).encode()
+    return _write(contents, page)
+
+
+def write_gains(studies: Mapping[str, Study], page: Path) -> list[Path]:
+    """Write conditions and gains into a page between their marks, and the figure beside it.
+
+    Args:
+        studies: A study by condition; conditions without results are left out of the gains.
+        page: A Markdown file with the marks; created if missing.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ConfigError: Results were made with another protocol.
+        DataError: Results cannot be read, or the page lacks a mark.
+    """
+    loaded = {name: load_results(study) for name, study in studies.items()}
+    results = {name: one for name, one in loaded.items() if one.all}
+    gains = all_gains(results)
+    text = "No results yet."
+    contents: dict[Path, bytes] = {}
+    if gains:
+        text = (
+            f"{gains_table(gains, results)}\n{_GAINS_NOTE}\n"
+            "![Gains over the baseline by accuracy before training](images/evidence_gains.png)\n\n"
+            f"{_PERCEPTION_NOTE}\n\n{perception_table(results)}"
+        )
+        contents[page.parent / "images" / "evidence_gains.png"] = gains_figure(gains)
+    old = page.read_text(encoding="utf-8") if page.is_file() else _new_page("Gains", _GAINS_PARTS)
+    old = _between(old, "conditions", _conditions_text(studies), page)
+    return _write({page: _between(old, "gains", text, page).encode(), **contents}, page)
+
+
+def _conditions_text(studies: Mapping[str, Study]) -> str:
+    lines = [
+        "| condition | start | learning rate | KL | replay | runs |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for name, study in studies.items():
+        training = study.protocol.training
+        runs = len(load_results(study).all)
+        lines.append(
+            f"| {name} | {_start(study)} | {training.learning_rate:g} | {training.kl:g} "
+            f"| {training.replay:g} | {runs} |"
+        )
+    return "\n".join(lines)
+
+
+def _write(contents: Mapping[Path, bytes], page: Path) -> list[Path]:
     with disk_errors(page):
         for path, content in contents.items():
             write_bytes(path, content)
     return list(contents)
 
 
-def _new_page(study: Study) -> str:
-    parts = [f"# {study.protocol.title}\n"]
-    for name, (begin, end) in _MARKS.items():
-        parts.append(f"## {name.capitalize()}\n\n{begin}\n{end}\n")
-    return "\n".join(parts)
+def _new_page(title: str, parts: Iterable[str]) -> str:
+    sections = [f"# {title}\n"]
+    for name in parts:
+        begin, end = _MARKS[name]
+        sections.append(f"## {name.capitalize()}\n\n{begin}\n{end}\n")
+    return "\n".join(sections)
 
 
 def _between(text: str, name: str, content: str, page: Path) -> str:

@@ -1,4 +1,4 @@
-"""Figures of the study: accuracy, signal and reward over training steps."""
+"""Figures of the study: accuracy, signal and reward over training steps, and gains."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from benchmarks.evidence.protocol import Cell
 from benchmarks.evidence.result import Result
-from benchmarks.evidence.samples import PLANNING, Results, metric_sample
+from benchmarks.evidence.samples import PLANNING, TRIPS, Results, metric_sample
+from benchmarks.evidence.when import GAINS, Gains
 from rewardmap_verl.curriculum.groups import EVERY_TYPE
 
-__all__ = ["accuracy_figure", "reward_figure", "signal_figure"]
+__all__ = ["accuracy_figure", "gains_figure", "reward_figure", "signal_figure"]
 
 Points = list[tuple[int, float]]
 
@@ -60,11 +61,11 @@ def _training_metric(kind: str, metric: str) -> Callable[[Result], Points]:
     return points
 
 
-def _canvas(columns: int, rows: int, height: float) -> tuple[Any, Any]:
+def _canvas(columns: int, rows: int, height: float, sharey: bool = False) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, sharex=True)
+    return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=sharey)
 
 
 def _png(figure: Any) -> bytes:
@@ -145,6 +146,41 @@ def reward_figure(results: Results) -> bytes:
         axes.set(xlabel="step", ylabel="reward")
     for axes in list(grid.flat)[len(arms) :]:
         axes.set_visible(False)
+    return _png(figure)
+
+
+def gains_figure(found: Sequence[Gains]) -> bytes:
+    """Draw the gains of each addition over the accuracy before training; return PNG bytes.
+
+    One panel per addition, one color per condition, one point per group of trips, with 95 %
+    intervals.
+    """
+    groups = [one for one in found if one.trips in TRIPS]
+    conditions = list(dict.fromkeys(one.condition for one in groups))
+    figure, grid = _canvas(len(GAINS), 1, 3.8, sharey=True)
+    for axes, addition in zip(grid[0], GAINS, strict=True):
+        axes.axhline(0, color=_COLORS[0], linewidth=0.8)
+        for condition, color in zip(conditions, _COLORS[1:], strict=False):
+            points = [
+                (100 * one.before.mean, one.differences[addition])
+                for one in groups
+                if one.condition == condition and addition in one.differences
+            ]
+            axes.errorbar(
+                [start for start, _ in points],
+                [100 * gain.mean for _, gain in points],
+                [
+                    [100 * (gain.mean - gain.low) for _, gain in points],
+                    [100 * (gain.high - gain.mean) for _, gain in points],
+                ],
+                fmt="o",
+                capsize=3,
+                color=color,
+                label=condition,
+            )
+        axes.set(title=f"+ {addition}", xlabel="right before training (%)")
+    grid[0][0].set_ylabel("gain over the baseline (points)")
+    _legend(figure, grid[0][0])
     return _png(figure)
 
 

@@ -13,7 +13,16 @@ from rewardmap_verl.config_blocks import read_block
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.questions.types import QuestionType
 
-__all__ = ["Arm", "Budget", "Cell", "Claim", "Protocol", "StageShare", "read_protocol"]
+__all__ = [
+    "Arm",
+    "Budget",
+    "Cell",
+    "Claim",
+    "Condition",
+    "Protocol",
+    "StageShare",
+    "read_protocol",
+]
 
 SEED, STEPS = "{seed}", "{steps}"
 """Placeholders for the seed of a run and its supervised steps in the arguments of a command."""
@@ -91,6 +100,23 @@ class Training(_Strict):
             if "=" not in one:
                 raise ValueError(f"{one!r} is not of the form key=value")
         return settings
+
+
+class TrainingChange(_Strict):
+    """Training settings that decide how much a model forgets; ``None`` keeps the protocol's."""
+
+    learning_rate: Positive | None = None
+    kl: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    replay: float | None = Field(default=None, ge=0, lt=1)
+
+
+class Condition(_Strict):
+    """Settings in place of the protocol's, to see when a method helps."""
+
+    title: str
+    model: Model | None = None
+    """The model before reinforcement learning; ``None`` keeps the protocol's."""
+    training: TrainingChange = TrainingChange()
 
 
 class StageShare(_Strict):
@@ -201,6 +227,7 @@ class Protocol(_Strict):
     stages: tuple[StageShare, ...] = Field(min_length=1)
     arms: dict[Name, Arm] = Field(min_length=1)
     budgets: dict[Name, Budget] = Field(min_length=1)
+    conditions: dict[Name, Condition] = {}
     claims: tuple[Claim, ...] = ()
     limits: Limits = Limits()
 
@@ -246,6 +273,24 @@ class Protocol(_Strict):
                 "--budget", found=name, hint=f"The protocol has these budgets: {known}."
             )
         return self.budgets[name]
+
+    def under(self, name: str) -> Protocol:
+        """Return the protocol of a condition.
+
+        Raises:
+            ConfigError: The protocol has no such condition.
+        """
+        if name not in self.conditions:
+            hint = f"The protocol has these conditions: {', '.join(self.conditions) or 'none'}."
+            raise ConfigError("--condition", found=name, hint=hint)
+        condition = self.conditions[name]
+        changes = condition.training.model_dump(exclude_none=True)
+        return self.model_copy(
+            update={
+                "model": condition.model or self.model,
+                "training": self.training.model_copy(update=changes),
+            }
+        )
 
 
 def stage_steps(stages: tuple[StageShare, ...], steps: int) -> tuple[int, ...]:

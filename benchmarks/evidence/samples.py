@@ -17,9 +17,20 @@ from benchmarks.evidence.protocol import GROUP_METRICS, Cell
 from benchmarks.evidence.result import Answers, Question, Result
 from rewardmap_verl.evaluation.statistics import Sample
 
-__all__ = ["PLANNING", "Results", "answers_sample", "cell_samples", "metric_sample"]
+__all__ = [
+    "PERCEPTION",
+    "PLANNING",
+    "TRIPS",
+    "Results",
+    "answers_sample",
+    "cell_samples",
+    "metric_sample",
+]
 
 PLANNING: Final = "planning"
+PERCEPTION: Final = "perception"
+TRIPS: Final = {"direct": range(1), "one transfer": range(1, 2), "more transfers": range(2, 9)}
+"""Groups of planning questions, by the transfers of the shortest route."""
 _EARLY: Final = 0.1
 """Share of the steps that counts as the beginning of a run."""
 
@@ -55,11 +66,16 @@ def answers_sample(
         kinds: Type of each question.
         places: Map of each question.
         answers: The answers.
-        metric: A question type, ``detail``, or ``all``, which weights types equally.
+        metric: A question type, ``detail``, or ``all`` and ``perception``, which weight types
+            equally; perception is every type but planning.
     """
-    if metric == "all":
+    if metric in ("all", PERCEPTION):
         counts = Counter(kinds)
-        chosen = [(i, right, 1 / counts[kinds[i]]) for i, right in enumerate(answers.right)]
+        chosen = [
+            (i, right, 1 / counts[kinds[i]])
+            for i, right in enumerate(answers.right)
+            if metric == "all" or kinds[i] != PLANNING
+        ]
     elif metric == "detail":
         chosen = [(i, one, 1.0) for i, one in enumerate(answers.detail) if one is not None]
     else:
@@ -74,17 +90,27 @@ def answers_sample(
 
 
 def metric_sample(result: Result, cell: Cell, metric: str) -> Sample | None:
-    """Return the values of a metric in one run; ``None`` if it has none."""
+    """Return the values of a metric in one run; ``None`` if it has none.
+
+    Args:
+        result: The run.
+        cell: Time and image.
+        metric: As for ``answers_sample``, or a group of ``TRIPS``, or a metric of training groups.
+    """
     if metric in GROUP_METRICS:
         return _groups_sample(result, cell, metric)
     validation = result.validations[0 if cell.when == "before" else -1]
     answers = validation.map if cell.image == "map" else validation.blank
-    kinds, places = _columns(result.questions)
+    kinds = [_kind(asked, metric) for asked in result.questions]
+    places = [asked.place for asked in result.questions]
     return answers_sample(kinds, places, answers, metric)
 
 
-def _columns(questions: Sequence[Question]) -> tuple[list[str], list[str]]:
-    return [one.type for one in questions], [one.place for one in questions]
+def _kind(asked: Question, metric: str) -> str:
+    """Return the type of a question, or the given group of trips if it belongs to that."""
+    if metric in TRIPS and asked.type == PLANNING and asked.transfers in TRIPS[metric]:
+        return metric
+    return asked.type
 
 
 def _groups_sample(result: Result, cell: Cell, metric: str) -> Sample | None:

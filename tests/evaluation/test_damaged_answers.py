@@ -58,7 +58,7 @@ VALUE = st.recursive(
 )
 ROW = st.fixed_dictionaries({"index": st.integers(0, 30) | SCALAR, "response": VALUE}) | VALUE
 FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-fuzz = settings(max_examples=200, deadline=None, suppress_health_check=FIXTURES)
+fuzz = settings(max_examples=200, suppress_health_check=FIXTURES)
 
 
 def try_all(path: Path, questions: EvalSet) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -157,6 +157,10 @@ def test_stage_steps_add_up(case: tuple[list[float], int]) -> None:
         (lambda v: v["claims"][1].update(second={}), ("claims[1].second", "arm or baseline")),
         (lambda v: v["model"].update(cold_start=["--n 'x"]), ("model.cold_start", "command line")),
         (lambda v: v["world"].update(questions={"TorF9": 1}), ("world.questions", "TorF1")),
+        (
+            lambda v: v["conditions"]["no_kl_no_replay"]["training"].update(prompts=4),
+            ("conditions.no_kl_no_replay.training.prompts",),
+        ),
         (lambda v: v["stages"].append(v["stages"][0]), ("stages: two stages have the same name",)),
     ],
 )
@@ -189,14 +193,34 @@ def test_command_lines_fit_the_commands(package_protocol: Protocol) -> None:
 
     from rewardmap_verl.commands.main import app
 
-    commands: Any = get_command(app)
+    command = cast("Any", get_command(app)).get_command(None, "cold-start")
+
+    def params(line: str) -> dict[str, Any]:
+        words = ["model", "data", "--out", "out", *arguments(line, 1, 24)]
+        found: dict[str, Any] = command.make_context("", words).params
+        return found
+
     lines = [arm.sft for arm in package_protocol.arms.values() if arm.sft is not None]
-    for line in (*package_protocol.model.cold_start, *lines):
-        command = commands.get_command(None, "cold-start")
-        context = command.make_context(
-            "", ["model", "data", "--out", "out", *arguments(line, 1, 24)]
-        )
-        assert (context.params["seed"], context.params["steps"]) == (1, 24)
+    models = [one.model for one in package_protocol.conditions.values() if one.model is not None]
+    starts = [line for one in (package_protocol.model, *models) for line in one.cold_start]
+    assert all(params(line)["seed"] == 1 for line in (*starts, *lines))
+    assert [params(line)["steps"] for line in lines] == [24] * len(lines)
+
+
+def test_a_condition_replaces_only_its_settings(package_protocol: Protocol) -> None:
+    assert package_protocol.conditions, "docs/when-it-helps.md compares conditions"
+    for name, condition in package_protocol.conditions.items():
+        changed = package_protocol.under(name)
+        assert changed != package_protocol
+        if condition.model is None:
+            assert changed.model == package_protocol.model
+        wanted = {
+            **package_protocol.training.model_dump(),
+            **condition.training.model_dump(exclude_none=True),
+        }
+        assert changed.training.model_dump() == wanted
+        parts = {"model", "training"}
+        assert changed.model_dump(exclude=parts) == package_protocol.model_dump(exclude=parts)
 
 
 def test_unknown_names_are_refused(study: Study) -> None:
@@ -206,6 +230,8 @@ def test_unknown_names_are_refused(study: Study) -> None:
         study.trials(seeds=0)
     with pytest.raises(ConfigError, match=r"huge.*small"):
         study.protocol.budget("huge")
+    with pytest.raises(ConfigError, match=r"dense.*no_kl_no_replay"):
+        study.protocol.under("dense")
 
 
 def test_trials_are_ordered_by_seed(study: Study) -> None:

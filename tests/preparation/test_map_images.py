@@ -40,7 +40,7 @@ def saved(path: Path, image: Image.Image, **options: object) -> Path:
     return path
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 20_000),
     st.integers(1, 20_000),

@@ -40,7 +40,7 @@ def test_paths_that_leave_or_cannot_be(tmp_path: Path, path: str) -> None:
         inside(tmp_path, path, where="row 7", field="figure")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["..", ".", "a", "link", "~", "…", ""]), max_size=6))
 def test_no_path_ever_leaves(tmp_path: Path, parts: list[str]) -> None:
     outside = tmp_path / "outside"

@@ -220,7 +220,7 @@ def networks(draw: st.DrawFn) -> Network:
 
 
 @given(networks(), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_answers_about_any_small_network_are_right(network: Network, seed: int) -> None:
     quotas = NONE.with_beyond_papers(7)
     questions = generate_questions(network, "easy", seed, quotas)

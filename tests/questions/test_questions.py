@@ -222,7 +222,7 @@ def networks(draw: st.DrawFn) -> Network:
 
 
 @given(networks(), st.integers(0, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_questions_about_any_small_network_are_right(network: Network, seed: int) -> None:
     quotas = Quotas(torf1=6, torf2=6, counting1=6, counting2=6, planning=8)
     questions = generate_questions(network, "easy", seed, quotas)

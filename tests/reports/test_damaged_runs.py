@@ -78,7 +78,7 @@ VALUE = st.recursive(
     max_leaves=12,
 )
 FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-fuzz = settings(max_examples=150, deadline=None, suppress_health_check=FIXTURES)
+fuzz = settings(max_examples=150, suppress_health_check=FIXTURES)
 
 
 def entry(value: Any) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from rewardmap_verl.transit.reader import parse_network
 
 quick = settings(
     max_examples=25,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

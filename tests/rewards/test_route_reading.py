@@ -313,14 +313,14 @@ BLOCK = st.tuples(
 ROUTES = st.lists(LINE_OF_ROUTE | BLOCK | st.just("--"), max_size=12).map("\n".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(ROUTES, st.sampled_from(["", "short", "long_count", "long_via"]))
 def test_the_markup_of_labels_never_changes_what_is_read(text: str, form: str) -> None:
     decorated = text.replace("Route Name: ", "- **route name** : ").replace("Stop: ", "STOP:")
     assert read(decorated, form) == read(text, form)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(ROUTES)
 def test_a_written_route_reads_back(text: str) -> None:
     legs = tuple(LegText(leg.line, leg.departure, leg.arrival) for leg in read(text))

@@ -152,7 +152,7 @@ def check_plan(network: Network, plan: Plan, origin: int, destination: int) -> N
 
 
 @given(small_networks())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_plans_match_an_exhaustive_search(network: Network) -> None:
     planner = Planner(network)
     for origin, destination in itertools.permutations(range(len(network.stops)), 2):

@@ -78,7 +78,7 @@ boxes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arguments=anything | boxes,
     width=st.integers(1, 20_000),
@@ -101,7 +101,7 @@ def test_nothing_that_a_model_writes_is_an_error(
         assert 0 < answer.box.area <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_neighboring_boxes_leave_no_gap(width: int, height: int) -> None:
     for cut in (1, 333, 500, 999):

@@ -1,0 +1,128 @@
+"""When the detail reward and the curriculum help: their gains over the baseline, by condition.
+
+A condition is a start model or a set of training settings. Within a condition, trips are grouped by
+their transfers: before training, trips with more of them are right more rarely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.evidence.protocol import Cell
+from benchmarks.evidence.samples import PERCEPTION, PLANNING, TRIPS, Results, cell_samples
+from rewardmap_verl.evaluation.statistics import SeedInterval, seed_difference, seed_interval
+
+__all__ = ["GAINS", "Gains", "all_gains", "gains_table", "perception_table"]
+
+BASELINE: Final = "rl_baseline"
+GAINS: Final = {"detail": "reward_only", "curriculum": "curriculum_only", "both": "rewardmap"}
+"""What is added to the baseline, and the arm that has it."""
+
+_NO_SIGNAL: Final = "no_signal_binary"
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """What each addition to the baseline gains on one group of trips."""
+
+    condition: str
+    trips: str
+    """``planning`` for all trips, or a group of ``TRIPS``."""
+    before: SeedInterval
+    """Accuracy before training."""
+    baseline: SeedInterval
+    """Accuracy of the baseline after training."""
+    differences: Mapping[str, SeedInterval]
+    """Accuracy after training minus that of the baseline, by key of ``GAINS``; additions that have
+    not been run are missing."""
+
+
+def all_gains(conditions: Mapping[str, Results]) -> list[Gains]:
+    """Return the gains by condition and group of trips; groups without a baseline are left out.
+
+    Args:
+        conditions: Results by condition.
+    """
+    found = (
+        _gains(condition, results, trips)
+        for condition, results in conditions.items()
+        for trips in (PLANNING, *TRIPS)
+    )
+    return [one for one in found if one is not None]
+
+
+def _gains(condition: str, results: Results, trips: str) -> Gains | None:
+    name = f"{condition}/{trips}"
+    after = cell_samples(results, Cell(arm=BASELINE), trips)
+    before = seed_interval(
+        cell_samples(results, Cell(arm=BASELINE, when="before"), trips), f"{name}/before"
+    )
+    baseline = seed_interval(after, f"{name}/baseline")
+    if before is None or baseline is None:
+        return None
+    differences = {
+        addition: difference
+        for addition, arm in GAINS.items()
+        if (
+            difference := seed_difference(
+                cell_samples(results, Cell(arm=arm), trips), after, f"{name}/{addition}"
+            )
+        )
+    }
+    return Gains(condition, trips, before, baseline, differences)
+
+
+def gains_table(found: Sequence[Gains], conditions: Mapping[str, Results]) -> str:
+    """Return starts, baselines and gains in Markdown."""
+    heads = [
+        "condition",
+        "trips",
+        "before",
+        "no signal",
+        "baseline, after",
+        *(f"+ {name}" for name in GAINS),
+    ]
+    lines = [_line(heads), "|---|---|" + "---:|" * (len(heads) - 2)]
+    for one in found:
+        cells = [_points(one.differences.get(name)) for name in GAINS]
+        silent = _silent(conditions[one.condition]) if one.trips == PLANNING else ""
+        ends = [f"{100 * end.mean:.0f}" for end in (one.before, one.baseline)]
+        lines.append(_line([one.condition, one.trips, ends[0], silent, ends[1], *cells]))
+    return "\n".join([*lines, ""])
+
+
+def perception_table(conditions: Mapping[str, Results]) -> str:
+    """Return how training changes perception, by condition and arm, in Markdown."""
+    arms = [BASELINE, *GAINS.values()]
+    lines = [_line(["condition", *(f"`{arm}`" for arm in arms)]), "|---|" + "---:|" * len(arms)]
+    for condition, results in conditions.items():
+        changes = [
+            seed_difference(
+                cell_samples(results, Cell(arm=arm), PERCEPTION),
+                cell_samples(results, Cell(arm=arm, when="before"), PERCEPTION),
+                f"{condition}/{arm}/perception",
+            )
+            for arm in arms
+        ]
+        lines.append(_line([condition, *map(_points, changes)]))
+    return "\n".join([*lines, ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _points(spread: SeedInterval | None) -> str:
+    """Format a difference in percentage points with its interval."""
+    if spread is None:
+        return "–"
+    return f"{100 * spread.mean:+.0f} [{100 * spread.low:+.0f}, {100 * spread.high:+.0f}]"
+
+
+def _silent(results: Results) -> str:
+    """Format the share of planning groups without signal at first, with a binary reward."""
+    cell = Cell(arm=BASELINE, when="before")
+    spread = seed_interval(cell_samples(results, cell, _NO_SIGNAL), _NO_SIGNAL)
+    return "–" if spread is None else f"{100 * spread.mean:.0f}"
