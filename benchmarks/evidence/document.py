@@ -232,6 +232,7 @@ def _claims_table(verdicts: Sequence[Verdict]) -> str:
     rows = [
         f"| {number} | {one.claim.text} | {format_value(one)} | {_OUTCOMES[one.outcome]} |"
         for number, one in enumerate(verdicts, 1)
+        if one.spread is not None
     ]
     note = (
         "Accuracies and shares are percentages, differences percentage points, detail is 0 to 10. "
@@ -298,7 +299,8 @@ def _accuracy_rows(
         if study.protocol.arms[arm].sft is not None and arm in results.by_arm:
             name = f"{arm}, before RL"
             yield _cell_row(name, results, Cell(arm=arm, when="before"), columns)
-        yield _cell_row(arm, results, Cell(arm=arm), columns)
+        if arm in results.by_arm:
+            yield _cell_row(arm, results, Cell(arm=arm), columns)
     for arm in study.arms if blank else ():
         if arm in results.by_arm:
             name = f"{arm}, blank image"
@@ -331,7 +333,7 @@ def _accuracy_table(study: Study, results: Results, blank: bool) -> str:
     how = _answered(study)
     return (
         f"{table}\nPercentage of right answers on held-out maps, {how}; detail of planning from 0 "
-        "to 10; `all` weights types equally. Arms with dashes have not been run.\n"
+        "to 10; `all` weights types equally.\n"
     )
 
 
