@@ -113,7 +113,6 @@ class TrainingChange(_Strict):
 class Condition(_Strict):
     """Settings in place of the protocol's, to see when a method helps."""
 
-    title: str
     model: Model | None = None
     """The model before reinforcement learning; ``None`` keeps the protocol's."""
     training: TrainingChange = TrainingChange()

@@ -29,7 +29,9 @@ PAPER_TOTALS: Final[Mapping[QuestionType, int]] = MappingProxyType(
 
 
 _MAPS_LISTED = 30
-"""Maximum number of maps that one note lists: all maps of the papers."""
+"""Maximum number of maps that a note lists in full: all maps of the papers."""
+_EXAMPLES = 3
+"""Number of maps that a note lists if there are more."""
 
 
 def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Iterator[str]:
@@ -47,11 +49,9 @@ def shortfalls(counts: Mapping[str, Mapping[str, int]], quotas: Quotas) -> Itera
             if found.get(kind.value, 0) < wanted
         ]
         if short:
-            more = (
-                f" and {len(short) - _MAPS_LISTED:,} more maps" if len(short) > _MAPS_LISTED else ""
-            )
-            listed = ", ".join(short[:_MAPS_LISTED])
-            yield f"Fewer than {wanted} {kind.value} questions: {listed}{more}."
+            shown = short if len(short) <= _MAPS_LISTED else short[:_EXAMPLES]
+            more = f" and {len(short) - len(shown):,} more maps" if len(short) > len(shown) else ""
+            yield f"Fewer than {wanted} {kind.value} questions: {', '.join(shown)}{more}."
 
 
 def deviation(counts: Sequence[Mapping[str, int]], kind: QuestionType) -> tuple[int, float, float]:
