@@ -44,11 +44,13 @@ ConditionOption = Annotated[
 ]
 WorkOption = Annotated[
     Path | None,
-    typer.Option("--work", help=f"Folder for data, models, runs and logs [{WORK}, CONDITION]."),
+    typer.Option(
+        "--work", help=f"Folder for data, models, runs and logs [{WORK} or {WORK}/CONDITION]."
+    ),
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", help=f"Folder for results [{RESULTS}, BUDGET or CONDITION]."),
+    typer.Option("--out", help=f"Folder for results [{RESULTS}/BUDGET or {RESULTS}/CONDITION]."),
 ]
 
 

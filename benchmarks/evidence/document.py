@@ -1,4 +1,4 @@
-"""The generated parts of docs/evidence.md and docs/when-it-helps.md, and the report of a study.
+"""The generated parts of two pages, evidence and gains by condition, and the report of a study.
 
 Each verdict follows from the numbers by the rule in ``benchmarks.evidence.verdict``.
 """
@@ -470,21 +470,20 @@ def write_gains(studies: Mapping[str, Study], page: Path) -> list[Path]:
         )
         contents[page.parent / "images" / "evidence_gains.png"] = gains_figure(gains)
     old = page.read_text(encoding="utf-8") if page.is_file() else _new_page("Gains", _GAINS_PARTS)
-    old = _between(old, "conditions", _conditions_text(studies), page)
+    old = _between(old, "conditions", _conditions_text(studies, loaded), page)
     return _write({page: _between(old, "gains", text, page).encode(), **contents}, page)
 
 
-def _conditions_text(studies: Mapping[str, Study]) -> str:
+def _conditions_text(studies: Mapping[str, Study], loaded: Mapping[str, Results]) -> str:
     lines = [
         "| condition | start | learning rate | KL | replay | runs |",
         "|---|---|---:|---:|---:|---:|",
     ]
     for name, study in studies.items():
         training = study.protocol.training
-        runs = len(load_results(study).all)
         lines.append(
             f"| {name} | {_start(study)} | {training.learning_rate:g} | {training.kl:g} "
-            f"| {training.replay:g} | {runs} |"
+            f"| {training.replay:g} | {len(loaded[name].all)} |"
         )
     return "\n".join(lines)
 

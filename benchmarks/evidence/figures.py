@@ -162,7 +162,7 @@ def gains_figure(found: Sequence[Gains]) -> bytes:
         axes.axhline(0, color=_COLORS[0], linewidth=0.8)
         for condition, color in zip(conditions, _COLORS[1:], strict=False):
             points = [
-                (100 * one.before.mean, one.differences[addition])
+                (100 * one.before, one.differences[addition])
                 for one in groups
                 if one.condition == condition and addition in one.differences
             ]

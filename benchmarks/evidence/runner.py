@@ -23,12 +23,7 @@ from benchmarks.evidence.collect import collect, is_finished, read_held_out
 from benchmarks.evidence.result import Result, load_result
 from benchmarks.evidence.setup import make_data, make_models
 from benchmarks.evidence.study import Study, Trial
-from benchmarks.evidence.subprocesses import (
-    interruptible,
-    run_parallel,
-    run_subprocess,
-    share_of_cores,
-)
+from benchmarks.evidence.subprocesses import interruptible, run_parallel, run_subprocess
 from rewardmap_verl.curriculum.record import RECORD_NAME
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
@@ -84,7 +79,7 @@ def run_study(
         stop = threading.Event()
         make_models(study, trials, listener.log, jobs, stop)
         write_scale(study, data)
-        shared = _Shared(stop, jobs)
+        shared = _Shared(stop)
         tasks = [partial(_result, study, trial, data, listener, shared) for trial in trials]
         return run_parallel(jobs, stop, tasks)
 
@@ -94,7 +89,6 @@ class _Shared:
     """State shared by parallel runs."""
 
     stop: threading.Event
-    jobs: int
     collecting: threading.Lock = field(default_factory=threading.Lock)
     """Hydra composes one configuration per process at a time."""
 
@@ -121,7 +115,7 @@ def _result(study: Study, trial: Trial, data: str, listener: Listener, shared: _
     questions = len(read_held_out(study).map.items)
     folder = study.run_folder(trial)
     if not (_settings_match(study, trial, data) and is_finished(study, trial, questions)):
-        _run(study, trial, data, listener, shared)
+        _run(study, trial, data, listener, shared.stop)
     if not is_finished(study, trial, questions):
         hint = f"The run ended early; see {folder / 'log.txt'}."
         raise DataError(folder, found="an incomplete run", hint=hint)
@@ -133,7 +127,7 @@ def _result(study: Study, trial: Trial, data: str, listener: Listener, shared: _
     return result
 
 
-def _run(study: Study, trial: Trial, data: str, listener: Listener, shared: _Shared) -> None:
+def _run(study: Study, trial: Trial, data: str, listener: Listener, stop: threading.Event) -> None:
     """Run from the first step; a partial run is discarded, since a run takes only minutes."""
     folder = study.run_folder(trial)
     remove_folder(folder)
@@ -144,9 +138,9 @@ def _run(study: Study, trial: Trial, data: str, listener: Listener, shared: _Sha
         [sys.executable, "-m", "verl.trainer.main_ppo", *study.overrides(trial)],
         folder / "log.txt",
         60 * study.protocol.limits.run,
-        {"VERL_PLATFORM": "cpu", "RAY_ADDRESS": "local", **share_of_cores(shared.jobs)},
+        {"VERL_PLATFORM": "cpu", "RAY_ADDRESS": "local"},
         lambda: listener.step_finished(trial, _steps(folder / RECORD_NAME)),
-        shared.stop,
+        stop,
     )
     _write_note(folder, {**note, "seconds": round(seconds, 1)})
 

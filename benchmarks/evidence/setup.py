@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,12 +15,7 @@ from benchmarks.evidence.blank_image import write_blank
 from benchmarks.evidence.maps import prepare_maps
 from benchmarks.evidence.protocol import Protocol
 from benchmarks.evidence.study import FIRST_SEED, Study, Trial, arguments, digest
-from benchmarks.evidence.subprocesses import (
-    rewardmap_command,
-    run_parallel,
-    run_subprocess,
-    share_of_cores,
-)
+from benchmarks.evidence.subprocesses import rewardmap_command, run_parallel, run_subprocess
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
 from rewardmap_verl.preparation.manifest import read_manifest
@@ -82,7 +78,9 @@ def make_models(
         ConfigError: A command failed, or an existing model was made with other settings.
     """
     data = read_manifest(study.data).fingerprint
-    make = partial(_make, protocol=study.protocol, log=log, stop=stop, jobs=jobs)
+    # By default, torch uses all cores in every process, and the processes slow each other down.
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    make = partial(_make, protocol=study.protocol, log=log, stop=stop, threads=threads)
     start = _start_steps(study, data)
     for one in start:
         make(one)
@@ -113,7 +111,7 @@ def _cold_start(folder: Path, before: _Step, study: Study, words: list[str]) -> 
     return _Step(folder, "cold-start", inputs, tuple(words), of)
 
 
-def _make(step: _Step, protocol: Protocol, log: Log, stop: threading.Event, jobs: int) -> None:
+def _make(step: _Step, protocol: Protocol, log: Log, stop: threading.Event, threads: str) -> None:
     if (step.folder / "config.json").is_file() and step.note.is_file():
         found = json.loads(step.note.read_text(encoding="utf-8"))
         if {name: found.get(name) for name in step.wanted} == step.wanted:
@@ -127,6 +125,6 @@ def _make(step: _Step, protocol: Protocol, log: Log, stop: threading.Event, jobs
     remove_folder(step.folder)
     output = step.folder.parent / f"{step.folder.name}.log"
     minutes = protocol.limits.model
-    command, environment = rewardmap_command(*step.words), share_of_cores(jobs)
-    run_subprocess(command, output, 60 * minutes, environment, stop=stop)
+    environment = {"OMP_NUM_THREADS": threads}
+    run_subprocess(rewardmap_command(*step.words), output, 60 * minutes, environment, stop=stop)
     write_bytes(step.note, json.dumps(step.wanted, indent=1).encode())

@@ -18,14 +18,7 @@ import psutil  # type: ignore[import-untyped]
 
 from rewardmap_verl.errors import ConfigError
 
-__all__ = [
-    "StoppedError",
-    "interruptible",
-    "rewardmap_command",
-    "run_parallel",
-    "run_subprocess",
-    "share_of_cores",
-]
+__all__ = ["StoppedError", "interruptible", "rewardmap_command", "run_parallel", "run_subprocess"]
 
 _Value = TypeVar("_Value")
 
@@ -61,14 +54,6 @@ def run_parallel(
             pool.shutdown(cancel_futures=True)
             raise
     return [future.result() for future in futures]
-
-
-def share_of_cores(jobs: int) -> dict[str, str]:
-    """Return environment variables that limit each of ``jobs`` programs to its share of the cores.
-
-    Programs that run in parallel slow each other down if they have more threads than cores.
-    """
-    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
 
 
 def rewardmap_command(*words: str) -> list[str]:

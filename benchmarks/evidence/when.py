@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 from benchmarks.evidence.protocol import Cell
 from benchmarks.evidence.samples import PERCEPTION, PLANNING, TRIPS, Results, cell_samples
-from rewardmap_verl.evaluation.statistics import SeedInterval, seed_difference, seed_interval
+from rewardmap_verl.evaluation.statistics import SeedInterval, seed_difference
 
 __all__ = ["GAINS", "Gains", "all_gains", "gains_table", "perception_table"]
 
-BASELINE: Final = "rl_baseline"
+_BASELINE: Final = "rl_baseline"
 GAINS: Final = {"detail": "reward_only", "curriculum": "curriculum_only", "both": "rewardmap"}
 """What is added to the baseline, and the arm that has it."""
 
-_NO_SIGNAL: Final = "no_signal_binary"
+_ARMS: Final = (_BASELINE, *GAINS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class Gains:
     condition: str
     trips: str
     """``planning`` for all trips, or a group of ``TRIPS``."""
-    before: SeedInterval
-    """Accuracy before training."""
-    baseline: SeedInterval
-    """Accuracy of the baseline after training."""
+    before: float
+    """Accuracy before training: the mean over all runs, which share the start model."""
+    baseline: float
+    """Accuracy of the baseline after training: the mean over its seeds."""
     differences: Mapping[str, SeedInterval]
     """Accuracy after training minus that of the baseline, by key of ``GAINS``; additions that have
     not been run are missing."""
@@ -54,24 +55,27 @@ def all_gains(conditions: Mapping[str, Results]) -> list[Gains]:
 
 
 def _gains(condition: str, results: Results, trips: str) -> Gains | None:
-    name = f"{condition}/{trips}"
-    after = cell_samples(results, Cell(arm=BASELINE), trips)
-    before = seed_interval(
-        cell_samples(results, Cell(arm=BASELINE, when="before"), trips), f"{name}/before"
-    )
-    baseline = seed_interval(after, f"{name}/baseline")
-    if before is None or baseline is None:
+    baseline = cell_samples(results, Cell(arm=_BASELINE), trips)
+    if not baseline:
         return None
     differences = {
-        addition: difference
-        for addition, arm in GAINS.items()
-        if (
-            difference := seed_difference(
-                cell_samples(results, Cell(arm=arm), trips), after, f"{name}/{addition}"
-            )
+        addition: seed_difference(
+            cell_samples(results, Cell(arm=arm), trips), baseline, f"{condition}/{trips}/{addition}"
         )
+        for addition, arm in GAINS.items()
     }
-    return Gains(condition, trips, before, baseline, differences)
+    before = [
+        sample.mean
+        for arm in _ARMS
+        for sample in cell_samples(results, Cell(arm=arm, when="before"), trips).values()
+    ]
+    return Gains(
+        condition,
+        trips,
+        fmean(before),
+        fmean(sample.mean for sample in baseline.values()),
+        {addition: found for addition, found in differences.items() if found is not None},
+    )
 
 
 def gains_table(found: Sequence[Gains], conditions: Mapping[str, Results]) -> str:
@@ -88,15 +92,14 @@ def gains_table(found: Sequence[Gains], conditions: Mapping[str, Results]) -> st
     for one in found:
         cells = [_points(one.differences.get(name)) for name in GAINS]
         silent = _silent(conditions[one.condition]) if one.trips == PLANNING else ""
-        ends = [f"{100 * end.mean:.0f}" for end in (one.before, one.baseline)]
+        ends = [f"{100 * end:.0f}" for end in (one.before, one.baseline)]
         lines.append(_line([one.condition, one.trips, ends[0], silent, ends[1], *cells]))
     return "\n".join([*lines, ""])
 
 
 def perception_table(conditions: Mapping[str, Results]) -> str:
     """Return how training changes perception, by condition and arm, in Markdown."""
-    arms = [BASELINE, *GAINS.values()]
-    lines = [_line(["condition", *(f"`{arm}`" for arm in arms)]), "|---|" + "---:|" * len(arms)]
+    lines = [_line(["condition", *(f"`{arm}`" for arm in _ARMS)]), "|---|" + "---:|" * len(_ARMS)]
     for condition, results in conditions.items():
         changes = [
             seed_difference(
@@ -104,7 +107,7 @@ def perception_table(conditions: Mapping[str, Results]) -> str:
                 cell_samples(results, Cell(arm=arm, when="before"), PERCEPTION),
                 f"{condition}/{arm}/perception",
             )
-            for arm in arms
+            for arm in _ARMS
         ]
         lines.append(_line([condition, *map(_points, changes)]))
     return "\n".join([*lines, ""])
@@ -123,6 +126,6 @@ def _points(spread: SeedInterval | None) -> str:
 
 def _silent(results: Results) -> str:
     """Format the share of planning groups without signal at first, with a binary reward."""
-    cell = Cell(arm=BASELINE, when="before")
-    spread = seed_interval(cell_samples(results, cell, _NO_SIGNAL), _NO_SIGNAL)
-    return "–" if spread is None else f"{100 * spread.mean:.0f}"
+    cell = Cell(arm=_BASELINE, when="before")
+    found = cell_samples(results, cell, "no_signal_binary").values()
+    return f"{100 * fmean(one.mean for one in found):.0f}" if found else "–"

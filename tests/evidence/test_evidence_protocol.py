@@ -208,7 +208,7 @@ def test_command_lines_fit_the_commands(package_protocol: Protocol) -> None:
 
 
 def test_a_condition_replaces_only_its_settings(package_protocol: Protocol) -> None:
-    assert package_protocol.conditions, "docs/when-it-helps.md compares conditions"
+    assert package_protocol.conditions, "the study compares conditions"
     for name, condition in package_protocol.conditions.items():
         changed = package_protocol.under(name)
         assert changed != package_protocol
