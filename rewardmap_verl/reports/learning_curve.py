@@ -180,7 +180,8 @@ def _draw_panel(panel: Any, curve: LearningCurve, stages: Sequence[Visit]) -> No
     panel.plot(steps, [one.mean for one in found], color=_LINE, lw=1.8, marker="o", ms=3)
     if curve.majority is not None:
         panel.axhline(curve.majority, color=_MAJORITY, lw=1, ls=(0, (4, 3)))
-        below = bool(found) and found[-1].mean > curve.majority
+        # Below the axis, the label would cover the steps.
+        below = bool(found) and found[-1].mean > curve.majority > 0.05
         panel.annotate(
             f"majority {curve.majority:.0%}", (last, curve.majority), (-2, -9 if below else 2),
             ha="right", textcoords="offset points", fontsize=7.5, color=_MAJORITY,
