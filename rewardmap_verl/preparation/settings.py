@@ -125,7 +125,7 @@ class Size:
 SIZES: Mapping[str, Size] = MappingProxyType(
     {
         # For the pretrained embedded model: maps that it can read, 48 visual tokens. Few questions
-        # about many maps: with 24 training maps, perception falls on held-out maps.
+        # about many maps: with 24 training maps, perception falls more on held-out maps.
         "pocket": Size(
             max_pixels=48 * 28**2,
             min_pixels=48 * 28**2,
