@@ -30,7 +30,7 @@ class Scale(BaseModel):
 
     format: Literal[1] = 1
     data: str
-    """Fingerprint of the prepared folder."""
+    """Hash of the prepared folder's content."""
     maps: dict[str, int]
     """Networks by split."""
     rows: dict[str, dict[str, int]]
@@ -51,7 +51,7 @@ def write_scale(study: Study, data: str) -> None:
 
     Args:
         study: The study.
-        data: Fingerprint of the prepared folder.
+        data: Hash of the prepared folder's content.
 
     Raises:
         DataError: The data cannot be read, or the folder cannot be written.

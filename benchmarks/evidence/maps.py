@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from benchmarks.evidence.protocol import World
 from rewardmap_verl.preparation.images import PixelBudget
-from rewardmap_verl.preparation.manifest import Manifest
+from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.preparation.prepare import prepare
 from rewardmap_verl.preparation.settings import SIZES, PrepareSettings
 from rewardmap_verl.questions.sampling import Quotas
 
-__all__ = ["prepare_maps"]
+__all__ = ["content_digest", "prepare_maps"]
 
 
 def prepare_maps(world: World, prompt_tokens: int, out: Path, workers: int = 0) -> Manifest:
@@ -43,6 +47,26 @@ def prepare_maps(world: World, prompt_tokens: int, out: Path, workers: int = 0) 
             workers=workers,
         )
     )
+
+
+def content_digest(folder: Path) -> str:
+    """Return a hash of the questions, images and networks of a prepared folder.
+
+    Results are comparable if it is equal. The fingerprint in the manifest also covers the code and
+    the packages that wrote the folder, so it changes more often.
+
+    Raises:
+        DataError: The folder has no valid manifest.
+    """
+    manifest = read_manifest(folder)
+    digest = hashlib.sha256()
+    for split in sorted(manifest.rows):
+        # Rows name images by a hash of their pixels.
+        rows = pq.read_table(folder / f"{split}.parquet").to_pylist()
+        digest.update(json.dumps([split, rows], sort_keys=True).encode())
+    for path in sorted({one.network for one in manifest.maps}):
+        digest.update(json.dumps([path, (folder / path).read_text(encoding="utf-8")]).encode())
+    return digest.hexdigest()
 
 
 def _quotas(world: World) -> Quotas:

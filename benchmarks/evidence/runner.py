@@ -20,6 +20,7 @@ import psutil  # type: ignore[import-untyped]
 
 from benchmarks.evidence.baselines import write_scale
 from benchmarks.evidence.collect import collect, is_finished, read_held_out
+from benchmarks.evidence.maps import content_digest
 from benchmarks.evidence.result import Result, load_result
 from benchmarks.evidence.setup import make_data, make_models
 from benchmarks.evidence.study import Study, Trial
@@ -27,7 +28,6 @@ from benchmarks.evidence.subprocesses import interruptible, run_parallel, run_su
 from rewardmap_verl.curriculum.record import RECORD_NAME
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
-from rewardmap_verl.preparation.manifest import read_manifest
 
 __all__ = ["Listener", "default_jobs", "run_study"]
 
@@ -100,9 +100,9 @@ def default_jobs() -> int:
 
 
 def _prepared(study: Study) -> str | None:
-    """Return the fingerprint of the prepared folder; ``None`` if there is none."""
+    """Return the hash of the prepared folder's content; ``None`` if there is none."""
     try:
-        return read_manifest(study.data).fingerprint
+        return content_digest(study.data)
     except DataError:
         return None
 

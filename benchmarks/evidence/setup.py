@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence.blank_image import write_blank
-from benchmarks.evidence.maps import prepare_maps
+from benchmarks.evidence.maps import content_digest, prepare_maps
 from benchmarks.evidence.protocol import Protocol
 from benchmarks.evidence.study import FIRST_SEED, Study, Trial, arguments, digest
 from benchmarks.evidence.subprocesses import rewardmap_command, run_parallel, run_subprocess
 from rewardmap_verl.errors import ConfigError
 from rewardmap_verl.preparation.atomic import remove_folder, write_bytes
-from rewardmap_verl.preparation.manifest import read_manifest
 
 __all__ = ["Log", "make_data", "make_models"]
 
@@ -30,16 +29,16 @@ def make_data(study: Study, log: Log) -> str:
     """Prepare the data and the blank-image control; up-to-date folders are kept.
 
     Returns:
-        The fingerprint of the prepared folder.
+        The hash of its content.
 
     Raises:
         DataError: A prompt is too long, or the folder cannot be written.
     """
     log("preparing maps and questions")
     protocol = study.protocol
-    manifest = prepare_maps(protocol.world, protocol.training.prompt_tokens, study.data)
+    prepare_maps(protocol.world, protocol.training.prompt_tokens, study.data)
     write_blank(study.data, study.blank)
-    return manifest.fingerprint
+    return content_digest(study.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def make_models(
     Raises:
         ConfigError: A command failed, or an existing model was made with other settings.
     """
-    data = read_manifest(study.data).fingerprint
+    data = content_digest(study.data)
     # By default, torch uses all cores in every process, and the processes slow each other down.
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     make = partial(_make, protocol=study.protocol, log=log, stop=stop, threads=threads)

@@ -216,7 +216,7 @@ class Study:
 
         Args:
             trial: The run.
-            data: The fingerprint of the prepared folder.
+            data: The hash of the prepared folder's content.
         """
         values = self.protocol.model_dump(mode="json", by_alias=True)
         return {

@@ -6,6 +6,7 @@ The programs that a study starts are replaced by functions that write the same f
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 import time
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.evidence import runner, setup
 from benchmarks.evidence.baselines import read_scale
 from benchmarks.evidence.blank_image import BLANK_MARK, write_blank
 from benchmarks.evidence.collect import is_finished
+from benchmarks.evidence.maps import content_digest
 from benchmarks.evidence.result import Result, load_result, read_result
 from benchmarks.evidence.runner import run_study
 from benchmarks.evidence.study import Study, Trial
@@ -29,6 +32,7 @@ from rewardmap_verl.curriculum.groups import Group
 from rewardmap_verl.curriculum.record import RECORD_NAME, RecordWriter
 from rewardmap_verl.errors import ConfigError, DataError
 from rewardmap_verl.evaluation.questions import read_questions
+from rewardmap_verl.preparation.manifest import read_manifest, write_manifest
 from rewardmap_verl.rewards.perfect import perfect_answer
 
 BLANK_ANSWER = "\\boxed{no}"
@@ -81,9 +85,7 @@ def ready(study: Study, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Stud
         (study.work / name).symlink_to(prepared / name)
 
     def no_data(study: Study, say: Any) -> str:
-        from rewardmap_verl.preparation.manifest import read_manifest
-
-        return read_manifest(study.data).fingerprint
+        return content_digest(study.data)
 
     monkeypatch.setattr(runner, "make_data", no_data)
     monkeypatch.setattr(runner, "make_models", lambda *_: None)
@@ -230,6 +232,24 @@ def test_a_truncated_result_is_named(ready: Study, played: list[Trial]) -> None:
 def test_a_second_process_is_refused(ready: Study, played: list[Trial]) -> None:
     with runner._locked(ready.work), pytest.raises(ConfigError, match="--work"):
         run_study(ready, ready.trials(ARMS, 1), Silent())
+
+
+@pytest.mark.parametrize("changed", ["code", "a question", "a network"])
+def test_data_are_known_by_their_content(changed: str, prepared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(prepared / "data", folder)
+    manifest = read_manifest(folder)
+    if changed == "code":
+        write_manifest(manifest.model_copy(update={"fingerprint": "0"}), folder)
+    elif changed == "a question":
+        path = folder / "test.parquet"
+        rows = pq.read_table(path)
+        pq.write_table(rows.slice(1), path)
+    else:
+        path = folder / manifest.maps[0].network
+        path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    same = content_digest(folder) == content_digest(prepared / "data")
+    assert same == (changed == "code")
 
 
 def test_the_blank_control_differs_only_in_images(prepared: Path, tmp_path: Path) -> None:
