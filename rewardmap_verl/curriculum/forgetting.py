@@ -1,10 +1,10 @@
 """Forgetting: question types that fall on held-out maps after their stage has ended.
 
-The accuracy of a type at a validation is compared, question by question, with its best validation
-since the last step of its stage. A fall is reported if it exceeds ``MINIMUM`` and its confidence
-interval excludes zero. Questions about one map are not independent, so the interval is that of a
-mean of clusters (Liang and Zeger 1986); it is widened for the number of validations among which the
-best one is chosen (Bonferroni).
+The accuracy of a type at a validation is compared, question by question, with its best earlier
+validation. The one before training counts, because a start may know a type. A fall is reported if
+it exceeds ``MINIMUM`` and its confidence interval excludes zero. Questions about one map are not
+independent, so the interval is that of a mean of clusters (Liang and Zeger 1986); it is widened for
+the number of validations among which the best one is chosen (Bonferroni).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ Accuracies = Mapping[int, Group]
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """A question type that has fallen since its stage ended. Accuracies are from 0 to 1."""
+    """A type of a finished stage that has fallen. Accuracies are from 0 to 1."""
 
     stage: str
     kind: str
     best_step: int
-    """Steps before the validation with the best accuracy since the stage ended."""
+    """Steps before the validation with the best accuracy."""
     best: float
     step: int
     accuracy: float
@@ -91,10 +91,9 @@ class ForgettingMonitor:
     def falls(self) -> list[Fall]:
         """Return the types of finished stages that have fallen at the latest validation."""
         found = []
-        for kind, (stage, end) in self._trained.items():
+        for kind, (stage, _) in self._trained.items():
             if stage != self._stage:
-                rounds = {step: rows for step, rows in self._rounds.items() if step >= end}
-                found += [fall] if (fall := find_fall(stage, kind, rounds)) else []
+                found += [fall] if (fall := find_fall(stage, kind, self._rounds)) else []
         return found
 
 

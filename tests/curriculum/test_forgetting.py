@@ -60,7 +60,7 @@ def forgets_counting(kind: str, step: int) -> float:
     return {8: 0.8, 10: 0.9}.get(step, 0.6) if kind == "Counting2" else 0.7
 
 
-def test_a_fall_is_reported_with_the_best_validation_since_the_stage_ended() -> None:
+def test_a_fall_is_reported_with_the_best_validation() -> None:
     (fall,) = all_falls(run(forgets_counting))
     assert (fall.stage, fall.kind, fall.best_step, fall.step) == ("counting", "Counting2", 10, 12)
     assert fall.best == pytest.approx(0.9) and fall.accuracy == pytest.approx(0.6)
@@ -69,6 +69,18 @@ def test_a_fall_is_reported_with_the_best_validation_since_the_stage_ended() -> 
         "Counting2 of stage counting fell on held-out maps from 90% after step 10 to 60% after "
         "step 12: by 30 points, 99% interval "
     )
+
+
+def test_what_the_start_knew_can_be_forgotten() -> None:
+    monitor = ForgettingMonitor()
+    monitor.validated(0, validate(0, lambda kind, step: 0.9))
+    for step in range(1, 13):
+        monitor.trained(step, train(step))
+    monitor.validated(12, validate(12, lambda kind, step: 0.6))
+    assert [(fall.kind, fall.best_step) for fall in monitor.falls()] == [
+        ("TorF1", 0),
+        ("Counting2", 0),
+    ]
 
 
 def test_a_fall_within_its_own_stage_is_not_forgetting() -> None:
