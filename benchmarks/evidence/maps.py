@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.evidence.protocol import World
+from rewardmap_verl.errors import DataError
 from rewardmap_verl.preparation.images import PixelBudget
 from rewardmap_verl.preparation.manifest import Manifest, read_manifest
 from rewardmap_verl.preparation.prepare import prepare
@@ -56,16 +57,21 @@ def content_digest(folder: Path) -> str:
     the packages that wrote the folder, so it changes more often.
 
     Raises:
-        DataError: The folder has no valid manifest.
+        DataError: The folder has no valid manifest, or a file is missing or unreadable.
     """
     manifest = read_manifest(folder)
     digest = hashlib.sha256()
-    for split in sorted(manifest.rows):
-        # Rows name images by a hash of their pixels.
-        rows = pq.read_table(folder / f"{split}.parquet").to_pylist()
-        digest.update(json.dumps([split, rows], sort_keys=True).encode())
-    for path in sorted({one.network for one in manifest.maps}):
-        digest.update(json.dumps([path, (folder / path).read_text(encoding="utf-8")]).encode())
+    try:
+        for split in sorted(manifest.rows):
+            # Rows name images by a hash of their pixels.
+            rows = pq.read_table(folder / f"{split}.parquet").to_pylist()
+            digest.update(json.dumps([split, rows], sort_keys=True).encode())
+        for path in sorted({one.network for one in manifest.maps}):
+            digest.update(json.dumps([path, (folder / path).read_text(encoding="utf-8")]).encode())
+    except (OSError, ValueError) as error:  # pyarrow raises subclasses of both
+        raise DataError(
+            folder, found=str(error), hint="Delete it."
+        ) from error
     return digest.hexdigest()
 
 

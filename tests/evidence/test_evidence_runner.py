@@ -252,6 +252,13 @@ def test_data_are_known_by_their_content(changed: str, prepared: Path, tmp_path:
     assert same == (changed == "code")
 
 
+def test_missing_rows_are_named(prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared / "data", tmp_path / "data")
+    (tmp_path / "data" / "train.parquet").unlink()
+    with pytest.raises(DataError, match=r"train\.parquet"):
+        content_digest(tmp_path / "data")
+
+
 def test_the_blank_control_differs_only_in_images(prepared: Path, tmp_path: Path) -> None:
     from PIL import Image
 
