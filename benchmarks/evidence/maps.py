@@ -69,9 +69,7 @@ def content_digest(folder: Path) -> str:
         for path in sorted({one.network for one in manifest.maps}):
             digest.update(json.dumps([path, (folder / path).read_text(encoding="utf-8")]).encode())
     except (OSError, ValueError) as error:  # pyarrow raises subclasses of both
-        raise DataError(
-            folder, found=str(error), hint="Delete it."
-        ) from error
+        raise DataError(folder, found=str(error), hint="Delete it.") from error
     return digest.hexdigest()
 
 
