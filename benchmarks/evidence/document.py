@@ -476,16 +476,21 @@ def write_gains(studies: Mapping[str, Study], page: Path) -> list[Path]:
 
 def _conditions_text(studies: Mapping[str, Study], loaded: Mapping[str, Results]) -> str:
     lines = [
-        "| condition | start | learning rate | KL | replay | runs |",
-        "|---|---|---:|---:|---:|---:|",
+        "| condition | start | trained trips | learning rate | KL | replay | runs |",
+        "|---|---|---|---:|---:|---:|---:|",
     ]
     for name, study in studies.items():
         training = study.protocol.training
         lines.append(
-            f"| {name} | {_start(study)} | {training.learning_rate:g} | {training.kl:g} "
+            f"| {name} | {_start(study)} | {_trips(training.transfers)} "
+            f"| {training.learning_rate:g} | {training.kl:g} "
             f"| {training.replay:g} | {len(loaded[name].all)} |"
         )
     return "\n".join(lines)
+
+
+def _trips(transfers: Sequence[int] | None) -> str:
+    return "all" if transfers is None else f"{', '.join(map(str, transfers))} transfers"
 
 
 def _write(contents: Mapping[Path, bytes], page: Path) -> list[Path]:

@@ -90,6 +90,9 @@ class Training(_Strict):
     """Share of each stage that is replayed from all other stages, as in ``data.curriculum``."""
     temperature: float = Field(default=0, ge=0, allow_inf_nan=False)
     """Sampling temperature for held-out questions; 0 decodes greedily."""
+    transfers: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    """Planning questions to train, by the transfers of their shortest routes; ``None`` trains all.
+    Held-out questions are not filtered."""
     settings: tuple[str, ...] = ()
     """Further verl overrides, ``key=value``."""
 
@@ -103,11 +106,12 @@ class Training(_Strict):
 
 
 class TrainingChange(_Strict):
-    """Training settings that decide how much a model forgets; ``None`` keeps the protocol's."""
+    """Settings that decide how much is forgotten and how sparse rewards are; ``None`` keeps one."""
 
     learning_rate: Positive | None = None
     kl: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     replay: float | None = Field(default=None, ge=0, lt=1)
+    transfers: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(default=None, min_length=1)
 
 
 class Condition(_Strict):

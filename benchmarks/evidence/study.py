@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.evidence.protocol import SEED, STEPS, Arm, Budget, Protocol, StageShare, stage_steps
 from rewardmap_verl.errors import ConfigError
+from rewardmap_verl.questions.types import QuestionType
 from rewardmap_verl.tiny_model.pocket_model import weights_digest
 
 __all__ = ["Study", "Trial", "digest"]
@@ -140,18 +141,30 @@ class Study:
         order = self.protocol.arms[arm].order
         if order == "last":
             last = shares[-1]
-            return [{"name": last.name, "types": list(last.types), "steps": steps}]
+            return [
+                {"name": last.name, "mixture": self._mixture(self._asked(last)), "steps": steps}
+            ]
         if order == "staged":
             return [
-                {"name": stage.name, "mixture": _mixture(self._asked(stage)), "steps": length}
+                {"name": stage.name, "mixture": self._mixture(self._asked(stage)), "steps": length}
                 for stage, length in zip(shares, stage_steps(shares, steps), strict=True)
             ]
-        return [{"name": "all", "mixture": _mixture(self.type_shares), "steps": steps}]
+        return [{"name": "all", "mixture": self._mixture(self.type_shares), "steps": steps}]
 
     def _asked(self, stage: StageShare) -> dict[str, float]:
         """Return the share of each type in a stage: its share of the questions per map."""
         asked = {kind: self.protocol.world.questions[kind] for kind in stage.types}
         return {kind: count / sum(asked.values()) for kind, count in asked.items()}
+
+    def _mixture(self, shares: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Return one part per question type, as in ``data.curriculum``."""
+        transfers = self.protocol.training.transfers
+        trips = {"where": {"question_transfer_count": list(transfers)}} if transfers else {}
+        return [
+            {"types": [kind], "weight": round(share, 6)}
+            | (trips if kind == QuestionType.PLANNING else {})
+            for kind, share in shares.items()
+        ]
 
     @property
     def type_shares(self) -> dict[str, float]:
@@ -219,6 +232,8 @@ class Study:
             data: The hash of the prepared folder's content.
         """
         values = self.protocol.model_dump(mode="json", by_alias=True)
+        if self.protocol.training.transfers is None:
+            del values["training"]["transfers"]  # results from before this setting stay valid
         return {
             "data": data,
             "pretrained": weights_digest(),
@@ -234,11 +249,6 @@ class Study:
     def claims_digest(self) -> str:
         """Hash of the claims, to detect changes after a run."""
         return digest([claim.model_dump(mode="json") for claim in self.protocol.claims])
-
-
-def _mixture(shares: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return one part per question type, as in ``data.curriculum``."""
-    return [{"types": [kind], "weight": round(share, 6)} for kind, share in shares.items()]
 
 
 def arguments(line: str, seed: int, steps: int = 0) -> list[str]:

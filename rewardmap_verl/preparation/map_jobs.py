@@ -7,6 +7,7 @@ processes or on the order in which they finish.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -167,29 +168,28 @@ def _results(task: _Task, jobs: Sequence[_Job], workers: int) -> Iterator[Finish
 
 
 def _parallel(task: _Task, jobs: Sequence[_Job], count: int) -> Iterator[FinishedCity]:
-    """Run jobs in fresh processes that end when this process ends or stops early.
+    """Run jobs in fresh processes that end with this process.
 
     The processes are spawned: a fork of a process that already runs threads may hang. Each worker
-    watches a pipe whose other end only this process holds.
+    watches a pipe whose other end only this process holds. After an error or a signal, the jobs
+    that have been started are finished first: the executor waits forever for the rest of a result
+    if a worker ends while it sends one.
     """
     context = get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, _exit_with_parent, (reader,))
-    try:
-        futures = [pool.submit(task, job) for job in jobs]
-        for future in as_completed(futures):
-            yield future.result()
-    except BaseException:
-        writer.close()  # ends the workers in the middle of their jobs
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        writer.close()
-        reader.close()
+    with reader, writer:
+        pool = ProcessPoolExecutor(count, context, _start_worker, (reader,))
+        try:
+            futures = [pool.submit(task, job) for job in jobs]
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _exit_with_parent(pipe: Connection) -> None:
-    """Start a thread that ends this worker as soon as the other end of ``pipe`` is closed."""
+def _start_worker(pipe: Connection) -> None:
+    """Leave Ctrl-C to the parent process, and end when the other end of ``pipe`` is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_wait_and_exit, args=(pipe,), daemon=True).start()
 
 

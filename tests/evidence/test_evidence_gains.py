@@ -106,7 +106,7 @@ def test_the_page_has_conditions_gains_and_figure(
     assert [path.name for path in written] == ["when.md", "evidence_gains.png"]
     text = page.read_text()
     assert "| no_kl_no_replay | planning |" in text
-    assert "| no_kl_no_replay | `rewardmap pocket-model` | 0.0003 | 0 | 0 | 12 |" in text
+    assert "| no_kl_no_replay | `rewardmap pocket-model` | all | 0.0003 | 0 | 0 | 12 |" in text
     write_gains(studies, page)
     assert page.read_text() == text
 

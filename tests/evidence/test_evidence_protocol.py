@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -102,7 +103,7 @@ def test_flat_arms_train_the_types_in_the_shares_of_the_curriculum(
     assert set(staged) == set(package_protocol.types)
     assert flat == pytest.approx(staged, abs=0.01)
     (only,) = study.stages("planning_only")
-    assert only["types"] == ["planning"]
+    assert [part["types"] for part in only["mixture"]] == [["planning"]]
     assert set(study.left_out("planning_only")) | {"planning"} == set(package_protocol.types)
 
 
@@ -221,6 +222,22 @@ def test_a_condition_replaces_only_its_settings(package_protocol: Protocol) -> N
         assert changed.training.model_dump() == wanted
         parts = {"model", "training"}
         assert changed.model_dump(exclude=parts) == package_protocol.model_dump(exclude=parts)
+
+
+def test_a_condition_may_train_some_trips_only(study: Study, package_protocol: Protocol) -> None:
+    trial = Trial("rewardmap", 1)
+    every = replace(study, protocol=package_protocol)
+    some = replace(study, protocol=package_protocol.under("transfers_only"))
+    parts = [part for stage in some.stages("rewardmap") for part in stage["mixture"]]
+    filtered = [part["types"] for part in parts if "where" in part]
+    assert filtered == [["planning"]]
+    wanted = {"question_transfer_count": [1, 2, 3, 4]}
+    assert [
+        part["where"] for part in some.stages("rl_baseline")[0]["mixture"] if "where" in part
+    ] == [wanted]
+    assert not any("where" in part for part in every.stages("rl_baseline")[0]["mixture"])
+    assert "transfers" not in every.settings(trial, "data")["training"]
+    assert some.settings(trial, "data") != every.settings(trial, "data")
 
 
 def test_unknown_names_are_refused(study: Study) -> None:

@@ -40,7 +40,7 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[psut
         [*program, *words, "--workers", "2"], stdout=subprocess.DEVNULL, start_new_session=True
     )
     notes = tmp_path / ".out.building" / ".finished"
-    assert wait_for(lambda: notes.is_dir() and any(notes.iterdir()))
+    assert wait_for(lambda: any(notes.glob("[!.]*.json")))
     children = psutil.Process(process.pid).children(recursive=True)
     yield process, children
     for child in [*children, process]:
@@ -62,6 +62,17 @@ def test_no_process_outlives_a_signal(
     assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE], gone
 
 
+def test_an_early_end_waits_for_results_on_their_way() -> None:
+    """The executor would wait forever for the rest of a result whose worker has ended."""
+    code = """
+from rewardmap_verl.preparation.map_jobs import _parallel
+results = _parallel(bytes, [10**8] * 8, count=2)  # large, so that some are on their way
+assert len(next(results)) == 10**8
+results.close()
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=SECONDS).returncode == 0
+
+
 def test_the_next_run_reuses_the_maps_of_a_terminated_one(
     running: tuple[subprocess.Popen[bytes], list[psutil.Process]], tmp_path: Path
 ) -> None:
@@ -69,4 +80,4 @@ def test_the_next_run_reuses_the_maps_of_a_terminated_one(
     process.terminate()
     assert process.wait(SECONDS) == 128 + signal.SIGTERM
     assert not (tmp_path / "out").exists()
-    assert list((tmp_path / ".out.building" / ".finished").iterdir())
+    assert list((tmp_path / ".out.building" / ".finished").glob("[!.]*.json"))
