@@ -92,10 +92,10 @@ def _next_step(
     if wide:
         return (
             f"Next: the intervals of {_names(wide)} are wide. Prepare more test maps, or train "
-            "longer (epochs in data.curriculum.stages)."
+            "longer (epochs or steps in data.curriculum.stages)."
         )
     if rest:
-        return "Next: train longer (epochs in data.curriculum.stages), or on more maps."
+        return "Next: train longer (epochs or steps in data.curriculum.stages), or on more maps."
     return "Next: `rewardmap report` shows the answers that are still wrong, on their maps."
 
 
