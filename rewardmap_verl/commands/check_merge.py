@@ -63,9 +63,10 @@ def check_merge(
 
 
 def _answers_agree(run: Path, model: Path, data: Path, count: int, least: float) -> bool:
+    from rewardmap_verl.launch.quiet import quiet_output
     from rewardmap_verl.reports.same_answers import ask_again
 
-    with readable_errors():
+    with readable_errors(), quiet_output(None):
         pairs = ask_again(run, model, data, count)
     other = [pair for pair in pairs if not pair.same]
     for pair in other[:_SHOWN]:

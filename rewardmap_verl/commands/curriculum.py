@@ -11,7 +11,6 @@ from rewardmap_verl.commands.failure import readable_errors
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from rich.console import Console
     from rich.table import Table
 
 __all__ = ["curriculum"]
@@ -54,6 +53,9 @@ def preview(
         typer.Option("--limit", "-n", min=1, help="With --model: questions of each type."),
     ] = 32,
     seed: Annotated[int, typer.Option(help="With --model: seed of the drawn questions.")] = 0,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="With --model: show the output of vLLM.")
+    ] = False,
 ) -> None:
     """Show the stages of a run's curriculum with their rows, steps and mixtures.
 
@@ -83,12 +85,13 @@ def preview(
             draw_preview(plan, picture)
             console.print(f"Written: {picture}")
         if model is not None:
-            console.print(_signal_table(config, model, limit, seed, console))
+            console.print(_signal_table(config, model, limit, seed, verbose))
 
 
-def _signal_table(config: DictConfig, model: str, limit: int, seed: int, console: Console) -> Table:
+def _signal_table(config: DictConfig, model: str, limit: int, seed: int, verbose: bool) -> Table:
     """Sample answers of a model to training questions and return their signal as a table."""
     from omegaconf import OmegaConf
+    from rich.progress import Progress
 
     from rewardmap_verl.curriculum.config import file_names
     from rewardmap_verl.evaluation.inference import Generation, check_model
@@ -99,6 +102,7 @@ def _signal_table(config: DictConfig, model: str, limit: int, seed: int, console
         sample_questions,
         signal_table,
     )
+    from rewardmap_verl.launch.quiet import quiet_output
     from rewardmap_verl.rewards.config import load_reward_config
 
     check_model(model)
@@ -106,8 +110,17 @@ def _signal_table(config: DictConfig, model: str, limit: int, seed: int, console
     questions = sample_questions(read_questions(file.parent, file.stem), limit, seed)
     rollout, reward = config.actor_rollout_ref.rollout, config.reward.rewardmap
     generation = Generation(max_tokens=config.data.max_response_length)
-    with console.status(f"sampling {rollout.n} answers to {len(questions.items)} questions"):
+    plain: Any = OmegaConf.to_container(reward, resolve=True)
+    with quiet_output(None, verbose) as console, Progress(console=console) as progress:
+        work = progress.add_task(
+            f"sampling {rollout.n} answers per question", total=len(questions.items)
+        )
         engine = SamplingEngine(model, generation, questions, rollout.temperature)
-        plain: Any = OmegaConf.to_container(reward, resolve=True)
-        found = measure_signal(questions, engine, rollout.n, load_reward_config(plain))
+        found = measure_signal(
+            questions,
+            engine,
+            rollout.n,
+            load_reward_config(plain),
+            lambda count: progress.advance(work, count),
+        )
     return signal_table(found, rollout.n)
