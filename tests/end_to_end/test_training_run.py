@@ -146,6 +146,17 @@ def test_the_merged_model_answers_like_the_trained_one(
     )
     said = stack.rewardmap(*call).output
     assert "24 of 24 answers are equal" in said, said[-4000:]
+    assert "WARNING" not in said, "the output of vLLM stays out of the terminal"
+
+
+def test_the_preview_samples_answers_of_a_model(
+    stack: Any, settings: list[str], prepared: Path
+) -> None:
+    recipe = ("+recipe=rewardmap", "+recipe/rewardmap=[cpu]")
+    options = ("--model", str(prepared / "model"), "--limit", "4")
+    said = stack.rewardmap("curriculum", "preview", *recipe, *settings, *options).output
+    assert "groups of 4 sampled answers" in said and "Counting3" in said, said[-4000:]
+    assert "WARNING" not in said
 
 
 def test_the_summary_shows_every_stage(whole: Any, stack: Any) -> None:
