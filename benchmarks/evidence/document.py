@@ -22,6 +22,7 @@ from benchmarks.evidence.protocol import GROUP_METRICS, Cell, Claim
 from benchmarks.evidence.result import Result, load_result
 from benchmarks.evidence.reward_hacking import INDICATORS
 from benchmarks.evidence.samples import (
+    NO_SURPLUS,
     PLANNING,
     Results,
     answers_sample,
@@ -64,8 +65,9 @@ _MARKS: Final = {
 
 _GAINS_NOTE: Final = (
     "Percentages of right answers on held-out maps; gains in percentage points with 95 % intervals "
-    "over seeds and maps. No signal: planning groups whose answers all earn the same with a binary "
-    "reward, in the first tenth of the steps.\n"
+    "over seeds and maps. No surplus leg: of all trips, with a surplus leg counted as wrong. No "
+    "signal: planning groups whose answers all earn the same with a binary reward, in the first "
+    "tenth of the steps.\n"
 )
 _PERCEPTION_NOTE: Final = (
     "Change of perception during training, in percentage points; all types but planning, weighted "
@@ -256,10 +258,14 @@ def _rules_table(verdicts: Sequence[Verdict]) -> str:
 
 def _columns(study: Study) -> list[Column]:
     kinds = [kind for kind in study.protocol.types if kind != PLANNING]
-    names = [PLANNING, "detail", *kinds, "all"]
+    names = [PLANNING, NO_SURPLUS, "detail", *kinds, "all"]
     return [
         Column(
-            "evidence", name, name, percent=name != "detail", digits=2 if name == "detail" else 1
+            "evidence",
+            name,
+            "no surplus leg" if name == NO_SURPLUS else name,
+            percent=name != "detail",
+            digits=2 if name == "detail" else 1,
         )
         for name in names
     ]
@@ -332,8 +338,8 @@ def _accuracy_table(study: Study, results: Results, blank: bool) -> str:
     table = markdown_table(list(_accuracy_rows(study, results, columns, blank)), columns)
     how = _answered(study)
     return (
-        f"{table}\nPercentage of right answers on held-out maps, {how}; detail of planning from 0 "
-        "to 10; `all` weights types equally.\n"
+        f"{table}\nPercentage of right answers on held-out maps, {how}; of planning also those "
+        "without a surplus leg; detail of planning from 0 to 10; `all` weights types equally.\n"
     )
 
 

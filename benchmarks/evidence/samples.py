@@ -18,6 +18,7 @@ from benchmarks.evidence.result import Answers, Question, Result
 from rewardmap_verl.evaluation.statistics import Sample
 
 __all__ = [
+    "NO_SURPLUS",
     "PERCEPTION",
     "PLANNING",
     "TRIPS",
@@ -29,6 +30,9 @@ __all__ = [
 
 PLANNING: Final = "planning"
 PERCEPTION: Final = "perception"
+NO_SURPLUS: Final = "no_surplus"
+"""Metric of planning answers: right and without a surplus leg, which only full detail means."""
+_FULL_DETAIL: Final = 10
 TRIPS: Final = {"direct": range(1), "one transfer": range(1, 2), "more transfers": range(2, 9)}
 """Groups of planning questions, by the transfers of the shortest route."""
 _EARLY: Final = 0.1
@@ -66,8 +70,8 @@ def answers_sample(
         kinds: Type of each question.
         places: Map of each question.
         answers: The answers.
-        metric: A question type, ``detail``, or ``all`` and ``perception``, which weight types
-            equally; perception is every type but planning.
+        metric: A question type, ``detail``, ``NO_SURPLUS``, or ``all`` and ``perception``, which
+            weight types equally; perception is every type but planning.
     """
     if metric in ("all", PERCEPTION):
         counts = Counter(kinds)
@@ -75,6 +79,12 @@ def answers_sample(
             (i, right, 1 / counts[kinds[i]])
             for i, right in enumerate(answers.right)
             if metric == "all" or kinds[i] != PLANNING
+        ]
+    elif metric == NO_SURPLUS:
+        chosen = [
+            (i, float(answers.right[i] == 1 and one == _FULL_DETAIL), 1.0)
+            for i, one in enumerate(answers.detail)
+            if one is not None
         ]
     elif metric == "detail":
         chosen = [(i, one, 1.0) for i, one in enumerate(answers.detail) if one is not None]

@@ -12,7 +12,14 @@ from statistics import fmean
 from typing import Final
 
 from benchmarks.evidence.protocol import Cell
-from benchmarks.evidence.samples import PERCEPTION, PLANNING, TRIPS, Results, cell_samples
+from benchmarks.evidence.samples import (
+    NO_SURPLUS,
+    PERCEPTION,
+    PLANNING,
+    TRIPS,
+    Results,
+    cell_samples,
+)
 from rewardmap_verl.evaluation.statistics import SeedInterval, seed_difference
 
 __all__ = ["GAINS", "Gains", "all_gains", "gains_table", "perception_table"]
@@ -30,7 +37,8 @@ class Gains:
 
     condition: str
     trips: str
-    """``planning`` for all trips, or a group of ``TRIPS``."""
+    """``planning`` for all trips, ``no_surplus`` for all trips without credit for answers with a
+    surplus leg, or a group of ``TRIPS``."""
     before: float
     """Accuracy before training: the mean over all runs, which share the start model."""
     baseline: float
@@ -49,7 +57,7 @@ def all_gains(conditions: Mapping[str, Results]) -> list[Gains]:
     found = (
         _gains(condition, results, trips)
         for condition, results in conditions.items()
-        for trips in (PLANNING, *TRIPS)
+        for trips in (PLANNING, NO_SURPLUS, *TRIPS)
     )
     return [one for one in found if one is not None]
 
@@ -93,7 +101,8 @@ def gains_table(found: Sequence[Gains], conditions: Mapping[str, Results]) -> st
         cells = [_points(one.differences.get(name)) for name in GAINS]
         silent = _silent(conditions[one.condition]) if one.trips == PLANNING else ""
         ends = [f"{100 * end:.0f}" for end in (one.before, one.baseline)]
-        lines.append(_line([one.condition, one.trips, ends[0], silent, ends[1], *cells]))
+        trips = "no surplus leg" if one.trips == NO_SURPLUS else one.trips
+        lines.append(_line([one.condition, trips, ends[0], silent, ends[1], *cells]))
     return "\n".join([*lines, ""])
 
 

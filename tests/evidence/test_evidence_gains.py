@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from benchmarks.evidence.cli import RESULTS, WORK, _study, evidence
 from benchmarks.evidence.document import write_gains
 from benchmarks.evidence.protocol import Cell, Protocol
-from benchmarks.evidence.result import Result
-from benchmarks.evidence.samples import TRIPS, Results, metric_sample
+from benchmarks.evidence.result import Answers, Result
+from benchmarks.evidence.samples import NO_SURPLUS, TRIPS, Results, answers_sample, metric_sample
 from benchmarks.evidence.study import Study, Trial
 from benchmarks.evidence.when import GAINS, all_gains, gains_table, perception_table
 
@@ -61,13 +61,22 @@ def test_perception_is_every_type_but_planning(study: Study, make_result: Make) 
 
 def test_gains_are_differences_to_the_baseline(study: Study, make_result: Make) -> None:
     found = all_gains({"all": results(study, make_result, {"rewardmap": 0.9})})
-    assert [one.trips for one in found] == ["planning", *TRIPS]
+    assert [one.trips for one in found] == ["planning", NO_SURPLUS, *TRIPS]
     for one in found:
         assert set(one.differences) == set(GAINS)
         assert one.differences["both"].low > 0
     whole = found[0]
     assert whole.differences["both"].mean == pytest.approx(0.9 - whole.baseline, abs=0.15)
     assert whole.before < 0.3
+
+
+def test_only_full_detail_is_a_route_without_surplus_legs() -> None:
+    answers = Answers(
+        right=(1, 1, 0, 1), detail=(10, 10 / 6, 9, None), reward=(0,) * 4, readable=(1,) * 4
+    )
+    kinds = ("planning",) * 3 + ("TorF1",)
+    found = answers_sample(kinds, tuple("abcd"), answers, NO_SURPLUS)
+    assert found is not None and found.values == (1, 0, 0)
 
 
 def test_missing_runs_leave_gaps(study: Study, make_result: Make) -> None:
@@ -78,7 +87,7 @@ def test_missing_runs_leave_gaps(study: Study, make_result: Make) -> None:
     assert all_gains({"none": without}) == []
     some = {"some": Results.of(run for run in conditions["all"].all if run.arm != "rewardmap")}
     table = gains_table(all_gains(some), some)
-    assert table.count("| – |") == 1 + len(TRIPS)
+    assert table.count("| – |") == 2 + len(TRIPS)
     assert perception_table(some).count("–") == 1
 
 
