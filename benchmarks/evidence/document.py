@@ -67,7 +67,7 @@ _GAINS_NOTE: Final = (
     "Percentages of right answers on held-out maps; gains in percentage points with 95 % intervals "
     "over seeds and maps. No surplus leg: of all trips, with a surplus leg counted as wrong. No "
     "signal: planning groups whose answers all earn the same with a binary reward, in the first "
-    "tenth of the steps.\n"
+    f"tenth of the steps. With fewer than {MIN_SEEDS} seeds, nothing is shown.\n"
 )
 _PERCEPTION_NOTE: Final = (
     "Change of perception during training, in percentage points; all types but planning, weighted "

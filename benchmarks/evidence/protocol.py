@@ -29,6 +29,7 @@ SEED, STEPS = "{seed}", "{steps}"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Transfers = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
 class _Strict(BaseModel):
@@ -90,7 +91,7 @@ class Training(_Strict):
     """Share of each stage that is replayed from all other stages, as in ``data.curriculum``."""
     temperature: float = Field(default=0, ge=0, allow_inf_nan=False)
     """Sampling temperature for held-out questions; 0 decodes greedily."""
-    transfers: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    transfers: Transfers | None = None
     """Planning questions to train, by the transfers of their shortest routes; ``None`` trains all.
     Held-out questions are not filtered."""
     settings: tuple[str, ...] = ()
@@ -106,12 +107,12 @@ class Training(_Strict):
 
 
 class TrainingChange(_Strict):
-    """Settings that decide how much is forgotten and how sparse rewards are; ``None`` keeps one."""
+    """Training settings of a condition; ``None`` keeps the protocol's."""
 
     learning_rate: Positive | None = None
     kl: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     replay: float | None = Field(default=None, ge=0, lt=1)
-    transfers: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(default=None, min_length=1)
+    transfers: Transfers | None = None
 
 
 class Condition(_Strict):

@@ -20,7 +20,8 @@ from benchmarks.evidence.samples import (
     Results,
     cell_samples,
 )
-from rewardmap_verl.evaluation.statistics import SeedInterval, seed_difference
+from benchmarks.evidence.verdict import MIN_SEEDS
+from rewardmap_verl.evaluation.statistics import Sample, SeedInterval, seed_difference
 
 __all__ = ["GAINS", "Gains", "all_gains", "gains_table", "perception_table"]
 
@@ -44,12 +45,14 @@ class Gains:
     baseline: float
     """Accuracy of the baseline after training: the mean over its seeds."""
     differences: Mapping[str, SeedInterval]
-    """Accuracy after training minus that of the baseline, by key of ``GAINS``; additions that have
-    not been run are missing."""
+    """Accuracy after training minus that of the baseline, by key of ``GAINS``; additions with
+    fewer than ``MIN_SEEDS`` seeds are missing."""
 
 
 def all_gains(conditions: Mapping[str, Results]) -> list[Gains]:
-    """Return the gains by condition and group of trips; groups without a baseline are left out.
+    """Return the gains by condition and group of trips.
+
+    Groups whose baseline has fewer than ``MIN_SEEDS`` seeds are left out.
 
     Args:
         conditions: Results by condition.
@@ -64,10 +67,10 @@ def all_gains(conditions: Mapping[str, Results]) -> list[Gains]:
 
 def _gains(condition: str, results: Results, trips: str) -> Gains | None:
     baseline = cell_samples(results, Cell(arm=_BASELINE), trips)
-    if not baseline:
+    if len(baseline) < MIN_SEEDS:
         return None
     differences = {
-        addition: seed_difference(
+        addition: _difference(
             cell_samples(results, Cell(arm=arm), trips), baseline, f"{condition}/{trips}/{addition}"
         )
         for addition, arm in GAINS.items()
@@ -111,15 +114,23 @@ def perception_table(conditions: Mapping[str, Results]) -> str:
     lines = [_line(["condition", *(f"`{arm}`" for arm in _ARMS)]), "|---|" + "---:|" * len(_ARMS)]
     for condition, results in conditions.items():
         changes = [
-            seed_difference(
+            _difference(
                 cell_samples(results, Cell(arm=arm), PERCEPTION),
                 cell_samples(results, Cell(arm=arm, when="before"), PERCEPTION),
                 f"{condition}/{arm}/perception",
             )
             for arm in _ARMS
         ]
-        lines.append(_line([condition, *map(_points, changes)]))
+        if any(changes):
+            lines.append(_line([condition, *map(_points, changes)]))
     return "\n".join([*lines, ""])
+
+
+def _difference(
+    first: Mapping[int, Sample], second: Mapping[int, Sample], name: str
+) -> SeedInterval | None:
+    found = seed_difference(first, second, name)
+    return None if found is None or found.seeds < MIN_SEEDS else found
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -70,6 +70,16 @@ def test_gains_are_differences_to_the_baseline(study: Study, make_result: Make) 
     assert whole.before < 0.3
 
 
+def test_few_seeds_are_no_result(study: Study, make_result: Make) -> None:
+    every = results(study, make_result, {"rewardmap": 0.9})
+    two = Results.of(run for run in every.all if run.arm != "rewardmap" or run.seed < 3)
+    assert all("both" not in one.differences for one in all_gains({"two": two}))
+    assert perception_table({"two": two}).count("–") == 1
+    one = Results.of(run for run in every.all if run.seed == 1)
+    assert all_gains({"one": one}) == []
+    assert "one" not in perception_table({"one": one})
+
+
 def test_only_full_detail_is_a_route_without_surplus_legs() -> None:
     answers = Answers(
         right=(1, 1, 0, 1), detail=(10, 10 / 6, 9, None), reward=(0,) * 4, readable=(1,) * 4
